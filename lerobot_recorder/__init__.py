@@ -1,0 +1,27 @@
+"""Record robot demonstrations straight into LeRobot's dataset format, from ROS 2.
+
+The data's way through the package::
+
+    robot/      servo bus, arms, cameras      ─► hardware node publishes joint states and images
+    recording/  streams, ticks, quality       ─► recorder node: one row per tick, into the spool
+    spool/      episodes on their way, on disk, owned by one process at a time, handed on by rename
+    encoding/   batches of ready episodes     ─► encoder node: videos, checked, committed
+    dataset/    LeRobotDataset v3.0           ─► loadable at every instant
+
+Where to look:
+
+==============  ====================================================================================
+errors          the tree of errors
+dataset/        the format: layout, features, statistics, tables, the commit, the check
+video           all that imports PyAV for encoding, joining, probing and colour conversion
+spool/          one directory per episode: what the recorder writes and the encoder reads
+recording/      streams and the tick grid, the episode recorder, the verdict on its quality
+encoding/       batches, claims, worker processes, from ready episodes to a commit
+robot/          Feetech protocol and bus, SO-100 arms, cameras, and their simulation
+nodes/          the three ROS 2 nodes: parameters in, messages to values, values to messages
+cli/            ``lerobot-recorder``, the operator's command line
+==============  ====================================================================================
+
+Imports point one way only: ``cli, nodes -> recording, encoding, robot -> spool -> dataset, video -> errors``.
+Only ``nodes/`` and the launch file import ROS; everything else is plain Python.
+"""
