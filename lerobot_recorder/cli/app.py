@@ -1,0 +1,37 @@
+"""Put the commands together into ``lerobot-recorder``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from rich.console import Console
+from typer.core import TyperGroup
+
+from lerobot_recorder.errors import RecorderError
+
+
+class _Commands(TyperGroup):
+    """Commands whose errors are one sentence on stderr and exit status 1."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, translating what it raises on purpose."""
+        try:
+            return super().invoke(ctx)
+        except (RecorderError, OSError) as error:
+            Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/] {error}")
+            raise typer.Exit(1) from error
+
+
+app = typer.Typer(
+    cls=_Commands,
+    help="Record robot demonstrations straight into LeRobot's dataset format.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
