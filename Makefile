@@ -37,8 +37,8 @@ $(VENV)/installed: setup.py
 $(VENV_JAZZY)/installed: setup.py
 	$(call install,$(VENV_JAZZY),$(or $(PYTHON),$(shell .ci/find-python 10 13)),-e '.[ros,test]' $(JAZZY))
 
-$(VENV_LEROBOT)/installed: setup.py
-	$(call install,$(VENV_LEROBOT),$(shell .ci/find-python 12 13),-e '.[ros,test]' $(LEROBOT))
+$(VENV_LEROBOT)/installed:
+	$(call install,$(VENV_LEROBOT),$(shell .ci/find-python 12 13),$(LEROBOT))
 
 lint: $(VENV)/installed
 	$(VENV)/bin/ruff check .
@@ -59,8 +59,8 @@ test-lerobot:
 		echo "Skipped: LeRobot needs Python 3.12 or 3.13, and there is none on PATH or under pyenv."; \
 	fi
 
-test-with-lerobot: $(VENV_LEROBOT)/installed
-	$(VENV_LEROBOT)/bin/python -m pytest test/lerobot $(PYTEST_ARGS)
+test-with-lerobot: $(VENV)/installed $(VENV_LEROBOT)/installed
+	LEROBOT_PYTHON=$(CURDIR)/$(VENV_LEROBOT)/bin/python $(VENV)/bin/python -m pytest test/lerobot $(PYTEST_ARGS)
 
 demo: $(VENV)/installed
 	@$(VENV)/bin/lerobot-recorder record --hardware sim --root '$(DATASET)' \

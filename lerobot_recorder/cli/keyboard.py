@@ -1,0 +1,82 @@
+"""Read single keys from the terminal, with the meaning that LeRobot gives them."""
+
+from __future__ import annotations
+
+import os
+import queue
+import re
+import select
+import sys
+import termios
+import threading
+import tty
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Literal
+
+Command = Literal["finish", "again", "stop", "encode", "delete", "accept"]
+
+_KEYS: dict[bytes, Command] = {
+    b"\x1b[C": "finish",
+    b"\x1bOC": "finish",
+    b" ": "finish",
+    b"\n": "finish",
+    b"\r": "finish",
+    b"\x1b[D": "again",
+    b"\x1bOD": "again",
+    b"\x1b": "stop",
+    b"q": "stop",
+    b"e": "encode",
+    b"d": "delete",
+    b"a": "accept",
+}
+_ONE_KEY = re.compile(rb"\x1b[\[O].|.", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class KeyPressed:
+    """The operator pressed a key that means something."""
+
+    command: Command
+
+
+class Keyboard:
+    """Puts the operator's keys into ``events`` while it is open; does nothing where ``fd`` is no terminal."""
+
+    def __init__(self, events: queue.SimpleQueue[object], fd: int | None = None) -> None:
+        self._events = events
+        self._fd = sys.stdin.fileno() if fd is None else fd
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Keyboard:
+        if os.isatty(self._fd) and os.getpgrp() == os.tcgetpgrp(self._fd):
+            self._settings = termios.tcgetattr(self._fd)
+            tty.setcbreak(self._fd)
+            self._thread = threading.Thread(target=self._read, daemon=True)
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._closing.set()
+        if self._thread is not None:
+            self._thread.join()
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._settings)
+
+    @property
+    def listening(self) -> bool:
+        """Whether keys are read."""
+        return self._thread is not None
+
+    def _read(self) -> None:
+        while not self._closing.is_set():
+            if not select.select([self._fd], [], [], 0.2)[0]:
+                continue
+            pressed = os.read(self._fd, 64)
+            if not pressed:
+                return
+            for key in _ONE_KEY.findall(pressed):
+                if key in _KEYS:
+                    self._events.put(KeyPressed(_KEYS[key]))

@@ -1,0 +1,172 @@
+"""Run the nodes as processes: their output by line, their end, and how to end them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import queue
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None)
+_LAST_DOMAIN = 101  # above it, the ports of a domain run into those that Linux hands out
+_LINES_KEPT = 20
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """A line that a node printed: to its log, or for its parent to read."""
+
+    node: str
+    line: str
+    is_log: bool
+
+
+@dataclass(frozen=True)
+class NodeEnded:
+    """A node's process has ended, with this exit status (negative: the signal that ended it)."""
+
+    node: str
+    status: int
+
+
+class NodeProcess:
+    """One node in a process and a session of its own, so that a Ctrl-C reaches it only through ``interrupt``.
+
+    What it prints and its end are put into ``events``. It is interrupted when the process that started
+    it dies.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        events: queue.SimpleQueue[object],
+    ) -> None:
+        self.name = name
+        self.last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
+        self._events = events
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", f"lerobot_recorder.nodes.{name}", *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=dict(environment),
+            text=True,
+            errors="replace",
+            start_new_session=True,
+            preexec_fn=_interrupt_when_parent_dies,  # noqa: PLW1509 - one system call, no lock taken
+        )
+        readers = [
+            threading.Thread(target=self._read, args=(self._process.stdout, False), daemon=True),
+            threading.Thread(target=self._read, args=(self._process.stderr, True), daemon=True),
+        ]
+        for reader in readers:
+            reader.start()
+        threading.Thread(target=self._await_end, args=(readers,), daemon=True).start()
+
+    @property
+    def running(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.poll() is None
+
+    def send(self, line: str) -> None:
+        """Write a line to the node's standard input; nothing happens when it is gone."""
+        try:
+            assert self._process.stdin is not None
+            self._process.stdin.write(line + "\n")
+            self._process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            return
+
+    def close_input(self) -> None:
+        """End the node's standard input."""
+        try:
+            assert self._process.stdin is not None
+            self._process.stdin.close()
+        except BrokenPipeError:
+            return
+
+    def interrupt(self) -> None:
+        """Ask the node to stop, as Ctrl-C would."""
+        if self.running:
+            self._process.send_signal(signal.SIGINT)
+
+    def end(self, patience_s: float) -> None:
+        """Make sure that the node and all that it started are gone.
+
+        It is given ``patience_s`` after a SIGINT, and as much again after a SIGTERM.
+        """
+        for ask in (signal.SIGINT, signal.SIGTERM):
+            if not self.running:
+                break
+            self._process.send_signal(ask)
+            try:
+                self._process.wait(patience_s)
+            except subprocess.TimeoutExpired:
+                continue
+        self._kill_session()
+        self._process.wait()
+
+    def _kill_session(self) -> None:
+        try:
+            os.killpg(self._process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+    def _read(self, stream: IO[str], is_log: bool) -> None:
+        for line in stream:
+            text = line.rstrip()
+            if is_log:
+                self.last_lines.append(text)
+            self._events.put(NodeOutput(self.name, text, is_log))
+
+    def _await_end(self, readers: Sequence[threading.Thread]) -> None:
+        status = self._process.wait()
+        for reader in readers:  # a child of the node may hold the pipes open
+            reader.join(timeout=0.5)
+        self._events.put(NodeEnded(self.name, status))
+
+
+def node_environment(*, isolated: bool) -> dict[str, str]:
+    """Return the environment of the nodes.
+
+    Args:
+        isolated: Keep to the loopback interface and, unless ROS_DOMAIN_ID is set, to a domain that nobody on
+            this machine uses, so that nodes of other sessions are neither seen nor disturbed.
+    """
+    environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    if isolated:
+        environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        environment.setdefault("ROS_LOCALHOST_ONLY", "1")
+        environment.setdefault("ROS_DOMAIN_ID", str(_unused_domain()))
+    return environment
+
+
+def _unused_domain() -> int:
+    domains = random.sample(range(1, _LAST_DOMAIN + 1), _LAST_DOMAIN)
+    return next((domain for domain in domains if _is_unused(domain)), domains[0])
+
+
+def _is_unused(domain: int) -> bool:
+    """Whether no first participant of the domain listens here, by its port (RTPS specification, 9.6.2.3)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind(("", 7400 + 250 * domain + 10))
+        except OSError:
+            return False
+    return True
+
+
+def _interrupt_when_parent_dies() -> None:
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
