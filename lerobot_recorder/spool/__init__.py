@@ -1,1 +1,43 @@
-"""Placeholder."""
+"""Episodes on their way from the recorder to the dataset, on disk, handed on by rename.
+
+::
+
+    <root>.spool/                beside the dataset, on the same filesystem
+      recording/<episode_id>/    being written; the writer holds a lock that a dead process does not keep
+      ready/<episode_id>/        recorded and durable; for an encoder to claim
+      claimed/<episode_id>/      an encoder is at it; it holds a lock likewise
+      committing/<episode_id>/   encoded; from here on it can no longer be taken back
+      rejected/<episode_id>/     bad or interrupted, with the reasons; can be accepted
+      failed/<episode_id>/       an encoder could not use it; with `error.txt`
+      discarded/<episode_id>/    being removed
+      commit/                    the dataset writer's staged files
+
+=============  =============================================================================
+directory      `Spool`: the states, and every move between them
+writer         `EpisodeWriter`: rows and images of one episode, in order, to disk
+episode        `SpooledEpisode`: reads an episode that has ended
+recovery       cuts what a dead recorder left to its last whole row
+manifest       what is known of an episode besides its rows and images
+records        the fixed-size record of a row
+images         the files of each image format
+durable        files and renames that survive a power cut
+flush          writes files through to the device while they grow
+=============  =============================================================================
+"""
+
+from lerobot_recorder.spool.directory import Spool
+from lerobot_recorder.spool.episode import SpooledEpisode
+from lerobot_recorder.spool.images import EncodedImage
+from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest, new_episode_id
+from lerobot_recorder.spool.writer import EpisodeWriter
+
+__all__ = [
+    "CameraSpool",
+    "EncodedImage",
+    "EpisodeHeader",
+    "EpisodeWriter",
+    "Manifest",
+    "Spool",
+    "SpooledEpisode",
+    "new_episode_id",
+]

@@ -1,0 +1,205 @@
+"""What a dataset records: features as LeRobot declares them, their checks and their differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+
+from lerobot_recorder.errors import ConfigError
+
+MAX_DIMENSIONS = 5
+"""LeRobot has column types for arrays of up to five dimensions."""
+
+
+class _Declaration(TypedDict):
+    dtype: str
+    shape: Sequence[int]
+    names: Any
+
+
+class FeatureDict(_Declaration, total=False):
+    """One feature: its ``dtype``, the ``shape`` of one frame's value, ``names``, and for videos ``info``."""
+
+    info: dict[str, Any]
+
+
+Features = dict[str, FeatureDict]
+
+DEFAULT_FEATURES: Features = {
+    "timestamp": {"dtype": "float32", "shape": (1,), "names": None},
+    "frame_index": {"dtype": "int64", "shape": (1,), "names": None},
+    "episode_index": {"dtype": "int64", "shape": (1,), "names": None},
+    "index": {"dtype": "int64", "shape": (1,), "names": None},
+    "task_index": {"dtype": "int64", "shape": (1,), "names": None},
+}
+"""The features that every dataset has; their values are given when an episode is committed."""
+
+RESERVED_NAMES = frozenset({"task", "tasks", "size", "language_persistent", "language_events"})
+VECTOR_DTYPES = frozenset(
+    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+)
+
+
+def is_video(feature: FeatureDict) -> bool:
+    """Tell whether the feature is stored as video files."""
+    return feature["dtype"] == "video"
+
+
+def is_depth(feature: FeatureDict) -> bool:
+    """Tell whether the feature is a depth map, by either of the marks that LeRobot has used."""
+    info = feature.get("info") or {}
+    return bool(info.get("is_depth_map", info.get("video.is_depth_map", False)))
+
+
+def video_keys(features: Mapping[str, FeatureDict]) -> list[str]:
+    """Name the features that are stored as video files."""
+    return [key for key, feature in features.items() if is_video(feature)]
+
+
+def vector_keys(features: Mapping[str, FeatureDict]) -> list[str]:
+    """Name the user's features that are columns of the data files."""
+    return [key for key, ft in features.items() if not is_video(ft) and key not in DEFAULT_FEATURES]
+
+
+def shape_of(feature: FeatureDict) -> tuple[int, ...]:
+    """Return the shape of one frame's value, however the declaration spells it."""
+    return tuple(int(size) for size in feature["shape"])
+
+
+def is_scalar(feature: FeatureDict) -> bool:
+    """Tell whether the column holds plain values; LeRobot stores shape (1,) so."""
+    return shape_of(feature) == (1,)
+
+
+def validate_features(features: Mapping[str, FeatureDict]) -> None:
+    """Check that a dataset can be made of the user's features.
+
+    Args:
+        features: The user's features by name, without the default ones.
+
+    Raises:
+        ConfigError: A feature cannot be recorded. The message names it and what to change.
+    """
+    if not features:
+        raise ConfigError("features: expected at least one feature, found none. Declare what to record.")
+    for key, feature in features.items():
+        _validate_name(key)
+        _validate_declaration(key, feature)
+
+
+def _validate_name(key: str) -> None:
+    if not key or "/" in key:
+        raise ConfigError(f"feature {key!r}: a name must not be empty nor contain '/'. Use dots, as in LeRobot.")
+    if key in DEFAULT_FEATURES or key in RESERVED_NAMES:
+        raise ConfigError(f"feature {key!r}: the format uses this name itself. Choose another one.")
+
+
+def _validate_declaration(key: str, feature: FeatureDict) -> None:
+    missing = [part for part in ("dtype", "shape") if part not in feature]
+    if missing:
+        raise ConfigError(f"feature {key!r}: no {' and no '.join(missing)} declared.")
+    dtype, shape = feature["dtype"], shape_of(feature)
+    if not 1 <= len(shape) <= MAX_DIMENSIONS or min(shape) < 1:
+        raise ConfigError(
+            f"feature {key!r}: shape {shape} is not possible, expected 1 to {MAX_DIMENSIONS} sizes of at least 1."
+        )
+    if dtype == "video":
+        _validate_video(key, feature)
+    elif dtype == "string" and shape != (1,):
+        raise ConfigError(f"feature {key!r}: a string has shape (1,), found {shape}.")
+    elif dtype != "string" and dtype not in VECTOR_DTYPES:
+        raise ConfigError(
+            f"feature {key!r}: unknown dtype {dtype!r}, expected 'video', 'string' or one of "
+            f"{', '.join(sorted(VECTOR_DTYPES))}."
+        )
+    _validate_names(key, feature)
+
+
+def _validate_video(key: str, feature: FeatureDict) -> None:
+    channels = 1 if is_depth(feature) else 3
+    shape = shape_of(feature)
+    if len(shape) != 3 or shape[2] != channels:
+        raise ConfigError(
+            f"feature {key!r}: a video has shape (height, width, {channels}), found {shape}."
+            + (" Depth needs info {'is_depth_map': True}." if shape[-1] == 1 and channels == 3 else "")
+        )
+
+
+def _validate_names(key: str, feature: FeatureDict) -> None:
+    names, shape = feature.get("names"), shape_of(feature)
+    if isinstance(names, (list, tuple)) and len(shape) == 1 and len(names) != shape[0]:
+        raise ConfigError(f"feature {key!r}: {len(names)} names for {shape[0]} values.")
+
+
+def with_defaults(features: Mapping[str, FeatureDict]) -> Features:
+    """Return the features of a dataset: the user's, then the default ones."""
+    return {**user_features(features), **{key: {**ft} for key, ft in DEFAULT_FEATURES.items()}}
+
+
+def user_features(features: Mapping[str, FeatureDict]) -> Features:
+    """Return the features without the default ones."""
+    return {key: feature for key, feature in features.items() if key not in DEFAULT_FEATURES}
+
+
+def differences(existing: Mapping[str, FeatureDict], wanted: Mapping[str, FeatureDict]) -> list[str]:
+    """Say how the wanted features differ from those of an existing dataset.
+
+    How videos were encoded is no difference, nor is the order of the features.
+
+    Returns:
+        One sentence per difference; none when episodes of the one fit the other.
+    """
+    old, new = user_features(existing), user_features(wanted)
+    missing = [f"feature {key!r} of the dataset is not recorded" for key in old if key not in new]
+    extra = [f"feature {key!r} is not in the dataset" for key in new if key not in old]
+    changed = [line for key in old if key in new for line in _changes(key, old[key], new[key])]
+    return missing + extra + changed
+
+
+def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
+    pairs = [
+        ("dtype", old["dtype"], new["dtype"]),
+        ("shape", shape_of(old), shape_of(new)),
+        ("names", _plain(old.get("names")), _plain(new.get("names"))),
+        ("is_depth_map", is_depth(old), is_depth(new)),
+    ]
+    return [
+        f"feature {key!r} has {part} {was} in the dataset, {now} now" for part, was, now in pairs if was != now
+    ]
+
+
+def _plain(names: Any) -> Any:
+    """Return names as JSON would give them back, so that tuples and lists compare equal."""
+    if isinstance(names, Mapping):
+        return {str(key): _plain(value) for key, value in names.items()}
+    if isinstance(names, (list, tuple)):
+        return [_plain(value) for value in names]
+    return names
+
+
+def as_column(key: str, feature: FeatureDict, values: np.ndarray) -> np.ndarray:
+    """Bring the values of one feature into the dtype and shape that its column has.
+
+    Args:
+        key: The feature's name, for the message.
+        feature: Its declaration.
+        values: One value per frame, of shape (n, \\*shape), or (n,) where shape is (1,).
+
+    Returns:
+        Values of the declared dtype; (n,) for shape (1,), else (n, \\*shape).
+
+    Raises:
+        ConfigError: The values are of another shape, or their dtype cannot be had without loss.
+    """
+    values, shape = np.asarray(values), shape_of(feature)
+    if values.ndim == 0 or (values.shape[1:] != shape and not (shape == (1,) and values.ndim == 1)):
+        raise ConfigError(f"feature {key!r}: expected values of shape (n, {shape}), found {values.shape}.")
+    if feature["dtype"] == "string":
+        return values.reshape(len(values))
+    dtype = np.dtype(feature["dtype"])
+    if not np.can_cast(values.dtype, dtype, "same_kind"):
+        raise ConfigError(f"feature {key!r}: expected {dtype} values, found {values.dtype}.")
+    values = values.astype(dtype, copy=False)
+    return values.reshape(len(values)) if shape == (1,) else values

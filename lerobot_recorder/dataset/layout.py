@@ -1,0 +1,119 @@
+"""Where everything of a dataset is; the only place that knows its paths."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+INFO_PATH = "meta/info.json"
+STATS_PATH = "meta/stats.json"
+TASKS_PATH = "meta/tasks.parquet"
+CHUNK_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
+EPISODES_PATH = f"meta/episodes/{CHUNK_FILE}.parquet"
+DATA_PATH = f"data/{CHUNK_FILE}.parquet"
+VIDEO_PATH = f"videos/{{video_key}}/{CHUNK_FILE}.mp4"
+
+_CHUNK_FILE_PATTERN = re.compile(r"chunk-(\d{3,})/file-(\d{3,})\.\w+$")
+
+
+@dataclass(frozen=True, order=True)
+class FileIndex:
+    """The number of a chunk, and of a file in it."""
+
+    chunk: int = 0
+    file: int = 0
+
+    def next(self, chunks_size: int) -> FileIndex:
+        """Return the index after this one, where a chunk holds ``chunks_size`` files."""
+        if self.file + 1 >= chunks_size:
+            return FileIndex(self.chunk + 1, 0)
+        return FileIndex(self.chunk, self.file + 1)
+
+    @classmethod
+    def of(cls, path: Path) -> FileIndex | None:
+        """Read the index off a path, None if the path has none."""
+        match = _CHUNK_FILE_PATTERN.search(path.as_posix())
+        return cls(int(match[1]), int(match[2])) if match else None
+
+
+@dataclass(frozen=True)
+class DatasetLayout:
+    """The paths of the dataset at ``root``.
+
+    Attributes:
+        root: The dataset's directory.
+        data_template: Where its data files are, as ``info.json`` says.
+        video_template: Where its videos are, as ``info.json`` says.
+    """
+
+    root: Path
+    data_template: str = DATA_PATH
+    video_template: str = VIDEO_PATH
+
+    def at(self, root: Path) -> DatasetLayout:
+        """Return the same layout under another directory."""
+        return DatasetLayout(root, self.data_template, self.video_template)
+
+    @property
+    def info(self) -> Path:
+        """What the dataset is: features, fps, totals."""
+        return self.root / INFO_PATH
+
+    @property
+    def stats(self) -> Path:
+        """Statistics over the whole dataset."""
+        return self.root / STATS_PATH
+
+    @property
+    def tasks(self) -> Path:
+        """The tasks and their indices."""
+        return self.root / TASKS_PATH
+
+    def episodes_file(self, index: FileIndex) -> Path:
+        """Return the path of a file of episode rows."""
+        return self.root / EPISODES_PATH.format(chunk_index=index.chunk, file_index=index.file)
+
+    def data_file(self, index: FileIndex) -> Path:
+        """Return the path of a file of frame rows."""
+        return self.root / self.data_template.format(chunk_index=index.chunk, file_index=index.file)
+
+    def video_file(self, key: str, index: FileIndex) -> Path:
+        """Return the path of a video file of the camera ``key``."""
+        name = self.video_template.format(video_key=key, chunk_index=index.chunk, file_index=index.file)
+        return self.root / name
+
+    def episodes_files(self) -> list[Path]:
+        """List the files of episode rows in the order in which LeRobot reads them."""
+        return sorted((self.root / "meta/episodes").glob("*/*.parquet"))
+
+    def data_files(self) -> list[Path]:
+        """List the files of frame rows in the order in which LeRobot reads them."""
+        return sorted((self.root / "data").glob("*/*.parquet"))
+
+
+def default_root(repo_id: str) -> Path:
+    """Return where LeRobot looks for the dataset ``repo_id`` on this machine."""
+    home = os.environ.get("HF_LEROBOT_HOME")
+    if home:
+        return Path(home).expanduser() / repo_id
+    return _huggingface_home() / "lerobot" / repo_id
+
+
+def _huggingface_home() -> Path:
+    home = os.environ.get("HF_HOME")
+    if home:
+        return Path(home).expanduser()
+    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "huggingface"
+
+
+def spool_path(root: Path) -> Path:
+    """Return the directory beside the dataset where its episodes wait."""
+    root = Path(root)
+    return root.with_name(f"{root.name}.spool")
+
+
+def commit_path(root: Path) -> Path:
+    """Return the directory beside the dataset where a commit is prepared."""
+    return spool_path(root) / "commit"

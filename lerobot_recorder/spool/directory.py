@@ -1,0 +1,428 @@
+"""The spool of one dataset: its states, and every move of an episode between them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool.durable import move_directory, replace_file
+from lerobot_recorder.spool.episode import SpooledEpisode
+from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
+from lerobot_recorder.spool.recovery import recover_take
+from lerobot_recorder.spool.records import ROWS_FILE
+
+STATES = ("recording", "ready", "claimed", "committing", "rejected", "failed", "discarded")
+CLAIM_FILE = "claim"
+ERROR_FILE = "error.txt"
+
+_LOCK_FILE = "lock"
+_TAKEN_BACK_FROM = ("ready", "claimed", "rejected")
+_MARKED_IN = ("ready", "claimed", "rejected", "failed")
+
+logger = logging.getLogger(__name__)
+
+
+class Spool:
+    """The spool beside a dataset.
+
+    Any number of processes may use it at once. Moves are renames under a lock that no process keeps
+    when it dies; a claim is a lock likewise. All calls touch the disk.
+
+    Attributes:
+        root: the dataset's directory.
+        path: the spool's directory, `<root>.spool`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.path = self.root.with_name(self.root.name + ".spool")
+        self._claims: dict[str, int] = {}
+
+    def __enter__(self) -> Spool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give up the locks of this object's claims; the next `recover` moves the episodes back to `ready/`."""
+        for episode_id in list(self._claims):
+            self._unlock_claim(episode_id)
+
+    def directory(self, state: str) -> Path:
+        """Name the directory of a state."""
+        return self.path / state
+
+    def create(self) -> None:
+        """Create the directories that are missing.
+
+        Raises:
+            OSError: they cannot be created.
+        """
+        for state in STATES:
+            self.directory(state).mkdir(parents=True, exist_ok=True)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the lock that every move takes; a dead process does not keep it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    # Looking
+
+    def ready(self) -> list[SpooledEpisode]:
+        """List the episodes that wait for an encoder, oldest first."""
+        return self._list("ready")
+
+    def claimed(self) -> list[SpooledEpisode]:
+        """List the episodes that an encoder is at, oldest first."""
+        return self._list("claimed") + self._list("committing")
+
+    def rejected(self) -> list[SpooledEpisode]:
+        """List the bad and interrupted takes, oldest first."""
+        return self._list("rejected")
+
+    def failed(self) -> list[SpooledEpisode]:
+        """List the episodes that an encoder could not use, oldest first."""
+        return self._list("failed")
+
+    def find(self, episode_id: str) -> SpooledEpisode | None:
+        """Find an episode in whatever state it is; None where the spool does not have it."""
+        for state in STATES:
+            path = self.directory(state) / episode_id
+            if path.is_dir():
+                return SpooledEpisode(path)
+        return None
+
+    def error(self, episode: SpooledEpisode) -> str:
+        """Read why an episode failed; empty where nothing is known."""
+        try:
+            return (episode.path / ERROR_FILE).read_text().strip()
+        except OSError:
+            return ""
+
+    def free_bytes(self) -> int:
+        """Return the room left on the spool's filesystem for this user.
+
+        Raises:
+            SpoolError: it cannot be asked.
+        """
+        existing = self.path
+        while not existing.exists() and existing != existing.parent:
+            existing = existing.parent
+        try:
+            found = os.statvfs(existing)
+        except OSError as error:
+            raise SpoolError(f"the room left on {existing} cannot be read: {error.strerror}") from error
+        return found.f_bavail * found.f_frsize
+
+    def size_bytes(self, state: str) -> int:
+        """Add up what the episodes of a state hold on disk."""
+        total = 0
+        for episode in self._list(state):
+            with contextlib.suppress(FileNotFoundError):
+                total += episode.size_bytes()
+        return total
+
+    # The encoder's moves
+
+    def claim(self, episode: SpooledEpisode) -> SpooledEpisode | None:
+        """Take a ready episode for this process.
+
+        Returns:
+            The episode at its new place, or None where another process was faster.
+        """
+        target = self.directory("claimed") / episode.episode_id
+        with self.locked():
+            try:
+                self.directory("ready").joinpath(episode.episode_id).rename(target)
+            except FileNotFoundError:
+                return None
+            self._claims[episode.episode_id] = _lock_claim(target)
+        return SpooledEpisode(target)
+
+    def release(self, episode: SpooledEpisode) -> None:
+        """Give a claimed episode back to `ready/`; nothing happens where it was taken back meanwhile."""
+        with self.locked():
+            held = self._held(episode.episode_id)
+            if held is not None:
+                (held / CLAIM_FILE).unlink(missing_ok=True)
+                held.rename(self.directory("ready") / episode.episode_id)
+            self._unlock_claim(episode.episode_id)
+
+    def seal(self, episode: SpooledEpisode) -> SpooledEpisode | None:
+        """Take the last step before the commit: from here on the operator can no longer take the episode back.
+
+        Read `manifest.success` from what is returned, as it may have been marked since the claim.
+
+        Returns:
+            The episode at its new place, or None where the operator took it back: it must not be committed.
+        """
+        target = self.directory("committing") / episode.episode_id
+        with self.locked():
+            try:
+                self.directory("claimed").joinpath(episode.episode_id).rename(target)
+            except FileNotFoundError:
+                self._unlock_claim(episode.episode_id)
+                return None
+        return SpooledEpisode(target)
+
+    def fail(self, episode: SpooledEpisode, error: str) -> SpooledEpisode | None:
+        """Set a claimed episode aside in `failed/` with the reason.
+
+        Returns:
+            The episode at its new place, or None where it was taken back meanwhile.
+        """
+        target = self.directory("failed") / episode.episode_id
+        with self.locked():
+            held = self._held(episode.episode_id)
+            self._unlock_claim(episode.episode_id)
+            if held is None:
+                return None
+            (held / CLAIM_FILE).unlink(missing_ok=True)
+            replace_file(held / ERROR_FILE, f"{error}\n".encode())
+            move_directory(held, target)
+        return SpooledEpisode(target)
+
+    def remove(self, episode: SpooledEpisode) -> None:
+        """Remove an episode that is in the dataset."""
+        with self.locked():
+            held = self._held(episode.episode_id)
+            moved = self._discard(held) if held is not None else None
+            self._unlock_claim(episode.episode_id)
+        if moved is not None:
+            shutil.rmtree(moved)
+
+    # The operator's moves
+
+    def accept(self, episode_id: str | None = None) -> SpooledEpisode:
+        """Hand a rejected take on all the same.
+
+        Args:
+            episode_id: which; the last one by default.
+
+        Raises:
+            SpoolError: there is no such take.
+        """
+        with self.locked():
+            episode = self._pick(episode_id, ("rejected",), "no rejected take to accept")
+            self._rewrite(episode.path, replace(read_manifest(episode.path), accepted=True))
+            return self._move(episode, "ready")
+
+    def retry(self, episode_id: str | None = None) -> SpooledEpisode:
+        """Hand a failed episode to the encoder again.
+
+        Args:
+            episode_id: which; the last one by default.
+
+        Raises:
+            SpoolError: there is no such episode.
+        """
+        with self.locked():
+            episode = self._pick(episode_id, ("failed",), "no failed episode to try again")
+            moved = self._move(episode, "ready")
+            (moved.path / ERROR_FILE).unlink(missing_ok=True)
+            return moved
+
+    def delete_last(self, episode_id: str | None = None) -> str:
+        """Take back the last episode that was saved, as long as it is not in the dataset.
+
+        Args:
+            episode_id: take back this one, also from `rejected/`.
+
+        Returns:
+            The identifier of the removed episode.
+
+        Raises:
+            SpoolError: there is none, or it is already in the dataset.
+        """
+        with self.locked():
+            states = _TAKEN_BACK_FROM if episode_id else ("ready", "claimed")
+            episode = self._pick(episode_id, states, "no episode that could be taken back")
+            moved = self._discard(episode.path)
+        shutil.rmtree(moved)
+        return episode.episode_id
+
+    def mark_success(self, success: bool, episode_id: str | None = None) -> str:
+        """Note in a spooled episode's manifest whether it shows a success.
+
+        Args:
+            success: the operator's mark.
+            episode_id: which; the last one by default.
+
+        Returns:
+            The identifier of the marked episode.
+
+        Raises:
+            SpoolError: there is none, or it is already in the dataset.
+        """
+        with self.locked():
+            episode = self._pick(episode_id, _MARKED_IN, "no episode that could be marked")
+            self._rewrite(episode.path, replace(read_manifest(episode.path), success=success))
+        return episode.episode_id
+
+    # After a crash
+
+    def recover(self) -> list[SpooledEpisode]:
+        """Put in order what dead processes left behind; what a live one holds is left alone.
+
+        A claimed episode goes back to `ready/`; an interrupted take is cut to its last whole row and
+        offered in `rejected/`, one that had been saved completely goes where it was going; half-done removals
+        are finished.
+
+        Returns:
+            The takes that are now in `rejected/`.
+
+        Raises:
+            SpoolError: a take cannot be moved.
+        """
+        if not self.path.is_dir():
+            return []
+        self._recover_claims()
+        for path in self._paths("discarded"):
+            shutil.rmtree(path, ignore_errors=True)
+        recovered = [self._recover_recording(path) for path in self._paths("recording")]
+        return [episode for episode in recovered if episode is not None and episode.state == "rejected"]
+
+    def erase(self, path: Path) -> None:
+        """Remove an episode's directory in two steps, so that no half of it is ever taken for an episode."""
+        with self.locked():
+            moved = self._discard(path)
+        shutil.rmtree(moved)
+
+    def _recover_claims(self) -> None:
+        for path in self._paths("claimed") + self._paths("committing"):
+            with self.locked():
+                descriptor = _try_lock(path / CLAIM_FILE, os.O_RDWR | os.O_CREAT)
+                if descriptor is None:
+                    continue
+                try:
+                    (path / CLAIM_FILE).unlink(missing_ok=True)
+                    path.rename(self.directory("ready") / path.name)
+                    logger.info("episode %s goes back to ready: its encoder is gone", path.name)
+                finally:
+                    os.close(descriptor)
+
+    def _recover_recording(self, path: Path) -> SpooledEpisode | None:
+        with self.locked():
+            descriptor = _try_lock(path / ROWS_FILE, os.O_RDWR | os.O_CREAT)
+        if descriptor is None:
+            return None
+        try:
+            return self._place(path)
+        finally:
+            os.close(descriptor)
+
+    def _place(self, path: Path) -> SpooledEpisode | None:
+        try:
+            manifest = recover_take(path)
+        except SpoolError as error:
+            replace_file(path / ERROR_FILE, f"{error}\n".encode())
+            logger.error("the interrupted take %s cannot be read: %s", path.name, error)
+            return self._move(SpooledEpisode(path), "failed")
+        if manifest.length == 0:
+            logger.warning("the interrupted take %s has no whole row and is removed", path.name)
+            self.erase(path)
+            return None
+        return self._move(SpooledEpisode(path), destination(manifest))
+
+    # Moving
+
+    def _list(self, state: str) -> list[SpooledEpisode]:
+        return [SpooledEpisode(path) for path in self._paths(state)]
+
+    def _paths(self, state: str) -> list[Path]:
+        try:
+            return sorted(path for path in self.directory(state).iterdir() if path.is_dir())
+        except FileNotFoundError:
+            return []
+
+    def _held(self, episode_id: str) -> Path | None:
+        for state in ("claimed", "committing"):
+            path = self.directory(state) / episode_id
+            if path.is_dir():
+                return path
+        return None
+
+    def _pick(self, episode_id: str | None, states: tuple[str, ...], nothing: str) -> SpooledEpisode:
+        candidates = sorted(
+            (episode for state in states for episode in self._list(state)), key=lambda episode: episode.episode_id
+        )
+        if episode_id is None:
+            if not candidates:
+                raise SpoolError(f"there is {nothing} in {self.path}")
+            return candidates[-1]
+        for episode in candidates:
+            if episode.episode_id == episode_id:
+                return episode
+        raise SpoolError(self._whereabouts(episode_id, nothing))
+
+    def _whereabouts(self, episode_id: str, nothing: str) -> str:
+        found = self.find(episode_id)
+        if found is None:
+            return f"episode {episode_id} is no longer in the spool: it is in the dataset already, or was discarded"
+        if found.state == "committing":
+            return f"episode {episode_id} is being added to the dataset"
+        return f"there is {nothing}: episode {episode_id} is in {found.path.parent}"
+
+    def _move(self, episode: SpooledEpisode, state: str) -> SpooledEpisode:
+        target = self.directory(state) / episode.episode_id
+        target.parent.mkdir(exist_ok=True)
+        move_directory(episode.path, target)
+        return SpooledEpisode(target)
+
+    def _discard(self, path: Path) -> Path:
+        target = self.directory("discarded") / path.name
+        target.parent.mkdir(exist_ok=True)
+        path.rename(target)
+        return target
+
+    def _rewrite(self, path: Path, manifest: Manifest) -> None:
+        replace_file(path / MANIFEST_FILE, to_json(manifest))
+
+    def _unlock_claim(self, episode_id: str) -> None:
+        descriptor = self._claims.pop(episode_id, None)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def destination(manifest: Manifest) -> str:
+    """Name the state that an ended episode belongs in."""
+    return "ready" if manifest.verdict == "good" or manifest.accepted else "rejected"
+
+
+def _lock_claim(path: Path) -> int:
+    descriptor = os.open(path / CLAIM_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    holder = {"host": socket.gethostname(), "pid": os.getpid()}
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, json.dumps(holder).encode())
+    return descriptor
+
+
+def _try_lock(path: Path, flags: int) -> int | None:
+    """Lock a file that a process would hold locked as long as it lives; None where one does, or the file is gone."""
+    try:
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor

@@ -1,0 +1,110 @@
+"""The fixed-size record of one row in `rows.bin`.
+
+A record holds the row's vectors, little-endian, then for each camera the checksum of its stored
+image (for `raw` also of its thinned image, for `jpeg` the offset in the file where it ends), and last a
+checksum over all of it, seeded with the row's number.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool.manifest import SUCCESS_KEY, CameraSpool, EpisodeHeader, Feature
+
+ROWS_FILE = "rows.bin"
+CHECKSUM = "checksum"
+
+Array = npt.NDArray[np.generic]
+
+
+def vector_features(header: EpisodeHeader) -> dict[str, Feature]:
+    """Return the features that each record holds: no cameras, and not the success derived from the manifest."""
+    derived = SUCCESS_KEY if header.record_success else None
+    return {key: value for key, value in header.features.items() if key not in header.cameras and key != derived}
+
+
+def image_field(key: str) -> str:
+    """Name the field with the checksum of a camera's stored image."""
+    return f"image:{key}"
+
+
+def thumb_field(key: str) -> str:
+    """Name the field with the checksum of a raw camera's thinned image."""
+    return f"thumb:{key}"
+
+
+def end_field(key: str) -> str:
+    """Name the field with the byte offset where a JPEG ends in its file."""
+    return f"end:{key}"
+
+
+def record_dtype(header: EpisodeHeader) -> np.dtype[np.void]:
+    """Derive the packed little-endian record from the features and cameras.
+
+    Raises:
+        SpoolError: a feature has a dtype or shape that cannot be a column.
+    """
+    fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = []
+    for key, feature in vector_features(header).items():
+        fields.append(_vector_field(key, feature))
+    for key, camera in header.cameras.items():
+        fields.extend(_camera_fields(key, camera))
+    fields.append((CHECKSUM, "<u4"))
+    return np.dtype(fields)
+
+
+def _vector_field(key: str, feature: Feature) -> tuple[str, str, tuple[int, ...]]:
+    try:
+        dtype = np.dtype(feature["dtype"]).newbyteorder("<")
+        shape = tuple(int(size) for size in feature["shape"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise SpoolError(f"feature {key} cannot be spooled as a vector: {error}") from error
+    if dtype.kind not in "fiub" or any(size < 1 for size in shape):
+        raise SpoolError(f"feature {key} cannot be spooled: dtype {feature['dtype']}, shape {feature['shape']}")
+    return key, dtype.str, shape
+
+
+def _camera_fields(key: str, camera: CameraSpool) -> Iterator[tuple[str, str]]:
+    yield image_field(key), "<u4"
+    if camera.format == "raw":
+        yield thumb_field(key), "<u4"
+    if camera.format == "jpeg":
+        yield end_field(key), "<u8"
+
+
+def pack(dtype: np.dtype[np.void], index: int, values: Mapping[str, object]) -> bytes:
+    """Make the record of row `index`.
+
+    Args:
+        dtype: from `record_dtype`.
+        index: number of the row in its episode.
+        values: one value for every field but the checksum, of the field's shape.
+
+    Raises:
+        SpoolError: a value is missing or of another shape.
+    """
+    record = np.zeros((), dtype)
+    for name in dtype.names or ():
+        if name != CHECKSUM:
+            record[name] = _fitting(name, values, dtype[name])
+    content = record.tobytes()[:-4]
+    return content + zlib.crc32(content, index).to_bytes(4, "little")
+
+
+def _fitting(name: str, values: Mapping[str, object], dtype: np.dtype[np.generic]) -> Array:
+    if name not in values:
+        raise SpoolError(f"the row has no value for {name}")
+    value = np.asarray(values[name])
+    if value.shape != dtype.shape and value.size != int(np.prod(dtype.shape, dtype=int)):
+        raise SpoolError(f"{name}: expected shape {dtype.shape}, found {value.shape}")
+    return value.reshape(dtype.shape)
+
+
+def is_whole(record: bytes | memoryview, index: int) -> bool:
+    """Tell whether the bytes of record `index` fit their checksum."""
+    return zlib.crc32(record[:-4], index) == int.from_bytes(record[-4:], "little")

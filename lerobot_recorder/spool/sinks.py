@@ -1,0 +1,259 @@
+"""Append the images of one camera to its files, one class per image format."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool.durable import sync_directory, sync_file
+from lerobot_recorder.spool.images import (
+    EncodedImage,
+    depth_dtype,
+    encode_png,
+    image_file,
+    png_file,
+    thin,
+    thumbs_file,
+)
+from lerobot_recorder.spool.manifest import CameraSpool
+from lerobot_recorder.spool.records import end_field, image_field, thumb_field
+from lerobot_recorder.spool.standin import rgb_to_i420, thinning
+
+Array = npt.NDArray[Any]
+Fields = dict[str, int]
+
+
+class AppendFile:
+    """A file that only grows, without a buffer in the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.size = 0
+        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+
+    def write(self, content: bytes | Array) -> None:
+        """Append all of `content`.
+
+        Raises:
+            OSError: it could not be written, or only a part of it; `cut` removes that part.
+        """
+        view = memoryview(content).cast("B")
+        written = 0
+        while written < len(view):
+            written += os.write(self.descriptor, view[written:])
+        self.size += written
+
+    def cut(self, size: int) -> None:
+        """Shorten the file to `size` bytes, also from what a failed write left."""
+        os.ftruncate(self.descriptor, size)
+        self.size = size
+
+    def sync(self) -> None:
+        """Write it through to the device."""
+        os.fsync(self.descriptor)
+
+    def close(self) -> None:
+        """Close it; closing again does nothing."""
+        if self.descriptor >= 0:
+            os.close(self.descriptor)
+            self.descriptor = -1
+
+
+class ImageSink(ABC):
+    """The files of one camera in one episode."""
+
+    def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
+        self.key = key
+        self.camera = camera
+        self.files: list[AppendFile] = []
+        self._directory = directory
+
+    @abstractmethod
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+        """Turn an image into what is written to each file, and the row's fields on it.
+
+        Raises:
+            SpoolError: the image is of another size or kind.
+        """
+
+    @abstractmethod
+    def cut(self, length: int) -> None:
+        """Shorten the files to the first `length` images."""
+
+    def write(self, index: int, parts: list[bytes | Array]) -> None:
+        """Append what `prepare` made of image `index`."""
+        for file, part in zip(self.files, parts, strict=True):
+            file.write(part)
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return sum(file.size for file in self.files)
+
+    def sync(self) -> None:
+        """Write the files through to the device."""
+        for file in self.files:
+            file.sync()
+
+    def close(self) -> None:
+        """Close the files."""
+        for file in self.files:
+            file.close()
+
+    def _rgb(self, image: Array | EncodedImage) -> Array:
+        pixels = image.decode() if isinstance(image, EncodedImage) else image
+        expected = (self.camera.height, self.camera.width, 3)
+        if pixels.shape != expected or pixels.dtype != np.uint8:
+            raise SpoolError(f"{self.key}: expected RGB uint8 {expected}, found {pixels.dtype} {pixels.shape}")
+        return np.ascontiguousarray(pixels)
+
+
+class RawSink(ImageSink):
+    """Planar I420, and the thinned RGB pixels for the statistics."""
+
+    def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
+        super().__init__(directory, key, camera)
+        self.files = [AppendFile(image_file(directory, key, "raw")), AppendFile(thumbs_file(directory, key))]
+        self._step = thinning(camera.height, camera.width)
+        rows, columns = -(-camera.height // self._step), -(-camera.width // self._step)
+        self._sizes = (camera.height * camera.width * 3 // 2, rows * columns * 3)
+
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+        """Convert to I420 and thin."""
+        rgb = self._rgb(image)
+        planes = np.ascontiguousarray(rgb_to_i420(rgb))
+        thumb = thin(rgb, self._step)
+        fields = {image_field(self.key): zlib.crc32(planes), thumb_field(self.key): zlib.crc32(thumb)}
+        return [planes, thumb], fields
+
+    def cut(self, length: int) -> None:
+        """Shorten both files."""
+        for file, size in zip(self.files, self._sizes, strict=True):
+            file.cut(length * size)
+
+
+class DepthSink(ImageSink):
+    """Depth maps as they came, little-endian."""
+
+    def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
+        super().__init__(directory, key, camera)
+        self.files = [AppendFile(image_file(directory, key, camera.format))]
+        self._dtype = depth_dtype(camera.format)
+
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+        """Check kind and size."""
+        if isinstance(image, EncodedImage):
+            raise SpoolError(f"{self.key}: a depth map is expected, not a {image.format} image")
+        height, width = self.camera.height, self.camera.width
+        if image.shape not in ((height, width), (height, width, 1)) or image.dtype != self._dtype:
+            raise SpoolError(
+                f"{self.key}: expected depth {self._dtype.name} ({height}, {width}), found {image.dtype} {image.shape}"
+            )
+        depth = np.ascontiguousarray(image)
+        return [depth], {image_field(self.key): zlib.crc32(depth)}
+
+    def cut(self, length: int) -> None:
+        """Shorten the file."""
+        self.files[0].cut(length * self.camera.height * self.camera.width * self._dtype.itemsize)
+
+
+class JpegSink(ImageSink):
+    """JPEG bytes as they came, one after the other; each row knows where its image ends."""
+
+    def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
+        super().__init__(directory, key, camera)
+        self.files = [AppendFile(image_file(directory, key, "jpeg"))]
+        self._ends: list[int] = [0]
+
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+        """Check kind and size."""
+        _require(image, "jpeg", self.key, self.camera)
+        end = self.files[0].size + len(image.data)
+        return [image.data], {image_field(self.key): zlib.crc32(image.data), end_field(self.key): end}
+
+    def write(self, index: int, parts: list[bytes | Array]) -> None:
+        """Append, and note the end."""
+        super().write(index, parts)
+        self._ends.append(self.files[0].size)
+
+    def cut(self, length: int) -> None:
+        """Shorten the file."""
+        self.files[0].cut(self._ends[length])
+
+
+class PngSink(ImageSink):
+    """One PNG file per image, for those who want files they can look at."""
+
+    def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
+        super().__init__(directory, key, camera)
+        self._folder = image_file(directory, key, "png")
+        self._folder.mkdir()
+        self._size = 0
+        self._unsynced: list[Path] = []
+
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+        """Encode, unless it came as PNG."""
+        if isinstance(image, EncodedImage) and image.format == "png":
+            _require(image, "png", self.key, self.camera)
+            data = image.data
+        else:
+            data = encode_png(self._rgb(image))
+        return [data], {image_field(self.key): zlib.crc32(data)}
+
+    def write(self, index: int, parts: list[bytes | Array]) -> None:
+        """Write the file of image `index`."""
+        path = png_file(self._directory, self.key, index)
+        self._unsynced.append(path)
+        path.write_bytes(parts[0])
+        self._size += len(parts[0])
+
+    @property
+    def size(self) -> int:
+        """Bytes written so far."""
+        return self._size
+
+    def cut(self, length: int) -> None:
+        """Remove the file that a failed write left behind."""
+        leftover = png_file(self._directory, self.key, length)
+        leftover.unlink(missing_ok=True)
+        self._unsynced = [path for path in self._unsynced if path != leftover]
+
+    def sync(self) -> None:
+        """Write all files and their directory through."""
+        for path in self._unsynced:
+            sync_file(path)
+        self._unsynced = []
+        sync_directory(self._folder)
+
+
+def _require(image: Array | EncodedImage, image_format: str, key: str, camera: CameraSpool) -> None:
+    if not isinstance(image, EncodedImage) or image.format != image_format:
+        found = image.format if isinstance(image, EncodedImage) else "raw pixels"
+        raise SpoolError(f"{key}: expected {image_format} images, found {found}")
+    if (image.width, image.height) != (camera.width, camera.height):
+        raise SpoolError(f"{key}: expected {camera.width}x{camera.height}, found {image.width}x{image.height}")
+
+
+_SINKS: dict[str, type[ImageSink]] = {
+    "raw": RawSink,
+    "jpeg": JpegSink,
+    "png": PngSink,
+    "depth16": DepthSink,
+    "depth32": DepthSink,
+}
+
+
+def open_sink(directory: Path, key: str, camera: CameraSpool) -> ImageSink:
+    """Create the files of a camera.
+
+    Raises:
+        OSError: they cannot be created.
+    """
+    return _SINKS[camera.format](directory, key, camera)

@@ -1,0 +1,203 @@
+"""Writes one episode into the spool: rows and images in order, appending only."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lerobot_recorder.errors import DiskFullError, EpisodeStateError, SpoolError
+from lerobot_recorder.spool.durable import move_directory, replace_file, sync_directory
+from lerobot_recorder.spool.episode import SpooledEpisode
+from lerobot_recorder.spool.flush import BackgroundFlush
+from lerobot_recorder.spool.manifest import HEADER_FILE, MANIFEST_FILE, EpisodeHeader, Manifest, end_header, to_json
+from lerobot_recorder.spool.records import ROWS_FILE, pack, record_dtype
+from lerobot_recorder.spool.sinks import AppendFile, open_sink
+
+if TYPE_CHECKING:
+    from lerobot_recorder.spool.directory import Spool
+
+BALLAST_FILE = "ballast"
+_BALLAST_BYTES = 1 << 20
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class EpisodeWriter:
+    """An episode being written, in `recording/`; it ends with `save`, `reject` or `discard`.
+
+    Blocks on the disk: for one thread that does nothing else. A row's images are written before the row, so
+    whatever happens, the first `length` rows are whole.
+
+    Attributes:
+        header: what is fixed for the episode.
+        path: its directory.
+        length: rows appended.
+        convert_s: seconds spent on turning images into what is stored.
+        write_s: seconds spent in writes.
+    """
+
+    def __init__(self, spool: Spool, header: EpisodeHeader) -> None:
+        """Create the episode's directory and files.
+
+        Raises:
+            DiskFullError: no room is left.
+            SpoolError: the directory cannot be written, or a feature cannot be spooled.
+        """
+        self.header = header
+        self.path = spool.directory("recording") / header.episode_id
+        self.length = 0
+        self.convert_s = 0.0
+        self.write_s = 0.0
+        self._spool = spool
+        self._dtype = record_dtype(header)
+        self._ended = False
+        with _disk_errors(self.path):
+            spool.create()
+            self._open()
+        descriptors = [file.descriptor for sink in self._sinks.values() for file in sink.files]
+        self._flush = BackgroundFlush([self._header_descriptor, *descriptors, self._rows.descriptor])
+
+    def _open(self) -> None:
+        with self._spool.locked():
+            self.path.mkdir()
+            self._rows = AppendFile(self.path / ROWS_FILE)
+            fcntl.flock(self._rows.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        header_path = self.path / HEADER_FILE
+        header_path.write_bytes(to_json(self.header))
+        self._header_descriptor = os.open(header_path, os.O_RDONLY | os.O_CLOEXEC)
+        self._sinks = {key: open_sink(self.path, key, camera) for key, camera in self.header.cameras.items()}
+        self._reserve_ballast()
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Append one row: a value for every vector feature and an image for every camera.
+
+        Args:
+            row: vectors as arrays of the feature's shape; images as RGB uint8 (height, width, 3), as
+                `EncodedImage`, or depth (height, width).
+
+        Raises:
+            SpoolError: a value is missing, or of another size or kind; nothing was appended.
+            DiskFullError: no room is left; the rows before are whole.
+        """
+        self._require_open()
+        started = time.perf_counter()
+        values: dict[str, Any] = dict(row)
+        parts = {}
+        for key, sink in self._sinks.items():
+            if key not in row:
+                raise SpoolError(f"the row has no image for {key}")
+            parts[key], fields = sink.prepare(row[key])
+            values.update(fields)
+        record = pack(self._dtype, self.length, values)
+        converted = time.perf_counter()
+        with _disk_errors(self.path):
+            for key, sink in self._sinks.items():
+                sink.write(self.length, parts[key])
+            self._rows.write(record)
+        self.length += 1
+        self.convert_s += converted - started
+        self.write_s += time.perf_counter() - converted
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes appended so far."""
+        return self._rows.size + sum(sink.size for sink in self._sinks.values())
+
+    def save(self, **outcome: Any) -> SpooledEpisode:
+        """Make the episode durable and hand it on in `ready/`.
+
+        Args:
+            outcome: fields of `Manifest`: success, verdict, reasons, ...
+
+        Raises:
+            DiskFullError: no room is left even for the manifest.
+            SpoolError: the device failed; the take stays in `recording/` and is offered again after a restart.
+        """
+        return self._end("ready", end_header(self.header, self.length, **outcome))
+
+    def reject(self, *reasons: str, **outcome: Any) -> SpooledEpisode:
+        """Make the episode durable and set it aside in `rejected/`.
+
+        Args:
+            reasons: what is wrong, one sentence each.
+            outcome: fields of `Manifest`.
+
+        Raises:
+            SpoolError: as for `save`.
+        """
+        outcome = {"verdict": "bad", "ended_by": "reject", **outcome}
+        return self._end("rejected", end_header(self.header, self.length, reasons=tuple(reasons), **outcome))
+
+    def discard(self) -> None:
+        """Remove the episode.
+
+        Raises:
+            SpoolError: the directory cannot be removed.
+        """
+        self._require_open()
+        self._close()
+        with _disk_errors(self.path):
+            self._spool.erase(self.path)
+
+    def abandon(self) -> None:
+        """Close the files and leave the take as a crash would: the next start finds and offers it."""
+        if not self._ended:
+            self._close()
+
+    def _end(self, state: str, manifest: Manifest) -> SpooledEpisode:
+        self._require_open()
+        target = self._spool.directory(state) / self.header.episode_id
+        try:
+            with _disk_errors(self.path):
+                self._flush.stop()
+                self._make_durable(manifest)
+                move_directory(self.path, target)
+        finally:
+            self._close()
+        return SpooledEpisode(target)
+
+    def _make_durable(self, manifest: Manifest) -> None:
+        (self.path / BALLAST_FILE).unlink(missing_ok=True)
+        for sink in self._sinks.values():
+            sink.cut(self.length)
+            sink.sync()
+        self._rows.cut(self.length * self._dtype.itemsize)
+        self._rows.sync()
+        os.fsync(self._header_descriptor)
+        replace_file(self.path / MANIFEST_FILE, to_json(manifest))
+        sync_directory(self.path)
+
+    def _reserve_ballast(self) -> None:
+        """Keep room for the manifest, so that an episode can still be ended on a full disk."""
+        with (self.path / BALLAST_FILE).open("wb") as file, contextlib.suppress(OSError):
+            os.posix_fallocate(file.fileno(), 0, _BALLAST_BYTES)
+
+    def _require_open(self) -> None:
+        if self._ended:
+            raise EpisodeStateError(f"episode {self.header.episode_id} has already ended")
+
+    def _close(self) -> None:
+        self._ended = True
+        self._flush.stop()
+        for sink in self._sinks.values():
+            sink.close()
+        os.close(self._header_descriptor)
+        self._rows.close()
+
+
+@contextlib.contextmanager
+def _disk_errors(path: Path) -> Iterator[None]:
+    """Name the directory and the way out where the operating system gives a number."""
+    try:
+        yield
+    except SpoolError:
+        raise
+    except OSError as error:
+        if error.errno in _FULL:
+            raise DiskFullError(f"no room is left for {path}: free some space, or record elsewhere") from error
+        raise SpoolError(f"{path} cannot be written: {error.strerror or error}") from error
