@@ -1,0 +1,34 @@
+"""All that imports PyAV for encoding, joining, probing and colour conversion.
+
+=============  =============================================================================
+settings       `EncoderSettings`: codec and quality, LeRobot's names and defaults
+colour         RGB to the planar I420 that encoders take
+depth          depth maps to the 12-bit codes that LeRobot stores
+encode         images to a video file
+files          joins and probes video files, on the frame grid
+=============  =============================================================================
+"""
+
+import os
+
+from lerobot_recorder.video.colour import rgb_to_i420
+from lerobot_recorder.video.depth import DepthSettings, quantize_depth
+from lerobot_recorder.video.encode import encode
+from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
+from lerobot_recorder.video.settings import EncoderSettings, available_encoders, depth_encoder
+
+os.environ.setdefault("SVT_LOG", "1")  # the codec prints a page at every start; keep to errors
+
+__all__ = [
+    "DepthSettings",
+    "EncoderSettings",
+    "Mp4Files",
+    "VideoProbe",
+    "available_encoders",
+    "depth_encoder",
+    "encode",
+    "probe",
+    "quantize_depth",
+    "read_frames",
+    "rgb_to_i420",
+]

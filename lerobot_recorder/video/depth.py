@@ -1,0 +1,83 @@
+"""Depth maps to the 12-bit codes that LeRobot stores."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.errors import ConfigError
+
+MAX_CODE = 4095
+"""Largest of the 12-bit codes."""
+
+_MM_PER_M = 1000.0
+
+
+@dataclass(frozen=True)
+class DepthSettings:
+    """How depth is turned into codes; the defaults are LeRobot's.
+
+    Attributes:
+        depth_min: depth of code 0, in metres.
+        depth_max: depth of code 4095, in metres.
+        shift: metres added before the logarithm.
+        use_log: steps grow with depth, as a depth camera's errors do; else they are equal.
+    """
+
+    depth_min: float = 0.01
+    depth_max: float = 10.0
+    shift: float = 3.5
+    use_log: bool = True
+
+    def __post_init__(self) -> None:
+        if not self.depth_min < self.depth_max:
+            raise ConfigError(f"depth_min {self.depth_min} is not below depth_max {self.depth_max}")
+        if self.use_log and self.depth_min + self.shift <= 0:
+            raise ConfigError(
+                f"depth_min {self.depth_min} + shift {self.shift} must be positive to take a logarithm"
+            )
+
+    def info(self) -> dict[str, Any]:
+        """Return the entries of a feature's `info` that are needed to turn codes into depth again."""
+        return {
+            "video.depth_min": self.depth_min,
+            "video.depth_max": self.depth_max,
+            "video.shift": self.shift,
+            "video.use_log": self.use_log,
+        }
+
+
+def depth_unit(dtype: npt.DTypeLike) -> str:
+    """Return LeRobot's unit for a depth map: `mm` for integers, `m` for floats."""
+    return "m" if np.issubdtype(np.dtype(dtype), np.floating) else "mm"
+
+
+def quantize_depth(depth: npt.NDArray[Any], settings: DepthSettings) -> npt.NDArray[np.uint16]:
+    """Turn a depth map into codes as LeRobot does, in its order of operations and precision.
+
+    Args:
+        depth: (height, width), integers in mm or floats in m. What is out of range, infinite or NaN
+            is given the nearest code (NaN: 0).
+        settings: range and spacing of the codes.
+
+    Returns:
+        Codes 0 to 4095: uint16, (height, width).
+    """
+    scale = 1.0 if depth_unit(depth.dtype) == "m" else _MM_PER_M
+    low, high, shift = (
+        np.float32(x * scale) for x in (settings.depth_min, settings.depth_max, settings.shift)
+    )
+    values = depth.astype(np.float32)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if settings.use_log:
+            first, last = math.log(float(low + shift)), math.log(float(high + shift))
+            share = (np.log(values + shift) - first) / (last - first)
+        else:
+            share = (values - low) / (high - low)
+        codes = np.nan_to_num(np.rint(share * MAX_CODE), nan=0.0).clip(0, MAX_CODE)
+    quantized: npt.NDArray[np.uint16] = codes.astype(np.uint16)
+    return quantized

@@ -1,0 +1,100 @@
+"""Images to a video file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.errors import VideoError
+from lerobot_recorder.video.depth import DepthSettings, quantize_depth
+from lerobot_recorder.video.settings import EncoderSettings
+
+Array = npt.NDArray[Any]
+
+SETTINGS_TAG = "comment"
+"""Where in the file's metadata the settings are kept."""
+
+
+def encode(
+    images: Iterable[Array],
+    output: Path,
+    *,
+    fps: int,
+    width: int,
+    height: int,
+    settings: EncoderSettings,
+    depth: DepthSettings | None = None,
+    progress: Callable[[int], None] = lambda frames: None,
+) -> int:
+    """Encode images into an MP4 file, one frame each, on the grid of `1 / fps`.
+
+    Args:
+        images: I420 uint8 (height * 3 / 2, width), RGB uint8 (height, width, 3), or, with `depth`,
+            depth maps (height, width). Each is used before the next is asked for.
+        output: the file; an existing one is replaced.
+        fps: frames per second.
+        width: pixels.
+        height: pixels.
+        settings: resolved settings.
+        depth: how depth maps are turned into codes.
+        progress: called with the number of frames so far.
+
+    Returns:
+        The number of frames.
+
+    Raises:
+        VideoError: the codec refuses the settings or the images, or the file cannot be written.
+    """
+    count = 0
+    try:
+        with av.open(str(output), "w", format="mp4") as container:
+            container.metadata[SETTINGS_TAG] = settings.tag()
+            stream: Any = container.add_stream(settings.vcodec, fps, options=settings.options())
+            stream.width, stream.height, stream.pix_fmt = width, height, settings.pix_fmt
+            for image in images:
+                container.mux(stream.encode(_frame(image, (height, width), depth)))
+                count += 1
+                progress(count)
+            container.mux(stream.encode())
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
+    if count == 0:
+        raise VideoError(f"{output}: there are no images to encode")
+    sync_video(output)
+    return count
+
+
+def _frame(image: Array, size: tuple[int, int], depth: DepthSettings | None) -> av.VideoFrame:
+    if depth is not None:
+        return _gray12(quantize_depth(image.reshape(size), depth))
+    height, width = size
+    if image.shape == (height * 3 // 2, width):
+        return av.VideoFrame.from_numpy_buffer(image, format="yuv420p")
+    if image.shape == (height, width, 3):
+        return av.VideoFrame.from_ndarray(image, format="rgb24")
+    raise ValueError(f"an image of shape {image.shape} does not fit {width}x{height}")
+
+
+def _gray12(codes: npt.NDArray[np.uint16]) -> av.VideoFrame:
+    height, width = codes.shape
+    frame = av.VideoFrame(width, height, "gray12le")
+    plane: Any = frame.planes[0]
+    rows = np.frombuffer(plane, np.uint16).reshape(height, plane.line_size // 2)
+    rows[:, :width] = codes
+    return frame
+
+
+def sync_video(path: Path) -> None:
+    """Write a file through to the device."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

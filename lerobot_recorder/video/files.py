@@ -1,0 +1,203 @@
+"""Joins and probes video files on the frame grid: a packet's number counts, not a sum of durations."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.errors import VideoError
+from lerobot_recorder.video.encode import SETTINGS_TAG, sync_video
+
+GRID_TOLERANCE_S = 1e-6
+"""How far a frame may be from its grid time."""
+
+# The index comes first, as a reader over a network wants it. No bit rate is noted: it would be that of the first
+# part, and the bytes would tell in which steps the parts were joined.
+_MUXER = {"movflags": "faststart", "write_btrt": "0"}
+
+
+@dataclass(frozen=True)
+class VideoProbe:
+    """What is in a video file.
+
+    Attributes:
+        frames: number of frames.
+        width: pixels.
+        height: pixels.
+        fps: nominal frames per second.
+        codec: canonical name, as `av1`.
+        pix_fmt: pixel format.
+        tag: `EncoderSettings.tag` of the encoder, empty where others made the file.
+        extradata: the codec's configuration.
+        off_grid_s: the largest distance of a frame from its grid time, in seconds.
+    """
+
+    frames: int
+    width: int
+    height: int
+    fps: Fraction
+    codec: str
+    pix_fmt: str
+    tag: str
+    extradata: bytes
+    off_grid_s: float
+
+    @property
+    def on_grid(self) -> bool:
+        """Tell whether frame k is at k / fps."""
+        return self.off_grid_s <= GRID_TOLERANCE_S
+
+    def info(self) -> dict[str, Any]:
+        """Return the entries of a feature's `info` that describe the stream, in LeRobot's order."""
+        return {
+            "video.height": self.height,
+            "video.width": self.width,
+            "video.codec": self.codec,
+            "video.pix_fmt": self.pix_fmt,
+            "video.fps": int(self.fps),
+            "video.channels": len(av.VideoFormat(self.pix_fmt).components),
+            "has_audio": False,
+        }
+
+
+def probe(path: Path) -> VideoProbe:
+    """Read what is in a video file, without decoding it.
+
+    Raises:
+        VideoError: the file is missing, or is no video.
+    """
+    with _opened(path) as container:
+        stream: Any = container.streams.video[0]
+        times = np.array(sorted(p.pts for p in container.demux(stream) if p.pts is not None), np.int64)
+        grid = np.arange(len(times)) / float(stream.base_rate or 1)
+        offsets = np.abs(times * float(stream.time_base) - grid)
+        return VideoProbe(
+            frames=len(times),
+            width=stream.width,
+            height=stream.height,
+            fps=Fraction(stream.base_rate or 0),
+            codec=stream.codec.canonical_name,
+            pix_fmt=str(stream.pix_fmt),
+            tag=container.metadata.get(SETTINGS_TAG, ""),
+            extradata=bytes(stream.codec_context.extradata or b""),
+            off_grid_s=float(offsets.max(initial=0.0)),
+        )
+
+
+def read_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint8]]:
+    """Decode some frames of a video.
+
+    Args:
+        path: the video.
+        indices: numbers of the frames.
+
+    Returns:
+        RGB, uint8, (height, width, 3), in the order of `indices`.
+
+    Raises:
+        VideoError: the file is no video, or has no such frame.
+    """
+    found: dict[int, npt.NDArray[np.uint8]] = {}
+    with _opened(path) as container:
+        stream: Any = container.streams.video[0]
+        for index in sorted(set(indices)):
+            if (image := _decode(container, stream, index)) is None:
+                raise VideoError(f"{path} has no frame {index}")
+            found[index] = image
+    return [found[index] for index in indices]
+
+
+def _decode(container: Any, stream: Any, index: int) -> npt.NDArray[np.uint8] | None:
+    ticks = 1 / (stream.base_rate * stream.time_base)
+    container.seek(int(index * ticks), stream=stream)
+    for frame in container.decode(stream):
+        if round(frame.pts / ticks) >= index:
+            image: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+            return image
+    return None
+
+
+class Mp4Files:
+    """Joins video files; what the dataset's writer needs to know of videos."""
+
+    def joinable(self, tail: Path, new: Path) -> bool:
+        """Tell whether `new` may follow `tail` in one file: the same stream, encoded with the same settings.
+
+        A file whose encoder's settings are not known, because another program made it, is never continued.
+
+        Raises:
+            VideoError: a file is missing, or is no video.
+        """
+        return bool(_identity(tail)[0]) and _identity(tail) == _identity(new)
+
+    def join(self, parts: Sequence[Path], output: Path, fps: int) -> None:
+        """Write the frames of `parts` one after the other into `output`, without encoding them again.
+
+        Raises:
+            VideoError: a part is no video, or not on the grid of `1 / fps`.
+        """
+        try:
+            _remux(parts, output, fps)
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            raise VideoError(f"{output} cannot be joined: {error}") from error
+        sync_video(output)
+
+
+def _identity(path: Path) -> tuple[Any, ...]:
+    with _opened(path) as container:
+        stream: Any = container.streams.video[0]
+        codec = stream.codec_context
+        tag = container.metadata.get(SETTINGS_TAG, "")
+        return tag, codec.name, codec.width, codec.height, codec.pix_fmt, bytes(codec.extradata or b"")
+
+
+def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
+    with av.open(str(output), "w", format="mp4", options=_MUXER) as target:
+        stream: Any = None
+        frames = 0
+        for part in parts:
+            with _opened(part) as source:
+                if stream is None:
+                    target.metadata.update(source.metadata)
+                    stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+                    stream.time_base = Fraction(1, fps)
+                frames += _copy(source, target, stream, frames, fps)
+
+
+def _copy(source: Any, target: Any, stream: Any, first: int, fps: int) -> int:
+    """Copy all packets, frame k of the part becoming frame `first` + k; return their number."""
+    origin = source.streams.video[0]
+    ticks = 1 / (fps * origin.time_base)
+    count = 0
+    for packet in source.demux(origin):
+        if packet.pts is None:
+            continue
+        if abs(packet.pts - round(packet.pts / ticks) * ticks) > GRID_TOLERANCE_S / origin.time_base:
+            raise VideoError(f"{source.name}: frame {count} is not on the grid of 1/{fps} s")
+        packet.stream, packet.time_base = stream, Fraction(1, fps)
+        packet.pts, packet.dts = first + round(packet.pts / ticks), first + round(packet.dts / ticks)
+        packet.duration = 1
+        target.mux_one(packet)
+        count += 1
+    return count
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        container = av.open(str(path), "r")
+    except (av.error.FFmpegError, OSError) as error:
+        raise VideoError(f"{path} cannot be read as a video: {error}") from error
+    with container:
+        if not container.streams.video:
+            raise VideoError(f"{path} has no video in it")
+        yield container

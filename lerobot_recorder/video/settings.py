@@ -1,0 +1,170 @@
+"""How videos are encoded: codec and quality, with LeRobot's names, defaults and options."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import av
+import av.error
+
+from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
+
+HARDWARE_ENCODERS = (
+    "h264_videotoolbox",
+    "hevc_videotoolbox",
+    "h264_nvenc",
+    "hevc_nvenc",
+    "h264_vaapi",
+    "h264_qsv",
+)
+ENCODERS = ("libsvtav1", "h264", "hevc", "libaom-av1", *HARDWARE_ENCODERS)
+SOFTWARE_FALLBACK = "libsvtav1"
+SVT_DEFAULT_PRESET = 12
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """How a camera's images become a video; the defaults are LeRobot's.
+
+    Attributes:
+        vcodec: one of `ENCODERS`, or `auto`: the first hardware encoder that works here, else libsvtav1.
+        pix_fmt: pixel format of the video.
+        g: frames from key frame to key frame; 2 makes reading single frames fast.
+        crf: constant quality, lower is better; None for the codec's default.
+        preset: speed against size, as the codec names it; None for the default.
+        fast_decode: 0 to 2, for libsvtav1 the level, for others on or off.
+        threads: of the codec, 0 for its own choice. With libsvtav1 the result does not depend on it.
+        extra_options: more options of the codec; they never override the others.
+    """
+
+    vcodec: str = "libsvtav1"
+    pix_fmt: str = "yuv420p"
+    g: int | None = 2
+    crf: float | None = 30
+    preset: int | str | None = None
+    fast_decode: int = 0
+    threads: int = 0
+    extra_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.vcodec not in (*ENCODERS, "auto"):
+            raise ConfigError(f"vcodec {self.vcodec!r} is not one of auto, {', '.join(ENCODERS)}")
+        if self.g is not None and self.g < 1:
+            raise ConfigError(f"g: expected at least 1, found {self.g}")
+        if self.crf is not None and not 0 <= self.crf <= 63:
+            raise ConfigError(f"crf: expected 0 to 63, found {self.crf}")
+        if self.threads < 0:
+            raise ConfigError(
+                f"encoder_threads: expected 0 (the codec's choice) or more, found {self.threads}"
+            )
+        if self.preset is None and self.vcodec == "libsvtav1":
+            object.__setattr__(self, "preset", SVT_DEFAULT_PRESET)
+
+    def resolved(self) -> EncoderSettings:
+        """Replace `auto` by the encoder that it means here, and make sure that the encoder is there.
+
+        Raises:
+            EncoderUnavailableError: this machine lacks the encoder.
+        """
+        vcodec = self.vcodec if self.vcodec != "auto" else _automatic()
+        if vcodec not in available_encoders():
+            raise EncoderUnavailableError(
+                f"this machine has no encoder {vcodec}; it has {', '.join(available_encoders())}"
+            )
+        return dataclasses.replace(self, vcodec=vcodec)
+
+    def options(self) -> dict[str, str]:
+        """Return the codec's options as LeRobot gives them."""
+        values: dict[str, Any] = {"g": self.g, **_tuning(self)}
+        values.update({key: value for key, value in self.extra_options.items() if key not in values})
+        return {key: str(value) for key, value in values.items() if value is not None}
+
+    def tag(self) -> str:
+        """Return all that decides the bits of a video, as a line to keep in the file.
+
+        Videos with different tags are never joined into one file.
+        """
+        options = self.options()
+        if self.vcodec == "libsvtav1":
+            options["svtav1-params"] = f"fast-decode={_fast_decode(self)}"
+        return json.dumps({"vcodec": self.vcodec, "pix_fmt": self.pix_fmt, **options}, sort_keys=True)
+
+    def info(self) -> dict[str, Any]:
+        """Return the entries of a feature's `info` that name the settings."""
+        return {
+            "video.g": self.g,
+            "video.crf": _whole(self.crf),
+            "video.preset": self.preset,
+            "video.fast_decode": self.fast_decode,
+            "video.video_backend": "pyav",
+            "video.extra_options": dict(self.extra_options),
+        }
+
+
+def depth_encoder() -> EncoderSettings:
+    """Return LeRobot's settings for depth: 12-bit HEVC without loss."""
+    return EncoderSettings("hevc", "gray12le", extra_options={"x265-params": "lossless=1"})
+
+
+def _tuning(settings: EncoderSettings) -> dict[str, Any]:
+    """Return quality, speed and thread options, which differ from codec to codec."""
+    crf, preset, threads = _whole(settings.crf), settings.preset, settings.threads or None
+    if settings.vcodec == "libsvtav1":
+        lp = f":lp={threads}" if threads else ""
+        return {"crf": crf, "preset": preset, "svtav1-params": f"fast-decode={_fast_decode(settings)}{lp}"}
+    if settings.vcodec in ("h264", "hevc"):
+        tune = "fastdecode" if settings.fast_decode else None
+        return {"crf": crf, "preset": preset, "tune": tune, "threads": threads}
+    if settings.vcodec == "libaom-av1":
+        return {"crf": crf, "preset": preset, "threads": threads, "row-mt": 1 if threads else None}
+    return _hardware_tuning(settings.vcodec, crf, preset)
+
+
+def _hardware_tuning(vcodec: str, crf: float | None, preset: int | str | None) -> dict[str, Any]:
+    if vcodec.endswith("_videotoolbox"):
+        return {"q:v": None if crf is None else max(1, min(100, int(100 - crf * 2)))}
+    if vcodec.endswith("_nvenc"):
+        return {"rc": 0, "qp": crf, "preset": preset}
+    if vcodec == "h264_vaapi":
+        return {"qp": crf}
+    return {"global_quality": crf, "preset": preset}
+
+
+def _fast_decode(settings: EncoderSettings) -> int:
+    return max(0, min(2, settings.fast_decode))
+
+
+def _whole(value: float | None) -> float | None:
+    """Return a whole number as int, so that it is written without a decimal point."""
+    return int(value) if value is not None and float(value).is_integer() else value
+
+
+@functools.cache
+def available_encoders() -> tuple[str, ...]:
+    """Name the encoders that work on this machine, by encoding a frame with each."""
+    return tuple(name for name in ENCODERS if _works(name))
+
+
+def _automatic() -> str:
+    return next((name for name in HARDWARE_ENCODERS if name in available_encoders()), SOFTWARE_FALLBACK)
+
+
+def _works(name: str) -> bool:
+    """Tell whether an encoder takes a frame; hardware encoders are built in even where no hardware is."""
+    if name not in av.codecs_available:
+        return False
+    context: Any = av.CodecContext.create(name, "w")
+    context.width, context.height, context.pix_fmt, context.framerate = 320, 240, "yuv420p", 30
+    if name == "hevc":
+        context.options = {"x265-params": "log-level=none"}
+    try:
+        context.encode(av.VideoFrame(320, 240, "yuv420p"))
+        context.encode(None)
+    except (av.error.FFmpegError, ValueError, RuntimeError):
+        return False
+    return True
