@@ -1,0 +1,128 @@
+"""Read pictures from what FFmpeg can open: files, devices and network streams, through PyAV."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_recorder.errors import CameraError
+from lerobot_recorder.robot.cameras.jpeg import decode_jpeg, is_whole
+from lerobot_recorder.robot.cameras.settings import Picture
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One picture as it came: a JPEG, or a frame that FFmpeg decoded.
+
+    Attributes:
+        time_s: Its place on the source's own clock, where that is known.
+        jpeg: The packet, undecoded.
+        frame: An ``av.VideoFrame``, of sources that are not JPEG.
+    """
+
+    time_s: float | None
+    jpeg: bytes | None
+    frame: Any | None
+
+
+class Container:
+    """An open PyAV container, read picture by picture.
+
+    JPEG pictures are passed on as they are, byte for byte; everything else is decoded.
+
+    Args:
+        source: What was opened, for messages.
+        container: The ``av.container.InputContainer``; it is closed with this object.
+        size: Width and height to scale decoded frames to; JPEG pictures keep their size.
+
+    Raises:
+        CameraError: There is no video in it.
+    """
+
+    def __init__(self, source: str, container: Any, size: tuple[int, int] | None) -> None:
+        self.source = source
+        self.container = container
+        self.size = size
+        if not container.streams.video:
+            raise CameraError(f"{source} has no video in it")
+        self.stream = container.streams.video[0]
+        self.stream.thread_type = "AUTO"
+        self.is_jpeg = self.stream.codec_context.name == "mjpeg"
+        self._decoded: deque[Any] = deque()
+        self._ended = False
+
+    def next_shot(self) -> Shot | None:
+        """Return the next picture, or nothing at the end.
+
+        Raises:
+            av.FFmpegError: As PyAV raises it.
+        """
+        while not self._decoded:
+            if self._ended:
+                return None
+            packet = next(self.container.demux(self.stream))
+            self._ended = packet.size == 0
+            if self.is_jpeg:
+                if not self._ended:
+                    return Shot(_seconds(packet.pts, packet.time_base), bytes(packet), None)
+            else:
+                self._decoded.extend(packet.decode())
+        frame = self._decoded.popleft()
+        return Shot(_seconds(frame.pts, frame.time_base), None, frame)
+
+    def rewind(self) -> None:
+        """Go back to the start."""
+        self.container.seek(0)
+        self._ended = False
+
+    def to_picture(self, shot: Shot, stamp_ns: int, want_rgb: bool) -> Picture | None:
+        """Make a picture of a shot; nothing when the data is broken."""
+        if shot.jpeg is not None:
+            return self._jpeg_picture(shot.jpeg, stamp_ns, want_rgb)
+        width, height = self.size or (shot.frame.width, shot.frame.height)  # type: ignore[union-attr]
+        rgb = _to_rgb(shot.frame, width, height) if want_rgb else None
+        return Picture(stamp_ns, width, height, rgb, None)
+
+    def _jpeg_picture(self, jpeg: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
+        if not is_whole(jpeg):
+            return None
+        if not want_rgb:
+            return Picture(stamp_ns, self.stream.width, self.stream.height, None, jpeg)
+        rgb = decode_jpeg(jpeg)
+        return None if rgb is None else Picture(stamp_ns, rgb.shape[1], rgb.shape[0], rgb, jpeg)
+
+    def close(self) -> None:
+        """Close the container."""
+        self._decoded.clear()
+        self.container.close()
+
+
+def reason(error: BaseException) -> str:
+    """Put an error of PyAV into words."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _seconds(pts: int | None, time_base: Any) -> float | None:
+    return None if pts is None else float(pts * time_base)
+
+
+def _to_rgb(frame: Any, width: int, height: int) -> NDArray[np.uint8]:
+    scaled = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
+    return np.ascontiguousarray(scaled.to_ndarray())
+
+
+def open_container(source: str, url: str, **arguments: Any) -> Any:
+    """Open with PyAV.
+
+    Raises:
+        CameraError: It cannot be opened.
+    """
+    try:
+        return av.open(url, **arguments)
+    except (av.FFmpegError, ValueError, OSError) as error:
+        raise CameraError(f"{source} cannot be opened: {reason(error)}") from error

@@ -1,0 +1,33 @@
+"""Choose and open the source that a camera's settings name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from lerobot_recorder.robot.cameras.film import Film
+from lerobot_recorder.robot.cameras.live import NETWORK_SCHEMES, Device, NetworkCamera
+from lerobot_recorder.robot.cameras.settings import CameraSettings
+from lerobot_recorder.robot.cameras.simulated import SimulatedCamera
+from lerobot_recorder.robot.cameras.source import Source
+
+Pose = Callable[[], Mapping[str, float]]
+
+
+def open_source(settings: CameraSettings, pose: Pose | None) -> Source:
+    """Open what the settings name.
+
+    Args:
+        settings: The camera's.
+        pose: The simulated arm's joint angles in rad by joint name; without it the arm rests.
+
+    Raises:
+        CameraError: It cannot be opened.
+    """
+    source = settings.source
+    if source == "sim":
+        return SimulatedCamera(settings, pose)
+    if source.isdigit() or source.startswith("/dev/"):
+        return Device(settings)
+    if source.lower().startswith(NETWORK_SCHEMES):
+        return NetworkCamera(settings)
+    return Film(settings)
