@@ -1,0 +1,270 @@
+"""A serial bus of Feetech servos: asks, waits, retries, and tells a late answer from a fresh one."""
+
+from __future__ import annotations
+
+import errno
+import termios
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import serial
+
+from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
+from lerobot_recorder.robot import protocol
+from lerobot_recorder.robot.protocol import MAX_ID, Alarm, Decoder, Packet
+from lerobot_recorder.robot.registers import IDENTITY, MODEL_NUMBER, Block, Register
+
+BAUD_RATE = 1_000_000
+TIMEOUT_S = 0.03
+"""How long a servo may take to begin its answer: 0.5 ms for itself, the rest for USB and a busy computer."""
+SCAN_TIMEOUT_S = 0.006
+RETRIES = 2
+"""As LeRobot's `num_read_retries`."""
+
+_POLL_S = 0.004
+_BITS_PER_BYTE = 10
+
+
+@dataclass
+class ServoErrors:
+    """How often a servo has not answered as it should since the bus was made."""
+
+    timeouts: int = 0
+    corrupt: int = 0
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return self.timeouts + self.corrupt
+
+
+@dataclass
+class _Answer:
+    """What came back after one request: replies by servo, and how much that was no reply."""
+
+    replies: dict[int, Packet] = field(default_factory=dict)
+    garbage: int = 0
+
+    def missing(self, servos: Sequence[int]) -> list[int]:
+        return [servo for servo in servos if servo not in self.replies]
+
+
+class ServoBus:
+    """The servos on one serial port.
+
+    For one thread at a time. Every call blocks until the servos have answered, or have not in spite of
+    retries.
+
+    The protocol does not number its packets, so an answer that comes after its time would pass for the answer
+    to the next question. After a failed attempt the bus therefore asks for something that nobody else asks
+    for: what arrives before that answer is old. No stale value is ever returned.
+
+    Attributes:
+        port: The serial port's path.
+        errors: Error counts by servo id.
+        alarms: What each servo complained about when it last answered, by id.
+    """
+
+    def __init__(
+        self, port: str, *, baud_rate: int = BAUD_RATE, timeout_s: float = TIMEOUT_S, retries: int = RETRIES
+    ) -> None:
+        """Open the port.
+
+        Raises:
+            PortError: It does not exist, is in use, or may not be opened.
+        """
+        self.port = port
+        self.errors: defaultdict[int, ServoErrors] = defaultdict(ServoErrors)
+        self.alarms: dict[int, Alarm] = {}
+        self._timeout_s = timeout_s
+        self._retries = retries
+        self._doubtful = False
+        self._serial = _open(port, baud_rate)
+
+    def close(self) -> None:
+        """Close the port. The servos stay as they are."""
+        self._serial.close()
+
+    def __enter__(self) -> ServoBus:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def baud_rate(self) -> int:
+        """Bits per second on the wire."""
+        return int(self._serial.baudrate)
+
+    @baud_rate.setter
+    def baud_rate(self, baud_rate: int) -> None:
+        with _port_errors(self.port):
+            self._serial.baudrate = baud_rate
+
+    def ping(self, servo: int) -> Alarm:
+        """Return what a servo complains about.
+
+        Raises:
+            BusError: It does not answer.
+            PortError: The port is gone.
+        """
+        self._exchange(protocol.ping(servo), [servo], 0, "ping")
+        return self.alarms[servo]
+
+    def read(self, servo: int, register: Register) -> int:
+        """Return one value from a servo.
+
+        Raises:
+            BusError: It does not answer.
+            PortError: The port is gone.
+        """
+        request = protocol.read(servo, register.address, register.size)
+        replies = self._exchange(request, [servo], register.size, f"read {register.name}")
+        return register.decode(replies[servo].parameters)
+
+    def write(self, servo: int, register: Register, value: int) -> None:
+        """Store one value in a servo, and wait until it has confirmed.
+
+        Raises:
+            BusError: It does not answer; whether it has stored the value is unknown.
+            PortError: The port is gone.
+        """
+        request = protocol.write(servo, register.address, register.encode(value))
+        self._exchange(request, [servo], 0, f"write {register.name}")
+
+    def sync_read(self, servos: Sequence[int], block: Block) -> dict[int, bytes]:
+        """Return the same block of memory of several servos, all from one and the same request.
+
+        Raises:
+            BusError: One of them does not answer.
+            PortError: The port is gone.
+        """
+        request = protocol.sync_read(servos, block.address, block.size)
+        replies = self._exchange(request, servos, block.size, "sync read")
+        return {servo: replies[servo].parameters for servo in servos}
+
+    def sync_write(self, register: Register, values: Mapping[int, int]) -> None:
+        """Store a value in each of several servos at once; they do not confirm.
+
+        Raises:
+            PortError: The port is gone.
+        """
+        data = {servo: register.encode(value) for servo, value in values.items()}
+        with _port_errors(self.port):
+            self._serial.write(protocol.sync_write(register.address, data))
+
+    def scan(self, servos: Iterable[int] = range(MAX_ID + 1)) -> Iterator[int]:
+        """Ping a range of ids and yield those that answer, without retries.
+
+        Raises:
+            PortError: The port is gone.
+        """
+        for servo in servos:
+            if servo in self._ask(protocol.ping(servo), [servo], 0, SCAN_TIMEOUT_S).replies:
+                yield servo
+
+    def model(self, servo: int) -> int:
+        """Return a servo's model number, which `registers.MODELS` names.
+
+        Raises:
+            BusError: It does not answer.
+            PortError: The port is gone.
+        """
+        return self.read(servo, MODEL_NUMBER)
+
+    def _exchange(self, request: bytes, servos: Sequence[int], size: int, action: str) -> dict[int, Packet]:
+        """Ask until every servo has answered with ``size`` parameters, a few times."""
+        answer = _Answer()
+        for _ in range(1 + self._retries):
+            if self._doubtful and not self._resynchronise(servos[0]):
+                continue
+            answer = self._ask(request, servos, size, self._timeout_s)
+            if not (missing := answer.missing(servos)):
+                return self._accept(answer)
+            self._doubtful = True
+            self._count(missing, answer)
+        raise self._failure(answer, servos, action)
+
+    def _resynchronise(self, servo: int) -> bool:
+        """Let everything arrive that is still on its way; False if the servo does not answer."""
+        request = protocol.read(servo, IDENTITY.address, IDENTITY.size)
+        answer = self._ask(request, [servo], IDENTITY.size, self._timeout_s)
+        self._doubtful = servo not in answer.replies
+        if self._doubtful:
+            self._count([servo], answer)
+        return not self._doubtful
+
+    def _ask(self, request: bytes, servos: Sequence[int], size: int, timeout_s: float) -> _Answer:
+        """Send one request and collect what comes until all have answered, the last has, or time is up."""
+        decoder = Decoder(max_parameters=size)
+        answer = _Answer()
+        bits = _BITS_PER_BYTE * (len(request) + protocol.reply_bytes(size, len(servos)))
+        with _port_errors(self.port):
+            self._serial.reset_input_buffer()
+            self._serial.write(request)
+            deadline = time.monotonic() + timeout_s + bits / self.baud_rate
+            while servos[-1] not in answer.replies and time.monotonic() < deadline:
+                for packet in decoder.feed(self._receive()):
+                    if packet.id in servos and len(packet.parameters) == size:
+                        answer.replies[packet.id] = packet
+                    else:
+                        answer.garbage += 1
+        answer.garbage += decoder.skipped + decoder.pending
+        return answer
+
+    def _receive(self) -> bytes:
+        """Wait a moment for bytes, and take all that are there."""
+        first: bytes = self._serial.read(1)
+        return first + self._serial.read(self._serial.in_waiting) if first else b""
+
+    def _accept(self, answer: _Answer) -> dict[int, Packet]:
+        for servo, reply in answer.replies.items():
+            self.alarms[servo] = Alarm(reply.code)
+        return answer.replies
+
+    def _count(self, missing: Sequence[int], answer: _Answer) -> None:
+        for servo in missing:
+            if answer.garbage:
+                self.errors[servo].corrupt += 1
+            else:
+                self.errors[servo].timeouts += 1
+
+    def _failure(self, answer: _Answer, servos: Sequence[int], action: str) -> BusError:
+        missing = ", ".join(map(str, answer.missing(servos)))
+        who = f"{action}: servo {missing} on {self.port}"
+        if answer.garbage:
+            return PacketError(f"{who} answered with broken packets: check the cables and the power supply")
+        return BusTimeoutError(f"{who} does not answer: check its power, its cable and its id")
+
+
+def _open(port: str, baud_rate: int) -> serial.Serial:
+    try:
+        with _port_errors(port):
+            return serial.Serial(port, baud_rate, timeout=_POLL_S, write_timeout=TIMEOUT_S, exclusive=True)
+    except ValueError as error:
+        raise PortError(f"port {port} cannot be set to {baud_rate} bit/s: {error}") from error
+
+
+@contextmanager
+def _port_errors(port: str) -> Iterator[None]:
+    """Turn what pyserial and the operating system raise into one sentence about the port."""
+    try:
+        yield
+    except (OSError, termios.error) as error:
+        raise PortError(f"port {port} {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    if number == errno.ENOENT:
+        return "does not exist: plug the arm in, and look for its port with 'lerobot-recorder find-port'"
+    if number == errno.EACCES:
+        return "may not be opened by this user: add the user to the group 'dialout' and log in again"
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "is in use by another program: stop that one first"
+    if number == errno.ENOTTY:
+        return "is not a serial port: look for the arm's port with 'lerobot-recorder find-port'"
+    return f"failed, as when its cable is pulled: {error}"
