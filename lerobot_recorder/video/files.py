@@ -20,7 +20,7 @@ from lerobot_recorder.video.encode import SETTINGS_TAG, sync_video
 GRID_TOLERANCE_S = 1e-6
 """How far a frame may be from its grid time."""
 
-# The index comes first, as a reader over a network wants it. No bit rate is noted: it would be that of the first
+# The index comes first, for readers over a network. No bit rate is noted: it would be that of the first
 # part, and the bytes would tell in which steps the parts were joined.
 _MUXER = {"movflags": "faststart", "write_btrt": "0"}
 

@@ -1,0 +1,164 @@
+"""Encode one camera of one episode: a function of paths and settings, to run wherever the files are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.dataset import statistics
+from lerobot_recorder.dataset.statistics import Stats
+from lerobot_recorder.errors import VideoError
+from lerobot_recorder.spool import SpooledEpisode
+from lerobot_recorder.spool.durable import replace_file
+from lerobot_recorder.video import DepthSettings, EncoderSettings, depth_encoder, encode, probe
+
+ENCODED_FOLDER = "encoded"
+"""Where in an episode's directory its videos are until they are committed."""
+
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class CameraJob:
+    """One camera of one episode to encode.
+
+    Attributes:
+        episode: directory of the spooled episode.
+        key: the camera feature.
+        settings: resolved settings for colour cameras.
+        depth_settings: resolved settings for depth cameras.
+        depth: how depth maps are turned into codes.
+    """
+
+    episode: Path
+    key: str
+    settings: EncoderSettings
+    depth_settings: EncoderSettings = field(default_factory=depth_encoder)
+    depth: DepthSettings = field(default_factory=DepthSettings)
+
+
+@dataclass(frozen=True)
+class EncodedCamera:
+    """A camera's video, beside its episode.
+
+    Attributes:
+        path: the video.
+        frames: frames in it, one per row.
+        info: the `info` of its feature, as LeRobot writes it.
+        stats: the feature's statistics over the episode.
+    """
+
+    path: Path
+    frames: int
+    info: dict[str, Any]
+    stats: Stats
+
+
+def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda frames: None) -> EncodedCamera:
+    """Encode a camera's images, check that there is one frame per row, and compute their statistics.
+
+    A video that an interrupted run has finished with the same settings is taken as it is.
+
+    Args:
+        job: what to encode, and how.
+        progress: called with the number of frames so far.
+
+    Raises:
+        SpoolError: an image is missing or damaged.
+        VideoError: the video could not be written, or has not one frame per row.
+    """
+    episode = SpooledEpisode(job.episode)
+    camera = episode.manifest.cameras[job.key]
+    settings = job.depth_settings if camera.is_depth else job.settings
+    video = video_path(job.episode, job.key)
+    if (finished := load_result(video, settings)) is not None and finished.frames == episode.length:
+        progress(finished.frames)
+        return finished
+    video.parent.mkdir(exist_ok=True)
+    sampled: list[Array] = []
+    encode(
+        _tapped(episode, job.key, sampled),
+        video,
+        fps=episode.manifest.fps,
+        width=camera.width,
+        height=camera.height,
+        settings=settings,
+        depth=job.depth if camera.is_depth else None,
+        progress=progress,
+    )
+    compute = statistics.depth_stats if camera.is_depth else statistics.image_stats
+    result = _checked(video, episode.length, settings, job.depth if camera.is_depth else None)
+    return _save_result(dataclasses.replace(result, stats=compute(np.stack(sampled))), settings)
+
+
+def video_path(episode: Path, key: str) -> Path:
+    """Name the video of a camera in an episode's directory."""
+    return episode / ENCODED_FOLDER / f"{key}.mp4"
+
+
+def load_result(video: Path, settings: EncoderSettings) -> EncodedCamera | None:
+    """Read what an earlier run made; None where there is nothing, or other settings made it."""
+    try:
+        noted = json.loads(_result_path(video).read_text())
+        if noted["tag"] != settings.tag() or probe(video).frames != noted["frames"]:
+            return None
+        return _result(video, noted)
+    except (OSError, ValueError, KeyError, VideoError):
+        return None
+
+
+def _tapped(episode: SpooledEpisode, key: str, sampled: list[Array]) -> Iterator[Array]:
+    """Hand on a camera's images, keeping the thinned pixels of those that the statistics look at."""
+    camera = episode.manifest.cameras[key]
+    wanted = statistics.sample_indices(episode.length)
+    if camera.format == "raw":
+        sampled.extend(episode.sample(key, wanted))
+        yield from episode.frames(key)
+        return
+    chosen, step = set(wanted), statistics.thinning(camera.height, camera.width)
+    for index, image in enumerate(episode.frames(key)):
+        if index in chosen:
+            sampled.append(image[::step, ::step].copy())
+        yield image
+
+
+def _checked(
+    video: Path, length: int, settings: EncoderSettings, depth: DepthSettings | None
+) -> EncodedCamera:
+    found = probe(video)
+    if found.frames != length or not found.on_grid:
+        raise VideoError(
+            f"{video} has {found.frames} frames for {length} rows, "
+            f"up to {found.off_grid_s:.6f} s off their time; it is not used"
+        )
+    info = {
+        **found.info(),
+        **settings.info(),
+        **(depth.info() if depth else {}),
+        "is_depth_map": depth is not None,
+    }
+    return EncodedCamera(video, length, info, {})
+
+
+def _result_path(video: Path) -> Path:
+    return video.with_suffix(".json")
+
+
+def _save_result(result: EncodedCamera, settings: EncoderSettings) -> EncodedCamera:
+    """Keep the result, and return it as it would be read back, so that an interruption changes nothing."""
+    stats = json.loads(statistics.to_json({"stats": result.stats}))["stats"]
+    noted = {"tag": settings.tag(), "frames": result.frames, "info": result.info, "stats": stats}
+    replace_file(_result_path(result.path), json.dumps(noted).encode())
+    return _result(result.path, noted)
+
+
+def _result(video: Path, noted: dict[str, Any]) -> EncodedCamera:
+    stats = statistics.from_json(json.dumps({"stats": noted["stats"]}))["stats"]
+    return EncodedCamera(video, int(noted["frames"]), noted["info"], stats)

@@ -1,0 +1,70 @@
+"""The program of a worker process: encodes the jobs from standard input, and answers on standard output.
+
+Jobs and answers are pickled, one after the other. The process ends with its standard input, so it never
+outlives the one that started it, however that ended.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import sys
+import threading
+from typing import BinaryIO
+
+from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
+from lerobot_recorder.errors import RecorderError
+
+PROGRESS_STEP = 15
+"""Frames from one word on progress to the next."""
+
+Answer = int | EncodedCamera | str
+"""Frames so far, the result, or why there is none."""
+
+
+def main() -> None:
+    """Encode until standard input ends."""
+    os.nice(int(sys.argv[1]))
+    answers = _claim_stdout()
+    jobs: queue.SimpleQueue[CameraJob] = queue.SimpleQueue()
+    threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    while True:
+        _send(answers, _run(jobs.get(), answers))
+
+
+def _claim_stdout() -> BinaryIO:
+    """Keep standard output to the answers; what a codec prints goes to standard error."""
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def _read_jobs(source: BinaryIO, jobs: queue.SimpleQueue[CameraJob]) -> None:
+    try:
+        while True:
+            jobs.put(pickle.load(source))
+    except (EOFError, OSError, pickle.UnpicklingError):
+        os._exit(0)
+
+
+def _run(job: CameraJob, answers: BinaryIO) -> Answer:
+    def progress(frames: int) -> None:
+        if frames % PROGRESS_STEP == 0:
+            _send(answers, frames)
+
+    try:
+        return encode_camera(job, progress)
+    except (RecorderError, OSError, MemoryError) as error:
+        return str(error) or type(error).__name__
+    except Exception as error:  # one episode's surprise must not end the others
+        return f"{type(error).__name__}: {error}"
+
+
+def _send(answers: BinaryIO, answer: Answer) -> None:
+    pickle.dump(answer, answers)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    main()
