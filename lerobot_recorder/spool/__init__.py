@@ -16,12 +16,15 @@
 directory      `Spool`: the states, and every move between them
 writer         `EpisodeWriter`: rows and images of one episode, in order, to disk
 episode        `SpooledEpisode`: reads an episode that has ended
+frames         finds, checks and decodes the images of one camera
 recovery       cuts what a dead recorder left to its last whole row
 manifest       what is known of an episode besides its rows and images
 records        the fixed-size record of a row
 images         the files of each image format
+sinks          appends images to them
 durable        files and renames that survive a power cut
 flush          writes files through to the device while they grow
+locks          locks on files that no process keeps when it dies
 =============  =============================================================================
 """
 

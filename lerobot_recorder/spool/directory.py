@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import json
 import logging
 import os
 import shutil
-import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from lerobot_recorder.dataset.layout import spool_path
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool import locks
 from lerobot_recorder.spool.durable import move_directory, replace_file
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
-from lerobot_recorder.spool.recovery import recover_take
 from lerobot_recorder.spool.records import ROWS_FILE
+from lerobot_recorder.spool.recovery import recover_take
 
 STATES = ("recording", "ready", "claimed", "committing", "rejected", "failed", "discarded")
 CLAIM_FILE = "claim"
@@ -44,7 +44,7 @@ class Spool:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
-        self.path = self.root.with_name(self.root.name + ".spool")
+        self.path = spool_path(self.root)
         self._claims: dict[str, int] = {}
 
     def __enter__(self) -> Spool:
@@ -54,7 +54,7 @@ class Spool:
         self.close()
 
     def close(self) -> None:
-        """Give up the locks of this object's claims; the next `recover` moves the episodes back to `ready/`."""
+        """Give up this object's claims; the next `recover` moves the episodes back to `ready/`."""
         for episode_id in list(self._claims):
             self._unlock_claim(episode_id)
 
@@ -71,16 +71,10 @@ class Spool:
         for state in STATES:
             self.directory(state).mkdir(parents=True, exist_ok=True)
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Hold the lock that every move takes; a dead process does not keep it."""
         self.path.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self.path / _LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(descriptor)
+        return locks.held(self.path / _LOCK_FILE)
 
     # Looking
 
@@ -152,7 +146,7 @@ class Spool:
                 self.directory("ready").joinpath(episode.episode_id).rename(target)
             except FileNotFoundError:
                 return None
-            self._claims[episode.episode_id] = _lock_claim(target)
+            self._claims[episode.episode_id] = locks.take(target / CLAIM_FILE)
         return SpooledEpisode(target)
 
     def release(self, episode: SpooledEpisode) -> None:
@@ -165,7 +159,7 @@ class Spool:
             self._unlock_claim(episode.episode_id)
 
     def seal(self, episode: SpooledEpisode) -> SpooledEpisode | None:
-        """Take the last step before the commit: from here on the operator can no longer take the episode back.
+        """Take the last step before the commit: the operator can no longer take the episode back.
 
         Read `manifest.success` from what is returned, as it may have been marked since the claim.
 
@@ -198,14 +192,19 @@ class Spool:
             move_directory(held, target)
         return SpooledEpisode(target)
 
+    def forget(self, episode_ids: Sequence[str]) -> None:
+        """Remove episodes that are in the dataset, wherever they are; no power cut brings them back."""
+        with self.locked():
+            found = [episode for each in episode_ids if (episode := self.find(each)) is not None]
+            moved = [self._discard(episode.path) for episode in found]
+            for episode_id in episode_ids:
+                self._unlock_claim(episode_id)
+        for path in moved:
+            _erase(path)
+
     def remove(self, episode: SpooledEpisode) -> None:
         """Remove an episode that is in the dataset."""
-        with self.locked():
-            held = self._held(episode.episode_id)
-            moved = self._discard(held) if held is not None else None
-            self._unlock_claim(episode.episode_id)
-        if moved is not None:
-            shutil.rmtree(moved)
+        self.forget([episode.episode_id])
 
     # The operator's moves
 
@@ -254,7 +253,7 @@ class Spool:
             states = _TAKEN_BACK_FROM if episode_id else ("ready", "claimed")
             episode = self._pick(episode_id, states, "no episode that could be taken back")
             moved = self._discard(episode.path)
-        shutil.rmtree(moved)
+        _erase(moved)
         return episode.episode_id
 
     def mark_success(self, success: bool, episode_id: str | None = None) -> str:
@@ -280,6 +279,7 @@ class Spool:
     def recover(self) -> list[SpooledEpisode]:
         """Put in order what dead processes left behind; what a live one holds is left alone.
 
+        A commit that was cut short must be finished first, or its episodes would be encoded again.
         A claimed episode goes back to `ready/`; an interrupted take is cut to its last whole row and
         offered in `rejected/`, one that had been saved completely goes where it was going; half-done removals
         are finished.
@@ -294,7 +294,7 @@ class Spool:
             return []
         self._recover_claims()
         for path in self._paths("discarded"):
-            shutil.rmtree(path, ignore_errors=True)
+            _erase(path)
         recovered = [self._recover_recording(path) for path in self._paths("recording")]
         return [episode for episode in recovered if episode is not None and episode.state == "rejected"]
 
@@ -302,40 +302,37 @@ class Spool:
         """Remove an episode's directory in two steps, so that no half of it is ever taken for an episode."""
         with self.locked():
             moved = self._discard(path)
-        shutil.rmtree(moved)
+        _erase(moved)
 
     def _recover_claims(self) -> None:
         for path in self._paths("claimed") + self._paths("committing"):
-            with self.locked():
-                descriptor = _try_lock(path / CLAIM_FILE, os.O_RDWR | os.O_CREAT)
-                if descriptor is None:
-                    continue
-                try:
-                    (path / CLAIM_FILE).unlink(missing_ok=True)
-                    path.rename(self.directory("ready") / path.name)
+            with self.locked(), locks.held_unless_taken(path / CLAIM_FILE) as abandoned:
+                if abandoned:
+                    (path / CLAIM_FILE).unlink()
+                    self._move(SpooledEpisode(path), "ready")
                     logger.info("episode %s goes back to ready: its encoder is gone", path.name)
-                finally:
-                    os.close(descriptor)
 
     def _recover_recording(self, path: Path) -> SpooledEpisode | None:
-        with self.locked():
-            descriptor = _try_lock(path / ROWS_FILE, os.O_RDWR | os.O_CREAT)
-        if descriptor is None:
-            return None
-        try:
-            return self._place(path)
-        finally:
-            os.close(descriptor)
+        with self._abandoned_take(path) as abandoned:
+            return self._place(path) if abandoned else None
+
+    @contextlib.contextmanager
+    def _abandoned_take(self, path: Path) -> Iterator[bool]:
+        """Tell whether the take's writer is gone, without disturbing one that is about to lock it."""
+        with contextlib.ExitStack() as stack:
+            with self.locked():
+                abandoned = stack.enter_context(locks.held_unless_taken(path / ROWS_FILE))
+            yield abandoned
 
     def _place(self, path: Path) -> SpooledEpisode | None:
         try:
             manifest = recover_take(path)
-        except SpoolError as error:
-            replace_file(path / ERROR_FILE, f"{error}\n".encode())
+        except (SpoolError, OSError) as error:
             logger.error("the interrupted take %s cannot be read: %s", path.name, error)
+            replace_file(path / ERROR_FILE, f"{error}\n".encode())
             return self._move(SpooledEpisode(path), "failed")
-        if manifest.length == 0:
-            logger.warning("the interrupted take %s has no whole row and is removed", path.name)
+        if manifest is None:
+            logger.warning("the interrupted take %s ended before its first row and is removed", path.name)
             self.erase(path)
             return None
         return self._move(SpooledEpisode(path), destination(manifest))
@@ -359,9 +356,8 @@ class Spool:
         return None
 
     def _pick(self, episode_id: str | None, states: tuple[str, ...], nothing: str) -> SpooledEpisode:
-        candidates = sorted(
-            (episode for state in states for episode in self._list(state)), key=lambda episode: episode.episode_id
-        )
+        found = [episode for state in states for episode in self._list(state)]
+        candidates = sorted(found, key=lambda episode: episode.episode_id)
         if episode_id is None:
             if not candidates:
                 raise SpoolError(f"there is {nothing} in {self.path}")
@@ -374,7 +370,7 @@ class Spool:
     def _whereabouts(self, episode_id: str, nothing: str) -> str:
         found = self.find(episode_id)
         if found is None:
-            return f"episode {episode_id} is no longer in the spool: it is in the dataset already, or was discarded"
+            return f"episode {episode_id} is not in the spool: it is in the dataset already, or was discarded"
         if found.state == "committing":
             return f"episode {episode_id} is being added to the dataset"
         return f"there is {nothing}: episode {episode_id} is in {found.path.parent}"
@@ -388,7 +384,7 @@ class Spool:
     def _discard(self, path: Path) -> Path:
         target = self.directory("discarded") / path.name
         target.parent.mkdir(exist_ok=True)
-        path.rename(target)
+        move_directory(path, target)
         return target
 
     def _rewrite(self, path: Path, manifest: Manifest) -> None:
@@ -405,24 +401,6 @@ def destination(manifest: Manifest) -> str:
     return "ready" if manifest.verdict == "good" or manifest.accepted else "rejected"
 
 
-def _lock_claim(path: Path) -> int:
-    descriptor = os.open(path / CLAIM_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
-    holder = {"host": socket.gethostname(), "pid": os.getpid()}
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps(holder).encode())
-    return descriptor
-
-
-def _try_lock(path: Path, flags: int) -> int | None:
-    """Lock a file that a process would hold locked as long as it lives; None where one does, or the file is gone."""
-    try:
-        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o644)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
-        return None
-    return descriptor
+def _erase(discarded: Path) -> None:
+    # Whoever still reads or writes in it may hinder this; the next `recover` removes the rest.
+    shutil.rmtree(discarded, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""Writes growing files through to the device from a side thread, so that closing them has little left to write."""
+"""Writes growing files through to the device from a side thread, so that closing them is quick."""
 
 from __future__ import annotations
 

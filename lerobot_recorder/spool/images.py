@@ -17,6 +17,7 @@ camera's images and not of their conversion.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import cast
 
@@ -24,7 +25,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from lerobot_recorder.dataset.statistics import thinning
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool.manifest import CameraSpool
 
 Image = npt.NDArray[np.uint8]
 Depth = npt.NDArray[np.generic]
@@ -115,10 +118,12 @@ def encode_png(image: Image) -> bytes:
     Raises:
         SpoolError: the image cannot be encoded.
     """
-    done, data = cv2.imencode(".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1])
+    done, data = cv2.imencode(
+        ".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1]
+    )
     if not done:
         raise SpoolError(f"an image of shape {image.shape} cannot be encoded as PNG")
-    return cast(bytes, data.tobytes())
+    return data.tobytes()
 
 
 def thin(image: npt.NDArray[np.generic], step: int) -> npt.NDArray[np.generic]:
@@ -131,16 +136,54 @@ def depth_dtype(image_format: str) -> np.dtype[np.generic]:
     return np.dtype(_DEPTH_DTYPES[image_format])
 
 
+@dataclass(frozen=True)
+class ImageArray:
+    """A file of images of one size, one after the other.
+
+    Attributes:
+        path: the file.
+        dtype: of a value.
+        shape: of an image.
+    """
+
+    path: Path
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+    @property
+    def image_bytes(self) -> int:
+        """Size of one image."""
+        return prod(self.shape) * self.dtype.itemsize
+
+
+def images_array(directory: Path, key: str, camera: CameraSpool) -> ImageArray:
+    """Describe the file with the images of a `raw` or depth camera."""
+    path = image_file(directory, key, camera.format)
+    if camera.format == "raw":
+        return ImageArray(path, np.dtype("u1"), (camera.height * 3 // 2, camera.width))
+    return ImageArray(path, depth_dtype(camera.format), (camera.height, camera.width))
+
+
+def thumbs_array(directory: Path, key: str, camera: CameraSpool) -> ImageArray:
+    """Describe the file with the thinned images of a `raw` camera."""
+    step = thinning(camera.height, camera.width)
+    shape = (-(-camera.height // step), -(-camera.width // step), 3)
+    return ImageArray(directory / f"{key}.thumbs", np.dtype("u1"), shape)
+
+
+def image_arrays(directory: Path, key: str, camera: CameraSpool) -> list[ImageArray]:
+    """Describe the files of a camera whose images are all of one size; none for `jpeg` and `png`."""
+    if camera.format in ("jpeg", "png"):
+        return []
+    images = images_array(directory, key, camera)
+    return [images, thumbs_array(directory, key, camera)] if camera.format == "raw" else [images]
+
+
 def image_file(directory: Path, key: str, image_format: str) -> Path:
     """Name the file with all the images of a camera (for `png` the directory)."""
     if image_format == "png":
         return directory / key
     return directory / f"{key}.{'i420' if image_format == 'raw' else image_format}"
-
-
-def thumbs_file(directory: Path, key: str) -> Path:
-    """Name the file with the thinned images of a raw camera."""
-    return directory / f"{key}.thumbs"
 
 
 def png_file(directory: Path, key: str, index: int) -> Path:

@@ -94,7 +94,9 @@ class EpisodeHeader:
 
     def __post_init__(self) -> None:
         if self.schema != SCHEMA:
-            raise SpoolError(f"episode {self.episode_id} has spool schema {self.schema}, this version reads {SCHEMA}")
+            raise SpoolError(
+                f"episode {self.episode_id} has spool schema {self.schema}, this version reads {SCHEMA}"
+            )
         missing = [key for key in self.cameras if key not in self.features]
         if missing:
             raise SpoolError(f"episode {self.episode_id} has cameras without a feature: {', '.join(missing)}")

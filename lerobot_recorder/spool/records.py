@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +26,9 @@ Array = npt.NDArray[np.generic]
 
 
 def vector_features(header: EpisodeHeader) -> dict[str, Feature]:
-    """Return the features that each record holds: no cameras, and not the success derived from the manifest."""
-    derived = SUCCESS_KEY if header.record_success else None
-    return {key: value for key, value in header.features.items() if key not in header.cameras and key != derived}
+    """Return the features that each record holds: no cameras, nor the success that the manifest knows."""
+    absent = {*header.cameras, *([SUCCESS_KEY] if header.record_success else [])}
+    return {key: feature for key, feature in header.features.items() if key not in absent}
 
 
 def image_field(key: str) -> str:
@@ -65,7 +68,9 @@ def _vector_field(key: str, feature: Feature) -> tuple[str, str, tuple[int, ...]
     except (KeyError, TypeError, ValueError) as error:
         raise SpoolError(f"feature {key} cannot be spooled as a vector: {error}") from error
     if dtype.kind not in "fiub" or any(size < 1 for size in shape):
-        raise SpoolError(f"feature {key} cannot be spooled: dtype {feature['dtype']}, shape {feature['shape']}")
+        raise SpoolError(
+            f"feature {key} cannot be spooled as a vector: dtype {feature['dtype']}, shape {feature['shape']}"
+        )
     return key, dtype.str, shape
 
 
@@ -108,3 +113,48 @@ def _fitting(name: str, values: Mapping[str, object], dtype: np.dtype[np.generic
 def is_whole(record: bytes | memoryview, index: int) -> bool:
     """Tell whether the bytes of record `index` fit their checksum."""
     return zlib.crc32(record[:-4], index) == int.from_bytes(record[-4:], "little")
+
+
+def read_records(directory: Path, header: EpisodeHeader, length: int) -> npt.NDArray[Any]:
+    """Read the records of all rows of an episode that has ended.
+
+    Raises:
+        SpoolError: rows are missing, too many, or damaged.
+    """
+    path, row_bytes = directory / ROWS_FILE, record_dtype(header).itemsize
+    found = path.stat().st_size if path.exists() else 0
+    if found != length * row_bytes:
+        raise SpoolError(f"{path} has {found} bytes, {length} rows of {row_bytes} bytes were expected")
+    records = scan_records(directory, header)
+    if len(records) < length:
+        raise SpoolError(f"{path} is damaged at row {len(records)}")
+    return records
+
+
+def scan_records(directory: Path, header: EpisodeHeader) -> npt.NDArray[Any]:
+    """Read the records up to the first that is cut short or damaged.
+
+    Raises:
+        SpoolError: the file cannot be read.
+    """
+    dtype = record_dtype(header)
+    content = read_content(directory / ROWS_FILE)
+    view = memoryview(content)
+
+    def whole(index: int) -> bool:
+        return is_whole(view[index * dtype.itemsize : (index + 1) * dtype.itemsize], index)
+
+    length = sum(1 for _ in takewhile(whole, range(len(content) // dtype.itemsize)))
+    return np.frombuffer(content, dtype, length)
+
+
+def read_content(path: Path) -> bytes:
+    """Read a file of the spool.
+
+    Raises:
+        SpoolError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise SpoolError(f"{path} cannot be read: {error.strerror}") from error

@@ -11,22 +11,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lerobot_recorder.dataset.statistics import thinning
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.durable import sync_directory, sync_file
 from lerobot_recorder.spool.images import (
     EncodedImage,
     depth_dtype,
     encode_png,
+    image_arrays,
     image_file,
     png_file,
     thin,
-    thumbs_file,
 )
 from lerobot_recorder.spool.manifest import CameraSpool
 from lerobot_recorder.spool.records import end_field, image_field, thumb_field
-from lerobot_recorder.spool.standin import rgb_to_i420, thinning
+from lerobot_recorder.video.colour import rgb_to_i420
 
 Array = npt.NDArray[Any]
+Content = bytes | memoryview
 Fields = dict[str, int]
 
 
@@ -38,7 +40,7 @@ class AppendFile:
         self.size = 0
         self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
-    def write(self, content: bytes | Array) -> None:
+    def write(self, content: Content) -> None:
         """Append all of `content`.
 
         Raises:
@@ -76,7 +78,7 @@ class ImageSink(ABC):
         self._directory = directory
 
     @abstractmethod
-    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Turn an image into what is written to each file, and the row's fields on it.
 
         Raises:
@@ -87,7 +89,7 @@ class ImageSink(ABC):
     def cut(self, length: int) -> None:
         """Shorten the files to the first `length` images."""
 
-    def write(self, index: int, parts: list[bytes | Array]) -> None:
+    def write(self, index: int, parts: list[Content]) -> None:
         """Append what `prepare` made of image `index`."""
         for file, part in zip(self.files, parts, strict=True):
             file.write(part)
@@ -111,57 +113,55 @@ class ImageSink(ABC):
         pixels = image.decode() if isinstance(image, EncodedImage) else image
         expected = (self.camera.height, self.camera.width, 3)
         if pixels.shape != expected or pixels.dtype != np.uint8:
-            raise SpoolError(f"{self.key}: expected RGB uint8 {expected}, found {pixels.dtype} {pixels.shape}")
+            raise SpoolError(
+                f"{self.key}: expected RGB uint8 {expected}, found {pixels.dtype} {pixels.shape}"
+            )
         return np.ascontiguousarray(pixels)
 
 
-class RawSink(ImageSink):
-    """Planar I420, and the thinned RGB pixels for the statistics."""
+class ArraySink(ImageSink):
+    """Files of images of one size, one after the other."""
 
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
-        self.files = [AppendFile(image_file(directory, key, "raw")), AppendFile(thumbs_file(directory, key))]
-        self._step = thinning(camera.height, camera.width)
-        rows, columns = -(-camera.height // self._step), -(-camera.width // self._step)
-        self._sizes = (camera.height * camera.width * 3 // 2, rows * columns * 3)
-
-    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
-        """Convert to I420 and thin."""
-        rgb = self._rgb(image)
-        planes = np.ascontiguousarray(rgb_to_i420(rgb))
-        thumb = thin(rgb, self._step)
-        fields = {image_field(self.key): zlib.crc32(planes), thumb_field(self.key): zlib.crc32(thumb)}
-        return [planes, thumb], fields
+        self._arrays = image_arrays(directory, key, camera)
+        self.files = [AppendFile(array.path) for array in self._arrays]
 
     def cut(self, length: int) -> None:
-        """Shorten both files."""
-        for file, size in zip(self.files, self._sizes, strict=True):
-            file.cut(length * size)
+        """Shorten all files."""
+        for file, array in zip(self.files, self._arrays, strict=True):
+            file.cut(length * array.image_bytes)
 
 
-class DepthSink(ImageSink):
+class RawSink(ArraySink):
+    """Planar I420, and the thinned RGB pixels for the statistics."""
+
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
+        """Convert to I420 and thin."""
+        rgb = self._rgb(image)
+        planes = np.ascontiguousarray(rgb_to_i420(rgb)).data
+        thumb = thin(rgb, thinning(self.camera.height, self.camera.width)).data
+        fields = {
+            image_field(self.key): zlib.crc32(planes),
+            thumb_field(self.key): zlib.crc32(thumb),
+        }
+        return [planes, thumb], fields
+
+
+class DepthSink(ArraySink):
     """Depth maps as they came, little-endian."""
 
-    def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
-        super().__init__(directory, key, camera)
-        self.files = [AppendFile(image_file(directory, key, camera.format))]
-        self._dtype = depth_dtype(camera.format)
-
-    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Check kind and size."""
         if isinstance(image, EncodedImage):
             raise SpoolError(f"{self.key}: a depth map is expected, not a {image.format} image")
-        height, width = self.camera.height, self.camera.width
-        if image.shape not in ((height, width), (height, width, 1)) or image.dtype != self._dtype:
+        size, dtype = (self.camera.height, self.camera.width), depth_dtype(self.camera.format)
+        if image.shape not in (size, (*size, 1)) or image.dtype != dtype:
             raise SpoolError(
-                f"{self.key}: expected depth {self._dtype.name} ({height}, {width}), found {image.dtype} {image.shape}"
+                f"{self.key}: expected depth {dtype.name} {size}, found {image.dtype} {image.shape}"
             )
-        depth = np.ascontiguousarray(image)
+        depth = np.ascontiguousarray(image).data
         return [depth], {image_field(self.key): zlib.crc32(depth)}
-
-    def cut(self, length: int) -> None:
-        """Shorten the file."""
-        self.files[0].cut(length * self.camera.height * self.camera.width * self._dtype.itemsize)
 
 
 class JpegSink(ImageSink):
@@ -172,13 +172,13 @@ class JpegSink(ImageSink):
         self.files = [AppendFile(image_file(directory, key, "jpeg"))]
         self._ends: list[int] = [0]
 
-    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Check kind and size."""
         _require(image, "jpeg", self.key, self.camera)
         end = self.files[0].size + len(image.data)
         return [image.data], {image_field(self.key): zlib.crc32(image.data), end_field(self.key): end}
 
-    def write(self, index: int, parts: list[bytes | Array]) -> None:
+    def write(self, index: int, parts: list[Content]) -> None:
         """Append, and note the end."""
         super().write(index, parts)
         self._ends.append(self.files[0].size)
@@ -198,7 +198,7 @@ class PngSink(ImageSink):
         self._size = 0
         self._unsynced: list[Path] = []
 
-    def prepare(self, image: Array | EncodedImage) -> tuple[list[bytes | Array], Fields]:
+    def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Encode, unless it came as PNG."""
         if isinstance(image, EncodedImage) and image.format == "png":
             _require(image, "png", self.key, self.camera)
@@ -207,7 +207,7 @@ class PngSink(ImageSink):
             data = encode_png(self._rgb(image))
         return [data], {image_field(self.key): zlib.crc32(data)}
 
-    def write(self, index: int, parts: list[bytes | Array]) -> None:
+    def write(self, index: int, parts: list[Content]) -> None:
         """Write the file of image `index`."""
         path = png_file(self._directory, self.key, index)
         self._unsynced.append(path)
@@ -238,7 +238,9 @@ def _require(image: Array | EncodedImage, image_format: str, key: str, camera: C
         found = image.format if isinstance(image, EncodedImage) else "raw pixels"
         raise SpoolError(f"{key}: expected {image_format} images, found {found}")
     if (image.width, image.height) != (camera.width, camera.height):
-        raise SpoolError(f"{key}: expected {camera.width}x{camera.height}, found {image.width}x{image.height}")
+        raise SpoolError(
+            f"{key}: expected {camera.width}x{camera.height}, found {image.width}x{image.height}"
+        )
 
 
 _SINKS: dict[str, type[ImageSink]] = {

@@ -15,7 +15,14 @@ from lerobot_recorder.errors import DiskFullError, EpisodeStateError, SpoolError
 from lerobot_recorder.spool.durable import move_directory, replace_file, sync_directory
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.flush import BackgroundFlush
-from lerobot_recorder.spool.manifest import HEADER_FILE, MANIFEST_FILE, EpisodeHeader, Manifest, end_header, to_json
+from lerobot_recorder.spool.manifest import (
+    HEADER_FILE,
+    MANIFEST_FILE,
+    EpisodeHeader,
+    Manifest,
+    end_header,
+    to_json,
+)
 from lerobot_recorder.spool.records import ROWS_FILE, pack, record_dtype
 from lerobot_recorder.spool.sinks import AppendFile, open_sink
 
@@ -95,7 +102,7 @@ class EpisodeWriter:
             values.update(fields)
         record = pack(self._dtype, self.length, values)
         converted = time.perf_counter()
-        with _disk_errors(self.path):
+        with _disk_errors(self.path), self._whole_or_nothing():
             for key, sink in self._sinks.items():
                 sink.write(self.length, parts[key])
             self._rows.write(record)
@@ -116,7 +123,7 @@ class EpisodeWriter:
 
         Raises:
             DiskFullError: no room is left even for the manifest.
-            SpoolError: the device failed; the take stays in `recording/` and is offered again after a restart.
+            SpoolError: the device failed; the take stays in `recording/` for the next start to find.
         """
         return self._end("ready", end_header(self.header, self.length, **outcome))
 
@@ -161,12 +168,25 @@ class EpisodeWriter:
             self._close()
         return SpooledEpisode(target)
 
-    def _make_durable(self, manifest: Manifest) -> None:
-        (self.path / BALLAST_FILE).unlink(missing_ok=True)
+    @contextlib.contextmanager
+    def _whole_or_nothing(self) -> Iterator[None]:
+        """Remove what a failed append left, so that a later one does not come to stand behind it."""
+        try:
+            yield
+        except OSError:
+            self._cut()
+            raise
+
+    def _cut(self) -> None:
         for sink in self._sinks.values():
             sink.cut(self.length)
-            sink.sync()
         self._rows.cut(self.length * self._dtype.itemsize)
+
+    def _make_durable(self, manifest: Manifest) -> None:
+        (self.path / BALLAST_FILE).unlink(missing_ok=True)
+        self._cut()
+        for sink in self._sinks.values():
+            sink.sync()
         self._rows.sync()
         os.fsync(self._header_descriptor)
         replace_file(self.path / MANIFEST_FILE, to_json(manifest))
@@ -193,11 +213,12 @@ class EpisodeWriter:
 @contextlib.contextmanager
 def _disk_errors(path: Path) -> Iterator[None]:
     """Name the directory and the way out where the operating system gives a number."""
+    full = f"no room is left for {path}: free some space, or record elsewhere"
     try:
         yield
     except SpoolError:
         raise
     except OSError as error:
         if error.errno in _FULL:
-            raise DiskFullError(f"no room is left for {path}: free some space, or record elsewhere") from error
+            raise DiskFullError(full) from error
         raise SpoolError(f"{path} cannot be written: {error.strerror or error}") from error
