@@ -1,1 +1,29 @@
-"""Placeholder."""
+"""LeRobotDataset v3.0 on disk: what it is, how it grows, whether it is whole.
+
+=============  =============================================================================
+layout         where everything of a dataset is
+features       what a dataset records
+info           ``meta/info.json``
+statistics     statistics of features and images, equal to LeRobot's
+tables         the parquet files: frame rows, episode rows, tasks
+episode        what the encoder hands over
+staging        prepares the files of a commit: which episode goes into which file
+journal        the redo log: puts what is prepared in place, from any point of interruption
+writer         `DatasetWriter`: one commit at a time; `check_fits`
+check          finds what is wrong with a dataset
+durable        files that survive a power cut
+=============  =============================================================================
+"""
+
+from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset.staging import VideoFiles
+from lerobot_recorder.dataset.writer import DatasetWriter, check_fits
+
+__all__ = [
+    "CommittedEpisode",
+    "DatasetWriter",
+    "EncodedEpisode",
+    "EncodedVideo",
+    "VideoFiles",
+    "check_fits",
+]

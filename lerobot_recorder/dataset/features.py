@@ -91,7 +91,9 @@ def validate_features(features: Mapping[str, FeatureDict]) -> None:
 
 def _validate_name(key: str) -> None:
     if not key or "/" in key:
-        raise ConfigError(f"feature {key!r}: a name must not be empty nor contain '/'. Use dots, as in LeRobot.")
+        raise ConfigError(
+            f"feature {key!r}: a name must not be empty nor contain '/'. Use dots, as in LeRobot."
+        )
     if key in DEFAULT_FEATURES or key in RESERVED_NAMES:
         raise ConfigError(f"feature {key!r}: the format uses this name itself. Choose another one.")
 
@@ -166,7 +168,9 @@ def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
         ("is_depth_map", is_depth(old), is_depth(new)),
     ]
     return [
-        f"feature {key!r} has {part} {was} in the dataset, {now} now" for part, was, now in pairs if was != now
+        f"feature {key!r} has {part} {was} in the dataset, {now} now"
+        for part, was, now in pairs
+        if was != now
     ]
 
 

@@ -106,7 +106,12 @@ def _promoted(rows: np.ndarray) -> np.ndarray:
 def _single(rows: np.ndarray) -> Stats:
     """Describe a single row: every quantile is its value."""
     mean = np.mean(rows, axis=0)
-    moments = {"min": np.min(rows, axis=0), "max": np.max(rows, axis=0), "mean": mean, "std": np.std(rows, axis=0)}
+    moments = {
+        "min": np.min(rows, axis=0),
+        "max": np.max(rows, axis=0),
+        "mean": mean,
+        "std": np.std(rows, axis=0),
+    }
     return {**moments, "count": np.array([1]), **{name: mean.copy() for name in QUANTILES}}
 
 
@@ -198,5 +203,6 @@ def from_json(text: str) -> dict[str, Stats]:
     if not isinstance(content, dict) or not all(isinstance(part, dict) for part in content.values()):
         raise ValueError("expected an object of objects")
     return {
-        key: {name: np.atleast_1d(np.array(value)) for name, value in part.items()} for key, part in content.items()
+        key: {name: np.atleast_1d(np.array(value)) for name, value in part.items()}
+        for key, part in content.items()
     }

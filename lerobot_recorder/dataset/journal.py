@@ -1,0 +1,152 @@
+"""The redo log of a commit: what is prepared beside the dataset, and the renames that put it in.
+
+::
+
+    <root>.spool/commit/
+      lock           held by the process that commits
+      journal.json   from here on the commit will be finished, by whoever finds it
+      staged/        the new files, at the paths that they will have in the dataset
+
+A commit without a journal has not happened: what is staged is dropped. With a journal it has happened, and every
+step after it can be repeated: renames that are done are skipped.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lerobot_recorder.dataset.durable import make_directory, sync, sync_tree
+from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.dataset.layout import commit_path
+from lerobot_recorder.errors import DatasetError
+
+WHOLE_DATASET = "."
+"""The path under which a new dataset is put in place, by one rename of its directory."""
+
+Forget = Callable[[Sequence[str]], None]
+"""Removes spooled episodes that are in the dataset; those that are gone already are no error."""
+
+
+@dataclass(frozen=True)
+class Journal:
+    """A commit that is to be finished.
+
+    Attributes:
+        episode_ids: The spooled episodes that it puts into the dataset.
+        episodes_before: Episodes in the dataset before.
+        episodes_after: Episodes in the dataset after.
+        paths: What is to be renamed, in this order: paths below ``staged/`` and below the root alike.
+    """
+
+    episode_ids: tuple[str, ...]
+    episodes_before: int
+    episodes_after: int
+    paths: tuple[str, ...]
+
+
+def journal_path(root: Path) -> Path:
+    """Return where the journal of an unfinished commit is."""
+    return commit_path(root) / "journal.json"
+
+
+def staged_path(root: Path) -> Path:
+    """Return the directory in which the new files of a commit are prepared."""
+    return commit_path(root) / "staged"
+
+
+def start_staging(root: Path) -> Path:
+    """Make an empty directory for new files, dropping what a commit that did not happen has left."""
+    staged = staged_path(root)
+    drop_staged(root)
+    make_directory(staged)
+    return staged
+
+
+def drop_staged(root: Path) -> None:
+    """Remove what is staged."""
+    if staged_path(root).exists():
+        shutil.rmtree(staged_path(root))
+
+
+def write_journal(root: Path, journal: Journal) -> None:
+    """Make the commit certain: write through what is staged, then the journal."""
+    sync_tree(staged_path(root))
+    path = journal_path(root)
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(dataclasses.asdict(journal), indent=1), encoding="utf-8")
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
+def read_journal(root: Path) -> Journal | None:
+    """Read the journal of an unfinished commit; None where there is none.
+
+    Raises:
+        DatasetError: It cannot be understood.
+    """
+    path = journal_path(root)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return Journal(
+            tuple(content["episode_ids"]),
+            int(content["episodes_before"]),
+            int(content["episodes_after"]),
+            tuple(content["paths"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, TypeError, KeyError) as error:
+        raise DatasetError(f"{path}: not the journal of a commit: {error!r}. {_way_out(path)}") from error
+
+
+def finish(root: Path, journal: Journal, forget: Forget) -> None:
+    """Do what is left of a commit, from any point at which it was stopped.
+
+    Raises:
+        DatasetError: The dataset is no longer the one that the commit was made for.
+    """
+    pending = [path for path in journal.paths if (staged_path(root) / path).exists()]
+    if pending:
+        _check_unchanged(root, journal, pending)
+    for path in journal.paths:
+        _put_in_place(root, path)
+    forget(journal.episode_ids)
+    journal_path(root).unlink()
+    sync(commit_path(root))
+    drop_staged(root)
+
+
+def _check_unchanged(root: Path, journal: Journal, pending: Sequence[str]) -> None:
+    """Make sure that nobody else has changed the dataset since; ``info.json`` comes last and tells."""
+    info = load_info(root)
+    found = info.total_episodes if info else 0
+    expected = journal.episodes_before if journal.paths[-1] in pending else journal.episodes_after
+    if found != expected:
+        raise DatasetError(
+            f"{root}: the unfinished commit expects {expected} episodes in it, found {found}: "
+            f"it was changed since. {_way_out(journal_path(root))}"
+        )
+
+
+def _put_in_place(root: Path, path: str) -> None:
+    source, target = staged_path(root) / path, root / path
+    if source.exists():
+        make_directory(target.parent)
+        source.rename(target)
+        sync(target.parent)
+    elif not target.exists():
+        raise DatasetError(
+            f"{target}: neither in the dataset nor in {staged_path(root)}. {_way_out(journal_path(root))}"
+        )
+
+
+def _way_out(path: Path) -> str:
+    return (
+        f"Remove {path} to give that commit up; episodes that are still in the spool will be encoded again."
+    )

@@ -1,0 +1,186 @@
+"""Commits encoded episodes to a dataset, so that it is whole at every instant and no episode is lost or doubled."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from lerobot_recorder.dataset import journal
+from lerobot_recorder.dataset.durable import make_directory
+from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset.features import (
+    FeatureDict,
+    differences,
+    user_features,
+    validate_features,
+    with_defaults,
+)
+from lerobot_recorder.dataset.info import DatasetInfo, load_info
+from lerobot_recorder.dataset.journal import WHOLE_DATASET, Forget, Journal
+from lerobot_recorder.dataset.layout import commit_path
+from lerobot_recorder.dataset.staging import Staging, VideoFiles, read_existing
+from lerobot_recorder.errors import DatasetMismatchError
+
+__all__ = ["CommittedEpisode", "DatasetWriter", "EncodedEpisode", "EncodedVideo", "VideoFiles", "check_fits"]
+
+_log = logging.getLogger(__name__)
+
+
+class DatasetWriter:
+    """Appends episodes to the dataset at ``root``, which need not exist yet.
+
+    Args:
+        root: The dataset's directory; its spool is beside it.
+        videos: Joins video files.
+        chunks_size: Files per chunk directory; None keeps the dataset's, 1000 for a new one.
+        data_files_size_in_mb: A data file takes no more episodes from this size on, in MiB; None keeps the
+            dataset's, 100 for a new one.
+        video_files_size_in_mb: The same for a video file, 200 for a new dataset.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        videos: VideoFiles,
+        *,
+        chunks_size: int | None = None,
+        data_files_size_in_mb: float | None = None,
+        video_files_size_in_mb: float | None = None,
+    ) -> None:
+        self._root = Path(root).absolute()
+        self._videos = videos
+        sizes = {
+            "chunks_size": chunks_size,
+            "data_files_size_in_mb": data_files_size_in_mb,
+            "video_files_size_in_mb": video_files_size_in_mb,
+        }
+        self._sizes = {name: size for name, size in sizes.items() if size is not None}
+
+    def recover(self, forget: Forget) -> list[str]:
+        """Finish a commit that was interrupted, if there is one.
+
+        Args:
+            forget: Removes spooled episodes that are in the dataset.
+
+        Returns:
+            The episodes that it has put into the dataset, by their names in the spool.
+
+        Raises:
+            DatasetError: The dataset was changed since, or the journal cannot be read.
+        """
+        if not commit_path(self._root).exists():
+            return []
+        with self._locked():
+            return self._recover(forget)
+
+    def commit(
+        self,
+        episodes: Sequence[EncodedEpisode],
+        *,
+        features: Mapping[str, FeatureDict],
+        fps: int,
+        robot_type: str | None = None,
+        forget: Forget,
+    ) -> list[CommittedEpisode]:
+        """Put episodes into the dataset, all or none, whatever happens meanwhile.
+
+        Args:
+            episodes: In the order that they get in the dataset.
+            features: The user's features.
+            fps: Rows and frames per second.
+            robot_type: The robot, None if unknown.
+            forget: Removes spooled episodes that are in the dataset.
+
+        Returns:
+            Where each episode is.
+
+        Raises:
+            DatasetMismatchError: The dataset does not fit what was recorded.
+            DatasetError: An episode or the dataset is not as it must be.
+        """
+        if not episodes:
+            return []
+        with self._locked():
+            self._recover(forget)
+            existing = read_existing(self._root, self._info(features, fps, robot_type))
+            staging = Staging(existing, journal.start_staging(self._root), self._videos)
+            committed = staging.stage(episodes)
+            self._finish(staging, committed, existing.info.total_episodes, forget)
+        _log.info(
+            "committed %d episodes to %s, %d in all",
+            len(committed),
+            self._root,
+            committed[-1].episode_index + 1,
+        )
+        return committed
+
+    def _finish(
+        self, staging: Staging, committed: list[CommittedEpisode], before: int, forget: Forget
+    ) -> None:
+        is_new = load_info(self._root) is None
+        entry = Journal(
+            episode_ids=tuple(episode.episode_id for episode in committed),
+            episodes_before=before,
+            episodes_after=before + len(committed),
+            paths=(WHOLE_DATASET,) if is_new else staging.paths,
+        )
+        journal.write_journal(self._root, entry)
+        journal.finish(self._root, entry, forget)
+
+    def _recover(self, forget: Forget) -> list[str]:
+        entry = journal.read_journal(self._root)
+        if entry is None:
+            journal.drop_staged(self._root)
+            return []
+        journal.finish(self._root, entry, forget)
+        _log.info("finished an interrupted commit of %d episodes to %s", len(entry.episode_ids), self._root)
+        return list(entry.episode_ids)
+
+    def _info(self, features: Mapping[str, FeatureDict], fps: int, robot_type: str | None) -> DatasetInfo:
+        check_fits(self._root, features, fps, robot_type)
+        info = load_info(self._root)
+        if info is None:
+            validate_features(user_features(features))
+            info = DatasetInfo(fps=fps, features=with_defaults(features), robot_type=robot_type)
+        return dataclasses.replace(info, **self._sizes)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep other committers out; the lock of a process that dies is free."""
+        make_directory(commit_path(self._root))
+        with (commit_path(self._root) / "lock").open("wb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+
+def check_fits(
+    root: Path, features: Mapping[str, FeatureDict], fps: int, robot_type: str | None = None
+) -> None:
+    """Check that episodes can be put into the dataset at ``root``, existing or new.
+
+    Args:
+        root: The dataset's directory.
+        features: The user's features.
+        fps: Rows and frames per second.
+        robot_type: The robot; None fits every dataset.
+
+    Raises:
+        DatasetMismatchError: An existing dataset differs; the message names each difference.
+        DatasetError: The directory holds something else.
+    """
+    info = load_info(Path(root))
+    if info is None:
+        return
+    found = differences(info.features, features)
+    if info.fps != fps:
+        found.append(f"fps is {info.fps} in the dataset, {fps} now")
+    if robot_type is not None and info.robot_type != robot_type:
+        found.append(f"robot_type is {info.robot_type!r} in the dataset, {robot_type!r} now")
+    if found:
+        raise DatasetMismatchError(
+            f"{root}: cannot be appended to: {'; '.join(found)}. Record to another root."
+        )
