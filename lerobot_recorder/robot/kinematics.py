@@ -1,114 +1,142 @@
-"""Where the links of an SO-100 or SO-101 are: forward kinematics, and the pose that reaches a point.
+"""Where an SO-100's links are for given joint angles, and the angles that bring its gripper somewhere.
 
-Lengths in m, from the SO-101's published model. The base frame has x forward, y to the left and z up; its
-origin is on the axis of ``shoulder_pan``, at the height of the table. In the zero pose the upper arm points
-up, the forearm and the hand forward. Positive angles turn the pan to the left and bend lift, elbow and wrist
-forward and down.
+The world's origin is where the axis of ``shoulder_pan`` meets the table: x forward, y to the arm's left,
+z up, in m. Angles are in rad from the middle of each joint's range. With all at zero the upper arm stands,
+leaning forward by its offset, and the forearm and the gripper point forward. Then, in order::
+
+    shoulder   = base      · turn about z by -shoulder_pan
+    upper_arm  = shoulder  · move (30.4, 0, 116.6) mm  · turn about y by shoulder_lift
+    forearm    = upper_arm · move (28.0, 0, 112.6) mm  · turn about y by elbow_flex
+    wrist      = forearm   · move (134.9, 0, 5.2) mm   · turn about y by wrist_flex
+    gripper    = wrist     · move (61.1, 0, 0) mm      · turn about x by -wrist_roll
+    jaw        = gripper   · move (23.4, 0, 20.2) mm   · turn about y by 10 degrees - gripper
+
+So positive angles turn right, bend down, roll clockwise seen from the front, and open. The lengths are those
+of ``so101_new_calib.urdf`` in TheRobotStudio/SO-ARM100, whose joint zeros are the middles of the ranges, too;
+the table is taken at the height of its ``baseframe``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
+from numpy.typing import NDArray
 
-from lerobot_recorder.robot.calibration import Vector
+from lerobot_recorder.errors import ConfigError
 
-SHOULDER = (0.0304, 0.1166)
-"""The lift axis, forward of the pan axis and above the table."""
-UPPER_ARM = (0.0280, 0.1126)
-"""From the lift axis to the elbow in the zero pose, forward and up."""
-FOREARM = (0.1349, 0.0052)
-"""From the elbow to the wrist in the zero pose, forward and up."""
-HAND_LENGTH = 0.159
-"""From the wrist to the point between the fingertips."""
+Frame = NDArray[np.float64]
+"""Homogeneous transform of a link's coordinates to the world's, (4, 4)."""
 
+_SHOULDER_LIFT = (0.0304, 0.0, 0.1166)
+_ELBOW = (0.0280, 0.0, 0.11257)
+_WRIST = (0.1349, 0.0, 0.0052)
+_ROLL = (0.0611, 0.0, 0.0)
+_JAW = (0.0234, 0.0, 0.0202)
+_JAW_CLOSED_RAD = math.radians(10)
 
-@dataclass(frozen=True)
-class ArmShape:
-    """Where the arm's links are, each point (3,) in m in the base frame.
+TIP = (0.0981, 0.0, -0.0079)
+"""Tip of the fixed jaw, in the gripper's frame."""
+GRASP = (0.0870, 0.0, 0.0080)
+"""Middle of a small object held between the jaws, in the gripper's frame."""
 
-    Attributes:
-        shoulder: The lift axis.
-        elbow: The elbow axis.
-        wrist: The wrist's bending axis.
-        tip: The point between the fingertips.
-        hand: Rotation of the hand, (3, 3); its columns are the hand's forward, left and up.
-    """
-
-    shoulder: Vector
-    elbow: Vector
-    wrist: Vector
-    tip: Vector
-    hand: Vector
+RESTING = {
+    "shoulder_pan": 0.0,
+    "shoulder_lift": -1.70,
+    "elbow_flex": 1.55,
+    "wrist_flex": 0.95,
+    "wrist_roll": 0.0,
+    "gripper": 0.1,
+}
+"""The arm folded on itself, as one leaves it on the table."""
 
 
-def forward(position_rad: npt.ArrayLike) -> ArmShape:
-    """Return where the links are in a pose, (6,) or (5,) rad."""
-    pan, lift, elbow, wrist, roll = np.asarray(position_rad, dtype=np.float64)[:5]
-    points = np.cumsum(
-        [
-            SHOULDER,
-            _pitched(UPPER_ARM, lift),
-            _pitched(FOREARM, lift + elbow),
-            _pitched((HAND_LENGTH, 0.0), lift + elbow + wrist),
-        ],
-        axis=0,
-    )
-    turn = _rotation_z(pan)
-    in_space = [turn @ (ahead, 0.0, up) for ahead, up in points]
-    hand = turn @ _rotation_y(lift + elbow + wrist) @ _rotation_x(roll)
-    return ArmShape(in_space[0], in_space[1], in_space[2], in_space[3], hand)
-
-
-def reach(tip: npt.ArrayLike, pitch_rad: float, roll_rad: float = 0.0) -> Vector:
-    """Return the body joints, (5,) rad, that bring the fingertips to a point.
+def forward(joints: Mapping[str, float]) -> dict[str, Frame]:
+    """Return the frame of each link.
 
     Args:
-        tip: The point, (3,) in m in the base frame.
-        pitch_rad: How far the hand points down, pi/2 for straight down.
-        roll_rad: The wrist's roll.
+        joints: Angles in rad by joint name; a missing joint is at zero.
+    """
+    angle = {name: float(joints.get(name, 0.0)) for name in RESTING}
+    shoulder = _frame((0.0, 0.0, 0.0), "z", -angle["shoulder_pan"])
+    upper_arm = shoulder @ _frame(_SHOULDER_LIFT, "y", angle["shoulder_lift"])
+    forearm = upper_arm @ _frame(_ELBOW, "y", angle["elbow_flex"])
+    wrist = forearm @ _frame(_WRIST, "y", angle["wrist_flex"])
+    gripper = wrist @ _frame(_ROLL, "x", -angle["wrist_roll"])
+    jaw = gripper @ _frame(_JAW, "y", _JAW_CLOSED_RAD - angle["gripper"])
+    return {
+        "base": np.eye(4),
+        "shoulder": shoulder,
+        "upper_arm": upper_arm,
+        "forearm": forearm,
+        "wrist": wrist,
+        "gripper": gripper,
+        "jaw": jaw,
+    }
+
+
+def grasp_point(joints: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return where a small object between the jaws would be: x, y, z in m."""
+    return np.asarray(forward(joints)["gripper"] @ (*GRASP, 1.0))[:3]
+
+
+def reach(x: float, y: float, z: float, pitch: float = 1.2, roll: float = 0.0) -> dict[str, float]:
+    """Return the angles of the five body joints that bring the grasp point somewhere, elbow up.
+
+    Args:
+        x: Forward, m.
+        y: To the left, m.
+        z: Above the table, m.
+        pitch: How far the gripper points below the horizon, rad; straight down is pi / 2.
+        roll: Angle of ``wrist_roll``, rad; the position is exact where it is 0.
 
     Raises:
-        ValueError: The arm is too short.
+        ConfigError: The arm is too short, or the place too close to its shoulder.
     """
-    x, y, z = np.asarray(tip, dtype=np.float64)
-    ahead = np.hypot(x, y) - HAND_LENGTH * np.cos(pitch_rad) - SHOULDER[0]
-    up = z + HAND_LENGTH * np.sin(pitch_rad) - SHOULDER[1]
-    lift, elbow = _bend(ahead, up)
-    return np.array([np.arctan2(y, x), lift, elbow, pitch_rad - lift - elbow, roll_rad])
+    along, above = _in_plane(_ROLL[0] + GRASP[0], GRASP[2], pitch)
+    lift, elbow = _two_links(math.hypot(x, y) - along - _SHOULDER_LIFT[0], z - above - _SHOULDER_LIFT[2])
+    if math.isnan(lift):
+        raise ConfigError(
+            f"the arm cannot reach ({x:.3f}, {y:.3f}, {z:.3f}) m with the gripper {math.degrees(pitch):.0f} "
+            "degrees below the horizon; choose a place 0.15 to 0.35 m from its base"
+        )
+    return {
+        "shoulder_pan": -math.atan2(y, x),
+        "shoulder_lift": lift,
+        "elbow_flex": elbow,
+        "wrist_flex": pitch - lift - elbow,
+        "wrist_roll": roll,
+    }
 
 
-def _bend(ahead: float, up: float) -> tuple[float, float]:
-    """Return lift and elbow that bring the wrist to a point seen from the lift axis."""
-    upper, fore = np.hypot(*UPPER_ARM), np.hypot(*FOREARM)
-    distance = np.hypot(ahead, up)
-    if not abs(upper - fore) < distance < upper + fore:
-        raise ValueError(f"the wrist cannot come to {distance:.3f} m from the shoulder")
-    corner = np.arccos((upper**2 + distance**2 - fore**2) / (2 * upper * distance))
-    lift = np.arctan2(ahead, up) - corner - np.arctan2(*UPPER_ARM)
-    elbow_ahead, elbow_up = _pitched(UPPER_ARM, lift)
-    fore_pitch = np.arctan2(elbow_up - up, ahead - elbow_ahead)
-    return lift, fore_pitch + np.arctan2(FOREARM[1], FOREARM[0]) - lift
+def _two_links(forward_m: float, up_m: float) -> tuple[float, float]:
+    """Angles of shoulder_lift and elbow_flex that bring the wrist there from the shoulder; NaN if none do."""
+    upper, lower = math.hypot(_ELBOW[0], _ELBOW[2]), math.hypot(_WRIST[0], _WRIST[2])
+    distance = math.hypot(forward_m, up_m)
+    if not abs(upper - lower) < distance < upper + lower:
+        return math.nan, math.nan
+    inner = math.acos((upper**2 + distance**2 - lower**2) / (2 * upper * distance))
+    upper_elevation = math.atan2(up_m, forward_m) + inner
+    lower_elevation = math.atan2(
+        up_m - upper * math.sin(upper_elevation), forward_m - upper * math.cos(upper_elevation)
+    )
+    lift = math.atan2(_ELBOW[2], _ELBOW[0]) - upper_elevation
+    return lift, math.atan2(_WRIST[2], _WRIST[0]) - lower_elevation - lift
 
 
-def _pitched(link: tuple[float, float], angle: float) -> tuple[float, float]:
-    """Turn a link, forward and up, downwards by an angle."""
-    ahead, up = link
-    return ahead * np.cos(angle) + up * np.sin(angle), up * np.cos(angle) - ahead * np.sin(angle)
+def _in_plane(forward_m: float, up_m: float, pitch: float) -> tuple[float, float]:
+    """Turn a vector in the arm's plane down by a pitch."""
+    cos, sin = math.cos(pitch), math.sin(pitch)
+    return forward_m * cos + up_m * sin, up_m * cos - forward_m * sin
 
 
-def _rotation_x(angle: float) -> Vector:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
-
-
-def _rotation_y(angle: float) -> Vector:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
-
-
-def _rotation_z(angle: float) -> Vector:
-    c, s = np.cos(angle), np.sin(angle)
-    return np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+def _frame(at: tuple[float, float, float], axis: str, angle: float) -> Frame:
+    """Move, then turn about an axis (right-handed)."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = {
+        "x": ((1.0, 0.0, 0.0), (0.0, cos, -sin), (0.0, sin, cos)),
+        "y": ((cos, 0.0, sin), (0.0, 1.0, 0.0), (-sin, 0.0, cos)),
+        "z": ((cos, -sin, 0.0), (sin, cos, 0.0), (0.0, 0.0, 1.0)),
+    }[axis]
+    return np.array([(*row, offset) for row, offset in zip(turn, at, strict=True)] + [(0.0, 0.0, 0.0, 1.0)])
