@@ -1,1 +1,43 @@
-"""Placeholder."""
+"""From messages to a spooled episode: streams, the tick grid, the verdict. No ROS in it.
+
+::
+
+    push ─► Stream ─┐
+    push ─► Stream ─┼─► tick thread: one row per 1/fps ─► bounded queue ─► writer thread ─► spool
+    push ─► Stream ─┘   (newest sample not later)                          (decode, convert, append)
+
+=============  =============================================================================
+recorder       `Recorder`: start, save, discard; what the operator commands
+take           one episode being recorded, with its two threads
+rows           which samples make a row of the dataset
+streams        samples of one source, looked up by time
+clock          the time that ticks and samples are measured in
+quality        what was wrong with an episode, and the verdict
+disk           how long the room on disk lasts
+schedule       unattended runs: so many episodes, so long, with pauses
+api            `EpisodeRecorder`: record from your own Python loop, without streams
+=============  =============================================================================
+"""
+
+from lerobot_recorder.recording.api import EpisodeRecorder
+from lerobot_recorder.recording.clock import Clock, SystemClock
+from lerobot_recorder.recording.quality import QualityRules
+from lerobot_recorder.recording.recorder import Recorder, RecorderSettings, RecorderStatus
+from lerobot_recorder.recording.schedule import Schedule
+from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
+from lerobot_recorder.recording.take import Outcome
+
+__all__ = [
+    "Clock",
+    "EpisodeRecorder",
+    "Outcome",
+    "QualityRules",
+    "Recorder",
+    "RecorderSettings",
+    "RecorderStatus",
+    "Sample",
+    "Schedule",
+    "Stream",
+    "StreamSpec",
+    "SystemClock",
+]

@@ -1,0 +1,136 @@
+"""Which samples make a row of the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lerobot_recorder.errors import ConfigError, StreamError
+from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
+from lerobot_recorder.spool import CameraSpool, EncodedImage
+
+AGES_FEATURE = "stream_ages"
+"""The feature with the age of each stream's sample at the tick, in seconds; policies ignore it."""
+
+SUCCESS_FEATURE = "next.success"
+
+Feature = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was seen at one tick.
+
+    Attributes:
+        vectors: values of the vector features, float32.
+        images: the sample of each camera feature, not decoded yet.
+        samples: the sample of each stream, by name.
+        ages_s: their ages, by name.
+    """
+
+    vectors: dict[str, np.ndarray[Any, np.dtype[np.float32]]]
+    images: dict[str, Sample]
+    samples: dict[str, Sample]
+    ages_s: dict[str, float]
+
+
+def row_at(streams: Sequence[Stream], time_ns: int, *, with_ages: bool) -> Row:
+    """Take from each stream the newest sample that is not later than a time.
+
+    Raises:
+        StreamError: a stream has none.
+    """
+    samples = {stream.spec.name: _sample_at(stream, time_ns) for stream in streams}
+    ages_s = {name: (time_ns - sample.stamp_ns) / 1e9 for name, sample in samples.items()}
+    images = {stream.spec.feature: samples[stream.spec.name] for stream in streams if stream.spec.is_image}
+    vectors = {
+        key: np.concatenate([samples[name].value for name in names]).astype(np.float32)
+        for key, names in vector_sources([stream.spec for stream in streams]).items()
+    }
+    if with_ages:
+        vectors[AGES_FEATURE] = np.array(list(ages_s.values()), np.float32)
+    return Row(vectors, images, samples, ages_s)
+
+
+def _sample_at(stream: Stream, time_ns: int) -> Sample:
+    if (sample := stream.at(time_ns)) is None:
+        raise StreamError(f"{stream.spec.name}: there is no sample from before the tick")
+    return sample
+
+
+def vector_sources(specs: Sequence[StreamSpec]) -> dict[str, list[str]]:
+    """Name for each vector feature the streams that it is made of, in order."""
+    sources: dict[str, list[str]] = {}
+    for spec in specs:
+        if not spec.is_image:
+            sources.setdefault(spec.feature, []).append(spec.name)
+    return sources
+
+
+def declare_features(
+    specs: Sequence[StreamSpec], cameras: Mapping[str, CameraSpool], *, with_ages: bool, with_success: bool
+) -> dict[str, Feature]:
+    """Declare the dataset's features as LeRobot does.
+
+    Args:
+        specs: the streams.
+        cameras: per camera feature its format and size.
+        with_ages: add `stream_ages`.
+        with_success: add `next.success`.
+    """
+    by_name = {spec.name: spec for spec in specs}
+    features: dict[str, Feature] = {}
+    for key, sources in vector_sources(specs).items():
+        features[key] = _vector([name for source in sources for name in by_name[source].names])
+    for key, camera in cameras.items():
+        features[key] = _video(camera)
+    if with_ages:
+        features[AGES_FEATURE] = _vector([spec.name for spec in specs])
+    if with_success:
+        features[SUCCESS_FEATURE] = {"dtype": "bool", "shape": [1], "names": None}
+    return features
+
+
+def _vector(names: Sequence[str]) -> Feature:
+    return {"dtype": "float32", "shape": [len(names)], "names": list(names)}
+
+
+def _video(camera: CameraSpool) -> Feature:
+    shape = [camera.height, camera.width, 1 if camera.is_depth else 3]
+    feature: Feature = {"dtype": "video", "shape": shape, "names": ["height", "width", "channels"]}
+    if camera.is_depth:
+        unit = "mm" if camera.format == "depth16" else "m"
+        feature["info"] = {"is_depth_map": True, "depth_unit": unit}
+    return feature
+
+
+def camera_of(spec: StreamSpec, image: np.ndarray[Any, Any] | EncodedImage) -> CameraSpool:
+    """Tell from a first image how a camera's images are to be spooled.
+
+    Raises:
+        SpoolError: images of this kind or size cannot be spooled.
+    """
+    if isinstance(image, EncodedImage):
+        return CameraSpool(image.format, image.width, image.height)
+    height, width = image.shape[:2]
+    if spec.is_depth:
+        return CameraSpool("depth16" if image.dtype == np.uint16 else "depth32", width, height)
+    return CameraSpool(spec.image_format, width, height)
+
+
+def check_specs(specs: Sequence[StreamSpec]) -> None:
+    """Check that the streams make a dataset.
+
+    Raises:
+        ConfigError: there are none, or two of them fill the same camera feature.
+    """
+    if not specs:
+        raise ConfigError("streams: none are configured, so there is nothing to record")
+    cameras = [spec.feature for spec in specs if spec.is_image]
+    vectors = {spec.feature for spec in specs if not spec.is_image}
+    for key in cameras:
+        if cameras.count(key) > 1 or key in vectors:
+            raise ConfigError(f"feature {key}: only one stream can fill a camera feature")

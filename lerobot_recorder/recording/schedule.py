@@ -1,0 +1,61 @@
+"""Unattended runs: so many episodes, with pauses to reset the scene."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from lerobot_recorder.recording.take import Outcome
+
+Phase = Literal["manual", "waiting", "recording", "resetting", "finished"]
+
+
+class Schedule:
+    """Says when the next episode starts; knows neither clock nor recorder.
+
+    An episode that is rejected or discarded is recorded again.
+
+    Attributes:
+        num_episodes: episodes to save; 0: the operator starts each by hand.
+        reset_time_s: pause between episodes, in seconds.
+        saved: episodes saved so far.
+    """
+
+    def __init__(self, num_episodes: int, reset_time_s: float) -> None:
+        self.num_episodes = num_episodes
+        self.reset_time_s = reset_time_s
+        self.saved = 0
+        self._recording = False
+        self._ended_s: float | None = None
+
+    def phase(self, now_s: float) -> Phase:
+        """Tell what is due at a time."""
+        if self._recording:
+            return "recording"
+        if self.num_episodes == 0:
+            return "manual"
+        if self.saved >= self.num_episodes:
+            return "finished"
+        return "resetting" if self.reset_left_s(now_s) > 0 else "waiting"
+
+    def reset_left_s(self, now_s: float) -> float:
+        """Return the seconds left of the pause."""
+        if self._ended_s is None or self._recording:
+            return 0.0
+        return max(0.0, self._ended_s + self.reset_time_s - now_s)
+
+    def note_start(self) -> None:
+        """Note that an episode is being recorded."""
+        self._recording = True
+
+    def note_end(self, now_s: float) -> None:
+        """Note that the recording of an episode has ended; the pause begins."""
+        self._recording = False
+        self._ended_s = now_s
+
+    def note_outcome(self, outcome: Outcome) -> None:
+        """Count an episode that is safe on disk."""
+        self.saved += outcome.state == "ready"
+
+    def skip_reset(self) -> None:
+        """End the pause."""
+        self._ended_s = None

@@ -1,0 +1,159 @@
+"""Samples of one source, looked up by time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lerobot_recorder.errors import ConfigError
+
+_KEPT_VECTORS = 4096
+_KEPT_IMAGES = 64
+_RATE_WINDOW = 32
+_FOREVER_NS = 1 << 62
+
+Feature = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One message of a stream.
+
+    Attributes:
+        stamp_ns: when it was received, or by its header measured, in nanoseconds of the recorder's clock.
+        value: a vector, float, (n,); or whatever the stream's `decode` turns into an image.
+    """
+
+    stamp_ns: int
+    value: Any
+
+
+@dataclass(frozen=True)
+class StreamSpec:
+    """What a stream is, and which part of the dataset it fills.
+
+    Attributes:
+        name: of the stream.
+        feature: the dataset's feature that it fills; vector streams of one feature are concatenated.
+        names: names of a vector's values; none for images.
+        is_image: whether it carries images.
+        is_depth: whether these are depth maps.
+        image_format: how its images are spooled; of `lerobot_recorder.spool.CameraSpool`.
+        max_age_s: a tick whose newest sample is older is stale, and makes the episode a bad one.
+        by_header: whether samples are stamped by their source, so that ticks wait for late ones.
+        source: where it comes from, for messages: a topic.
+    """
+
+    name: str
+    feature: str
+    names: tuple[str, ...] = ()
+    is_image: bool = False
+    is_depth: bool = False
+    image_format: str = "raw"
+    max_age_s: float = 0.5
+    by_header: bool = False
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.max_age_s <= 0:
+            raise ConfigError(f"stream {self.name}: max_age_s must be positive, found {self.max_age_s}")
+        if not self.is_image and not self.names:
+            raise ConfigError(f"stream {self.name}: no names are given for its values")
+
+
+@dataclass(frozen=True)
+class StreamHealth:
+    """How a stream is at the moment.
+
+    Attributes:
+        rate_hz: messages per second, 0 when none came lately.
+        age_s: seconds since the newest sample's stamp; None when there is none.
+        received: samples since the start.
+        faults: what was wrong with messages that could not be used, with their number.
+    """
+
+    rate_hz: float
+    age_s: float | None
+    received: int
+    faults: Mapping[str, int] = field(default_factory=dict)
+
+
+class Stream:
+    """The newest samples of one source. Any thread may push, any may look; neither waits for long.
+
+    Attributes:
+        spec: what it is.
+        decode: turns an image sample's value into RGB uint8 (height, width, 3), depth (height, width) or an
+            `EncodedImage`; called by the thread that writes.
+    """
+
+    def __init__(self, spec: StreamSpec, decode: Callable[[Any], Any] = lambda value: value) -> None:
+        self.spec = spec
+        self.decode = decode
+        self._lock = threading.Lock()
+        self._samples: deque[Sample] = deque(maxlen=_KEPT_IMAGES if spec.is_image else _KEPT_VECTORS)
+        self._recent: deque[int] = deque(maxlen=_RATE_WINDOW)
+        self._needed_from_ns = _FOREVER_NS
+        self._received = 0
+        self._faults: dict[str, int] = {}
+
+    def push(self, sample: Sample) -> None:
+        """Add a sample. One that is older than the newest is left out: time does not run back in a stream."""
+        with self._lock:
+            if self._samples and sample.stamp_ns < self._samples[-1].stamp_ns:
+                self._count_fault("a message is older than the one before it")
+                return
+            self._samples.append(sample)
+            self._recent.append(sample.stamp_ns)
+            self._received += 1
+            self._prune()
+
+    def fault(self, what: str) -> None:
+        """Note a message that cannot be used, and why."""
+        with self._lock:
+            self._count_fault(what)
+
+    def reset(self) -> None:
+        """Forget all samples, as when the clock jumps back."""
+        with self._lock:
+            self._samples.clear()
+            self._recent.clear()
+
+    def keep_from(self, time_ns: int | None) -> None:
+        """Keep what is needed to look up times from here on; None: only the newest sample."""
+        with self._lock:
+            self._needed_from_ns = _FOREVER_NS if time_ns is None else time_ns
+            self._prune()
+
+    def at(self, time_ns: int) -> Sample | None:
+        """Find the newest sample that is not later than a time; None where there is none."""
+        with self._lock:
+            return next((sample for sample in reversed(self._samples) if sample.stamp_ns <= time_ns), None)
+
+    def newest(self) -> Sample | None:
+        """Return the newest sample; None where there is none."""
+        with self._lock:
+            return self._samples[-1] if self._samples else None
+
+    def health(self, now_ns: int) -> StreamHealth:
+        """Tell rate, age and faults."""
+        with self._lock:
+            newest = self._samples[-1].stamp_ns if self._samples else None
+            age_s = None if newest is None else (now_ns - newest) / 1e9
+            return StreamHealth(self._rate(now_ns), age_s, self._received, dict(self._faults))
+
+    def _rate(self, now_ns: int) -> float:
+        if len(self._recent) < 2 or self._recent[-1] == self._recent[0]:
+            return 0.0
+        span_ns = max(self._recent[-1], now_ns) - self._recent[0]
+        return (len(self._recent) - 1) * 1e9 / span_ns
+
+    def _prune(self) -> None:
+        while len(self._samples) > 1 and self._samples[1].stamp_ns <= self._needed_from_ns:
+            self._samples.popleft()
+
+    def _count_fault(self, what: str) -> None:
+        self._faults[what] = self._faults.get(what, 0) + 1

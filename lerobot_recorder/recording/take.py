@@ -1,0 +1,313 @@
+"""One episode being recorded: a thread ticks, another writes, with a bounded queue between them."""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError
+from lerobot_recorder.recording import quality
+from lerobot_recorder.recording.clock import Clock
+from lerobot_recorder.recording.quality import QualityRules, TickQuality
+from lerobot_recorder.recording.rows import Row, row_at
+from lerobot_recorder.recording.streams import Stream
+from lerobot_recorder.spool import EpisodeWriter, SpooledEpisode
+
+logger = logging.getLogger(__name__)
+
+Ending = Literal["save", "time", "discard", "interrupted"]
+
+_SETTLE_S = 0.5
+"""How long a tick waits for late samples of streams that are stamped by their source."""
+
+_SETTLE_STEP_S = 0.002
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a take.
+
+    Attributes:
+        episode_id: of the episode.
+        state: `ready`, `rejected` or `discarded`.
+        length: rows.
+        duration_s: length on the grid.
+        task: what was shown.
+        verdict: `good` or `bad`.
+        reasons: why it is bad, or was not saved.
+        ended_by: `save`, `time`, `discard`, `interrupted`, `disk_full`, `overrun` or `error`.
+        wait_s: seconds from the end of the recording until it was safe on disk.
+        size_bytes: what it takes in the spool.
+    """
+
+    episode_id: str
+    state: str
+    length: int
+    duration_s: float
+    task: str
+    verdict: str = "good"
+    reasons: tuple[str, ...] = ()
+    ended_by: str = "save"
+    wait_s: float = 0.0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class TakeSettings:
+    """What holds for a whole take.
+
+    Attributes:
+        max_rows: the take ends by itself after so many; None: only when told.
+        queue_rows: rows that may wait for the disk.
+        with_ages: whether the ages of samples are recorded.
+        rules: when the episode is bad.
+    """
+
+    max_rows: int | None = None
+    queue_rows: int = 60
+    with_ages: bool = True
+    rules: QualityRules = field(default_factory=QualityRules)
+
+
+class Take:
+    """Records one episode, from its construction until `end`.
+
+    Attributes:
+        header: what is fixed for the episode.
+        result: set when the take is over and safe on disk.
+    """
+
+    def __init__(
+        self,
+        writer: EpisodeWriter,
+        streams: Sequence[Stream],
+        clock: Clock,
+        settings: TakeSettings,
+        on_end: Callable[[Outcome], None] = lambda outcome: None,
+    ) -> None:
+        """Start both threads; row k is taken at `header.started_at_ns` + k / fps."""
+        self.header = writer.header
+        self.result: Future[Outcome] = Future()
+        self._writer = writer
+        self._streams = streams
+        self._clock = clock
+        self._settings = settings
+        self._on_end = on_end
+        self._queue: queue.Queue[Row | None] = queue.Queue(settings.queue_rows)
+        self._stop = threading.Event()
+        self._ending: Ending | None = None
+        self._ended_at = 0.0
+        self._failure: Exception | None = None
+        self._quality = quality.fresh([stream.spec for stream in streams], self.header.fps)
+        self._ticks = TickQuality(1 / self.header.fps)
+        self._faults = {stream.spec.name: dict(stream.health(0).faults) for stream in streams}
+        self._decoded: dict[str, tuple[Any, Any]] = {}
+        self._tick_thread = threading.Thread(target=self._tick, name="recorder-tick", daemon=True)
+        self._write_thread = threading.Thread(target=self._write, name="recorder-write", daemon=True)
+        self._tick_thread.start()
+        self._write_thread.start()
+
+    @property
+    def rows(self) -> int:
+        """Rows taken so far."""
+        return self._ticks.ticks
+
+    @property
+    def queued(self) -> int:
+        """Rows that wait for the disk."""
+        return self._queue.qsize()
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes written so far."""
+        return self._writer.size_bytes
+
+    @property
+    def over(self) -> bool:
+        """Whether no more rows are taken."""
+        return self._stop.is_set()
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """Return what has been counted of each stream so far."""
+        return quality.figures(list(self._quality.values()))
+
+    def end(self, how: Ending) -> Future[Outcome]:
+        """Take no more rows, and save, discard or set aside what was taken; returns at once."""
+        if self._ending is None:
+            self._ending = how
+            self._ended_at = time.monotonic()
+        self._stop.set()
+        return self.result
+
+    # The thread that ticks
+
+    def _tick(self) -> None:
+        try:
+            while not self._stop.is_set() and self.rows != self._settings.max_rows:
+                time_ns = self.header.started_at_ns + self.rows * 1_000_000_000 // self.header.fps
+                if not self._clock.wait_until(time_ns, self._stop):
+                    break
+                self._settle(time_ns)
+                self._take_row(time_ns)
+        except RecorderError as error:
+            self._fail(error)
+        except Exception as error:
+            logger.exception("the recorder's tick thread failed")
+            self._fail(SpoolError(f"the recorder failed: {type(error).__name__}: {error}"))
+        self.end("time")
+        self._queue.put(None)
+
+    def _settle(self, time_ns: int) -> None:
+        """Wait until no stream that is stamped by its source can still bring a sample for the tick."""
+        awaited = [stream for stream in self._streams if stream.spec.by_header]
+        deadline = time.monotonic() + _SETTLE_S
+        while any(_may_bring(stream, time_ns) for stream in awaited):
+            if time.monotonic() > deadline or self._stop.wait(_SETTLE_STEP_S):
+                return
+
+    def _take_row(self, time_ns: int) -> None:
+        row = row_at(self._streams, time_ns, with_ages=self._settings.with_ages)
+        for stream in self._streams:
+            stream.keep_from(time_ns)
+        try:
+            self._queue.put_nowait(row)
+        except queue.Full:
+            raise OverrunError(self._overrun()) from None
+        for name, sample in row.samples.items():
+            self._quality[name].note_tick(sample, row.ages_s[name])
+        self._ticks.note((self._clock.now_ns() - time_ns) / 1e9)
+
+    def _overrun(self) -> str:
+        rows = max(1, self._writer.length)
+        convert_ms, write_ms = self._writer.convert_s / rows * 1e3, self._writer.write_s / rows * 1e3
+        what = "writing to the disk" if write_ms > convert_ms else "converting the images"
+        return (
+            f"{what} is too slow for {self.header.fps} fps: a row takes {convert_ms:.0f} ms to convert and "
+            f"{write_ms:.0f} ms to write, and {self._settings.queue_rows} rows wait; "
+            "use fewer or smaller images, compressed topics, or a faster disk"
+        )
+
+    # The thread that writes
+
+    def _write(self) -> None:
+        while (row := self._queue.get()) is not None:
+            if self._failure is None:
+                try:
+                    self._append(row)
+                except (RecorderError, OSError, ValueError) as error:
+                    self._fail(error)
+        outcome = self._conclude()
+        logger.info("episode %s: %s, %d rows", outcome.episode_id, outcome.state, outcome.length)
+        self._decoded.clear()
+        self._on_end(outcome)
+        self.result.set_result(outcome)
+
+    def _append(self, row: Row) -> None:
+        images = {}
+        for stream in self._streams:
+            if stream.spec.is_image:
+                name = stream.spec.name
+                images[stream.spec.feature] = self._decode(stream, row.samples[name])
+                self._quality[name].note_image(images[stream.spec.feature])
+        self._writer.append({**row.vectors, **images})
+
+    def _decode(self, stream: Stream, sample: Any) -> Any:
+        """Decode a sample, once however many ticks took it."""
+        seen, image = self._decoded.get(stream.spec.name, (None, None))
+        if seen is not sample:
+            image = stream.decode(sample.value)
+            self._decoded[stream.spec.name] = (sample, image)
+        return image
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._stop.set()
+
+    # The end
+
+    def _conclude(self) -> Outcome:
+        try:
+            return self._close()
+        except (RecorderError, OSError) as error:
+            self._writer.abandon()
+            logger.error("the take %s could not be ended: %s", self.header.episode_id, error)
+            return self._outcome("recording", ended_by="error", reasons=(str(error),), verdict="bad")
+
+    def _close(self) -> Outcome:
+        if self._ending == "discard" or self._writer.length == 0:
+            size, length = self._writer.size_bytes, self._writer.length
+            self._writer.discard()
+            reasons = (str(self._failure),) if self._failure else ()
+            return self._outcome(
+                "discarded", length=length, size_bytes=size, reasons=reasons, ended_by="discard"
+            )
+        verdict = self._judge()
+        ended_by = self._ended_by()
+        facts = {
+            "verdict": "good" if verdict.good else "bad",
+            "ended_by": ended_by,
+            "streams": self.figures(),
+            "ticks": self._ticks.figures(),
+        }
+        if verdict.good or not self._settings.rules.reject:
+            episode = self._writer.save(**facts, reasons=verdict.reasons, accepted=not verdict.good)
+        else:
+            episode = self._writer.reject(*verdict.reasons, **facts)
+        return self._kept(episode)
+
+    def _kept(self, episode: SpooledEpisode) -> Outcome:
+        manifest = episode.manifest
+        return self._outcome(
+            episode.state,
+            length=manifest.length,
+            verdict=manifest.verdict,
+            reasons=manifest.reasons,
+            ended_by=manifest.ended_by,
+            size_bytes=self._writer.size_bytes,
+        )
+
+    def _judge(self) -> quality.Verdict:
+        faults = {
+            stream.spec.name: quality.merged(stream.health(0).faults, self._faults[stream.spec.name])
+            for stream in self._streams
+        }
+        verdict = quality.judge(list(self._quality.values()), faults, self._settings.rules)
+        extra = []
+        if self._failure is not None and not isinstance(self._failure, DiskFullError):
+            extra.append(str(self._failure))
+        if self._ending == "interrupted":
+            extra.append("interrupted: the recorder was stopped during the take")
+        return quality.Verdict(verdict.good and not extra, (*extra, *verdict.reasons))
+
+    def _ended_by(self) -> str:
+        if isinstance(self._failure, DiskFullError):
+            return "disk_full"
+        if isinstance(self._failure, OverrunError):
+            return "overrun"
+        return "error" if self._failure is not None else (self._ending or "save")
+
+    def _outcome(self, state: str, **facts: Any) -> Outcome:
+        length = facts.pop("length", self._writer.length)
+        return Outcome(
+            episode_id=self.header.episode_id,
+            state=state,
+            length=length,
+            duration_s=length / self.header.fps,
+            task=self.header.task,
+            wait_s=time.monotonic() - self._ended_at if self._ended_at else 0.0,
+            **facts,
+        )
+
+
+def _may_bring(stream: Stream, time_ns: int) -> bool:
+    """Tell whether a sample for a tick may still be on its way; not from a stream that has fallen silent."""
+    newest = stream.newest()
+    if newest is None:
+        return False
+    return newest.stamp_ns <= time_ns and (time_ns - newest.stamp_ns) / 1e9 < stream.spec.max_age_s
