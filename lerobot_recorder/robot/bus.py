@@ -69,9 +69,22 @@ class ServoBus:
     """
 
     def __init__(
-        self, port: str, *, baud_rate: int = BAUD_RATE, timeout_s: float = TIMEOUT_S, retries: int = RETRIES
+        self,
+        port: str,
+        *,
+        names: Mapping[int, str] | None = None,
+        baud_rate: int = BAUD_RATE,
+        timeout_s: float = TIMEOUT_S,
+        retries: int = RETRIES,
     ) -> None:
         """Open the port.
+
+        Args:
+            port: The serial port's path.
+            names: What messages call the servos, by id.
+            baud_rate: Bits per second on the wire.
+            timeout_s: How long a servo may take to begin its answer.
+            retries: How often to ask again.
 
         Raises:
             PortError: It does not exist, is in use, or may not be opened.
@@ -79,6 +92,7 @@ class ServoBus:
         self.port = port
         self.errors: defaultdict[int, ServoErrors] = defaultdict(ServoErrors)
         self.alarms: dict[int, Alarm] = {}
+        self._names = names or {}
         self._timeout_s = timeout_s
         self._retries = retries
         self._doubtful = False
@@ -233,11 +247,14 @@ class ServoBus:
                 self.errors[servo].timeouts += 1
 
     def _failure(self, answer: _Answer, servos: Sequence[int], action: str) -> BusError:
-        missing = ", ".join(map(str, answer.missing(servos)))
+        missing = ", ".join(self._name(servo) for servo in answer.missing(servos))
         who = f"{action}: servo {missing} on {self.port}"
         if answer.garbage:
             return PacketError(f"{who} answered with broken packets: check the cables and the power supply")
         return BusTimeoutError(f"{who} does not answer: check its power, its cable and its id")
+
+    def _name(self, servo: int) -> str:
+        return f"{servo} ({self._names[servo]})" if servo in self._names else str(servo)
 
 
 def _open(port: str, baud_rate: int) -> serial.Serial:

@@ -138,8 +138,9 @@ def load_calibration(name_or_path: str, role: str) -> Calibration:
     """Load an arm's calibration.
 
     Args:
-        name_or_path: The id under which LeRobot keeps it (``robot_id``), a path, or "sim" for a simulated
-        arm's. role: "follower" or "leader".
+        name_or_path: The id under which LeRobot keeps it (``robot_id``), a path, or "sim" for that of a
+            simulated arm.
+        role: "follower" or "leader".
 
     Raises:
         CalibrationError: There is none, or it cannot be used.

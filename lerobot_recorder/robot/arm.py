@@ -1,0 +1,333 @@
+"""An SO-100 or SO-101 arm on its bus: set up as LeRobot does, read and moved in rad."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from lerobot_recorder.errors import BusError, BusTimeoutError, CalibrationError, DeviceError
+from lerobot_recorder.robot import registers as r
+from lerobot_recorder.robot.bus import ServoBus, ServoErrors
+from lerobot_recorder.robot.calibration import GRIPPER, JOINTS, Calibration, JointCalibration, Vector
+from lerobot_recorder.robot.protocol import Alarm
+from lerobot_recorder.robot.registers import Register
+from lerobot_recorder.robot.simulation import SimulatedArm, simulated_arm
+
+logger = logging.getLogger(__name__)
+
+Role = Literal["follower", "leader"]
+SIMULATED_PORT = "sim"
+
+_MODELS = (777, 2825)
+_FULL_LOAD = 1000
+_MULTI_TURN_FEEDBACK = 0x10
+_BOTH = {r.RETURN_DELAY_TIME: 0, r.MAXIMUM_ACCELERATION: 254, r.ACCELERATION: 254, r.OPERATING_MODE: 0}
+_FOLLOWER = {r.P_COEFFICIENT: 16, r.I_COEFFICIENT: 0, r.D_COEFFICIENT: 32}
+_FOLLOWER_GRIPPER = {r.MAX_TORQUE_LIMIT: 500, r.PROTECTION_CURRENT: 250, r.OVERLOAD_TORQUE: 25}
+"""As LeRobot 0.6.1: quick answers, full acceleration, soft gains, a gripper that does not burn out."""
+
+
+@dataclass(frozen=True)
+class JointHealth:
+    """How one joint's servo is.
+
+    Attributes:
+        temperature_c: Of the motor, in degrees Celsius.
+        voltage_v: Of its supply.
+        load: Part of its full torque that it exerts, -1 to 1.
+        alarm: What it complains about.
+    """
+
+    temperature_c: int
+    voltage_v: float
+    load: float
+    alarm: Alarm
+
+
+class Arm:
+    """Six servos as one arm. For one thread at a time.
+
+    Attributes:
+        role: "follower" or "leader".
+        port: The path of its serial port.
+        calibration: Converts between ticks and rad.
+        simulation: The simulated arm behind the port, None for a real one.
+        errors: How often each joint's servo has not answered as it should, since the arm was made.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        port: str,
+        calibration: Calibration,
+        *,
+        write_calibration: bool = False,
+        simulation: SimulatedArm | None = None,
+    ) -> None:
+        """Describe an arm; `connect` opens it.
+
+        Args:
+            role: "follower" or "leader".
+            port: The path of its serial port.
+            calibration: The arm's.
+            write_calibration: Write it to servos that hold another one, instead of refusing them.
+            simulation: The simulated arm behind the port, which is closed together with this one.
+        """
+        self.role = role
+        self.port = port
+        self.calibration = calibration
+        self.simulation = simulation
+        self.errors = {name: ServoErrors() for name in JOINTS}
+        self._ids = dict(zip(JOINTS, calibration.ids, strict=True))
+        self._write_calibration = write_calibration
+        self._bus: ServoBus | None = None
+
+    def connect(self) -> None:
+        """Open the port, check who answers, and set the servos up. What they exert stays as it is, if it can.
+
+        Raises:
+            PortError: The port cannot be opened.
+            BusError: A servo does not answer.
+            CalibrationError: The servos are calibrated otherwise.
+            DeviceError: They are not the right ones.
+        """
+        self.disconnect()
+        names = {servo: name for name, servo in self._ids.items()}
+        self._bus = ServoBus(self.port, names=names)
+        for name, servo in self._ids.items():
+            self._bus.errors[servo] = self.errors[name]
+        try:
+            self._set_up()
+        except BaseException:
+            self.disconnect()
+            raise
+
+    def disconnect(self) -> None:
+        """Close the port. The servos stay as they are."""
+        if self._bus:
+            self._bus.close()
+            self._bus = None
+
+    def close(self) -> None:
+        """Close the port, and what is simulated behind it."""
+        self.disconnect()
+        if self.simulation:
+            self.simulation.close()
+
+    def __enter__(self) -> Arm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def bus(self) -> ServoBus:
+        """The open bus.
+
+        Raises:
+            DeviceError: The arm is not connected.
+        """
+        if self._bus is None:
+            raise DeviceError(f"the {self.role} on {self.port} is not connected")
+        return self._bus
+
+    @property
+    def alarms(self) -> dict[str, Alarm]:
+        """What each joint's servo complained about when it last answered."""
+        return {name: self.bus.alarms.get(servo, Alarm(0)) for name, servo in self._ids.items()}
+
+    def read(self) -> tuple[Vector, Vector]:
+        """Return the joints' positions, (6,) rad, and velocities, (6,) rad/s, all from one request.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+        """
+        blocks = self.bus.sync_read(self.calibration.ids, r.MOTION).values()
+        ticks = [r.PRESENT_POSITION.within(block, r.MOTION.address) for block in blocks]
+        ticks_s = [r.PRESENT_VELOCITY.within(block, r.MOTION.address) for block in blocks]
+        return self.calibration.to_rad(ticks), self.calibration.velocity_to_rad_s(ticks_s)
+
+    def write_goal(self, position_rad: Vector) -> None:
+        """Send the joints to positions, (6,) rad, within the limits of the calibration.
+
+        Raises:
+            PortError: The port is gone.
+        """
+        ticks = self.calibration.to_ticks(self.calibration.clip(position_rad)).tolist()
+        self.bus.sync_write(r.GOAL_POSITION, dict(zip(self.calibration.ids, ticks, strict=True)))
+
+    def enable_torque(self, enabled: bool) -> None:
+        """Make the servos hold where they are, or let them go.
+
+        Every servo is told, also when another one does not answer.
+
+        Raises:
+            BusError: Some do not answer. The message names them.
+            PortError: The port is gone.
+        """
+        if enabled:
+            self._hold_here()
+        failures = []
+        for name in JOINTS:
+            try:
+                self._write(name, r.TORQUE_ENABLE, int(enabled))
+            except BusError as error:
+                failures.append(str(error))
+        if failures:
+            state = "on" if enabled else "off"
+            raise BusError(f"the {self.role}'s torque is not {state} everywhere: {'; '.join(failures)}")
+
+    def health(self) -> dict[str, JointHealth]:
+        """Return how each joint's servo is.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+        """
+        blocks = self.bus.sync_read(self.calibration.ids, r.CONDITION)
+        return {name: _health(blocks[servo]) for name, servo in self._ids.items()}
+
+    def _hold_here(self) -> None:
+        blocks = self.bus.sync_read(self.calibration.ids, r.MOTION)
+        ticks = {servo: r.PRESENT_POSITION.within(block, r.MOTION.address) for servo, block in blocks.items()}
+        self.bus.sync_write(r.GOAL_POSITION, ticks)
+
+    def _set_up(self) -> None:
+        if not any(True for _ in self.bus.scan(self.calibration.ids)):
+            raise BusTimeoutError(
+                f"no servo of the {self.role} answers on {self.port}: check that its power supply is on and "
+                "that the port is the right one"
+            )
+        memories = self.bus.sync_read(self.calibration.ids, r.SETTINGS)
+        memory = {name: memories[servo] for name, servo in self._ids.items()}
+        self._check_models(memory)
+        self._check_calibration(memory)
+        for name in JOINTS:
+            self._configure(name, memory[name])
+
+    def _check_models(self, memory: Mapping[str, bytes]) -> None:
+        for name, block in memory.items():
+            model = r.MODEL_NUMBER.within(block, 0)
+            if model not in _MODELS:
+                raise DeviceError(
+                    f"{name} of the {self.role} on {self.port}: expected an STS3215 servo, found "
+                    f"{r.MODELS.get(model, f'model {model}')}"
+                )
+
+    def _check_calibration(self, memory: Mapping[str, bytes]) -> None:
+        differing = [
+            f"{name} {_describe(held)} instead of {_describe(joint)}"
+            for name, joint in self.calibration.joints.items()
+            if (held := _held(joint, memory[name])) != joint
+        ]
+        if differing and not self._write_calibration:
+            raise CalibrationError(
+                f"the servos of the {self.role} on {self.port} do not hold this calibration (homing offset, "
+                f"range): {'; '.join(differing)}. Give the calibration that belongs to this arm, or set "
+                "write_calibration to write this one to the servos"
+            )
+        if differing:
+            logger.warning("Writing the calibration to the %s: %s", self.role, "; ".join(differing))
+
+    def _configure(self, name: str, memory: bytes) -> None:
+        """Write what differs, and only that: an EEPROM wears out."""
+        wanted = self._settings(name, memory)
+        changes = {
+            register: value
+            for register, value in wanted.items()
+            if self._held(name, register, memory) != value
+        }
+        if any(register.address < r.EEPROM_END for register in changes):
+            with self._unlocked(name):
+                self._write_all(name, changes)
+        else:
+            self._write_all(name, changes)
+
+    def _settings(self, name: str, memory: bytes) -> dict[Register, int]:
+        joint = self.calibration.joints[name]
+        settings = {
+            **_BOTH,
+            r.PHASE: r.PHASE.within(memory, 0) & ~_MULTI_TURN_FEEDBACK,
+            r.HOMING_OFFSET: joint.homing_offset,
+            r.MIN_POSITION_LIMIT: joint.range_min,
+            r.MAX_POSITION_LIMIT: joint.range_max,
+        }
+        if self.role == "leader":
+            return {**settings, r.TORQUE_ENABLE: 0}
+        return {**settings, **_FOLLOWER, **(_FOLLOWER_GRIPPER if name == JOINTS[GRIPPER] else {})}
+
+    def _held(self, name: str, register: Register, memory: bytes) -> int:
+        if register.address + register.size <= len(memory):
+            return register.within(memory, 0)
+        return self.bus.read(self._ids[name], register)
+
+    @contextmanager
+    def _unlocked(self, name: str) -> Iterator[None]:
+        """Let the servo go and open its EEPROM; it stays without torque."""
+        self._write(name, r.TORQUE_ENABLE, 0)
+        self._write(name, r.LOCK, 0)
+        try:
+            yield
+        finally:
+            self._write(name, r.LOCK, 1)
+
+    def _write_all(self, name: str, values: Mapping[Register, int]) -> None:
+        for register, value in values.items():
+            self._write(name, register, value)
+
+    def _write(self, name: str, register: Register, value: int) -> None:
+        self.bus.write(self._ids[name], register, value)
+
+
+def open_arm(role: Role, port: str, calibration: Calibration, *, write_calibration: bool = False) -> Arm:
+    """Connect an arm.
+
+    Args:
+        role: "follower" or "leader".
+        port: The path of its serial port, or "sim" for a simulated arm.
+        calibration: The arm's.
+        write_calibration: Write the calibration to servos that hold another one, instead of refusing them.
+
+    Raises:
+        DeviceError: It cannot be connected. The message says what to do.
+    """
+    simulation = simulated_arm(role, calibration) if port == SIMULATED_PORT else None
+    path = simulation.port if simulation else port
+    arm = Arm(role, path, calibration, write_calibration=write_calibration, simulation=simulation)
+    try:
+        arm.connect()
+    except BaseException:
+        arm.close()
+        raise
+    return arm
+
+
+def _health(block: bytes) -> JointHealth:
+    def value(register: Register) -> int:
+        return register.within(block, r.CONDITION.address)
+
+    return JointHealth(
+        temperature_c=value(r.PRESENT_TEMPERATURE),
+        voltage_v=value(r.PRESENT_VOLTAGE) / 10,
+        load=value(r.PRESENT_LOAD) / _FULL_LOAD,
+        alarm=Alarm(value(r.STATUS)),
+    )
+
+
+def _held(joint: JointCalibration, memory: bytes) -> JointCalibration:
+    """Return the calibration that a servo holds; the id and the drive mode are not in it."""
+    return JointCalibration(
+        joint.id,
+        joint.drive_mode,
+        r.HOMING_OFFSET.within(memory, 0),
+        r.MIN_POSITION_LIMIT.within(memory, 0),
+        r.MAX_POSITION_LIMIT.within(memory, 0),
+    )
+
+
+def _describe(joint: JointCalibration) -> str:
+    return f"{joint.homing_offset}, {joint.range_min} to {joint.range_max}"
