@@ -10,11 +10,12 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy.typing as npt
 
 from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_fits
+from lerobot_recorder.dataset.features import Features
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, video_path
 from lerobot_recorder.encoding.pool import WorkerPool
 from lerobot_recorder.errors import DatasetMismatchError, RecorderError
@@ -88,7 +89,7 @@ class Batch:
         work = _Work(episode)
         try:
             manifest = episode.manifest
-            check_fits(self._writer.root, manifest.features, manifest.fps, manifest.robot_type)
+            check_fits(self._spool.root, _features(manifest), manifest.fps, manifest.robot_type)
             for key in manifest.cameras:
                 job = self._job_of(episode.path, key)
                 work.cameras[key] = self._pool.submit(job, partial(work.note, key))
@@ -153,7 +154,7 @@ class Batch:
         try:
             committed = self._writer.commit(
                 [_encoded(work) for work in works],
-                features=manifest.features,
+                features=_features(manifest),
                 fps=manifest.fps,
                 robot_type=manifest.robot_type,
                 forget=forget,
@@ -186,6 +187,10 @@ class Batch:
         logger.error("episode %s cannot be encoded: %s", work.episode.episode_id, error)
         self.failed.append(str(error))
         self._spool.fail(work.episode, str(error))
+
+
+def _features(manifest: Manifest) -> Features:
+    return cast("Features", manifest.features)
 
 
 def _kind(manifest: Manifest) -> tuple[object, ...]:

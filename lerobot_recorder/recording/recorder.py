@@ -269,8 +269,8 @@ class Recorder:
         if left is not None and left < needed:
             free_mb = (self._forecast.free_bytes or 0) / 1e6
             raise DiskFullError(
-                f"the episode cannot start: {self.root.parent} has {free_mb:.0f} MB free, which is {left:.0f} s "
-                f"of recording and less than the {needed:.0f} s needed; free some space, or wait for the encoder"
+                f"the episode cannot start: {self.root.parent} has {free_mb:.0f} MB free, {left:.0f} s of recording, "
+                f"and {needed:.0f} s are needed; free some space, or wait for the encoder"
             )
 
     def _open(self) -> str:
@@ -368,8 +368,8 @@ class Recorder:
         try:
             for episode in self._spool.recover():
                 self._message = (
-                    f"the take {episode.episode_id} was interrupted after {episode.manifest.duration_s:.1f} s; "
-                    "it is in rejected/, accept_episode takes it all the same"
+                    f"the take {episode.episode_id} was interrupted after {episode.manifest.duration_s:.1f} s "
+                    "and is in rejected/; accept_episode takes it all the same"
                 )
                 logger.warning("%s", self._message)
         except (RecorderError, OSError) as error:
