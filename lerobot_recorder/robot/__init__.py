@@ -1,1 +1,25 @@
-"""Placeholder."""
+"""Arms and cameras.
+
+The arms' way, from the wire to rad::
+
+    protocol ─► bus ─► arm ─► link ─► teleop
+
+===========  ===================================================================================
+protocol     Feetech's packets, in bytes
+registers    what is where in an STS3215 servo
+bus          a serial port with servos: retries, and no stale answers
+calibration  LeRobot's calibration files; ticks, rad and LeRobot's units
+arm          six servos, set up as LeRobot does
+link         an arm that may be unplugged and come back
+commands     which commands are refused
+motion       how the follower gets to its target
+watch        when the follower must not be driven on
+timing       percentiles of durations
+settings     how to drive; what is said of it
+teleop       the thread that does all of this
+kinematics   where the links are
+tabletop     the cube and the plate before the simulated arm
+simulation/  an SO-100 behind a pseudo-terminal
+cameras/     cameras
+===========  ===================================================================================
+"""

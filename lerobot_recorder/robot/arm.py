@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from lerobot_recorder.errors import BusError, BusTimeoutError, CalibrationError, DeviceError
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.bus import ServoBus, ServoErrors
@@ -157,8 +159,8 @@ class Arm:
         Raises:
             PortError: The port is gone.
         """
-        ticks = self.calibration.to_ticks(self.calibration.clip(position_rad)).tolist()
-        self.bus.sync_write(r.GOAL_POSITION, dict(zip(self.calibration.ids, ticks, strict=True)))
+        ticks = np.rint(self.calibration.to_ticks(self.calibration.clip(position_rad))).astype(int)
+        self.bus.sync_write(r.GOAL_POSITION, dict(zip(self.calibration.ids, ticks.tolist(), strict=True)))
 
     def enable_torque(self, enabled: bool) -> None:
         """Make the servos hold where they are, or let them go.

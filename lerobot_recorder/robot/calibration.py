@@ -110,10 +110,9 @@ class Calibration:
         """Return velocities in rad/s for ticks/s, (..., 6)."""
         return np.asarray(np.asarray(ticks_s) * self._rad_per_tick)
 
-    def to_ticks(self, position_rad: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """Return the nearest positions in ticks for angles in rad, (..., 6)."""
-        ticks = np.asarray(position_rad) / self._rad_per_tick + self._zero_ticks
-        return np.asarray(np.rint(ticks).astype(np.int64))
+    def to_ticks(self, position_rad: npt.ArrayLike) -> Vector:
+        """Return positions in ticks, and parts of them, for angles in rad, (..., 6)."""
+        return np.asarray(np.asarray(position_rad) / self._rad_per_tick + self._zero_ticks)
 
     def lerobot_units(self, position_rad: npt.ArrayLike) -> Vector:
         """Return a pose as LeRobot records it, (..., 6): body joints in degrees, the gripper 0 to 100."""

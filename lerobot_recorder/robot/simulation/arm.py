@@ -160,7 +160,7 @@ class SimulatedArm:
     def _hands(self, time_s: float) -> list[float] | list[None]:
         if self._hand is None:
             return [None] * len(JOINTS)
-        ticks: list[float] = self._calibration.to_ticks(self._hand(time_s)).astype(float).tolist()
+        ticks: list[float] = self._calibration.to_ticks(self._hand(time_s)).tolist()
         return ticks
 
 

@@ -13,6 +13,7 @@ ROOM_TEMPERATURE = 28.0
 
 _ACCELERATION = 25_000.0
 _LAG_S = 0.05
+_SPEED_FILTER_S = 0.02
 _LOAD_PER_TICK = 3.0
 _WARMING = 25.0
 _WARMING_TIME_S = 60.0
@@ -116,6 +117,8 @@ class SimulatedServo:
 
     def advance(self, seconds: float) -> None:
         """Let time pass."""
+        if not self._drives():
+            self._follow_hand(seconds)
         while seconds > 0:
             self._step(min(seconds, _STEP_S))
             seconds -= _STEP_S
@@ -135,8 +138,6 @@ class SimulatedServo:
     def _step(self, seconds: float) -> None:
         if self._drives():
             self._follow_goal(seconds)
-        else:
-            self._follow_hand(seconds)
         self._protect(seconds)
         self._warm(seconds)
 
@@ -159,7 +160,8 @@ class SimulatedServo:
         self._load = 0.0
         moved = 0.0 if self.hand is None or self.stalled else self.hand - self.angle
         self._turn(moved)
-        self._speed = moved / seconds
+        if seconds > 0:
+            self._speed += (moved / seconds - self._speed) * min(1.0, seconds / _SPEED_FILTER_S)
 
     def _turn(self, ticks: float) -> None:
         lowest, highest = self._built.range_min - _OVERTRAVEL, self._built.range_max + _OVERTRAVEL

@@ -1,0 +1,97 @@
+"""Commands from a topic: refused when they cannot be meant, said once and counted."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.robot.calibration import JOINTS, Calibration, Vector
+from lerobot_recorder.robot.settings import TeleopSettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Command:
+    """Where the follower shall go.
+
+    Attributes:
+        time_s: When it was given, on the monotonic clock.
+        position_rad: (6,), NaN for the joints that it leaves alone.
+    """
+
+    time_s: float
+    position_rad: Vector
+
+
+class CommandDesk:
+    """Takes commands from any thread, and keeps the latest good one.
+
+    Attributes:
+        accepted: How many were good.
+        refused: How many were not, by kind.
+        latest: The latest good one.
+    """
+
+    def __init__(self, calibration: Calibration) -> None:
+        """Take commands for an arm with this calibration."""
+        self.accepted = 0
+        self.refused: Counter[str] = Counter()
+        self.latest: Command | None = None
+        self._limits = calibration.limits_rad
+
+    def take(
+        self, names: Sequence[str], position_rad: Sequence[float], age_s: float, settings: TeleopSettings
+    ) -> None:
+        """Take a command for some joints by name, ``age_s`` old, or refuse it."""
+        try:
+            position = self._check(names, position_rad, settings.limit_tolerance_rad)
+        except _RefusedError as refusal:
+            self.refuse(refusal.kind, str(refusal))
+            return
+        if not -settings.command_timeout_s <= age_s <= settings.command_timeout_s:
+            self.refuse("stale", f"it is {age_s:.2f} s old, the limit is {settings.command_timeout_s:g} s")
+            return
+        self.accepted += 1
+        self.latest = Command(time.monotonic() - max(age_s, 0.0), position)
+
+    def refuse(self, kind: str, reason: str) -> None:
+        """Count a refused command, and say so the first time."""
+        self.refused[kind] += 1
+        if self.refused[kind] == 1:
+            logger.warning("Command refused: %s. More of this kind are only counted.", reason)
+
+    def _check(self, names: Sequence[str], position_rad: Sequence[float], tolerance: float) -> Vector:
+        if len(names) != len(position_rad) or not names:
+            raise _RefusedError("malformed", f"it has {len(names)} names for {len(position_rad)} positions")
+        position = np.full(len(JOINTS), math.nan)
+        for name, value in zip(names, position_rad, strict=True):
+            if name not in JOINTS:
+                raise _RefusedError(
+                    "unknown joint", f"there is no joint {name!r}, expected {', '.join(JOINTS)}"
+                )
+            position[JOINTS.index(name)] = self._within(name, float(value), tolerance)
+        return position
+
+    def _within(self, name: str, value: float, tolerance: float) -> float:
+        lowest, highest = self._limits[JOINTS.index(name)]
+        if not math.isfinite(value):
+            raise _RefusedError("not a number", f"{name} is {value}")
+        if not lowest - tolerance <= value <= highest + tolerance:
+            raise _RefusedError(
+                "out of limits", f"{name} is {value:.3f} rad, its range is {lowest:.3f} to {highest:.3f} rad"
+            )
+        return float(np.clip(value, lowest, highest))
+
+
+class _RefusedError(ConfigError):
+    def __init__(self, kind: str, reason: str) -> None:
+        super().__init__(reason)
+        self.kind = kind

@@ -1,0 +1,85 @@
+"""How the follower gets from where it is to where it shall be: gently at first, then at once."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from lerobot_recorder.robot.calibration import Calibration, Vector
+from lerobot_recorder.robot.settings import TeleopSettings
+
+Phase = Literal["holding", "waiting", "approaching", "following"]
+
+_CAUGHT_UP_RAD = 0.03
+_LONGEST_STEP_S = 0.05
+
+
+class Motion:
+    """The goals of a follower, one per tick. Pure: it knows neither time nor bus.
+
+    Attributes:
+        phase: "holding" where it is, "waiting" for a match, "approaching" the target, or "following" it.
+        goal: The goal last given, (6,) rad.
+        limited: How many goals were cut to the limits or to the largest step.
+    """
+
+    def __init__(self, calibration: Calibration, present: Vector) -> None:
+        """Begin by holding where the arm is, (6,) rad."""
+        self.phase: Phase = "holding"
+        self.goal = present
+        self.limited = 0
+        self._calibration = calibration
+        self._approach_s = 0.0
+
+    def hold(self, present: Vector | None = None) -> None:
+        """Stay at the last goal, or at another place; the next target is approached anew."""
+        self.phase = "holding"
+        self._approach_s = 0.0
+        if present is not None:
+            self.goal = present
+
+    def towards(self, target: Vector, present: Vector, elapsed_s: float, settings: TeleopSettings) -> Vector:
+        """Return the next goal.
+
+        Args:
+            target: Where to, (6,) rad; NaN for joints that stay at their goal.
+            present: Where the arm is, (6,) rad.
+            elapsed_s: Time since the previous tick.
+            settings: How to move.
+        """
+        target = np.where(np.isnan(target), self.goal, target)
+        wanted = self._paced(target, present, min(elapsed_s, _LONGEST_STEP_S), settings)
+        self.goal = self._safe(wanted, present, settings.max_relative_target)
+        return self.goal
+
+    def _paced(self, target: Vector, present: Vector, elapsed_s: float, settings: TeleopSettings) -> Vector:
+        if self.phase == "following":
+            return target
+        if settings.teleop_start == "match":
+            return self._matched(target, present, settings.match_tolerance_rad)
+        return self._approached(target, elapsed_s, settings.approach_speed_rad_s)
+
+    def _matched(self, target: Vector, present: Vector, tolerance: float) -> Vector:
+        if np.all(np.abs(target - present) < tolerance):
+            self.phase = "following"
+            return target
+        self.phase = "waiting"
+        return self.goal
+
+    def _approached(self, target: Vector, elapsed_s: float, speed: float) -> Vector:
+        """Go at a speed that doubles after each second, for whoever keeps moving must be caught up with."""
+        self.phase = "approaching"
+        self._approach_s += elapsed_s
+        step = speed * 2**self._approach_s * elapsed_s
+        goal = self.goal + np.clip(target - self.goal, -step, step)
+        if np.all(np.abs(target - goal) < _CAUGHT_UP_RAD):
+            self.phase = "following"
+        return np.asarray(goal)
+
+    def _safe(self, wanted: Vector, present: Vector, largest_step: float | None) -> Vector:
+        goal = self._calibration.clip(wanted)
+        if largest_step is not None:
+            goal = self._calibration.clip(np.clip(goal, present - largest_step, present + largest_step))
+        self.limited += not np.allclose(goal, wanted, atol=1e-6)
+        return goal

@@ -1,0 +1,98 @@
+"""How the arms are driven, and what is said of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.robot.calibration import JOINTS, Vector
+
+
+@dataclass(frozen=True)
+class TeleopSettings:
+    """How the follower is driven; all of it may change while it runs.
+
+    Attributes:
+        rate_hz: How often the arms are read and the follower is told where to go.
+        teleop: Whether the follower follows the leader from the start.
+        torque: Whether the follower is powered from the start.
+        teleop_start: How it begins to follow: "slow" goes to the leader's pose at a moderate speed, "match"
+            waits until someone has brought the leader to the follower's pose.
+        approach_speed_rad_s: The speed at which "slow" begins, and at which commands are approached; it rises
+            with time, so that a leader that keeps moving is caught up with.
+        match_tolerance_rad: How near every joint has to be for "match".
+        max_relative_target: How far from where it is, in rad, a joint may be sent at once; None for any.
+        command_timeout_s: After this time without a command or a leader's position the follower holds, and
+            what comes then is approached anew. A command older than this is refused.
+        limit_tolerance_rad: How far beyond the calibrated range a command may be; it is cut to the range.
+        torque_on_exit: "off" lets the follower go at the end, "hold" leaves it powered.
+        torque_off_warning_s: How long before that a follower that would fall is announced.
+    """
+
+    rate_hz: float = 100.0
+    teleop: bool = True
+    torque: bool = True
+    teleop_start: Literal["slow", "match"] = "slow"
+    approach_speed_rad_s: float = 0.6
+    match_tolerance_rad: float = 0.15
+    max_relative_target: float | None = None
+    command_timeout_s: float = 0.5
+    limit_tolerance_rad: float = 0.05
+    torque_on_exit: Literal["off", "hold"] = "off"
+    torque_off_warning_s: float = 1.5
+
+    def __post_init__(self) -> None:
+        _require(1 <= self.rate_hz <= 500, "rate_hz", "from 1 to 500", self.rate_hz)
+        _require(self.teleop_start in ("slow", "match"), "teleop_start", "slow or match", self.teleop_start)
+        _require(self.torque_on_exit in ("off", "hold"), "torque_on_exit", "off or hold", self.torque_on_exit)
+        for name in (
+            "approach_speed_rad_s",
+            "match_tolerance_rad",
+            "max_relative_target",
+            "command_timeout_s",
+        ):
+            value = getattr(self, name)
+            _require(value is None or (math.isfinite(value) and value > 0), name, "more than 0", value)
+        for name in ("limit_tolerance_rad", "torque_off_warning_s"):
+            _require(0 <= getattr(self, name) < 60, name, "at least 0", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class JointSample:
+    """Where an arm was.
+
+    Attributes:
+        arm: "follower" or "leader".
+        stamp_ns: When its answer was complete, as `time.time_ns`.
+        position_rad: (6,), in the order of `names`.
+        velocity_rad_s: (6,).
+        names: Of the joints.
+    """
+
+    arm: str
+    stamp_ns: int
+    position_rad: Vector
+    velocity_rad_s: Vector
+    names: tuple[str, ...] = JOINTS
+
+
+@dataclass(frozen=True)
+class RobotStatus:
+    """How the arms are, as for ``/diagnostics``.
+
+    Attributes:
+        level: 0 all is well, 1 something wants attention, 2 something does not work.
+        message: What, in one sentence.
+        values: Everything that is counted and measured, by name.
+    """
+
+    level: int
+    message: str
+    values: dict[str, str] = field(default_factory=dict)
+
+
+def _require(condition: bool, name: str, expected: str, found: object) -> None:
+    if not condition:
+        raise ConfigError(f"{name}: expected {expected}, found {found!r}")
