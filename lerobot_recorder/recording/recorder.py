@@ -225,10 +225,16 @@ class Recorder:
 
     # What is told
 
-    def missing(self) -> list[str]:
-        """Name the streams that bring nothing at the moment, one sentence each."""
+    def missing(self) -> dict[Stream, str]:
+        """Say of each stream that brings nothing at the moment what is wrong with it."""
         now_ns = self._clock.now_ns()
-        return [line for stream in self.streams if (line := _what_is_missing(stream, now_ns))]
+        return {stream: line for stream in self.streams if (line := _what_is_missing(stream, now_ns))}
+
+    @property
+    def recording(self) -> bool:
+        """Whether an episode is being recorded, or about to be."""
+        take = self._take
+        return self._starting or (take is not None and not take.over)
 
     def status(self) -> RecorderStatus:
         """Tell what the recorder is at; reads no disk."""
@@ -261,7 +267,7 @@ class Recorder:
 
     def _check_streams(self) -> None:
         if missing := self.missing():
-            raise StreamError("the episode cannot start: " + "; ".join(missing))
+            raise StreamError("the episode cannot start: " + "; ".join(missing.values()))
 
     def _check_room(self) -> None:
         left = self._forecast.seconds_left
@@ -269,8 +275,8 @@ class Recorder:
         if left is not None and left < needed:
             free_mb = (self._forecast.free_bytes or 0) / 1e6
             raise DiskFullError(
-                f"the episode cannot start: {self.root.parent} has {free_mb:.0f} MB free, {left:.0f} s of recording, "
-                f"and {needed:.0f} s are needed; free some space, or wait for the encoder"
+                f"the episode cannot start: {self.root.parent} has {free_mb:.0f} MB free, {left:.0f} s of "
+                f"recording, and {needed:.0f} s are needed; free some space, or wait for the encoder"
             )
 
     def _open(self) -> str:
@@ -368,8 +374,8 @@ class Recorder:
         try:
             for episode in self._spool.recover():
                 self._message = (
-                    f"the take {episode.episode_id} was interrupted after {episode.manifest.duration_s:.1f} s "
-                    "and is in rejected/; accept_episode takes it all the same"
+                    f"the take {episode.episode_id} was interrupted after "
+                    f"{episode.manifest.duration_s:.1f} s and is in rejected/; accept_episode takes it all the same"
                 )
                 logger.warning("%s", self._message)
         except (RecorderError, OSError) as error:

@@ -1,0 +1,38 @@
+"""The recorder's clock in a ROS node: the system's time, or `/clock` where `use_sim_time` says so."""
+
+from __future__ import annotations
+
+import threading
+
+from rclpy.node import Node
+
+from lerobot_recorder.recording import Clock, SystemClock
+
+_STEP_S = 0.002
+
+
+class SimClock:
+    """The time on `/clock`, which may run at any rate, stand still, or not have begun."""
+
+    name = "sim"
+
+    def __init__(self, node: Node) -> None:
+        self._clock = node.get_clock()
+
+    def now_ns(self) -> int:
+        """Return the time in nanoseconds."""
+        return self._clock.now().nanoseconds
+
+    def wait_until(self, time_ns: int, stop: threading.Event) -> bool:
+        """Wait for a time; return False as soon as `stop` is set instead."""
+        while self.now_ns() < time_ns:
+            if stop.wait(_STEP_S):
+                return False
+        return not stop.is_set()
+
+
+def node_clock(node: Node) -> Clock:
+    """Return the clock that the node's parameter `use_sim_time` asks for."""
+    if node.get_parameter("use_sim_time").value:
+        return SimClock(node)
+    return SystemClock()

@@ -1,0 +1,99 @@
+"""How a node begins and ends: its executor, the signals that stop it, and its exit status."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import time
+from collections.abc import Callable
+from types import FrameType
+from typing import Protocol
+
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+
+from lerobot_recorder.errors import RecorderError
+
+SPIN_S = 0.1
+"""How soon a signal is noticed."""
+
+_ECHO_S = 1.0  # under `ros2 launch`, one Ctrl-C arrives twice
+
+
+class LivingNode(Protocol):
+    """What `run` needs of a node."""
+
+    def finished(self) -> bool:
+        """Tell whether the node has done what it was started for."""
+
+    def stop(self) -> None:
+        """Begin to end, after a first signal; returns at once."""
+
+    def stop_now(self) -> None:
+        """End without doing the rest, after a second signal; returns at once."""
+
+    def stopped(self) -> bool:
+        """Tell whether the node has ended."""
+
+    def close(self) -> None:
+        """Let go of everything."""
+
+
+class Signals:
+    """SIGINT and SIGTERM as a wish to end; a second one is impatience, but not the echo of the first."""
+
+    def __init__(self) -> None:
+        self.wishes = 0
+        self._last: tuple[int, float] = (0, 0.0)
+        signal.signal(signal.SIGINT, self._note)
+        signal.signal(signal.SIGTERM, self._note)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        before, at = self._last
+        now = time.monotonic()
+        if self.wishes == 0 or number != before or now - at > _ECHO_S:
+            self.wishes += 1
+        self._last = (number, now)
+
+
+def run(make: Callable[[], Node]) -> int:
+    """Run a node until it has finished or is told to end.
+
+    Args:
+        make: makes the node, a `LivingNode`.
+
+    Returns:
+        The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
+    """
+    signals = Signals()
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    executor = SingleThreadedExecutor()
+    node = None
+    try:
+        node = make()
+        executor.add_node(node)
+        _spin(node, executor, signals)
+    except RecorderError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return 1
+    finally:
+        if node is not None:
+            node.close()
+            node.destroy_node()
+        executor.shutdown()
+        rclpy.try_shutdown()
+    return 0
+
+
+def _spin(node: LivingNode, executor: SingleThreadedExecutor, signals: Signals) -> None:
+    answered = 0
+    while not node.stopped():
+        executor.spin_once(timeout_sec=SPIN_S)
+        if answered < 1 and (signals.wishes or node.finished()):
+            node.stop()
+            answered = 1
+        elif answered < 2 <= signals.wishes:
+            node.stop_now()
+            answered = 2

@@ -1,0 +1,307 @@
+"""The recorder node: subscribes to a robot's topics and writes episodes into the spool."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future as ConcurrentFuture
+from dataclasses import asdict
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.task import Future
+from std_srvs.srv import SetBool, Trigger
+
+from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.nodes.clock import node_clock
+from lerobot_recorder.nodes.encoder import dataset_root
+from lerobot_recorder.nodes.lifetime import run
+from lerobot_recorder.nodes.parameters import Parameter, Parameters
+from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic
+from lerobot_recorder.nodes.subscriptions import STREAM_PARAMETERS, Subscriptions
+from lerobot_recorder.recording import Outcome, QualityRules, Recorder, RecorderSettings, Schedule
+
+PARAMETERS = (
+    Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
+    Parameter("root", "", "The dataset's directory"),
+    Parameter("fps", 30, "Rows per second", "Hz", 1, 1000),
+    Parameter("robot_type", "", "Kept in the dataset; empty: unknown"),
+    Parameter("streams", ["state", "action"], "Names of the streams; each has parameters <name>.topic and so on"),
+    Parameter("image_format", "raw", "How images of raw topics are spooled", choices=("raw", "png")),
+    Parameter("task", "", "The sentence that describes what is shown", effect="from the next episode"),
+    Parameter("num_episodes", 0, "Episodes to record unattended; 0: each is started by hand", "", 0, effect="at once"),
+    Parameter(
+        "episode_time_s", 60.0, "Length of an episode; 0: until it is saved", "s", 0.0, effect="from the next episode"
+    ),
+    Parameter("reset_time_s", 60.0, "Pause between episodes when unattended", "s", 0.0, effect="at once"),
+    Parameter("record_ages", True, "Add stream_ages: how old each sample was at its tick"),
+    Parameter("record_success", False, "Add next.success, from mark_success"),
+    Parameter("on_bad_episode", "reject", "What becomes of a bad episode", choices=("reject", "keep"),
+              effect="from the next episode"),
+    Parameter("frozen_after_s", 1.0, "A camera that sends the same image for so long is frozen; 0: never", "s", 0.0,
+              effect="from the next episode"),
+    Parameter("queue_mb", 512.0, "Memory for rows that wait for the disk", "MB", 1.0, effect="from the next episode"),
+)  # fmt: skip
+
+_STEP_S = 0.05
+_STATUS_S = 0.5
+
+
+class RecorderNode(Node):
+    """Parameters and messages in, status out; `Recorder` and `Schedule` do the work."""
+
+    def __init__(self) -> None:
+        super().__init__("recorder")
+        self._parameters = parameters = Parameters(self)
+        parameters.declare(PARAMETERS)
+        for name in parameters["streams"]:
+            parameters.declare(STREAM_PARAMETERS, f"{name}.")
+        parameters.refuse_unknown()
+        clock = node_clock(self)
+        self._subscriptions = Subscriptions(self, parameters, clock)
+        self._completed = JsonTopic(self, "episode_completed", 100)
+        self._status = JsonTopic(self, "~/status", 1)
+        self._diagnostics = Diagnostics(self)
+        values = {parameter.name: parameters[parameter.name] for parameter in PARAMETERS}
+        self._schedule = Schedule(values["num_episodes"], values["reset_time_s"])
+        self._recorder = Recorder(
+            dataset_root(values),
+            values["fps"],
+            self._subscriptions.streams,
+            settings_of(values),
+            clock=clock,
+            on_end=self._announce,
+        )
+        parameters.watch(self._change)
+        self._wake = self.create_guard_condition(lambda: None)
+        self._stopping = False
+        self._was_recording = False
+        self._refused = ""
+        for name, act in self._services().items():
+            self.create_service(Trigger, f"~/{name}", self._answering(act))
+        self.create_service(SetBool, "~/mark_success", self._mark_success)
+        self.create_timer(_STEP_S, self._step)
+        self.create_timer(_STATUS_S, self._report)
+        self.get_logger().info(f"recording for {self._recorder.root}")
+
+    # Lifetime
+
+    def finished(self) -> bool:
+        """Tell whether all episodes of an unattended run are recorded."""
+        return self._schedule.phase(time.monotonic()) == "finished"
+
+    def stop(self) -> None:
+        """End; a take under way is set aside as interrupted."""
+        self._stopping = True
+
+    def stop_now(self) -> None:
+        """Nothing is left to be cut short: a save is never abandoned."""
+
+    def stopped(self) -> bool:
+        """Tell whether it may end."""
+        return self._stopping
+
+    def close(self) -> None:
+        """Wait until all is on disk, and tell the last news."""
+        self._recorder.close()
+        self._report()
+
+    # Services
+
+    def _services(
+        self,
+    ) -> dict[str, Callable[[], tuple[ConcurrentFuture[Any], Callable[[Any], tuple[bool, str]]]]]:
+        recorder = self._recorder
+        return {
+            "start_episode": lambda: (
+                self._start(),
+                lambda episode_id: (True, f"recording episode {episode_id}"),
+            ),
+            "save_episode": lambda: (recorder.save(), _saved),
+            "discard_episode": lambda: (
+                recorder.discard(),
+                lambda outcome: (True, f"discarded episode {outcome.episode_id} of {outcome.length} frames"),
+            ),
+            "delete_last_episode": lambda: (
+                recorder.delete_last(),
+                lambda name: (True, f"deleted episode {name}"),
+            ),
+            "accept_episode": lambda: (recorder.accept(), lambda name: (True, f"accepted episode {name}")),
+        }
+
+    def _answering(self, act: Callable[[], Any]) -> Callable[..., Any]:
+        async def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            try:
+                result, describe = act()
+                response.success, response.message = describe(await self._awaited(result))
+            except (RecorderError, OSError) as error:
+                response.success, response.message = False, str(error)
+            return response
+
+        return answer
+
+    async def _mark_success(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+        try:
+            name = await self._awaited(self._recorder.mark_success(request.data))
+            response.success = True
+            response.message = f"marked episode {name} as a {'success' if request.data else 'failure'}"
+        except (RecorderError, OSError) as error:
+            response.success, response.message = False, str(error)
+        return response
+
+    async def _awaited(self, result: ConcurrentFuture[Any]) -> Any:
+        """Wait for a thread of the recorder while the executor goes on with messages."""
+        done = Future()
+
+        def wake(_: object) -> None:
+            done.set_result(True)
+            self._wake.trigger()
+
+        result.add_done_callback(wake)
+        await done
+        return result.result()
+
+    def _start(self) -> ConcurrentFuture[str]:
+        started = self._recorder.start()
+        self._schedule.skip_reset()
+        return started
+
+    # The run
+
+    def _step(self) -> None:
+        recording = self._recorder.recording
+        now_s = time.monotonic()
+        if recording and not self._was_recording:
+            self._schedule.note_start()
+        if self._was_recording and not recording:
+            self._schedule.note_end(now_s)
+        self._was_recording = recording
+        if self._schedule.phase(now_s) == "waiting" and not self._recorder.missing():
+            self._start_unattended()
+
+    def _start_unattended(self) -> None:
+        try:
+            self._recorder.start().add_done_callback(self._note_start)
+            self._schedule.note_start()
+            self._was_recording = True
+        except RecorderError as error:
+            self._refuse(str(error))
+
+    def _note_start(self, result: ConcurrentFuture[str]) -> None:
+        error = result.exception()
+        self._refuse("" if error is None else str(error))
+
+    def _refuse(self, reason: str) -> None:
+        if reason and reason != self._refused:
+            self.get_logger().error(reason)
+        self._refused = reason
+
+    def _announce(self, outcome: Outcome) -> None:
+        self._schedule.note_outcome(outcome)
+        log = self.get_logger()
+        if outcome.state == "ready":
+            log.info(
+                f"episode {outcome.episode_id} is saved: {outcome.length} frames, {outcome.wait_s * 1e3:.0f} ms"
+            )
+        else:
+            log.warning(
+                f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'as asked'}"
+            )
+        content = {**asdict(outcome), "root": str(self._recorder.root), "fps": self._recorder.fps}
+        self._completed.publish(content)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        values = {parameter.name: self._parameters[parameter.name] for parameter in PARAMETERS}
+        self._recorder.settings = settings_of({**values, **changes})
+        self._schedule.num_episodes = changes.get("num_episodes", self._schedule.num_episodes)
+        self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)
+
+    # News
+
+    def _missing(self) -> list[str]:
+        missing = self._recorder.missing()
+        return [f"{line} ({self._subscriptions.hint(stream)})" for stream, line in missing.items()]
+
+    def _report(self) -> None:
+        status, now_s = self._recorder.status(), time.monotonic()
+        phase = self._schedule.phase(now_s)
+        missing = self._missing() if status.state == "idle" else []
+        idle = phase if phase in ("waiting", "resetting", "finished") else "idle"
+        settings = self._recorder.settings
+        content = {
+            "state": "recording" if status.state == "starting" else status.state.replace("idle", idle),
+            "task": status.task,
+            "episode": self._schedule.saved + 1,
+            "num_episodes": self._schedule.num_episodes,
+            "elapsed_s": status.elapsed_s,
+            "episode_time_s": settings.episode_time_s,
+            "reset_time_s": self._schedule.reset_time_s,
+            "remaining_s": self._schedule.reset_left_s(now_s),
+            "frames": status.frames,
+            "queued": status.queued,
+            "saved": status.saved,
+            "rejected": status.rejected,
+            "wait_s": status.last.wait_s if status.last else None,
+            "message": self._refused or status.message,
+            "missing": missing,
+            "streams": {
+                name: {**asdict(health), **status.figures.get(name, {})}
+                for name, health in status.streams.items()
+            },
+            "free_bytes": status.disk.free_bytes,
+            "seconds_left": status.disk.seconds_left,
+        }
+        self._status.publish(content)
+        self._diagnostics.publish(_judged(content, missing, self._subscriptions.streams))
+
+
+def settings_of(values: Mapping[str, Any]) -> RecorderSettings:
+    """Return the settings that the parameters describe.
+
+    Raises:
+        ConfigError: they are out of range.
+    """
+    return RecorderSettings(
+        task=values["task"],
+        episode_time_s=values["episode_time_s"],
+        robot_type=values["robot_type"] or None,
+        record_ages=values["record_ages"],
+        record_success=values["record_success"],
+        queue_mb=values["queue_mb"],
+        rules=QualityRules(values["frozen_after_s"], values["on_bad_episode"] == "reject"),
+    )
+
+
+def _saved(outcome: Outcome) -> tuple[bool, str]:
+    if outcome.state == "ready":
+        kept = f"; kept although {'; '.join(outcome.reasons)}" if outcome.reasons else ""
+        return True, f"saved episode {outcome.episode_id} of {outcome.length} frames{kept}"
+    return (
+        False,
+        f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'no frames'}",
+    )
+
+
+def _judged(content: Mapping[str, Any], missing: list[str], streams: Any) -> list[tuple[str, int, str, Any]]:
+    """Return the diagnostics: one report on the recorder, one for each stream."""
+    level = 2 if content["message"] else 0
+    reports = [("recorder", level, content["message"] or content["state"], {"frames": content["frames"]})]
+    for stream in streams:
+        name = stream.spec.name
+        values = content["streams"][name]
+        age = values["age_s"]
+        wrong = next((line for line in missing if line.startswith(f"{name}:")), "")
+        if not wrong and (age is None or age > stream.spec.max_age_s):
+            wrong = "nothing is received" if age is None else f"nothing for {age:.1f} s"
+        reports.append((name, 2 if wrong else 0, wrong or f"{values['rate_hz']:.1f} Hz", values))
+    return reports
+
+
+def main() -> int:
+    """Run the node."""
+    return run(RecorderNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

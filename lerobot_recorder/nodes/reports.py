@@ -1,0 +1,56 @@
+"""What nodes tell: status as JSON on latched topics, and diagnostics."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
+
+_LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+
+
+def latched(depth: int) -> QoSProfile:
+    """Return the QoS of topics that late subscribers get the last messages of."""
+    return QoSProfile(
+        depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+    )
+
+
+class JsonTopic:
+    """A latched topic of JSON objects."""
+
+    def __init__(self, node: Node, topic: str, depth: int) -> None:
+        self._publisher = node.create_publisher(String, topic, latched(depth))
+
+    def publish(self, content: Mapping[str, Any]) -> None:
+        """Publish one object."""
+        self._publisher.publish(String(data=json.dumps(content)))
+
+
+class Diagnostics:
+    """A node's part of `/diagnostics`."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._prefix = node.get_fully_qualified_name().lstrip("/")
+
+    def publish(self, reports: Iterable[tuple[str, int, str, Mapping[str, Any]]]) -> None:
+        """Publish reports: name of the part, level 0 to 2, message, values."""
+        message = DiagnosticArray()
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        message.status = [
+            DiagnosticStatus(
+                name=f"{self._prefix}: {name}",
+                level=_LEVELS[level],
+                message=text,
+                values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+            )
+            for name, level, text, values in reports
+        ]
+        self._publisher.publish(message)

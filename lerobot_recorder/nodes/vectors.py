@@ -1,0 +1,134 @@
+"""Vectors out of messages: joint states by name, commands, twists, wrenches and poses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from lerobot_recorder.errors import ConfigError, StreamError
+
+Extract = Callable[[Any], np.ndarray]
+"""Takes the values of a message, float64, (n,); raises StreamError where it does not have them."""
+
+SUFFIXES = {"position": ".pos", "velocity": ".vel", "effort": ".effort"}
+_AXES = ("x", "y", "z")
+_TWIST = tuple(f"{part}.{axis}" for part in ("linear", "angular") for axis in _AXES)
+_WRENCH = tuple(f"{part}.{axis}" for part in ("force", "torque") for axis in _AXES)
+_POSE = tuple(f"position.{axis}" for axis in _AXES) + tuple(f"orientation.{axis}" for axis in (*_AXES, "w"))
+
+_FIXED_NAMES = {
+    "geometry_msgs/msg/Twist": _TWIST,
+    "geometry_msgs/msg/TwistStamped": _TWIST,
+    "geometry_msgs/msg/Wrench": _WRENCH,
+    "geometry_msgs/msg/WrenchStamped": _WRENCH,
+    "geometry_msgs/msg/Pose": _POSE,
+    "geometry_msgs/msg/PoseStamped": _POSE,
+}
+_INNER = {"Twist": "twist", "Wrench": "wrench", "Pose": "pose"}
+_BY_JOINT = ("sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory")
+_CONTROLLER = "control_msgs/msg/JointTrajectoryControllerState"
+_ARRAY = "std_msgs/msg/Float64MultiArray"
+
+VECTOR_TYPES = (*_BY_JOINT, _ARRAY, _CONTROLLER, *_FIXED_NAMES)
+
+
+def default_names(message_type: str) -> tuple[str, ...]:
+    """Return the names of a message's values where its type says them; none where they must be given."""
+    return _FIXED_NAMES.get(message_type, ())
+
+
+def feature_names(message_type: str, names: Sequence[str], field: str) -> tuple[str, ...]:
+    """Name the values as LeRobot does: joints carry what is measured, as in ``gripper.pos``."""
+    suffix = SUFFIXES[field] if message_type in (*_BY_JOINT, _CONTROLLER, _ARRAY) else ""
+    return tuple(name if "." in name else name + suffix for name in names)
+
+
+def extractor(message_type: str, names: Sequence[str], field: str) -> Extract:
+    """Return what takes the values of a type of message.
+
+    Args:
+        message_type: as ``sensor_msgs/msg/JointState``.
+        names: joints, or the values of a fixed type that are wanted.
+        field: ``position``, ``velocity`` or ``effort``.
+
+    Raises:
+        ConfigError: the type cannot be recorded, or has no such values.
+    """
+    if field not in SUFFIXES:
+        raise ConfigError(f"field: expected one of {', '.join(SUFFIXES)}, found {field!r}")
+    if message_type in _FIXED_NAMES:
+        return _fixed(message_type, names)
+    if message_type == _ARRAY:
+        return _array(names)
+    if message_type == _CONTROLLER:
+        return _controller(names, field)
+    if message_type == "trajectory_msgs/msg/JointTrajectory":
+        return _trajectory(names, field)
+    if message_type == "sensor_msgs/msg/JointState":
+        return lambda message: by_name(message.name, getattr(message, field), names, field)
+    raise ConfigError(f"messages of type {message_type} cannot be recorded; {', '.join(VECTOR_TYPES)} can")
+
+
+def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str], field: str) -> np.ndarray:
+    """Pick values by joint name, whatever their order; ``elbow_joint`` is found as ``elbow`` too.
+
+    Raises:
+        StreamError: a joint is not there, or has no value.
+    """
+    index = {name: i for i, name in enumerate(found)}
+    index.update({name.removesuffix("_joint"): i for i, name in enumerate(found) if name.endswith("_joint")})
+    missing = [name for name in wanted if name not in index and name.removesuffix("_joint") not in index]
+    if missing:
+        raise StreamError(
+            f"no joint {', '.join(missing)} in the message, it has {', '.join(found) or 'none'}"
+        )
+    if len(values) != len(found):
+        raise StreamError(f"the message has {len(found)} joints but {len(values)} values of {field}")
+    places = [index.get(name, index.get(name.removesuffix("_joint"), 0)) for name in wanted]
+    return np.asarray(values, np.float64)[places]
+
+
+def _array(names: Sequence[str]) -> Extract:
+    def take(message: Any) -> np.ndarray:
+        if len(message.data) != len(names):
+            raise StreamError(f"the message has {len(message.data)} values, {len(names)} are named")
+        return np.asarray(message.data, np.float64)
+
+    return take
+
+
+def _trajectory(names: Sequence[str], field: str) -> Extract:
+    plural = {"position": "positions", "velocity": "velocities", "effort": "effort"}[field]
+
+    def take(message: Any) -> np.ndarray:
+        if not message.points:
+            raise StreamError("the trajectory has no point")
+        return by_name(message.joint_names, getattr(message.points[0], plural), names, field)
+
+    return take
+
+
+def _controller(names: Sequence[str], field: str) -> Extract:
+    plural = {"position": "positions", "velocity": "velocities", "effort": "effort"}[field]
+
+    def take(message: Any) -> np.ndarray:
+        return by_name(message.joint_names, getattr(message.reference, plural), names, field)
+
+    return take
+
+
+def _fixed(message_type: str, names: Sequence[str]) -> Extract:
+    known = _FIXED_NAMES[message_type]
+    if unknown := [name for name in names if name not in known]:
+        raise ConfigError(f"{message_type} has no value {', '.join(unknown)}; it has {', '.join(known)}")
+    paths = [name.split(".") for name in names]
+    short = message_type.rsplit("/", 1)[1]
+    inner = _INNER[short.removesuffix("Stamped")] if short.endswith("Stamped") else None
+
+    def take(message: Any) -> np.ndarray:
+        body = getattr(message, inner) if inner else message
+        return np.array([getattr(getattr(body, part), axis) for part, axis in paths], np.float64)
+
+    return take
