@@ -1,0 +1,85 @@
+"""The table top as seen from straight above: planks of wood in the light of a lamp, and a plate."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_recorder.robot.tabletop import PLATE, PLATE_RADIUS
+
+Image = NDArray[np.uint8]
+Field = NDArray[np.float32]
+
+PIXELS_PER_M = 1500
+LEFT, RIGHT = -0.65, 0.65  # y
+NEAR, FAR = -0.55, 0.75  # x
+_WOOD = np.array((186, 148, 106), np.float32)
+_GRAIN = np.array((-62, -62, -54), np.float32)
+_PLANK_M = 0.13
+_LAMP = (0.22, 0.06)
+_LAMP_REACH_M = 0.75
+
+
+def world_to_texture() -> NDArray[np.float64]:
+    """Return the affine map of x, y on the table to the texture's column and row, (3, 3)."""
+    scale = float(PIXELS_PER_M)
+    return np.array(((0, -scale, RIGHT * scale), (-scale, 0, FAR * scale), (0, 0, 1)))
+
+
+@lru_cache(maxsize=1)
+def table_texture() -> Image:
+    """Return the table top: RGB, uint8, (rows, columns, 3); x decreases downwards, y to the right."""
+    rows, columns = round((FAR - NEAR) * PIXELS_PER_M), round((RIGHT - LEFT) * PIXELS_PER_M)
+    random = np.random.default_rng(7)
+    y, x = np.meshgrid(
+        np.linspace(RIGHT, LEFT, columns, dtype=np.float32), np.linspace(FAR, NEAR, rows, dtype=np.float32)
+    )
+    light = _lamp_light(x, y)
+    texture = (_WOOD + _wood(random, x)[..., None] * _GRAIN) * light[..., None]
+    _lay_plate(texture, np.hypot(x - PLATE[0], y - PLATE[1]), light)
+    return np.clip(texture, 0, 255).astype(np.uint8)
+
+
+def _lamp_light(x: Field, y: Field) -> Field:
+    distance = np.hypot(x - _LAMP[0], y - _LAMP[1]) / _LAMP_REACH_M
+    return np.asarray(1.1 - 0.45 * distance**2 / (1 + 0.4 * distance**2), np.float32)
+
+
+def _wood(random: np.random.Generator, x: Field) -> Field:
+    """How dark the wood is, 0 to 1: planks along y, each with a tone and a grain of its own."""
+    plank = np.floor((x - NEAR) / _PLANK_M).astype(int)
+    within = (x - NEAR) / _PLANK_M - plank
+    tone = random.uniform(0.0, 0.3, plank.max() + 1).astype(np.float32)[plank]
+    rings = _rings(random, x)
+    fibres = _smooth_noise(random, x.shape, (1400, 30))
+    seam = np.exp(-((np.minimum(within, 1 - within) * _PLANK_M / 0.0011) ** 2))
+    return np.asarray(tone + 0.30 * rings + 0.22 * fibres + 0.75 * seam, np.float32)
+
+
+def _rings(random: np.random.Generator, x: Field) -> Field:
+    """Growth rings cut lengthways: waves across the grain, bent by slow noise along it."""
+    bend = _smooth_noise(random, x.shape, (10, 3)) + 0.25 * _smooth_noise(random, x.shape, (40, 8))
+    wave = np.sin((x * 130 + bend * 14).astype(np.float32))
+    return np.asarray(0.5 + 0.5 * wave * np.abs(wave), np.float32)
+
+
+def _smooth_noise(random: np.random.Generator, shape: tuple[int, ...], cells: tuple[int, int]) -> Field:
+    """Noise from 0 to 1 with so many independent values down and across."""
+    return np.asarray(
+        cv2.resize(random.random(cells, np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
+    )
+
+
+def _lay_plate(texture: Field, distance: Field, light: Field) -> None:
+    """Draw the plate: a soft shadow around it, a rim, and a slightly darker well."""
+    shadow = np.clip((distance - PLATE_RADIUS) / 0.014, 0, 1)
+    texture *= np.where(distance > PLATE_RADIUS, 0.72 + 0.28 * shadow, 1.0)[..., None]
+    relief = np.interp(
+        distance / PLATE_RADIUS, (0, 0.60, 0.66, 0.74, 0.95, 1.0), (0.90, 0.91, 0.84, 0.97, 1.0, 0.86)
+    )
+    edge = np.clip((PLATE_RADIUS - distance) * PIXELS_PER_M, 0, 1)[..., None]
+    china = (relief * light)[..., None] * np.array((236, 234, 228), np.float32)
+    texture[:] = edge * china + (1 - edge) * texture
