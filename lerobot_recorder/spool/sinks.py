@@ -31,6 +31,8 @@ Array = npt.NDArray[Any]
 Content = bytes | memoryview
 Fields = dict[str, int]
 
+_APPEND_NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+
 
 class AppendFile:
     """A file that only grows, without a buffer in the process."""
@@ -38,7 +40,7 @@ class AppendFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.size = 0
-        self.descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self.descriptor = os.open(path, _APPEND_NEW, 0o644)
 
     def write(self, content: Content) -> None:
         """Append all of `content`.

@@ -1,4 +1,4 @@
-"""Small episodes of every image format, for the tests of the spool."""
+"""Makes small takes of every image format."""
 
 from __future__ import annotations
 
@@ -7,7 +7,14 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lerobot_recorder.spool import CameraSpool, EncodedImage, EpisodeHeader, EpisodeWriter, Spool, new_episode_id
+from lerobot_recorder.spool import (
+    CameraSpool,
+    EncodedImage,
+    EpisodeHeader,
+    EpisodeWriter,
+    Spool,
+    new_episode_id,
+)
 
 WIDTH, HEIGHT = 32, 24
 FORMATS = ("raw", "jpeg", "png", "depth16", "depth32")
@@ -26,9 +33,19 @@ def a_header(*formats: str, width: int = WIDTH, height: int = HEIGHT, **changes:
     }
     for image_format in formats:
         channels = 1 if image_format.startswith("depth") else 3
-        features[camera_key(image_format)] = {"dtype": "video", "shape": [height, width, channels], "names": None}
+        features[camera_key(image_format)] = {
+            "dtype": "video",
+            "shape": [height, width, channels],
+            "names": None,
+        }
     cameras = {camera_key(each): CameraSpool(each, width, height) for each in formats}
-    values = {"episode_id": new_episode_id(), "fps": 30, "features": features, "cameras": cameras, "task": "test"}
+    values = {
+        "episode_id": new_episode_id(),
+        "fps": 30,
+        "features": features,
+        "cameras": cameras,
+        "task": "test",
+    }
     return EpisodeHeader(**{**values, **changes})
 
 
@@ -49,12 +66,12 @@ def an_image(image_format: str, index: int, width: int = WIDTH, height: int = HE
 
 
 def a_row(header: EpisodeHeader, index: int) -> dict[str, Any]:
-    vectors = {STATE: np.full(3, index, np.float32), "action": np.array([index, -index], float), "count": [index]}
+    state, action = np.full(3, index, np.float32), np.array([index, -index], float)
     images = {
         key: an_image(camera.format, index, camera.width, camera.height)
         for key, camera in header.cameras.items()
     }
-    return {**vectors, **images}
+    return {STATE: state, "action": action, "count": [index], **images}
 
 
 def a_take(spool: Spool, *formats: str, length: int = 5, **changes: Any) -> EpisodeWriter:

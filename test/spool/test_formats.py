@@ -1,0 +1,150 @@
+"""What is written comes back, in every image format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from takes import FORMATS, STATE, a_header, a_row, a_take, an_image, camera_key, rgb
+
+from lerobot_recorder.dataset.statistics import thinning
+from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool import CameraSpool, EncodedImage, EpisodeWriter, Spool
+from lerobot_recorder.spool.manifest import SUCCESS_KEY, end_header, read_manifest, to_json
+from lerobot_recorder.video import rgb_to_i420
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "dataset")
+
+
+def test_rows_come_back_in_their_dtype_and_shape(spool):
+    rows = a_take(spool, length=4).save().rows()
+    np.testing.assert_array_equal(rows[STATE], np.repeat(np.arange(4, dtype=np.float32)[:, None], 3, axis=1))
+    assert {key: (column.dtype.name, column.shape) for key, column in rows.items()} == {
+        STATE: ("float32", (4, 3)),
+        "action": ("float64", (4, 2)),
+        "count": ("int64", (4, 1)),
+    }
+
+
+def read_back(spool: Spool, image_format: str, length: int = 3) -> list[np.ndarray]:
+    return list(a_take(spool, image_format, length=length).save().frames(camera_key(image_format)))
+
+
+def test_raw_images_come_back_as_i420(spool):
+    for index, frame in enumerate(read_back(spool, "raw")):
+        np.testing.assert_array_equal(frame, rgb_to_i420(rgb(index)))
+
+
+def test_png_images_come_back_to_the_bit(spool):
+    for index, frame in enumerate(read_back(spool, "png")):
+        np.testing.assert_array_equal(frame, rgb(index))
+
+
+def test_jpeg_images_come_back_as_they_decode(spool):
+    for index, frame in enumerate(read_back(spool, "jpeg")):
+        data = np.frombuffer(an_image("jpeg", index).data, np.uint8)
+        np.testing.assert_array_equal(frame, cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+
+
+@pytest.mark.parametrize("image_format", ["depth16", "depth32"])
+def test_depth_comes_back_to_the_bit(spool, image_format):
+    for index, frame in enumerate(read_back(spool, image_format)):
+        np.testing.assert_array_equal(frame, an_image(image_format, index))
+        assert frame.dtype == an_image(image_format, index).dtype
+
+
+def test_a_png_camera_takes_png_messages_as_they_came(spool):
+    header = a_header("png")
+    data = cv2.imencode(".png", rgb(0)[..., ::-1])[1].tobytes()
+    with_message = {**a_row(header, 0), camera_key("png"): EncodedImage.parse(data)}
+    writer = EpisodeWriter(spool, header)
+    writer.append(with_message)
+    episode = writer.save()
+    assert next((episode.path / camera_key("png")).iterdir()).read_bytes() == data
+    np.testing.assert_array_equal(next(episode.frames(camera_key("png"))), rgb(0))
+
+
+@pytest.mark.parametrize("image_format", ["raw", "png", "depth16"])
+def test_the_pixels_for_statistics_are_those_of_the_image(spool, image_format):
+    width, height = 640, 480
+    episode = a_take(spool, image_format, length=2, width=width, height=height).save()
+    step = thinning(height, width)
+    expected = [an_image(image_format, index, width, height)[::step, ::step] for index in (1, 0)]
+    np.testing.assert_array_equal(episode.sample(camera_key(image_format), [1, 0]), expected)
+
+
+def test_all_formats_live_in_one_episode(spool):
+    episode = a_take(spool, *FORMATS, length=7).save()
+    assert {key: sum(1 for _ in episode.frames(key)) for key in episode.manifest.cameras} == {
+        camera_key(each): 7 for each in FORMATS
+    }
+    assert episode.size_bytes() >= sum(
+        path.stat().st_size for path in episode.path.iterdir() if path.is_file()
+    )
+
+
+@pytest.mark.parametrize(("success", "last"), [(True, True), (False, False), (None, False)])
+def test_success_is_true_on_the_last_row_of_a_success(spool, success, last):
+    features = {**a_header().features, SUCCESS_KEY: {"dtype": "bool", "shape": [1], "names": None}}
+    writer = a_take(spool, record_success=True, features=features, length=3)
+    column = writer.save(success=success).rows()[SUCCESS_KEY]
+    assert column.dtype == bool
+    assert column.tolist() == [[False], [False], [last]]
+
+
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((24, 30, 3), np.uint8), np.zeros((24, 32), np.uint8), np.zeros((24, 32, 3), np.float32)],
+)
+@pytest.mark.parametrize("image_format", ["raw", "png", "jpeg", "depth16", "depth32"])
+def test_an_image_of_another_size_or_kind_is_refused_and_leaves_no_trace(spool, image_format, image):
+    writer = a_take(spool, image_format, length=2)
+    with pytest.raises(SpoolError, match=f"{camera_key(image_format)}: .*expected"):
+        writer.append({**a_row(writer.header, 2), camera_key(image_format): image})
+    writer.append(a_row(writer.header, 2))
+    episode = writer.save()
+    assert episode.length == 3
+    episode.verify()
+
+
+@pytest.mark.parametrize("missing", [STATE, camera_key("raw")])
+def test_a_row_without_a_value_is_refused(spool, missing):
+    writer = a_take(spool, "raw", length=0)
+    row = a_row(writer.header, 0)
+    del row[missing]
+    with pytest.raises(SpoolError, match=missing):
+        writer.append(row)
+
+
+def test_odd_sizes_are_for_png_only():
+    CameraSpool("png", 31, 23)
+    with pytest.raises(SpoolError, match="even width"):
+        CameraSpool("raw", 31, 24)
+
+
+@given(
+    data=st.binary(max_size=200),
+    start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"]),
+)
+def test_any_bytes_are_parsed_or_refused(data, start):
+    try:
+        image = EncodedImage.parse(start + data)
+    except SpoolError:
+        return
+    assert image.format in ("jpeg", "png")
+
+
+@given(task=st.text(), reasons=st.lists(st.text(), max_size=3), success=st.sampled_from([None, True, False]))
+@settings(max_examples=50)
+def test_what_is_known_of_an_episode_survives_its_file(tmp_path_factory, task, reasons, success):
+    directory = tmp_path_factory.mktemp("episode")
+    manifest = end_header(a_header("raw", task=task), 3, reasons=tuple(reasons), success=success)
+    (directory / "manifest.json").write_bytes(to_json(manifest))
+    assert read_manifest(directory) == manifest

@@ -1,0 +1,245 @@
+"""What a crash, a damaged file or a full disk leaves is found again, whole rows only."""
+
+from __future__ import annotations
+
+import random
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import takes
+from takes import FORMATS, STATE, a_row, a_take, camera_key
+
+from lerobot_recorder.errors import DiskFullError, SpoolError
+from lerobot_recorder.spool import Spool, SpooledEpisode
+from lerobot_recorder.spool.images import image_file, png_file
+from lerobot_recorder.spool.records import ROWS_FILE
+
+RECORDER = Path(takes.__file__).with_name("record_until_killed.py")
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "dataset")
+
+
+def interrupted(spool: Spool, *formats: str, length: int = 5) -> Path:
+    """Leave a take behind as a crash would, and return its directory."""
+    writer = a_take(spool, *formats, length=length)
+    writer.abandon()
+    return writer.path
+
+
+def images_of(path: Path, image_format: str, index: int) -> Path:
+    """The file that holds image `index`."""
+    key = camera_key(image_format)
+    return png_file(path, key, index) if image_format == "png" else image_file(path, key, image_format)
+
+
+def flip_byte(path: Path, offset: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[offset] ^= 0xFF
+    path.write_bytes(content)
+
+
+def assert_whole(episode: SpooledEpisode, length: int) -> None:
+    episode.verify()
+    assert episode.length == length
+    np.testing.assert_array_equal(episode.rows()[STATE][:, 0], np.arange(length))
+
+
+def test_an_interrupted_take_is_offered_as_rejected(spool):
+    interrupted(spool, *FORMATS)
+    (episode,) = spool.recover()
+    assert_whole(episode, 5)
+    manifest = episode.manifest
+    assert (episode.state, manifest.verdict, manifest.ended_by) == ("rejected", "bad", "interrupted")
+    assert manifest.reasons[0].startswith("interrupted")
+    assert spool.accept().state == "ready"
+    assert spool.recover() == []
+
+
+def test_a_take_being_recorded_is_left_alone(spool):
+    writer = a_take(spool, "raw")
+    assert Spool(spool.root).recover() == []
+    assert writer.save().length == 5
+
+
+def test_a_take_without_a_row_is_removed(spool):
+    path = interrupted(spool, "raw", length=0)
+    assert spool.recover() == []
+    assert not path.exists() and not list(spool.directory("discarded").iterdir())
+
+
+@pytest.mark.parametrize("verdict", ["good", "bad"])
+def test_a_take_that_had_its_manifest_goes_where_it_was_going(spool, monkeypatch, verdict):
+    writer = a_take(spool, "raw")
+    with monkeypatch.context() as patch:
+        patch.setattr("lerobot_recorder.spool.writer.move_directory", _fail)
+        with pytest.raises(SpoolError, match="cannot be written"):
+            writer.save(verdict=verdict)
+    assert [episode.state for episode in spool.recover()] == ([] if verdict == "good" else ["rejected"])
+    found = spool.ready() + spool.rejected()
+    assert [episode.manifest.ended_by for episode in found] == ["save"]
+    assert_whole(found[0], 5)
+
+
+def _fail(*_: object) -> None:
+    raise OSError(5, "Input/output error")
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("missing", [1, 100, 1000])
+def test_a_cut_image_file_cuts_the_take(spool, image_format, missing):
+    path = interrupted(spool, image_format)
+    file = images_of(path, image_format, 4)
+    content = file.read_bytes()
+    file.write_bytes(content[: max(0, len(content) - missing)])
+    (episode,) = spool.recover()
+    assert_whole(episode, 4)
+
+
+@pytest.mark.parametrize("extra", [1, 7, 10_000])
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_an_image_without_its_row_is_cut(spool, image_format, extra):
+    path = interrupted(spool, image_format)
+    images_of(path, image_format, 5).open("ab").write(bytes(extra))
+    (episode,) = spool.recover()
+    assert_whole(episode, 5)
+
+
+@pytest.mark.parametrize("cut", [1, 20, 40])
+def test_a_cut_row_is_cut(spool, cut):
+    path = interrupted(spool, "raw", "jpeg") / ROWS_FILE
+    path.write_bytes(path.read_bytes()[:-cut])
+    (episode,) = spool.recover()
+    assert_whole(episode, 4)
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_a_damaged_image_ends_the_take_before_it(spool, image_format):
+    path = interrupted(spool, image_format)
+    file = images_of(path, image_format, 3)
+    size = file.stat().st_size
+    flip_byte(file, size // 2 if image_format == "png" else size * 7 // 10)
+    (episode,) = spool.recover()
+    assert_whole(episode, 3)
+
+
+def test_a_damaged_row_ends_the_take_before_it(spool):
+    path = interrupted(spool, "raw") / ROWS_FILE
+    flip_byte(path, path.stat().st_size // 2)
+    (episode,) = spool.recover()
+    assert_whole(episode, 2)
+
+
+@pytest.mark.parametrize("damage", ["header", "first image"])
+def test_what_cannot_be_read_is_kept_with_the_error(spool, damage):
+    path = interrupted(spool, "raw")
+    flip_byte(path / "header.json" if damage == "header" else images_of(path, "raw", 0), 40)
+    assert spool.recover() == []
+    (episode,) = spool.failed()
+    assert str(path) in spool.error(episode)
+    assert (episode.path / ROWS_FILE).stat().st_size > 0
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+def test_damage_of_a_saved_episode_is_noticed(spool, image_format):
+    episode = a_take(spool, image_format).save()
+    file = images_of(episode.path, image_format, 4)
+    flip_byte(file, file.stat().st_size - 3)
+    with pytest.raises(SpoolError, match=r"image 4 .* is damaged"):
+        episode.verify()
+
+
+@pytest.mark.parametrize("name", [ROWS_FILE, "manifest.json", f"{camera_key('raw')}.thumbs"])
+def test_a_file_cut_after_saving_is_noticed(spool, name):
+    episode = a_take(spool, "raw").save()
+    file = episode.path / name
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(SpoolError, match=name):
+        episode.verify()
+        episode.sample(camera_key("raw"), [0])
+
+
+def test_half_done_removals_are_finished(spool):
+    episode = a_take(spool, "png").save()
+    episode.path.rename(spool.directory("discarded") / episode.episode_id)
+    spool.recover()
+    assert list(spool.directory("discarded").iterdir()) == []
+
+
+# Full disk
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("image_format", ["raw", "jpeg", "depth32"])
+@pytest.mark.parametrize("end", ["save", "reject", "recover"])
+def test_on_a_full_disk_the_rows_before_are_kept(spool, image_format, end):
+    writer = a_take(spool, image_format, length=3)
+    largest = max(path.stat().st_size for path in writer.path.glob("observation*"))
+    with files_no_larger_than(largest + 100), pytest.raises(DiskFullError, match="free some space"):
+        writer.append(a_row(writer.header, 3))
+    assert_whole(_ended(spool, writer, end), 3)
+
+
+def _ended(spool: Spool, writer: takes.EpisodeWriter, end: str) -> SpooledEpisode:
+    if end == "recover":
+        writer.abandon()
+        return spool.recover()[0]
+    return writer.save() if end == "save" else writer.reject("the disk is full")
+
+
+def test_rows_after_a_full_disk_stand_where_they_belong(spool):
+    writer = a_take(spool, "raw", "depth32", "jpeg", length=3)
+    largest = max(path.stat().st_size for path in writer.path.glob("observation*"))
+    with files_no_larger_than(largest + 100), pytest.raises(DiskFullError):
+        writer.append(a_row(writer.header, 3))
+    for index in (3, 4):
+        writer.append(a_row(writer.header, index))
+    assert_whole(writer.save(), 5)
+
+
+# A killed process
+
+
+def killed_after(delay_s: float, command: list[str]) -> list[str]:
+    """Kill the recorder so long after its start, and return the episodes that it acknowledged."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "recording\n"
+    time.sleep(delay_s)
+    process.kill()
+    return process.communicate()[0].split()
+
+
+@pytest.mark.parametrize("formats", [("raw", "jpeg"), ("png", "depth16", "depth32")])
+def test_nothing_acknowledged_is_lost_when_the_recorder_is_killed(spool, formats):
+    choose = random.Random(1)
+    acknowledged: list[str] = []
+    for _ in range(12):
+        command = [sys.executable, str(RECORDER), str(spool.root), *formats]
+        acknowledged += killed_after(choose.uniform(0, 0.08), command)
+        for episode in spool.recover():
+            assert_whole(episode, episode.length)
+    ready = {episode.episode_id: episode for episode in spool.ready()}
+    assert set(acknowledged) <= set(ready)
+    for episode in ready.values():
+        assert_whole(episode, 12)
+    assert list(spool.directory("recording").iterdir()) == []
+    assert spool.failed() == []
