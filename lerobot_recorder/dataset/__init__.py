@@ -6,9 +6,11 @@ features       what a dataset records
 info           ``meta/info.json``
 statistics     statistics of features and images, equal to LeRobot's
 tables         the parquet files: frame rows, episode rows, tasks
-episode        what the encoder hands over
-staging        prepares the files of a commit: which episode goes into which file
-journal        the redo log: puts what is prepared in place, from any point of interruption
+episode        what the encoder hands over, and what became of it
+existing       what a commit needs to know of the dataset as it is
+placement      which video goes into which file
+staging        writes the files of a commit, beside the dataset
+journal        the redo log: puts the files in place, from any point of interruption
 writer         `DatasetWriter`: one commit at a time; `check_fits`
 check          finds what is wrong with a dataset
 durable        files that survive a power cut
@@ -16,7 +18,7 @@ durable        files that survive a power cut
 """
 
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
-from lerobot_recorder.dataset.staging import VideoFiles
+from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.writer import DatasetWriter, check_fits
 
 __all__ = [

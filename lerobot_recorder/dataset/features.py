@@ -38,7 +38,8 @@ DEFAULT_FEATURES: Features = {
 
 RESERVED_NAMES = frozenset({"task", "tasks", "size", "language_persistent", "language_events"})
 VECTOR_DTYPES = frozenset(
-    "bool int8 int16 int32 int64 uint8 uint16 uint32 uint64 float16 float32 float64".split()
+    {"bool", "float16", "float32", "float64"}
+    | {f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)}
 )
 
 
@@ -105,7 +106,7 @@ def _validate_declaration(key: str, feature: FeatureDict) -> None:
     dtype, shape = feature["dtype"], shape_of(feature)
     if not 1 <= len(shape) <= MAX_DIMENSIONS or min(shape) < 1:
         raise ConfigError(
-            f"feature {key!r}: shape {shape} is not possible, expected 1 to {MAX_DIMENSIONS} sizes of at least 1."
+            f"feature {key!r}: shape {shape} is not possible, expected 1 to {MAX_DIMENSIONS} sizes from 1 up."
         )
     if dtype == "video":
         _validate_video(key, feature)
@@ -189,10 +190,10 @@ def as_column(key: str, feature: FeatureDict, values: np.ndarray) -> np.ndarray:
     Args:
         key: The feature's name, for the message.
         feature: Its declaration.
-        values: One value per frame, of shape (n, \\*shape), or (n,) where shape is (1,).
+        values: One value per frame, of shape (n, *shape), or (n,) where shape is (1,).
 
     Returns:
-        Values of the declared dtype; (n,) for shape (1,), else (n, \\*shape).
+        Values of the declared dtype; (n,) for shape (1,), else (n, *shape).
 
     Raises:
         ConfigError: The values are of another shape, or their dtype cannot be had without loss.

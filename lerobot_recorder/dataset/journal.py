@@ -7,8 +7,8 @@
       journal.json   from here on the commit will be finished, by whoever finds it
       staged/        the new files, at the paths that they will have in the dataset
 
-A commit without a journal has not happened: what is staged is dropped. With a journal it has happened, and every
-step after it can be repeated: renames that are done are skipped.
+A commit without a journal has not happened: what is staged is dropped. With a journal it has happened, and
+every step after it can be repeated: renames that are done are skipped.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lerobot_recorder.dataset.durable import make_directory, sync, sync_tree
+from lerobot_recorder.dataset.episode import CommittedEpisode
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import commit_path
 from lerobot_recorder.errors import DatasetError
@@ -37,16 +38,17 @@ class Journal:
     """A commit that is to be finished.
 
     Attributes:
-        episode_ids: The spooled episodes that it puts into the dataset.
-        episodes_before: Episodes in the dataset before.
-        episodes_after: Episodes in the dataset after.
+        episodes: What it puts into the dataset, at least one episode.
         paths: What is to be renamed, in this order: paths below ``staged/`` and below the root alike.
     """
 
-    episode_ids: tuple[str, ...]
-    episodes_before: int
-    episodes_after: int
+    episodes: tuple[CommittedEpisode, ...]
     paths: tuple[str, ...]
+
+    @property
+    def episode_ids(self) -> list[str]:
+        """The names of the episodes in the spool."""
+        return [episode.episode_id for episode in self.episodes]
 
 
 def journal_path(root: Path) -> Path:
@@ -60,11 +62,28 @@ def staged_path(root: Path) -> Path:
 
 
 def start_staging(root: Path) -> Path:
-    """Make an empty directory for new files, dropping what a commit that did not happen has left."""
+    """Make an empty directory for new files, dropping what a commit that did not happen has left.
+
+    Raises:
+        DatasetError: Files cannot be renamed from there into the dataset.
+    """
     staged = staged_path(root)
     drop_staged(root)
     make_directory(staged)
+    _check_filesystem(root, staged)
     return staged
+
+
+def _check_filesystem(root: Path, staged: Path) -> None:
+    """Refuse what cannot be renamed."""
+    target = root.resolve()
+    while not target.exists():
+        target = target.parent
+    if target.stat().st_dev != staged.stat().st_dev:
+        raise DatasetError(
+            f"{root}: is on another filesystem than {commit_path(root)}, files cannot be renamed from there. "
+            "Use a root whose parent directory is on the same filesystem."
+        )
 
 
 def drop_staged(root: Path) -> None:
@@ -93,12 +112,8 @@ def read_journal(root: Path) -> Journal | None:
     path = journal_path(root)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        return Journal(
-            tuple(content["episode_ids"]),
-            int(content["episodes_before"]),
-            int(content["episodes_after"]),
-            tuple(content["paths"]),
-        )
+        episodes = tuple(CommittedEpisode(**episode) for episode in content["episodes"])
+        return Journal(episodes, tuple(content["paths"]))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:
@@ -126,7 +141,8 @@ def _check_unchanged(root: Path, journal: Journal, pending: Sequence[str]) -> No
     """Make sure that nobody else has changed the dataset since; ``info.json`` comes last and tells."""
     info = load_info(root)
     found = info.total_episodes if info else 0
-    expected = journal.episodes_before if journal.paths[-1] in pending else journal.episodes_after
+    is_done = journal.paths[-1] not in pending
+    expected = journal.episodes[-1].episode_index + 1 if is_done else journal.episodes[0].episode_index
     if found != expected:
         raise DatasetError(
             f"{root}: the unfinished commit expects {expected} episodes in it, found {found}: "
@@ -135,7 +151,7 @@ def _check_unchanged(root: Path, journal: Journal, pending: Sequence[str]) -> No
 
 
 def _put_in_place(root: Path, path: str) -> None:
-    source, target = staged_path(root) / path, root / path
+    source, target = staged_path(root) / path, root.resolve() / path
     if source.exists():
         make_directory(target.parent)
         source.rename(target)

@@ -1,121 +1,82 @@
-"""Prepares the files of a commit beside the dataset: which episode goes into which file, and what is in it.
-
-Files grow, then roll: an episode goes into the last file of its kind, unless that would reach the size limit. What is
-decided does not depend on how many episodes come at once.
-"""
+"""Writes the files that a commit changes or adds, beside the dataset and in its layout."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, cast
 
 import numpy as np
 
 from lerobot_recorder.dataset import info as info_json
-from lerobot_recorder.dataset import statistics as stats_json
-from lerobot_recorder.dataset import tables
-from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo, columns_of
-from lerobot_recorder.dataset.features import video_keys
+from lerobot_recorder.dataset import statistics, tables
+from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, columns_of
+from lerobot_recorder.dataset.existing import ExistingDataset
+from lerobot_recorder.dataset.features import FeatureDict, Features, video_keys
 from lerobot_recorder.dataset.info import DatasetInfo
-from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
+from lerobot_recorder.dataset.layout import FileIndex
+from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, place_videos, tail_file
 from lerobot_recorder.dataset.statistics import Stats, aggregate_features, vector_stats
 from lerobot_recorder.errors import DatasetError
 
 MIB = 1024**2
 EPISODES_PER_FILE = 1000
-"""Rows of an episodes file: it is rewritten on every commit, and each row has more than a hundred columns."""
+"""Rows of an episodes file. LeRobot lets it grow to the size of a data file, but every commit rewrites it."""
 
 
-class VideoFiles(Protocol):
-    """Joins video files."""
-
-    def joinable(self, tail: Path, new: Path) -> bool:
-        """Tell whether two videos have the same stream parameters and encoder settings."""
-
-    def join(self, parts: Sequence[Path], output: Path, fps: int) -> None:
-        """Write the frames of all parts into one file, frame k at k / fps, through to the device."""
-
-
-@dataclass(frozen=True)
-class ExistingDataset:
-    """What a commit needs to know of the dataset as it is; of its many files it reads only the last.
+@dataclass
+class NewEpisode:
+    """An episode on its way into the files.
 
     Attributes:
-        layout: Where its files are.
-        info: Its ``info.json``; with no episodes in it for a new dataset.
-        last_row: The row of its last episode, empty if there is none.
-        tasks: Its tasks in the order of their indices.
-        stats: Statistics over all of it, empty if there are none.
+        episode: What came from the encoder.
+        place: Its numbers in the dataset.
+        columns: Values of every feature but the videos.
+        row: Its row in the episodes file, as far as it is known, without statistics.
     """
 
-    layout: DatasetLayout
-    info: DatasetInfo
-    last_row: Mapping[str, Any] = field(default_factory=dict)
-    tasks: Sequence[str] = ()
-    stats: Mapping[str, Stats] = field(default_factory=dict)
+    episode: EncodedEpisode
+    place: CommittedEpisode
+    columns: Mapping[str, np.ndarray]
+    row: tables.Row = field(default_factory=dict)
 
-    def last_file(self, prefix: str) -> FileIndex | None:
-        """Return the file in which the last episode is, of the kind whose columns start with the prefix."""
-        if not self.last_row:
-            return None
-        return FileIndex(self.last_row[f"{prefix}/chunk_index"], self.last_row[f"{prefix}/file_index"])
+    def put_in(self, kind: str, index: FileIndex) -> None:
+        """Note the file in which it is; for the kinds see `ExistingDataset.last_file`."""
+        self.row[f"{kind}/chunk_index"] = index.chunk
+        self.row[f"{kind}/file_index"] = index.file
 
-
-def read_existing(root: Path, info: DatasetInfo) -> ExistingDataset:
-    """Read what a commit needs to know of the dataset at ``root``.
-
-    Raises:
-        DatasetError: Its files do not agree with its info.
-    """
-    layout = info.layout(root)
-    if info.total_episodes == 0:
-        return ExistingDataset(layout, info)
-    files = layout.episodes_files()
-    if not files:
-        raise DatasetError(
-            f"{root}: expected {info.total_episodes} episodes, found no file in meta/episodes."
-        )
-    table = tables.read_table(files[-1])
-    last = table.slice(table.num_rows - 1)
-    row = {name: last[name][0].as_py() for name in last.column_names if not name.startswith("stats/")}
-    _check_last_row(files[-1], row, info)
-    return ExistingDataset(layout, info, row, tables.read_tasks(layout.tasks), _read_stats(layout.stats))
-
-
-def _check_last_row(path: Path, row: Mapping[str, Any], info: DatasetInfo) -> None:
-    found = (row["episode_index"] + 1, row["dataset_to_index"])
-    expected = (info.total_episodes, info.total_frames)
-    if found != expected:
-        raise DatasetError(
-            f"{path}: ends after {found[0]} episodes and {found[1]} rows, but meta/info.json counts "
-            f"{expected[0]} and {expected[1]}. Check the dataset before recording more."
-        )
-
-
-def _read_stats(path: Path) -> dict[str, Stats]:
-    if not path.is_file():
-        return {}
-    try:
-        return stats_json.from_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path}: not the statistics of a dataset: {error}.") from error
+    def stats(self, features: Features) -> dict[str, Stats]:
+        """Return its statistics in the order of the features; strings have none."""
+        known = dict(self.episode.image_stats)
+        known |= {
+            key: vector_stats(values) for key, values in self.columns.items() if values.dtype.kind in "biuf"
+        }
+        return {key: _as_read_back(known[key]) for key in features if key in known}
 
 
 class Staging:
-    """Writes the files of one commit below a directory, in the layout of the dataset."""
+    """The files of one commit.
+
+    Args:
+        existing: The dataset as it is.
+        directory: Where the files are written.
+        videos: Joins video files.
+
+    Attributes:
+        paths: What was written, relative to the directory, in the order in which it must be put in place:
+            LeRobot looks at nothing that ``info.json`` does not count, so that comes last.
+    """
 
     def __init__(self, existing: ExistingDataset, directory: Path, videos: VideoFiles) -> None:
+        self.paths: list[str] = []
         self._old = existing
         self._info = existing.info
-        self._new = existing.layout.at(directory)
         self._directory = directory
+        self._layout = existing.layout.at(directory)
         self._videos = videos
-        self._tasks = list(existing.tasks)
-        self._paths: list[Path] = []
 
     def stage(self, episodes: Sequence[EncodedEpisode]) -> list[CommittedEpisode]:
         """Write all files that are new or change.
@@ -123,209 +84,203 @@ class Staging:
         Raises:
             DatasetError: An episode or the dataset is not as it must be.
         """
-        committed = self._numbered(episodes)
-        columns = [self._columns(*pair) for pair in zip(episodes, committed, strict=True)]
-        rows = [self._episode_row(*pair) for pair in zip(episodes, committed, strict=True)]
-        self._stage_data(columns, rows)
-        data, self._paths = self._paths, []
-        for key in video_keys(self._info.features):
-            self._stage_videos(key, [episode.videos[key] for episode in episodes], rows)
-        self._paths += data
-        self._stage_tasks()
-        stats = [self._episode_stats(*pair) for pair in zip(episodes, columns, strict=True)]
-        self._stage_episodes(rows, stats)
-        self._stage_stats(stats)
-        self._stage_info(episodes)
-        return committed
+        tasks = list(dict.fromkeys([*self._old.tasks, *(episode.task for episode in episodes)]))
+        new = list(self._numbered(episodes, tasks))
+        data = list(self._stage_data(new))
+        videos = [path for key in video_keys(self._info.features) for path in self._stage_videos(key, new)]
+        stats = [item.stats(self._info.features) for item in new]
+        written = [
+            *videos,
+            *data,
+            *self._stage_tasks(tasks),
+            *self._stage_episodes(new, stats),
+            self._stage_stats(stats),
+            self._stage_info(episodes, len(tasks)),
+        ]
+        self.paths = [path.relative_to(self._directory).as_posix() for path in written]
+        return [item.place for item in new]
 
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """What was written, relative, in the order in which it is to be put in place."""
-        return tuple(path.relative_to(self._directory).as_posix() for path in self._paths)
-
-    def _numbered(self, episodes: Sequence[EncodedEpisode]) -> list[CommittedEpisode]:
-        committed: list[CommittedEpisode] = []
+    def _numbered(self, episodes: Sequence[EncodedEpisode], tasks: Sequence[str]) -> Iterator[NewEpisode]:
         start = self._info.total_frames
         for number, episode in enumerate(episodes, self._info.total_episodes):
-            if episode.task not in self._tasks:
-                self._tasks.append(episode.task)
-            task_index = self._tasks.index(episode.task)
-            committed.append(CommittedEpisode(episode.episode_id, number, episode.length, start, task_index))
+            place = CommittedEpisode(
+                episode.episode_id, number, episode.length, start, tasks.index(episode.task)
+            )
+            row = {"episode_index": number, "tasks": [episode.task], "length": episode.length}
+            yield NewEpisode(episode, place, _columns(episode, place, self._info), row)
             start += episode.length
-        return committed
-
-    def _columns(self, episode: EncodedEpisode, place: CommittedEpisode) -> dict[str, np.ndarray]:
-        n = episode.length
-        return {
-            **columns_of(episode, self._info.features),
-            "timestamp": np.arange(n) / self._info.fps,
-            "frame_index": np.arange(n),
-            "episode_index": np.full(n, place.episode_index),
-            "index": np.arange(place.from_index, place.from_index + n),
-            "task_index": np.full(n, place.task_index),
-        }
-
-    def _episode_row(self, episode: EncodedEpisode, place: CommittedEpisode) -> tables.Row:
-        return {"episode_index": place.episode_index, "tasks": [episode.task], "length": episode.length}
-
-    def _episode_stats(self, episode: EncodedEpisode, columns: Mapping[str, np.ndarray]) -> dict[str, Stats]:
-        features = self._info.features
-        vectors = {key: values for key, values in columns.items() if features[key]["dtype"] != "string"}
-        return {
-            key: episode.image_stats[key] if key in episode.image_stats else vector_stats(vectors[key])
-            for key in features
-            if key in vectors or key in episode.image_stats
-        }
 
     # Frame rows
 
-    def _stage_data(self, columns: Sequence[Mapping[str, np.ndarray]], rows: Sequence[tables.Row]) -> None:
+    def _stage_data(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
         schema = tables.data_schema(self._info.features)
-        index = self._old.last_file("data")
-        tail = self._old.layout.data_file(index) if index else None
-        index = index or FileIndex()
+        index, tail = self._data_tail(new[0].episode.length)
         with ExitStack() as stack:
-            file = self._open_data(stack, index, schema, tail)
-            for values, row in zip(columns, rows, strict=True):
-                table = tables.data_table(self._info.features, values)
-                if file.rows and self._is_full(file, table.num_rows):
+            file: tables.DataFile | None = None
+            for item in new:
+                length = item.episode.length
+                if file is not None and self._is_full(file.size, file.rows, length):
                     stack.close()
-                    index = index.next(self._info.chunks_size)
-                    file = self._open_data(stack, index, schema, None)
-                file.add(table)
-                _place(row, "data", index)
-                row["dataset_from_index"] = int(values["index"][0])
-                row["dataset_to_index"] = int(values["index"][-1]) + 1
+                    index, tail, file = self._free_data(index.next(self._info.chunks_size)), None, None
+                if file is None:
+                    path = _prepared(self._layout.data_file(index))
+                    file = stack.enter_context(tables.grow_data_file(path, schema, tail))
+                    yield path
+                file.add(tables.data_table(self._info.features, item.columns))
+                item.put_in("data", index)
+                item.row["dataset_from_index"] = item.place.from_index
+                item.row["dataset_to_index"] = item.place.from_index + length
 
-    def _open_data(
-        self, stack: ExitStack, index: FileIndex, schema: Any, tail: Path | None
-    ) -> tables.GrowingFile:
-        path = self._staged(self._new.data_file(index))
-        if tail is None and self._old.layout.data_file(index).exists():
-            raise DatasetError(f"{self._old.layout.data_file(index)}: exists, but no episode lies in it.")
-        return stack.enter_context(tables.grow_data_file(path, schema, tail))
+    def _data_tail(self, rows: int) -> tuple[FileIndex, Path | None]:
+        """Choose the first file to write, and the one that it continues."""
+        index = self._old.last_file("data")
+        if index is None:
+            return self._free_data(FileIndex()), None
+        path = self._old.layout.data_file(index)
+        if self._is_full(*tables.data_file_size(path), rows):
+            return self._free_data(index.next(self._info.chunks_size)), None
+        return index, path
 
-    def _is_full(self, file: tables.GrowingFile, rows: int) -> bool:
-        """Foresee the size as LeRobot does, from the bytes per row so far."""
-        return file.size * (1 + rows / file.rows) >= self._info.data_files_size_in_mb * MIB
+    def _is_full(self, size: int, rows: int, more: int) -> bool:
+        """Foresee the size with so many more rows, from the bytes per row so far, as LeRobot does."""
+        return size + size / rows * more >= self._info.data_files_size_in_mb * MIB
+
+    def _free_data(self, index: FileIndex) -> FileIndex:
+        path = self._old.layout.data_file(index)
+        if path.exists():
+            raise DatasetError(f"{path}: exists, but no episode is in it. Move it out of the dataset.")
+        return index
 
     # Videos
 
-    def _stage_videos(self, key: str, videos: Sequence[EncodedVideo], rows: Sequence[tables.Row]) -> None:
-        for file in self._placed(key, videos):
-            for video, start, position in file.videos:
-                row = rows[position]
-                _place(row, f"videos/{key}", file.index)
-                row[f"videos/{key}/from_timestamp"] = start / self._info.fps
-                row[f"videos/{key}/to_timestamp"] = (start + video.length) / self._info.fps
-            output = self._staged(self._new.video_file(key, file.index))
-            output.parent.mkdir(parents=True, exist_ok=True)
-            self._videos.join(file.parts, output, self._info.fps)
+    def _stage_videos(self, key: str, new: Sequence[NewEpisode]) -> Iterator[Path]:
+        waiting = iter(new)
+        for file in self._video_files(key, new):
+            for start in file.starts:
+                self._note_video(key, next(waiting), file.index, start)
+            path = _prepared(self._layout.video_file(key, file.index))
+            self._videos.join(file.parts, path, self._info.fps)
+            yield path
 
-    def _placed(self, key: str, videos: Sequence[EncodedVideo]) -> list[_VideoFile]:
-        file = self._video_tail(key)
-        files = [file] if file else []
-        for position, video in enumerate(videos):
-            if file is None or not self._takes(file, video):
-                file = _VideoFile(self._free_index(key, file.index if file else None))
-                files.append(file)
-            file.add(video, position)
-        return [file for file in files if file.videos]
+    def _video_files(self, key: str, new: Sequence[NewEpisode]) -> list[VideoFile]:
+        return place_videos(
+            [item.episode.videos[key] for item in new],
+            self._video_tail(key),
+            limit=self._info.video_files_size_in_mb * MIB,
+            joinable=self._videos.joinable,
+            next_index=lambda last: self._free_video(key, last),
+        )
 
-    def _video_tail(self, key: str) -> _VideoFile | None:
+    def _video_tail(self, key: str) -> VideoFile | None:
         index = self._old.last_file(f"videos/{key}")
         if index is None:
             return None
         path = self._old.layout.video_file(key, index)
         if not path.is_file():
-            raise DatasetError(f"{path}: missing, though the last episode is in it. Restore it.")
-        frames = round(self._old.last_row[f"videos/{key}/to_timestamp"] * self._info.fps)
-        return _VideoFile(index, [path], frames, path.stat().st_size)
+            raise DatasetError(f"{path}: missing, though the last episode is in it. Bring it back.")
+        return tail_file(index, path, round(self._old.last(f"videos/{key}/to_timestamp") * self._info.fps))
 
-    def _takes(self, file: _VideoFile, video: EncodedVideo) -> bool:
-        limit = self._info.video_files_size_in_mb * MIB
-        return file.size + video.path.stat().st_size < limit and self._videos.joinable(
-            file.parts[-1], video.path
-        )
-
-    def _free_index(self, key: str, last: FileIndex | None) -> FileIndex:
-        """Choose the next file, stepping over any that a crashed recording has left."""
+    def _free_video(self, key: str, last: FileIndex | None) -> FileIndex:
+        """Choose the number of a new file, stepping over what a crashed recording has left."""
         index = last.next(self._info.chunks_size) if last else FileIndex()
         while self._old.layout.video_file(key, index).exists():
             index = index.next(self._info.chunks_size)
         return index
 
+    def _note_video(self, key: str, item: NewEpisode, index: FileIndex, start: int) -> None:
+        item.put_in(f"videos/{key}", index)
+        item.row[f"videos/{key}/from_timestamp"] = start / self._info.fps
+        item.row[f"videos/{key}/to_timestamp"] = (start + item.episode.length) / self._info.fps
+
     # The rest
 
-    def _stage_tasks(self) -> None:
-        if len(self._tasks) > len(self._old.tasks):
-            tables.write_tasks(self._staged(self._new.tasks), self._tasks)
+    def _stage_tasks(self, tasks: Sequence[str]) -> Iterator[Path]:
+        if len(tasks) > len(self._old.tasks):
+            path = _prepared(self._layout.tasks)
+            tables.write_tasks(path, tasks)
+            yield path
 
-    def _stage_episodes(self, rows: Sequence[tables.Row], stats: Sequence[Mapping[str, Stats]]) -> None:
-        index = self._old.last_file("meta/episodes")
-        older = [tables.read_table(self._old.layout.episodes_file(index))] if index else []
-        index = index or FileIndex()
-        room = EPISODES_PER_FILE - sum(table.num_rows for table in older)
-        whole = [{**row, **_flat(part)} for row, part in zip(rows, stats, strict=True)]
-        schema = older[0].schema if older else None
-        while whole:
-            taken, whole = whole[: max(room, 0)], whole[max(room, 0) :]
-            if taken:
-                for row in taken:
-                    _place(row, "meta/episodes", index)
-                new = tables.episodes_table(taken)
-                schema = schema or new.schema
-                path = self._staged(self._new.episodes_file(index))
-                tables.write_episodes(path, [*older, tables.conform(new, schema)])
-            older, index, room = [], index.next(self._info.chunks_size), EPISODES_PER_FILE
+    def _stage_episodes(
+        self, new: Sequence[NewEpisode], stats: Sequence[Mapping[str, Stats]]
+    ) -> Iterator[Path]:
+        older = self._old.episodes
+        index = self._old.last_file("meta/episodes") or FileIndex()
+        filled = older.num_rows if older else 0
+        rows = [(item, _flat(part)) for item, part in zip(new, stats, strict=True)]
+        while rows:
+            if filled >= EPISODES_PER_FILE:
+                index, filled = index.next(self._info.chunks_size), 0
+            taken, rows = rows[: EPISODES_PER_FILE - filled], rows[EPISODES_PER_FILE - filled :]
+            for item, _ in taken:
+                item.put_in("meta/episodes", index)
+            table = tables.episodes_table([_ordered(item.row, flat) for item, flat in taken])
+            table = tables.conform(table, older.schema) if older else table
+            path = _prepared(self._layout.episodes_file(index))
+            tables.write_table(path, [older, table] if older and filled else [table])
+            older, filled = table, filled + len(taken)
+            yield path
 
-    def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> None:
+    def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
         for part in stats:
-            exact = stats_json.from_json(stats_json.to_json(part))
-            total = aggregate_features([total, exact]) if total else exact
-        self._write_text(self._new.stats, stats_json.to_json(total))
+            total = aggregate_features([total, part]) if total else dict(part)
+        return _written(self._layout.stats, statistics.to_json(total))
 
-    def _stage_info(self, episodes: Sequence[EncodedEpisode]) -> None:
-        info = self._info.grown(len(episodes), sum(episode.length for episode in episodes), len(self._tasks))
-        features = {key: {**feature} for key, feature in info.features.items()}
-        for key, video in episodes[0].videos.items():
-            if self._info.total_episodes == 0:
-                features[key]["info"] = {**features[key].get("info", {}), **video.info}
-        self._write_text(self._new.info, info_json.to_json(dataclasses.replace(info, features=features)))
-
-    def _write_text(self, path: Path, text: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._staged(path).write_text(text, encoding="utf-8")
-
-    def _staged(self, path: Path) -> Path:
-        self._paths.append(path)
-        return path
+    def _stage_info(self, episodes: Sequence[EncodedEpisode], tasks: int) -> Path:
+        info = self._info.grown(len(episodes), sum(episode.length for episode in episodes), tasks)
+        if self._info.total_episodes == 0:
+            info = dataclasses.replace(info, features=_with_video_info(info.features, episodes[0]))
+        return _written(self._layout.info, info_json.to_json(info))
 
 
-class _VideoFile:
-    """A video file that is to be written: its parts, and the episodes that are new in it."""
-
-    def __init__(self, index: FileIndex, parts: Sequence[Path] = (), frames: int = 0, size: int = 0) -> None:
-        self.index = index
-        self.parts = list(parts)
-        self.size = size
-        self.videos: list[tuple[EncodedVideo, int, int]] = []
-        self._frames = frames
-
-    def add(self, video: EncodedVideo, position: int) -> None:
-        self.videos.append((video, self._frames, position))
-        self.parts.append(video.path)
-        self.size += video.path.stat().st_size
-        self._frames += video.length
+def _columns(episode: EncodedEpisode, place: CommittedEpisode, info: DatasetInfo) -> dict[str, np.ndarray]:
+    n = episode.length
+    values = {
+        **columns_of(episode, info.features),
+        "timestamp": np.arange(n) / info.fps,
+        "frame_index": np.arange(n),
+        "episode_index": np.full(n, place.episode_index),
+        "index": np.arange(place.from_index, place.from_index + n),
+        "task_index": np.full(n, place.task_index),
+    }
+    return {key: values[key] for key in info.features if key in values}
 
 
-def _place(row: tables.Row, prefix: str, index: FileIndex) -> None:
-    row[f"{prefix}/chunk_index"] = index.chunk
-    row[f"{prefix}/file_index"] = index.file
+def _as_read_back(stats: Stats) -> Stats:
+    """Return statistics as they come out of a file, so that it makes no difference whether they did."""
+    return {
+        name: value.astype(np.int64 if name == "count" else np.float64, copy=False)
+        for name, value in stats.items()
+    }
 
 
 def _flat(stats: Mapping[str, Stats]) -> dict[str, Any]:
+    prefix = tables.STATS_PREFIX
     return {
-        f"stats/{key}/{name}": value.tolist() for key, part in stats.items() for name, value in part.items()
+        f"{prefix}{key}/{name}": value.tolist() for key, part in stats.items() for name, value in part.items()
     }
+
+
+def _ordered(row: tables.Row, stats: Mapping[str, Any]) -> tables.Row:
+    """Join a row and its statistics in the order in which LeRobot has the columns."""
+    place = {key: value for key, value in row.items() if key.startswith("meta/")}
+    return {**{key: value for key, value in row.items() if key not in place}, **stats, **place}
+
+
+def _with_video_info(features: Features, episode: EncodedEpisode) -> Features:
+    """Note how the first episode's videos are encoded."""
+    noted = dict(features)
+    for key, video in episode.videos.items():
+        info = {**features[key].get("info", {}), **video.info}
+        noted[key] = cast("FeatureDict", {**features[key], "info": info})
+    return noted
+
+
+def _prepared(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _written(path: Path, text: str) -> Path:
+    _prepared(path).write_text(text, encoding="utf-8")
+    return path

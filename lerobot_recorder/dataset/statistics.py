@@ -1,8 +1,8 @@
 """Statistics of features, equal to those that LeRobot 0.6.1 computes.
 
-Everything is computed by the same steps in the same precision as LeRobot's ``compute_stats``, rounding included,
-so that a dataset does not tell which of the two recorded it. Where the values are bytes or 16-bit integers, they
-are counted first: the histogram is the same and takes a hundredth of the time.
+Everything is computed by the same steps in the same precision as LeRobot's ``compute_stats``, rounding
+included, so that a dataset does not tell which of the two recorded it. Where the values are bytes or 16-bit
+integers, they are counted first: the histogram is the same and takes a hundredth of the time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 Stats = dict[str, np.ndarray]
-"""``min, max, mean, std, count, q01, q10, q50, q90, q99`` of one feature; ``count`` is int64 of shape (1,)."""
+"""``min, max, mean, std, count, q01, q10, q50, q90, q99`` of a feature; ``count`` is int64, shape (1,)."""
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 BINS = 5000
@@ -53,7 +53,7 @@ def vector_stats(values: np.ndarray) -> Stats:
     """Compute the statistics of one episode's values of a feature.
 
     Args:
-        values: One value per frame, of shape (n,) or (n, \\*shape), numbers or booleans.
+        values: One value per frame, of shape (n,) or (n, *shape), numbers or booleans.
 
     Returns:
         Statistics of shape (1,) for values of shape (n,), else one per element of the last dimension.
@@ -159,8 +159,8 @@ def _quantile(cumulative: np.ndarray, edges: np.ndarray, target: float) -> float
 def aggregate(parts: Sequence[Stats]) -> Stats:
     """Combine the statistics of several episodes of one feature.
 
-    Means, variances and quantiles are weighted by count, minima and maxima are extremes. A quantile that the first
-    part lacks, or any other, is left out.
+    Means, variances and quantiles are weighted by count, minima and maxima are extremes. A quantile that a
+    part lacks is left out.
     """
     counts = np.stack([part["count"] for part in parts])
     total = counts.sum(axis=0)

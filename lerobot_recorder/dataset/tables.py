@@ -1,7 +1,7 @@
 """The parquet files of a dataset: frame rows, episode rows and tasks, as LeRobot 0.6.1 writes them.
 
-A data file has a row group per episode. Appending copies the row groups that there are, one by one, so that memory
-does not grow with the file, and what a file holds does not depend on how many episodes came at once.
+A data file has a row group per episode. Appending copies the row groups that there are, one by one: memory
+does not grow with the file, and what is in a file does not depend on how many episodes came at once.
 """
 
 from __future__ import annotations
@@ -16,26 +16,15 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lerobot_recorder.dataset.durable import make_directory
 from lerobot_recorder.dataset.features import FeatureDict, Features, is_video, shape_of
 from lerobot_recorder.errors import DatasetError
 
 Row = dict[str, Any]
 
+STATS_PREFIX = "stats/"
 TASK_COLUMN = "task"
-_TASKS_SCHEMA = pa.schema([("task_index", pa.int64()), (TASK_COLUMN, pa.string())])
-
-
-def open_parquet(path: Path) -> pq.ParquetFile:
-    """Open a parquet file.
-
-    Raises:
-        DatasetError: There is none, or it cannot be read.
-    """
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error
+PARQUET_FOOTER_END = 8
+"""The length of the metadata and the magic bytes, after the metadata."""
 
 
 # Frame rows
@@ -50,18 +39,18 @@ def data_schema(features: Features) -> pa.Schema:
 
 
 def _data_field(key: str, feature: FeatureDict) -> pa.Field:
-    kind = pa.string() if feature["dtype"] == "string" else pa.from_numpy_dtype(np.dtype(feature["dtype"]))
-    shape = shape_of(feature)
+    dtype, shape = feature["dtype"], shape_of(feature)
+    kind = pa.string() if dtype == "string" else pa.from_numpy_dtype(np.dtype(dtype))
     if shape == (1,):
         return pa.field(key, kind)
     if len(shape) == 1:
-        return pa.field(key, pa.list_(pa.field("element", kind), shape[0]))
+        return pa.field(key, pa.list_(kind, shape[0]))
     for _ in shape:
-        kind = pa.list_(pa.field("element", kind))
-    return pa.field(key, kind, metadata=_extension(shape, feature["dtype"]))
+        kind = pa.list_(kind)
+    return pa.field(key, kind, metadata=_array_extension(shape, dtype))
 
 
-def _extension(shape: Sequence[int], dtype: str) -> dict[str, str]:
+def _array_extension(shape: Sequence[int], dtype: str) -> dict[str, str]:
     """Name the Arrow extension type by which Hugging Face ``datasets`` knows arrays."""
     return {
         "ARROW:extension:metadata": json.dumps([list(shape), dtype]),
@@ -93,20 +82,17 @@ def data_table(features: Features, columns: Mapping[str, np.ndarray]) -> pa.Tabl
 def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     if values.ndim == 1:
         return pa.array(values, kind)
-    flat = pa.array(values.reshape(-1))
+    array = pa.array(values.reshape(-1))
     if pa.types.is_fixed_size_list(kind):
-        return pa.FixedSizeListArray.from_arrays(flat, type=kind)
+        return pa.FixedSizeListArray.from_arrays(array, type=kind)
     for size in values.shape[:0:-1]:
-        offsets = np.arange(0, len(flat) + 1, size, dtype=np.int32)
-        flat = pa.ListArray.from_arrays(pa.array(offsets), flat)
-    return flat.cast(kind)
+        offsets = np.arange(0, len(array) + 1, size, dtype=np.int32)
+        array = pa.ListArray.from_arrays(offsets, array)
+    return array
 
 
-class GrowingFile:
-    """A data file that is being written: the row groups of an older one, then new ones.
-
-    Made by `grow_data_file`.
-    """
+class DataFile:
+    """A data file that is being written; made by `grow_data_file`."""
 
     def __init__(self, writer: pq.ParquetWriter, sink: BinaryIO, schema: pa.Schema) -> None:
         self._writer = writer
@@ -126,117 +112,153 @@ class GrowingFile:
 
 
 @contextmanager
-def grow_data_file(path: Path, schema: pa.Schema, tail: Path | None = None) -> Iterator[GrowingFile]:
+def grow_data_file(path: Path, schema: pa.Schema, tail: Path | None) -> Iterator[DataFile]:
     """Write a new data file, or a grown copy of one.
 
     Args:
         path: The file to write.
-        schema: Its columns, if there is no older file.
-        tail: The older file; its columns are kept as they are.
+        schema: Its columns, unless an older file has them already.
+        tail: The older file, None for a new one.
 
     Raises:
-        DatasetError: The older file cannot be read.
+        DatasetError: The older file cannot be read, or has other columns.
     """
-    source = open_parquet(tail) if tail else None
-    schema = source.schema_arrow if source else schema
-    make_directory(path.parent)
-    with path.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="snappy") as writer:
-        file = GrowingFile(writer, sink, schema)
-        for group in range(source.num_row_groups if source else 0):
-            file.add(source.read_row_group(group))
-        yield file
+    with path.open("wb") as sink:
+        if tail is None:
+            with pq.ParquetWriter(sink, schema, compression="snappy") as writer:
+                yield DataFile(writer, sink, schema)
+            return
+        with open_parquet(tail) as source:
+            schema = source.schema_arrow
+            with pq.ParquetWriter(sink, schema, compression="snappy") as writer:
+                file = DataFile(writer, sink, schema)
+                for group in range(source.num_row_groups):
+                    file.add(source.read_row_group(group))
+                yield file
 
 
-def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Bring a table to the columns of a file that it is appended to.
+def data_file_size(path: Path) -> tuple[int, int]:
+    """Return the bytes of the row groups of a data file, and its rows.
 
-    Columns that the file does not have are left out, those that the table does not have are null: a dataset keeps
-    one set of columns, as LeRobot reads all files as one table.
+    Raises:
+        DatasetError: The file cannot be read.
     """
-    columns = [
-        table[field.name].cast(field.type) if field.name in table.column_names else _nulls(table, field)
-        for field in schema
-    ]
-    return pa.table(columns, schema=schema)
-
-
-def _nulls(table: pa.Table, field: pa.Field) -> pa.Array:
-    return pa.nulls(table.num_rows, field.type)
+    with open_parquet(path) as file:
+        described = file.metadata.serialized_size + PARQUET_FOOTER_END
+        return path.stat().st_size - described, file.metadata.num_rows
 
 
 # Episode rows
 
 
 def episodes_table(rows: Sequence[Row]) -> pa.Table:
-    """Make the rows of an episodes file of values as Python has them."""
+    """Make rows of an episodes file of plain values."""
     return pa.Table.from_pylist(list(rows))
 
 
-def write_episodes(path: Path, tables: Sequence[pa.Table]) -> None:
-    """Write an episodes file of the rows of an older one and new ones."""
+def write_table(path: Path, tables: Sequence[pa.Table]) -> None:
+    """Write tables one after the other into a parquet file; the first has the columns."""
     schema = tables[0].schema
-    make_directory(path.parent)
-    pq.write_table(pa.concat_tables([conform(table, schema) for table in tables]), path, compression="snappy")
+    pq.write_table(pa.concat_tables(conform(table, schema) for table in tables), path, compression="snappy")
 
 
-def read_table(path: Path) -> pa.Table:
-    """Read a parquet file.
+def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Bring a table to the columns of the tables before it, as LeRobot reads all files as one table.
+
+    Statistics that were not kept before are left out, columns that are no longer filled are null.
 
     Raises:
-        DatasetError: There is none, or it cannot be read.
+        DatasetError: A column that is no statistic has no place, or a value does not fit its type.
     """
-    file = open_parquet(path)
+    if table.schema.equals(schema):
+        return table
+    unknown = [name for name in table.column_names if name not in schema.names]
+    lost = [name for name in unknown if not name.startswith(STATS_PREFIX)]
+    if lost:
+        raise DatasetError(f"no column {', '.join(lost)} in the dataset's files. Check the dataset.")
     try:
-        return file.read()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error
+        return pa.table([_column(table, field) for field in schema], schema=schema)
+    except pa.ArrowInvalid as error:
+        raise DatasetError(f"the columns of the dataset's files are of another type: {error}") from error
+
+
+def _column(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
+    if field.name in table.column_names:
+        return table[field.name].cast(field.type)
+    return pa.nulls(table.num_rows, field.type)
 
 
 # Tasks
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
-    """Write the tasks in the order of their indices, so that pandas finds them as the index of the frame."""
-    table = pa.table([np.arange(len(tasks)), list(tasks)], schema=_TASKS_SCHEMA)
-    make_directory(path.parent)
+    """Write the tasks in the order of their indices, so that pandas finds them as the index of its frame."""
+    indices = pa.array(range(len(tasks)), pa.int64())
+    table = pa.table({"task_index": indices, TASK_COLUMN: pa.array(tasks, pa.string())})
     pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(_pandas_frame())}), path)
 
 
 def _pandas_frame() -> dict[str, Any]:
-    def column(name: str | None, pandas_type: str, numpy_type: str, metadata: Any = None) -> dict[str, Any]:
-        return {
-            "name": name,
-            "field_name": name,
-            "pandas_type": pandas_type,
-            "numpy_type": numpy_type,
-            "metadata": metadata,
-        }
-
+    """Describe the columns to pandas, as its developer guide has it ("Storing pandas DataFrame objects")."""
     return {
         "index_columns": [TASK_COLUMN],
-        "column_indexes": [column(None, "unicode", "object", {"encoding": "UTF-8"})],
-        "columns": [column("task_index", "int64", "int64"), column(TASK_COLUMN, "unicode", "object")],
+        "column_indexes": [_pandas_column(None, "unicode", "object", {"encoding": "UTF-8"})],
+        "columns": [
+            _pandas_column("task_index", "int64", "int64"),
+            _pandas_column(TASK_COLUMN, "unicode", "object"),
+        ],
         "attributes": {},
         "creator": {"library": "pyarrow", "version": pa.__version__},
         "pandas_version": "2.3.3",
     }
 
 
+def _pandas_column(
+    name: str | None, pandas_type: str, numpy_type: str, metadata: dict[str, str] | None = None
+) -> dict[str, Any]:
+    types = {"pandas_type": pandas_type, "numpy_type": numpy_type}
+    return {"name": name, "field_name": name, **types, "metadata": metadata}
+
+
 def read_tasks(path: Path) -> list[str]:
     """Read the tasks in the order of their indices.
 
     Raises:
-        DatasetError: The file cannot be read, or its indices are not 0, 1, 2, ...
+        DatasetError: The file cannot be read, or its indices are not 0, 1, 2, ... in this order.
     """
     table = read_table(path)
     names = [name for name in table.column_names if name != "task_index"]
-    if len(names) != 1 or "task_index" not in table.column_names:
-        raise DatasetError(
-            f"{path}: expected task_index and the task, found {', '.join(table.column_names)}."
-        )
+    if len(names) != 1 or len(table.column_names) != 2:
+        raise DatasetError(f"{path}: expected task_index and the task, found {table.column_names}.")
     indices = table["task_index"].to_pylist()
     if indices != list(range(len(indices))):
-        raise DatasetError(
-            f"{path}: expected the task indices 0 to {len(indices) - 1} in order, found {indices}."
-        )
+        raise DatasetError(f"{path}: expected task_index 0 to {len(indices) - 1} in order, found {indices}.")
     return [str(task) for task in table[names[0]].to_pylist()]
+
+
+# Any of them
+
+
+def open_parquet(path: Path) -> pq.ParquetFile:
+    """Open a parquet file.
+
+    Raises:
+        DatasetError: There is none, or it is not one.
+    """
+    try:
+        return pq.ParquetFile(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error
+
+
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a parquet file, or some columns of it.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    with open_parquet(path) as file:
+        try:
+            return file.read(columns=columns)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error

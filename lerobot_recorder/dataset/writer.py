@@ -1,4 +1,4 @@
-"""Commits encoded episodes to a dataset, so that it is whole at every instant and no episode is lost or doubled."""
+"""Commits episodes to a dataset: it is whole at every instant, and no episode is lost or doubled."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ import fcntl
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lerobot_recorder.dataset import journal
 from lerobot_recorder.dataset.durable import make_directory
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset.existing import read_existing
 from lerobot_recorder.dataset.features import (
     FeatureDict,
     differences,
@@ -22,8 +24,9 @@ from lerobot_recorder.dataset.features import (
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.journal import WHOLE_DATASET, Forget, Journal
 from lerobot_recorder.dataset.layout import commit_path
-from lerobot_recorder.dataset.staging import Staging, VideoFiles, read_existing
-from lerobot_recorder.errors import DatasetMismatchError
+from lerobot_recorder.dataset.placement import VideoFiles
+from lerobot_recorder.dataset.staging import Staging
+from lerobot_recorder.errors import DatasetError, DatasetMismatchError, RecorderError
 
 __all__ = ["CommittedEpisode", "DatasetWriter", "EncodedEpisode", "EncodedVideo", "VideoFiles", "check_fits"]
 
@@ -51,14 +54,14 @@ class DatasetWriter:
         data_files_size_in_mb: float | None = None,
         video_files_size_in_mb: float | None = None,
     ) -> None:
-        self._root = Path(root).absolute()
+        self.root = Path(root).absolute()
         self._videos = videos
         sizes = {
             "chunks_size": chunks_size,
             "data_files_size_in_mb": data_files_size_in_mb,
             "video_files_size_in_mb": video_files_size_in_mb,
         }
-        self._sizes = {name: size for name, size in sizes.items() if size is not None}
+        self._sizes: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
 
     def recover(self, forget: Forget) -> list[str]:
         """Finish a commit that was interrupted, if there is one.
@@ -72,10 +75,10 @@ class DatasetWriter:
         Raises:
             DatasetError: The dataset was changed since, or the journal cannot be read.
         """
-        if not commit_path(self._root).exists():
+        if not commit_path(self.root).exists():
             return []
         with self._locked():
-            return self._recover(forget)
+            return [episode.episode_id for episode in self._recover(forget)]
 
     def commit(
         self,
@@ -102,47 +105,44 @@ class DatasetWriter:
             DatasetMismatchError: The dataset does not fit what was recorded.
             DatasetError: An episode or the dataset is not as it must be.
         """
-        if not episodes:
-            return []
         with self._locked():
-            self._recover(forget)
-            existing = read_existing(self._root, self._info(features, fps, robot_type))
-            staging = Staging(existing, journal.start_staging(self._root), self._videos)
-            committed = staging.stage(episodes)
-            self._finish(staging, committed, existing.info.total_episodes, forget)
-        _log.info(
-            "committed %d episodes to %s, %d in all",
-            len(committed),
-            self._root,
-            committed[-1].episode_index + 1,
-        )
+            recovered = self._recover(forget)
+            done = {episode.episode_id for episode in recovered}
+            waiting = [episode for episode in episodes if episode.episode_id not in done]
+            found = [
+                episode
+                for episode in recovered
+                if episode.episode_id in {each.episode_id for each in episodes}
+            ]
+            return found + (
+                self._commit(waiting, self._info(features, fps, robot_type), forget) if waiting else []
+            )
+
+    def _commit(
+        self, episodes: Sequence[EncodedEpisode], info: DatasetInfo, forget: Forget
+    ) -> list[CommittedEpisode]:
+        staging = Staging(read_existing(self.root, info), journal.start_staging(self.root), self._videos)
+        committed = staging.stage(episodes)
+        paths = staging.paths if load_info(self.root) else [WHOLE_DATASET]
+        entry = Journal(tuple(committed), tuple(paths))
+        journal.write_journal(self.root, entry)
+        journal.finish(self.root, entry, forget)
+        total = committed[-1].episode_index + 1
+        _log.info("committed %d episodes to %s, %d in all", len(committed), self.root, total)
         return committed
 
-    def _finish(
-        self, staging: Staging, committed: list[CommittedEpisode], before: int, forget: Forget
-    ) -> None:
-        is_new = load_info(self._root) is None
-        entry = Journal(
-            episode_ids=tuple(episode.episode_id for episode in committed),
-            episodes_before=before,
-            episodes_after=before + len(committed),
-            paths=(WHOLE_DATASET,) if is_new else staging.paths,
-        )
-        journal.write_journal(self._root, entry)
-        journal.finish(self._root, entry, forget)
-
-    def _recover(self, forget: Forget) -> list[str]:
-        entry = journal.read_journal(self._root)
+    def _recover(self, forget: Forget) -> list[CommittedEpisode]:
+        entry = journal.read_journal(self.root)
         if entry is None:
-            journal.drop_staged(self._root)
+            journal.drop_staged(self.root)
             return []
-        journal.finish(self._root, entry, forget)
-        _log.info("finished an interrupted commit of %d episodes to %s", len(entry.episode_ids), self._root)
-        return list(entry.episode_ids)
+        journal.finish(self.root, entry, forget)
+        _log.info("finished an interrupted commit of %d episodes to %s", len(entry.episodes), self.root)
+        return list(entry.episodes)
 
     def _info(self, features: Mapping[str, FeatureDict], fps: int, robot_type: str | None) -> DatasetInfo:
-        check_fits(self._root, features, fps, robot_type)
-        info = load_info(self._root)
+        check_fits(self.root, features, fps, robot_type)
+        info = load_info(self.root)
         if info is None:
             validate_features(user_features(features))
             info = DatasetInfo(fps=fps, features=with_defaults(features), robot_type=robot_type)
@@ -151,10 +151,17 @@ class DatasetWriter:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other committers out; the lock of a process that dies is free."""
-        make_directory(commit_path(self._root))
-        with (commit_path(self._root) / "lock").open("wb") as file:
+        make_directory(commit_path(self.root))
+        with (commit_path(self.root) / "lock").open("wb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            except RecorderError:
+                raise
+            except OSError as error:
+                raise DatasetError(
+                    f"{self.root}: the commit stopped: {error}. No episode is lost."
+                ) from error
 
 
 def check_fits(
