@@ -2,7 +2,7 @@
 
 The arms' way, from the wire to rad::
 
-    protocol ─► bus ─► arm ─► link ─► teleop
+    protocol ─► bus ─► arm ─► link ─► driver ─► teleop
 
 ===========  ===================================================================================
 protocol     Feetech's packets, in bytes
@@ -14,8 +14,10 @@ link         an arm that may be unplugged and come back
 commands     which commands are refused
 motion       how the follower gets to its target
 watch        when the follower must not be driven on
+driver       the follower: powered, watched, sent to its targets
+settings     how to drive, and what is published
 timing       percentiles of durations
-settings     how to drive; what is said of it
+report       how the arms are
 teleop       the thread that does all of this
 kinematics   where the links are
 tabletop     the cube and the plate before the simulated arm

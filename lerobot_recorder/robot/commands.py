@@ -6,29 +6,16 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.robot.calibration import JOINTS, Calibration, Vector
+from lerobot_recorder.robot.motion import Target
 from lerobot_recorder.robot.settings import TeleopSettings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Command:
-    """Where the follower shall go.
-
-    Attributes:
-        time_s: When it was given, on the monotonic clock.
-        position_rad: (6,), NaN for the joints that it leaves alone.
-    """
-
-    time_s: float
-    position_rad: Vector
 
 
 class CommandDesk:
@@ -40,11 +27,12 @@ class CommandDesk:
         latest: The latest good one.
     """
 
-    def __init__(self, calibration: Calibration) -> None:
+    def __init__(self, calibration: Calibration, clock: Callable[[], float] = time.monotonic) -> None:
         """Take commands for an arm with this calibration."""
         self.accepted = 0
         self.refused: Counter[str] = Counter()
-        self.latest: Command | None = None
+        self.latest: Target | None = None
+        self._clock = clock
         self._limits = calibration.limits_rad
 
     def take(
@@ -60,7 +48,7 @@ class CommandDesk:
             self.refuse("stale", f"it is {age_s:.2f} s old, the limit is {settings.command_timeout_s:g} s")
             return
         self.accepted += 1
-        self.latest = Command(time.monotonic() - max(age_s, 0.0), position)
+        self.latest = Target(self._clock() - max(age_s, 0.0), position)
 
     def refuse(self, kind: str, reason: str) -> None:
         """Count a refused command, and say so the first time."""

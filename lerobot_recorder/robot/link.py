@@ -88,8 +88,7 @@ class Link:
         Raises:
             DeviceError: It cannot be done.
         """
-        if not self.up:
-            raise DeviceError(f"the {self.arm.role} is not there: {self.trouble}")
+        self.require_up()
         try:
             action(self.arm)
         except PortError as error:
@@ -100,6 +99,15 @@ class Link:
             if self._clock() > self._good_until:
                 self._lose(error)
             raise
+
+    def require_up(self) -> None:
+        """Check that the arm is there.
+
+        Raises:
+            DeviceError: It is not. The message says why.
+        """
+        if not self.up:
+            raise DeviceError(f"the {self.arm.role} is not there: {self.trouble}")
 
     def _lose(self, error: DeviceError) -> None:
         self.trouble = str(error)

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from lerobot_recorder.robot.calibration import Calibration, Vector
+from lerobot_recorder.robot.calibration import JOINTS, Calibration, Vector
 from lerobot_recorder.robot.settings import TeleopSettings
 
 Phase = Literal["holding", "waiting", "approaching", "following"]
 
 _CAUGHT_UP_RAD = 0.03
 _LONGEST_STEP_S = 0.05
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where the follower shall be.
+
+    Attributes:
+        time_s: When that was said, on the monotonic clock.
+        position_rad: (6,), NaN for joints that stay where they were sent before.
+    """
+
+    time_s: float
+    position_rad: Vector
 
 
 class Motion:
@@ -22,6 +36,7 @@ class Motion:
         phase: "holding" where it is, "waiting" for a match, "approaching" the target, or "following" it.
         goal: The goal last given, (6,) rad.
         limited: How many goals were cut to the limits or to the largest step.
+        disagreement: What a match is waiting for.
     """
 
     def __init__(self, calibration: Calibration, present: Vector) -> None:
@@ -29,6 +44,7 @@ class Motion:
         self.phase: Phase = "holding"
         self.goal = present
         self.limited = 0
+        self.disagreement = ""
         self._calibration = calibration
         self._approach_s = 0.0
 
@@ -61,10 +77,13 @@ class Motion:
         return self._approached(target, elapsed_s, settings.approach_speed_rad_s)
 
     def _matched(self, target: Vector, present: Vector, tolerance: float) -> Vector:
-        if np.all(np.abs(target - present) < tolerance):
+        distance = np.abs(target - present)
+        farthest = int(np.argmax(distance))
+        if distance[farthest] < tolerance:
             self.phase = "following"
             return target
         self.phase = "waiting"
+        self.disagreement = f"{JOINTS[farthest]} is {np.degrees(distance[farthest]):.0f} degrees off"
         return self.goal
 
     def _approached(self, target: Vector, elapsed_s: float, speed: float) -> Vector:

@@ -24,7 +24,7 @@ class Durations:
         values = self._values_s[: min(self._count, _KEPT)].copy()
         return float(np.percentile(values, percent)) * 1000 if len(values) else float("nan")
 
-    def mean_s(self) -> float:
-        """Return the mean in s, NaN while there are none."""
-        values = self._values_s[: min(self._count, _KEPT)]
-        return float(values.mean()) if len(values) else float("nan")
+    def rate_hz(self) -> float:
+        """Return how many of them fit in a second, NaN while there are none."""
+        total = float(self._values_s.sum())
+        return min(self._count, _KEPT) / total if total > 0 else float("nan")

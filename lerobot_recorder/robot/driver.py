@@ -1,0 +1,181 @@
+"""The follower, driven: powered, watched, sent to its targets, and let go at the end."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+
+from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.robot.arm import Arm
+from lerobot_recorder.robot.calibration import JOINTS, Vector
+from lerobot_recorder.robot.kinematics import RESTING, grasp_point
+from lerobot_recorder.robot.link import Link, Reading
+from lerobot_recorder.robot.motion import Motion, Target
+from lerobot_recorder.robot.settings import TeleopSettings
+from lerobot_recorder.robot.timing import Durations
+from lerobot_recorder.robot.watch import Watch
+
+logger = logging.getLogger(__name__)
+
+_HEALTH_PERIOD_S = 0.5
+_LETTING_GO_TRIES = 3
+_RAISED_M = 0.06
+_FOLDED_RAD = 0.3
+
+
+class FollowerDriver:
+    """What the loop does with the follower. For the thread that talks to the arms.
+
+    Attributes:
+        link: The connection to the arm.
+        motion: Its goals; None until the arm has been read.
+        watch: How its servos are.
+        torque: Whether it shall be powered.
+        danger: Why it is held until someone drives it again; empty if it is not.
+        trouble: Why it could not be powered; empty if it could.
+        ages: How old the targets were when the arm was told.
+    """
+
+    def __init__(self, arm: Arm, torque: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        """Take an arm that is connected; with ``torque`` it is powered as soon as it has been read."""
+        self.link = Link(arm, clock)
+        self.motion: Motion | None = None
+        self.watch = Watch(clock)
+        self.torque = torque
+        self.danger = ""
+        self.trouble = ""
+        self.ages = Durations()
+        self._clock = clock
+        self._present: Vector | None = None
+        self._powered_connection = 0
+        self._driven_at = self._health_due = clock()
+
+    @property
+    def is_powered(self) -> bool:
+        """Whether it is powered, as far as one knows: an arm that was away may have lost its torque."""
+        return self.torque and self.link.up and self._powered_connection == self.link.connections
+
+    def drive(self, target: Target | None, settings: TeleopSettings) -> None:
+        """Go one tick towards a target; hold while there is none, it is too old, or something is wrong."""
+        now = self._clock()
+        elapsed, self._driven_at = now - self._driven_at, now
+        if self.motion is None or self._present is None or not self.is_powered:
+            return
+        if self.danger or target is None or now - target.time_s > settings.command_timeout_s:
+            self.motion.hold()
+            return
+        goal = self.motion.towards(target.position_rad, self._present, elapsed, settings)
+        if self.link.attempt(lambda arm: arm.write_goal(goal)):
+            self.ages.add(self._clock() - target.time_s)
+
+    def read(self) -> Reading | None:
+        """Read the arm and see to it; None if it cannot be read at present."""
+        reading = self.link.read()
+        if reading:
+            self._present = reading.position_rad
+            self.motion = self.motion or Motion(self.link.arm.calibration, self._present)
+            self._look_after()
+        return reading
+
+    def hold(self) -> None:
+        """Stay where it was sent last; whatever target comes next is approached anew."""
+        if self.motion:
+            self.motion.hold()
+
+    def set_torque(self, enabled: bool) -> None:
+        """Power the arm where it is, or let it go.
+
+        Raises:
+            DeviceError: It does not answer, or must not be driven.
+        """
+        if enabled:
+            self.require_well()
+            self.link.do(self._power)
+            self.danger = ""
+        else:
+            self.link.do(lambda arm: arm.enable_torque(False))
+        self.torque = enabled
+
+    def require_well(self) -> None:
+        """Check that the arm can be driven.
+
+        Raises:
+            DeviceError: It is away, or something still hurts it.
+        """
+        self.link.require_up()
+        if danger := self.watch.danger():
+            raise DeviceError(f"the follower cannot be driven: {danger}")
+
+    def leave(self, settings: TeleopSettings) -> None:
+        """End as `torque_on_exit` says, and say what cannot be done."""
+        if not self.torque:
+            return
+        if settings.torque_on_exit == "hold":
+            logger.info("The follower stays powered, as torque_on_exit says")
+            return
+        if self.link.up and self._is_raised():
+            delay = settings.torque_off_warning_s
+            logger.warning(
+                "The follower is raised and will fall: hold it. Its torque goes off in %g s.", delay
+            )
+            time.sleep(delay)
+        self._let_go()
+
+    def _look_after(self) -> None:
+        if self.torque and not self.is_powered:
+            self._power_again()
+        self.watch.see(self.link.arm.alarms)
+        if self._clock() >= self._health_due:
+            self._health_due = self._clock() + _HEALTH_PERIOD_S
+            self.link.attempt(self._examine)
+        if not self.danger and (danger := self.watch.danger()):
+            self._stop_for(danger)
+
+    def _power_again(self) -> None:
+        try:
+            self.link.do(self._power)
+            self.trouble = ""
+        except DeviceError as error:
+            self.trouble = str(error)
+
+    def _power(self, arm: Arm) -> None:
+        arm.enable_torque(True)
+        self._powered_connection = self.link.connections
+        if self.motion:
+            self.motion.hold(self._present)
+
+    def _examine(self, arm: Arm) -> None:
+        self.watch.health = arm.health()
+
+    def _stop_for(self, danger: str) -> None:
+        """Hold where the arm is, which takes the strain off."""
+        self.danger, present = danger, self._present
+        if self.motion and present is not None:
+            self.motion.hold(present)
+            self.link.attempt(lambda arm: arm.write_goal(present))
+        logger.error("The follower is held: %s. Then enable teleoperation or torque to go on.", danger)
+
+    def _is_raised(self) -> bool:
+        """Tell whether the arm would fall: neither folded nor low over the table."""
+        if self._present is None:
+            return True
+        pose = dict(zip(JOINTS, self._present.tolist(), strict=True))
+        folded = all(
+            abs(pose[name] - RESTING[name]) < _FOLDED_RAD for name in ("shoulder_lift", "elbow_flex")
+        )
+        return not folded and float(grasp_point(pose)[2]) > _RAISED_M
+
+    def _let_go(self) -> None:
+        trouble = self.link.trouble
+        for _ in range(_LETTING_GO_TRIES if self.link.up else 0):
+            try:
+                self.link.do(lambda arm: arm.enable_torque(False))
+                return
+            except DeviceError as error:
+                trouble = str(error)
+        logger.error(
+            "The follower's torque could not be switched off: %s. It stays as it is until its power is cut "
+            "or it is driven again.",
+            trouble,
+        )

@@ -1,0 +1,76 @@
+"""How the arms are, for people and for ``/diagnostics``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from lerobot_recorder.robot.driver import FollowerDriver
+from lerobot_recorder.robot.link import Link
+from lerobot_recorder.robot.settings import RobotStatus
+
+
+def status_of(
+    driver: FollowerDriver | None, leader: Link | None, teleop: bool, values: dict[str, str]
+) -> RobotStatus:
+    """Put together how the arms are.
+
+    Args:
+        driver: The follower's, if there is one.
+        leader: The link to the leader, if there is one.
+        teleop: Whether the follower follows the leader.
+        values: What else is known.
+    """
+    links = [link for link in (driver and driver.link, leader) if link]
+    errors = [f"the {link.arm.role} is lost: {link.trouble}" for link in links if not link.up]
+    warnings: list[str] = []
+    if driver:
+        errors += [f"the follower is held: {driver.danger}"] if driver.danger else []
+        warnings = _warnings(driver)
+    level = 2 if errors else 1 if warnings else 0
+    message = "; ".join(errors + warnings) or _activity(driver, teleop)
+    return RobotStatus(
+        level, message, {**values, **_link_values(links), **(_driver_values(driver) if driver else {})}
+    )
+
+
+def _warnings(driver: FollowerDriver) -> list[str]:
+    warnings = [] if driver.danger else driver.watch.complaints()
+    if driver.trouble:
+        warnings.append(f"the follower is not powered: {driver.trouble}")
+    if driver.motion and driver.motion.phase == "waiting":
+        warnings.append(f"waiting for the leader and the follower to agree: {driver.motion.disagreement}")
+    return warnings
+
+
+def _activity(driver: FollowerDriver | None, teleop: bool) -> str:
+    if driver is None:
+        return "reading the leader"
+    if not driver.torque:
+        return "the follower's torque is off"
+    phase = driver.motion.phase if driver.motion else "holding"
+    return phase if phase == "holding" else f"{phase} {'the leader' if teleop else 'commands'}"
+
+
+def _driver_values(driver: FollowerDriver) -> dict[str, str]:
+    values = {"torque": str(driver.torque).lower()}
+    if driver.motion:
+        values |= {"phase": driver.motion.phase, "goals_limited": str(driver.motion.limited)}
+    for name, health in driver.watch.health.items():
+        values[f"follower.{name}.temperature_c"] = str(health.temperature_c)
+        values[f"follower.{name}.voltage_v"] = f"{health.voltage_v:.1f}"
+        values[f"follower.{name}.load"] = f"{health.load:.2f}"
+    return values
+
+
+def _link_values(links: Iterable[Link]) -> dict[str, str]:
+    values = {}
+    for link in links:
+        role = link.arm.role
+        values[f"{role}.port"] = link.arm.port
+        values[f"{role}.connected"] = str(link.up).lower()
+        values[f"{role}.connections"] = str(link.connections)
+        values[f"{role}.readings_skipped"] = str(link.skipped)
+        for name, errors in link.arm.errors.items():
+            values[f"{role}.{name}.timeouts"] = str(errors.timeouts)
+            values[f"{role}.{name}.corrupt"] = str(errors.corrupt)
+    return values
