@@ -1,4 +1,4 @@
-"""Between messages and arrays. Plain image encodings are read in place, others through cv_bridge where it is."""
+"""Between messages and arrays: plain image encodings in place, others through cv_bridge where it is."""
 
 from __future__ import annotations
 

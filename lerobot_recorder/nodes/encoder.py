@@ -21,58 +21,27 @@ from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic, latched
 from lerobot_recorder.video import DepthSettings, EncoderSettings
 from lerobot_recorder.video.settings import ENCODERS
 
+NOW, NEXT = "at once", "from the next batch"
+
 PARAMETERS = (
     Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
     Parameter("root", "", "The dataset's directory"),
     Parameter(
-        "video_encoding_batch_size",
-        1,
-        "Episodes that must wait before all that wait are encoded",
-        "episodes",
-        1,
-        effect="at once",
+        "video_encoding_batch_size", 1, "Episodes that must wait before all are encoded", "", 1, effect=NOW
     ),
-    Parameter("paused", False, "Whether no new batch is begun", effect="at once"),
-    Parameter(
-        "vcodec", "libsvtav1", "The video codec", choices=("auto", *ENCODERS), effect="from the next batch"
-    ),
-    Parameter("pix_fmt", "yuv420p", "The video's pixel format", effect="from the next batch"),
-    Parameter("g", 2, "Frames from key frame to key frame", "frames", 1, effect="from the next batch"),
-    Parameter("crf", 30, "Quality; lower is better and larger", "", 0, 63, effect="from the next batch"),
-    Parameter(
-        "preset",
-        12,
-        "Speed against size; higher is faster, -1: the codec's default",
-        "",
-        -1,
-        13,
-        effect="from the next batch",
-    ),
-    Parameter(
-        "encoder_threads",
-        0,
-        "Threads of each codec, 0: its own choice",
-        "threads",
-        0,
-        effect="from the next batch",
-    ),
-    Parameter(
-        "parallel_encodings",
-        0,
-        "Cameras encoded side by side, 0: one per core",
-        "",
-        0,
-        effect="from the next batch",
-    ),
-    Parameter(
-        "nice", 10, "How much encoding yields to other programs", "", 0, 19, effect="from the next batch"
-    ),
-    Parameter(
-        "encode_on_exit", True, "Whether what still waits is encoded before the node ends", effect="at once"
-    ),
-    Parameter("depth_min", 0.01, "Smallest depth that is told apart", "m", 0.0),
+    Parameter("paused", False, "Whether no new batch is begun", effect=NOW),
+    Parameter("vcodec", "libsvtav1", "The video codec", choices=("auto", *ENCODERS), effect=NEXT),
+    Parameter("pix_fmt", "yuv420p", "The video's pixel format", effect=NEXT),
+    Parameter("g", 2, "Frames from key frame to key frame", "frames", 1, effect=NEXT),
+    Parameter("crf", 30, "Quality; lower is better and larger", "", 0, 63, effect=NEXT),
+    Parameter("preset", 12, "Speed of libsvtav1; higher is faster and larger", "", 0, 13, effect=NEXT),
+    Parameter("encoder_threads", 0, "Threads of each codec; 0: its own choice", "", 0, effect=NEXT),
+    Parameter("parallel_encodings", 0, "Cameras encoded side by side; 0: one per core", "", 0, effect=NEXT),
+    Parameter("nice", 10, "How much encoding yields to other programs", "", 0, 19, effect=NEXT),
+    Parameter("encode_on_exit", True, "Whether what waits is encoded before the node ends", effect=NOW),
+    Parameter("depth_min", 0.01, "Smallest depth that is told apart", "m", 0),
     Parameter("depth_max", 10.0, "Largest depth that is told apart", "m", 0.001),
-    Parameter("depth_shift", 3.5, "Added to depth before the logarithm", "m", 0.0),
+    Parameter("depth_shift", 3.5, "Added to depth before the logarithm", "m", 0),
     Parameter("depth_use_log", True, "Whether the steps of depth grow with it"),
 )
 
@@ -197,10 +166,7 @@ def encoder_settings(values: Mapping[str, Any]) -> EncoderSettings:
         crf=values["crf"],
         threads=values["encoder_threads"],
     ).resolved()
-    speed = values["preset"]
-    if speed >= 0 and settings.vcodec == "libsvtav1":
-        return replace(settings, preset=speed)
-    return settings
+    return replace(settings, preset=values["preset"]) if settings.vcodec == "libsvtav1" else settings
 
 
 def status_json(status: EncoderStatus) -> dict[str, Any]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future as ConcurrentFuture
 from dataclasses import asdict
 from typing import Any
 
 from rclpy.node import Node
-from rclpy.task import Future
-from std_srvs.srv import SetBool, Trigger
 
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.clock import node_clock
 from lerobot_recorder.nodes.encoder import dataset_root
 from lerobot_recorder.nodes.lifetime import run
@@ -22,27 +21,27 @@ from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic
 from lerobot_recorder.nodes.subscriptions import STREAM_PARAMETERS, Subscriptions
 from lerobot_recorder.recording import Outcome, QualityRules, Recorder, RecorderSettings, Schedule
 
+NOW, NEXT = "at once", "from the next episode"
+
 PARAMETERS = (
     Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
     Parameter("root", "", "The dataset's directory"),
     Parameter("fps", 30, "Rows per second", "Hz", 1, 1000),
     Parameter("robot_type", "", "Kept in the dataset; empty: unknown"),
-    Parameter("streams", ["state", "action"], "Names of the streams; each has parameters <name>.topic and so on"),
+    Parameter("streams", ["state", "action"], "Names of the streams; each has <name>.topic and so on"),
     Parameter("image_format", "raw", "How images of raw topics are spooled", choices=("raw", "png")),
-    Parameter("task", "", "The sentence that describes what is shown", effect="from the next episode"),
-    Parameter("num_episodes", 0, "Episodes to record unattended; 0: each is started by hand", "", 0, effect="at once"),
-    Parameter(
-        "episode_time_s", 60.0, "Length of an episode; 0: until it is saved", "s", 0.0, effect="from the next episode"
-    ),
-    Parameter("reset_time_s", 60.0, "Pause between episodes when unattended", "s", 0.0, effect="at once"),
+    Parameter("task", "", "The sentence that describes what is shown", effect=NEXT),
+    Parameter("num_episodes", 0, "Episodes to record unattended; 0: each by hand", "", 0, effect=NOW),
+    Parameter("episode_time_s", 60.0, "Length of an episode; 0: until it is saved", "s", 0, effect=NEXT),
+    Parameter("reset_time_s", 60.0, "Pause between episodes when unattended", "s", 0, effect=NOW),
     Parameter("record_ages", True, "Add stream_ages: how old each sample was at its tick"),
     Parameter("record_success", False, "Add next.success, from mark_success"),
-    Parameter("on_bad_episode", "reject", "What becomes of a bad episode", choices=("reject", "keep"),
-              effect="from the next episode"),
-    Parameter("frozen_after_s", 1.0, "A camera that sends the same image for so long is frozen; 0: never", "s", 0.0,
-              effect="from the next episode"),
-    Parameter("queue_mb", 512.0, "Memory for rows that wait for the disk", "MB", 1.0, effect="from the next episode"),
-)  # fmt: skip
+    Parameter(
+        "on_bad_episode", "reject", "What to do with bad ones", choices=("reject", "keep"), effect=NEXT
+    ),
+    Parameter("frozen_after_s", 1.0, "A camera that repeats an image so long is frozen", "s", 0, effect=NEXT),
+    Parameter("queue_mb", 512.0, "Memory for rows that wait for the disk", "MB", 1, effect=NEXT),
+)
 
 _STEP_S = 0.05
 _STATUS_S = 0.5
@@ -74,13 +73,10 @@ class RecorderNode(Node):
             on_end=self._announce,
         )
         parameters.watch(self._change)
-        self._wake = self.create_guard_condition(lambda: None)
         self._stopping = False
         self._was_recording = False
         self._refused = ""
-        for name, act in self._services().items():
-            self.create_service(Trigger, f"~/{name}", self._answering(act))
-        self.create_service(SetBool, "~/mark_success", self._mark_success)
+        self._offer_services()
         self.create_timer(_STEP_S, self._step)
         self.create_timer(_STATUS_S, self._report)
         self.get_logger().info(f"recording for {self._recorder.root}")
@@ -109,58 +105,18 @@ class RecorderNode(Node):
 
     # Services
 
-    def _services(
-        self,
-    ) -> dict[str, Callable[[], tuple[ConcurrentFuture[Any], Callable[[Any], tuple[bool, str]]]]]:
-        recorder = self._recorder
-        return {
-            "start_episode": lambda: (
-                self._start(),
-                lambda episode_id: (True, f"recording episode {episode_id}"),
-            ),
-            "save_episode": lambda: (recorder.save(), _saved),
-            "discard_episode": lambda: (
-                recorder.discard(),
-                lambda outcome: (True, f"discarded episode {outcome.episode_id} of {outcome.length} frames"),
-            ),
-            "delete_last_episode": lambda: (
-                recorder.delete_last(),
-                lambda name: (True, f"deleted episode {name}"),
-            ),
-            "accept_episode": lambda: (recorder.accept(), lambda name: (True, f"accepted episode {name}")),
-        }
-
-    def _answering(self, act: Callable[[], Any]) -> Callable[..., Any]:
-        async def answer(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            try:
-                result, describe = act()
-                response.success, response.message = describe(await self._awaited(result))
-            except (RecorderError, OSError) as error:
-                response.success, response.message = False, str(error)
-            return response
-
-        return answer
-
-    async def _mark_success(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-        try:
-            name = await self._awaited(self._recorder.mark_success(request.data))
-            response.success = True
-            response.message = f"marked episode {name} as a {'success' if request.data else 'failure'}"
-        except (RecorderError, OSError) as error:
-            response.success, response.message = False, str(error)
-        return response
-
-    async def _awaited(self, result: ConcurrentFuture[Any]) -> Any:
-        """Wait for a thread of the recorder while the executor goes on with messages."""
-        done = Future()
-
-        def wake(_: object) -> None:
-            done.set_result(True)
-            self._wake.trigger()
-
-        result.add_done_callback(wake)
-        await done
-        return result.result()
+    def _offer_services(self) -> None:
+        services, recorder = Services(self), self._recorder
+        services.trigger("~/start_episode", self._start, lambda name: (True, f"recording episode {name}"))
+        services.trigger("~/save_episode", recorder.save, _saved)
+        services.trigger("~/discard_episode", recorder.discard, _discarded)
+        services.trigger(
+            "~/delete_last_episode", recorder.delete_last, lambda name: (True, f"deleted episode {name}")
+        )
+        services.trigger("~/accept_episode", recorder.accept, lambda name: (True, f"accepted episode {name}"))
+        services.set_bool(
+            "~/mark_success", recorder.mark_success, lambda name: (True, f"marked episode {name}")
+        )
 
     def _start(self) -> ConcurrentFuture[str]:
         started = self._recorder.start()
@@ -202,7 +158,7 @@ class RecorderNode(Node):
         log = self.get_logger()
         if outcome.state == "ready":
             log.info(
-                f"episode {outcome.episode_id} is saved: {outcome.length} frames, {outcome.wait_s * 1e3:.0f} ms"
+                f"episode {outcome.episode_id} is saved: {outcome.length} frames, {outcome.wait_s:.3f} s"
             )
         else:
             log.warning(
@@ -281,6 +237,10 @@ def _saved(outcome: Outcome) -> tuple[bool, str]:
         False,
         f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'no frames'}",
     )
+
+
+def _discarded(outcome: Outcome) -> tuple[bool, str]:
+    return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames"
 
 
 def _judged(content: Mapping[str, Any], missing: list[str], streams: Any) -> list[tuple[str, int, str, Any]]:

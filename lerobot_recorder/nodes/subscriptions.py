@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,6 @@ from rclpy.node import Node
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from rclpy.time import Time
-from rosidl_runtime_py.utilities import get_message
 
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.nodes import conversion, vectors
@@ -61,9 +61,9 @@ class _Source:
 class Subscriptions:
     """The subscriptions of a recorder's streams.
 
-    Each is made once a publisher is there, with the reliability that it offers, and made anew should that change:
-    a best-effort subscription to a reliable publisher would lose images, and a reliable one to a best-effort
-    publisher would get nothing.
+    Each is made once a publisher is there, with the reliability that it offers, and made anew should that
+    change: a best-effort subscription to a reliable publisher would lose images, and a reliable one to a
+    best-effort publisher would get nothing.
 
     Attributes:
         streams: what they fill, in the order of the parameter `streams`.
@@ -120,7 +120,7 @@ class Subscriptions:
         )
         source.reliable = reliable
         source.subscription = self._node.create_subscription(
-            get_message(source.message_type),
+            message_class(source.message_type),
             source.topic,
             lambda message: self._receive(source, message),
             profile,
@@ -138,6 +138,19 @@ class Subscriptions:
         source.stream.push(Sample(stamp_ns or received_ns, value))
 
 
+def message_class(message_type: str) -> Any:
+    """Return the class of a type of message.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    package, _, name = message_type.split("/")
+    try:
+        return getattr(importlib.import_module(f"{package}.msg"), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"messages of type {message_type} are not installed here: {error}") from error
+
+
 def _header_ns(message: Any) -> int:
     return Time.from_msg(message.header.stamp).nanoseconds if hasattr(message, "header") else 0
 
@@ -148,6 +161,7 @@ def _source(name: str, settings: Mapping[str, Any], image_format: str) -> _Sourc
         raise ConfigError(f"{name}.topic: no topic is given")
     message_type = _full_type(settings["type"] or _likely_type(name, settings["feature"], topic))
     try:
+        message_class(message_type)
         if message_type in (IMAGE, COMPRESSED):
             spec = _image_spec(name, settings, message_type, image_format)
             return _Source(

@@ -373,9 +373,10 @@ class Recorder:
     def _recover(self) -> None:
         try:
             for episode in self._spool.recover():
+                seconds = f"{episode.manifest.duration_s:.1f} s"
                 self._message = (
-                    f"the take {episode.episode_id} was interrupted after "
-                    f"{episode.manifest.duration_s:.1f} s and is in rejected/; accept_episode takes it all the same"
+                    f"the take {episode.episode_id} was interrupted after {seconds}; it is in rejected/, "
+                    "and accept_episode takes it all the same"
                 )
                 logger.warning("%s", self._message)
         except (RecorderError, OSError) as error:

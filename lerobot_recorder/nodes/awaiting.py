@@ -1,0 +1,61 @@
+"""Services that take a while: the executor goes on with messages while a thread does the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future as ThreadFuture
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.task import Future
+from std_srvs.srv import SetBool, Trigger
+
+from lerobot_recorder.errors import RecorderError
+
+Work = Callable[..., "ThreadFuture[Any]"]
+"""Begins the work; what it raises, or its result raises, is why the call is refused."""
+
+Answer = Callable[[Any], "tuple[bool, str]"]
+"""Turns a result into success and message."""
+
+
+class Services:
+    """Makes services of a node that answer when a thread has done the work."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._wake = node.create_guard_condition(lambda: None)
+
+    def trigger(self, name: str, begin: Work, answer: Answer) -> None:
+        """Offer a service without a request."""
+
+        async def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+            return await self._serve(begin, answer, response)
+
+        self._node.create_service(Trigger, name, serve)
+
+    def set_bool(self, name: str, begin: Work, answer: Answer) -> None:
+        """Offer a service that takes true or false."""
+
+        async def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
+            return await self._serve(lambda: begin(request.data), answer, response)
+
+        self._node.create_service(SetBool, name, serve)
+
+    async def _serve(self, begin: Work, answer: Answer, response: Any) -> Any:
+        try:
+            response.success, response.message = answer(await self._result(begin()))
+        except (RecorderError, OSError) as error:
+            response.success, response.message = False, str(error)
+        return response
+
+    async def _result(self, work: ThreadFuture[Any]) -> Any:
+        done = Future()
+
+        def wake(_: object) -> None:
+            done.set_result(True)
+            self._wake.trigger()
+
+        work.add_done_callback(wake)
+        await done
+        return work.result()

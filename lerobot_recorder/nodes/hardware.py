@@ -1,0 +1,222 @@
+"""The hardware node: publishes the joint states of SO-100 or SO-101 arms and the images of cameras."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import JointState
+
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.nodes.awaiting import Services
+from lerobot_recorder.nodes.camera_topics import CAMERA_PARAMETERS, CameraTopics
+from lerobot_recorder.nodes.lifetime import run
+from lerobot_recorder.nodes.parameters import Parameter, Parameters
+from lerobot_recorder.nodes.reports import Diagnostics
+from lerobot_recorder.robot.arm import Arm, Role, open_arm
+from lerobot_recorder.robot.calibration import load_calibration
+from lerobot_recorder.robot.settings import JointSample, TeleopSettings
+from lerobot_recorder.robot.teleop import TeleopLoop
+
+ARM_PARAMETERS = (
+    Parameter("port", "", "Its serial port, sim for a simulated arm, empty for none"),
+    Parameter("calibration", "", "LeRobot's id of the arm, the path of its calibration file, or sim"),
+    Parameter(
+        "write_calibration", False, "Whether a calibration that the servos do not hold is written to them"
+    ),
+)
+TELEOP_PARAMETERS = (
+    Parameter(
+        "rate_hz",
+        100.0,
+        "How often the arms are read and the follower is told",
+        "Hz",
+        1,
+        500,
+        effect="at once",
+    ),
+    Parameter(
+        "teleop_start",
+        "slow",
+        "How the follower joins the leader",
+        choices=("slow", "match"),
+        effect="at once",
+    ),
+    Parameter("approach_speed_rad_s", 0.6, "Speed of a slow approach", "rad/s", 0.01, 10, effect="at once"),
+    Parameter(
+        "match_tolerance_rad",
+        0.15,
+        "How near all joints must be to match",
+        "rad",
+        0.01,
+        3.2,
+        effect="at once",
+    ),
+    Parameter(
+        "max_relative_target", 0.0, "Largest step of a joint, 0: any", "rad", 0.0, 6.3, effect="at once"
+    ),
+    Parameter(
+        "command_timeout_s", 0.5, "After this silence the follower holds", "s", 0.01, 60, effect="at once"
+    ),
+    Parameter(
+        "torque_on_exit", "off", "What is left when the node ends", choices=("off", "hold"), effect="at once"
+    ),
+)
+PARAMETERS = (
+    *TELEOP_PARAMETERS,
+    Parameter("teleop", True, "Whether the follower follows the leader from the start"),
+    Parameter("torque", True, "Whether the follower is powered from the start"),
+    Parameter("cameras", ["top", "wrist"], "Names of the cameras; each has <name>.source and so on"),
+)  # fmt: skip
+
+_REPORT_S = 1.0
+
+
+class HardwareNode(Node):
+    """Parameters and commands in, joint states and images out; `TeleopLoop` and `Camera` do the work."""
+
+    def __init__(self) -> None:
+        super().__init__("hardware")
+        self._parameters = parameters = Parameters(self)
+        parameters.declare(PARAMETERS)
+        for role in ("follower", "leader"):
+            parameters.declare(ARM_PARAMETERS, f"{role}.")
+        for name in parameters["cameras"]:
+            parameters.declare(CAMERA_PARAMETERS, f"{name}.")
+        parameters.refuse_unknown()
+        self._stopping = False
+        self._cameras: list[CameraTopics] = []
+        self._arms: dict[str, Arm] = {}
+        self._loop: TeleopLoop | None = None
+        self._threads = ThreadPoolExecutor(1, "hardware-requests")
+        try:
+            self._start()
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self) -> None:
+        parameters = self._parameters
+        self._arms = {role: arm for role in ("follower", "leader") if (arm := self._open(role)) is not None}
+        if not self._arms and not parameters["cameras"]:
+            raise ConfigError("there is nothing to publish: give follower.port, leader.port or cameras")
+        self._joints = {
+            role: self.create_publisher(JointState, f"{role}/joint_states", 50) for role in self._arms
+        }
+        if self._arms:
+            self._start_loop()
+        for name in parameters["cameras"]:
+            camera = CameraTopics(self, name, parameters.group(f"{name}."), self._pose)
+            self._cameras.append(camera)
+            camera.start()
+        parameters.watch(self._change)
+        self._diagnostics = Diagnostics(self)
+        self.create_timer(_REPORT_S, self._report)
+        arms = ", ".join(f"{role} on {arm.port}" for role, arm in self._arms.items()) or "no arm"
+        self.get_logger().info(f"{arms}; cameras {', '.join(parameters['cameras']) or 'none'}")
+
+    def _open(self, role: Role) -> Arm | None:
+        settings = self._parameters.group(f"{role}.")
+        if not settings["port"]:
+            return None
+        name = settings["calibration"] or ("sim" if settings["port"] == "sim" else "")
+        calibration = load_calibration(name, role)
+        return open_arm(role, settings["port"], calibration, write_calibration=settings["write_calibration"])
+
+    def _start_loop(self) -> None:
+        self._loop = TeleopLoop(
+            self._arms.get("follower"), self._arms.get("leader"), self._teleop_settings({}), self._publish
+        )
+        self._loop.start()
+        services = Services(self)
+        for name, switch in (("torque", self._loop.enable_torque), ("teleop", self._loop.enable_teleop)):
+            services.set_bool(
+                f"~/enable_{name}",
+                lambda enabled, switch=switch: self._threads.submit(switch, enabled),
+                lambda _, name=name: (True, f"{name} is as asked"),
+            )
+        if "follower" in self._arms:
+            self.create_subscription(JointState, "follower/joint_commands", self._command, 10)
+
+    # Lifetime
+
+    def finished(self) -> bool:
+        """Run until told to end."""
+        return False
+
+    def stop(self) -> None:
+        """End."""
+        self._stopping = True
+
+    def stop_now(self) -> None:
+        """End; there is nothing that could be left out."""
+        self._stopping = True
+
+    def stopped(self) -> bool:
+        """Tell whether it may end."""
+        return self._stopping
+
+    def close(self) -> None:
+        """Leave the torque as `torque_on_exit` says, and let go of all devices."""
+        if self._loop is not None:
+            self._loop.stop()
+        for camera in self._cameras:
+            camera.stop()
+        for arm in self._arms.values():
+            arm.close()
+        self._threads.shutdown()
+
+    # Joints
+
+    def _publish(self, sample: JointSample) -> None:
+        message = JointState(name=list(sample.names))
+        message.header.stamp = Time(nanoseconds=sample.stamp_ns).to_msg()
+        message.position = sample.position_rad.tolist()
+        message.velocity = sample.velocity_rad_s.tolist()
+        self._joints[sample.arm].publish(message)
+
+    def _command(self, message: JointState) -> None:
+        stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+        age_s = (self.get_clock().now().nanoseconds - stamp_ns) / 1e9 if stamp_ns else 0.0
+        if self._loop is not None:
+            self._loop.command(message.name, message.position, age_s)
+
+    def _pose(self) -> Mapping[str, float]:
+        """Return where the simulated arm is that the simulated cameras see."""
+        for arm in self._arms.values():
+            if arm.simulation is not None:
+                return arm.simulation.pose()
+        return {}
+
+    # Parameters and news
+
+    def _teleop_settings(self, changes: Mapping[str, Any]) -> TeleopSettings:
+        names = [parameter.name for parameter in TELEOP_PARAMETERS] + ["teleop", "torque"]
+        values = {**{name: self._parameters[name] for name in names}, **changes}
+        values["max_relative_target"] = values["max_relative_target"] or None
+        return TeleopSettings(**values)
+
+    def _change(self, changes: Mapping[str, Any]) -> None:
+        settings = self._teleop_settings(changes)
+        if self._loop is not None:
+            self._loop.settings = settings
+
+    def _report(self) -> None:
+        reports = [(f"camera {camera.name}", *camera.report()) for camera in self._cameras]
+        if self._loop is not None:
+            status = self._loop.status()
+            reports.insert(0, ("arms", status.level, status.message, status.values))
+        self._diagnostics.publish(reports)
+
+
+def main() -> int:
+    """Run the node."""
+    return run(HardwareNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
