@@ -19,6 +19,9 @@ settings     how to drive, and what is published
 timing       percentiles of durations
 report       how the arms are
 teleop       the thread that does all of this
+finding      which port is an arm, which servos are on it
+servo_setup  new servos get their ids
+calibrating  LeRobot's procedure: the middle, then the ranges
 kinematics   where the links are
 tabletop     the cube and the plate before the simulated arm
 simulation/  an SO-100 behind a pseudo-terminal

@@ -247,14 +247,21 @@ class ServoBus:
                 self.errors[servo].timeouts += 1
 
     def _failure(self, answer: _Answer, servos: Sequence[int], action: str) -> BusError:
-        missing = ", ".join(self._name(servo) for servo in answer.missing(servos))
-        who = f"{action}: servo {missing} on {self.port}"
+        who = self._names_of(answer.missing(servos))
         if answer.garbage:
-            return PacketError(f"{who} answered with broken packets: check the cables and the power supply")
-        return BusTimeoutError(f"{who} does not answer: check its power, its cable and its id")
+            return PacketError(
+                f"{action}: broken packets from servo {who} on {self.port}: check its cable and the power supply"
+            )
+        if len(servos) > 1 and not answer.replies:
+            return BusTimeoutError(f"{action}: no servo on {self.port} answers: check the power supply")
+        return BusTimeoutError(
+            f"{action}: no answer from servo {who} on {self.port}: check its cable, its power and its id"
+        )
 
-    def _name(self, servo: int) -> str:
-        return f"{servo} ({self._names[servo]})" if servo in self._names else str(servo)
+    def _names_of(self, servos: Iterable[int]) -> str:
+        return ", ".join(
+            f"{servo} ({self._names[servo]})" if servo in self._names else str(servo) for servo in servos
+        )
 
 
 def _open(port: str, baud_rate: int) -> serial.Serial:
