@@ -250,7 +250,7 @@ class ServoBus:
         who = self._names_of(answer.missing(servos))
         if answer.garbage:
             return PacketError(
-                f"{action}: broken packets from servo {who} on {self.port}: check its cable and the power supply"
+                f"{action}: broken packets from servo {who} on {self.port}: check its cable and its power"
             )
         if len(servos) > 1 and not answer.replies:
             return BusTimeoutError(f"{action}: no servo on {self.port} answers: check the power supply")
