@@ -10,6 +10,12 @@ VENV_LEROBOT := .venv-lerobot
 DATASET ?= demo/dataset
 PYTEST_ARGS ?=
 
+JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
+JAZZY := 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
+LEROBOT := .venv-lerobot
+DATASET ?= demo/dataset
+PYTEST_ARGS ?=
+
 JAZZY := $(foreach package,rclpy sensor-msgs std-msgs std-srvs diagnostic-msgs trajectory-msgs,\
 	ros-$(package)$(if $(filter rclpy,$(package)),[fastrtps])==7.1.6)
 LEROBOT := 'lerobot[dataset]==0.6.1' lerobot-doctor
