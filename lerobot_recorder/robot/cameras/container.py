@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_recorder.errors import CameraError
-from lerobot_recorder.robot.cameras.jpeg import decode_jpeg, is_whole
+from lerobot_recorder.robot.cameras.jpeg import jpeg_picture
 from lerobot_recorder.robot.cameras.settings import Picture
 
 
@@ -83,18 +83,10 @@ class Container:
     def to_picture(self, shot: Shot, stamp_ns: int, want_rgb: bool) -> Picture | None:
         """Make a picture of a shot; nothing when the data is broken."""
         if shot.jpeg is not None:
-            return self._jpeg_picture(shot.jpeg, stamp_ns, want_rgb)
+            return jpeg_picture(shot.jpeg, stamp_ns, want_rgb)
         width, height = self.size or (shot.frame.width, shot.frame.height)  # type: ignore[union-attr]
         rgb = _to_rgb(shot.frame, width, height) if want_rgb else None
         return Picture(stamp_ns, width, height, rgb, None)
-
-    def _jpeg_picture(self, jpeg: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
-        if not is_whole(jpeg):
-            return None
-        if not want_rgb:
-            return Picture(stamp_ns, self.stream.width, self.stream.height, None, jpeg)
-        rgb = decode_jpeg(jpeg)
-        return None if rgb is None else Picture(stamp_ns, rgb.shape[1], rgb.shape[0], rgb, jpeg)
 
     def close(self) -> None:
         """Close the container."""
@@ -103,8 +95,8 @@ class Container:
 
 
 def reason(error: BaseException) -> str:
-    """Put an error of PyAV into words."""
-    return getattr(error, "strerror", None) or str(error)
+    """Put an error of the system or of PyAV into words."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def _seconds(pts: int | None, time_base: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Cameras that set their own pace: V4L2 devices, and MJPEG and RTSP streams of network cameras."""
+"""Cameras that FFmpeg reads: V4L2 devices, and RTSP and other streams of network cameras."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 import av
 
 from lerobot_recorder.errors import CameraError
+from lerobot_recorder.robot.cameras.clock import SourceClock, driver_time_ns
 from lerobot_recorder.robot.cameras.container import Container, open_container, reason
 from lerobot_recorder.robot.cameras.settings import CameraSettings, Picture
 
@@ -14,7 +15,6 @@ NETWORK_SCHEMES = ("http://", "https://", "rtsp://", "rtsps://")
 _OPEN_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 0.8
 _POLL_S = 0.002
-_LARGEST_DELAY_NS = 1_000_000_000
 # FFmpeg's AVFMT_FLAG_NONBLOCK, which has no name among its options: a read that finds no frame returns.
 _NONBLOCK = "+4"
 
@@ -47,7 +47,7 @@ class Device:
                 raise CameraError(f"{self._container.source} stopped: {reason(error)}") from error
             if shot is None:
                 raise CameraError(f"{self._container.source} stopped: the device is gone")
-            return self._container.to_picture(shot, _capture_time_ns(shot.time_s), want_rgb)
+            return self._container.to_picture(shot, driver_time_ns(shot.time_s, time.time_ns()), want_rgb)
         return None
 
     def close(self) -> None:
@@ -56,18 +56,19 @@ class Device:
 
 
 class NetworkCamera:
-    """A camera that is reached by URL; pictures are stamped when they have arrived.
+    """A camera that is reached by URL, by any protocol that FFmpeg speaks.
 
     Raises:
         CameraError: It cannot be reached.
     """
 
     def __init__(self, settings: CameraSettings) -> None:
-        options = {"fflags": "nobuffer", "rtsp_transport": "tcp"}
+        options = {"rtsp_transport": "tcp"}
         container = open_container(
             settings.source, settings.source, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S)
         )
         self._container = Container(settings.source, container, settings.size)
+        self._clock = SourceClock()
         self.rate_hz = float(settings.fps)
 
     def read(self, want_rgb: bool) -> Picture | None:
@@ -78,7 +79,8 @@ class NetworkCamera:
             raise CameraError(f"{self._container.source} stopped: {reason(error)}") from error
         if shot is None:
             raise CameraError(f"{self._container.source} stopped: the stream has ended")
-        return self._container.to_picture(shot, time.time_ns(), want_rgb)
+        stamp_ns = self._clock.stamp_ns(shot.time_s, time.time_ns())
+        return self._container.to_picture(shot, stamp_ns, want_rgb)
 
     def close(self) -> None:
         """See `Source.close`."""
@@ -101,11 +103,3 @@ def _open_device(path: str, options: dict[str, str], pixel_format: str) -> objec
             if pixel_format == "mjpeg":
                 raise
     return open_container(path, path, format="video4linux2", options=options)
-
-
-def _capture_time_ns(time_s: float | None) -> int:
-    """Take the driver's capture time, unless it is not on the clock of ``time.time_ns``."""
-    now_ns = time.time_ns()
-    if time_s is None or not 0 <= now_ns - int(time_s * 1e9) < _LARGEST_DELAY_NS:
-        return now_ns
-    return int(time_s * 1e9)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 
 from lerobot_recorder.robot.cameras.film import Film
 from lerobot_recorder.robot.cameras.live import NETWORK_SCHEMES, Device, NetworkCamera
+from lerobot_recorder.robot.cameras.multipart import MultipartCamera, NotMultipartError
 from lerobot_recorder.robot.cameras.settings import CameraSettings
 from lerobot_recorder.robot.cameras.simulated import SimulatedCamera
 from lerobot_recorder.robot.cameras.source import Source
@@ -29,5 +31,12 @@ def open_source(settings: CameraSettings, pose: Pose | None) -> Source:
     if source.isdigit() or source.startswith("/dev/"):
         return Device(settings)
     if source.lower().startswith(NETWORK_SCHEMES):
-        return NetworkCamera(settings)
+        return _open_network(settings)
     return Film(settings)
+
+
+def _open_network(settings: CameraSettings) -> Source:
+    if settings.source.lower().startswith("http"):
+        with contextlib.suppress(NotMultipartError):
+            return MultipartCamera(settings)
+    return NetworkCamera(settings)
