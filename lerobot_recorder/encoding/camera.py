@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +59,10 @@ class EncodedCamera:
     frames: int
     info: dict[str, Any]
     stats: Stats
+
+
+Answer = Union[int, EncodedCamera, str]
+"""What a process that encodes tells: frames so far, the result, or why there is none."""
 
 
 def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda frames: None) -> EncodedCamera:

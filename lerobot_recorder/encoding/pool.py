@@ -15,8 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import IO, cast
 
-from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera
-from lerobot_recorder.encoding.worker import Answer
+from lerobot_recorder.encoding.camera import Answer, CameraJob, EncodedCamera
 from lerobot_recorder.errors import VideoError
 
 

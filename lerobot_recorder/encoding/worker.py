@@ -13,14 +13,11 @@ import sys
 import threading
 from typing import BinaryIO
 
-from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
+from lerobot_recorder.encoding.camera import Answer, CameraJob, encode_camera
 from lerobot_recorder.errors import RecorderError
 
 PROGRESS_STEP = 15
 """Frames from one word on progress to the next."""
-
-Answer = int | EncodedCamera | str
-"""Frames so far, the result, or why there is none."""
 
 
 def main() -> None:

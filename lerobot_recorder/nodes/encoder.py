@@ -53,10 +53,10 @@ class EncoderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("encoder")
-        self._parameters = Parameters(self)
-        self._parameters.declare(PARAMETERS)
-        self._parameters.refuse_unknown()
-        values = {name: self._parameters[name] for name in (p.name for p in PARAMETERS)}
+        self._params = Parameters(self)
+        self._params.declare(PARAMETERS)
+        self._params.refuse_unknown()
+        values = {name: self._params[name] for name in (p.name for p in PARAMETERS)}
         self._encoder = BatchEncoder(
             dataset_root(values),
             values["video_encoding_batch_size"],
@@ -69,7 +69,7 @@ class EncoderNode(Node):
             encode_on_exit=values["encode_on_exit"],
         )
         self._encoder.paused = values["paused"]
-        self._parameters.watch(self._change)
+        self._params.watch(self._change)
         self._status = JsonTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
         self._reported = 0
@@ -112,7 +112,7 @@ class EncoderNode(Node):
     def _change(self, changes: Mapping[str, Any]) -> None:
         names = ("vcodec", "pix_fmt", "g", "crf", "preset", "encoder_threads")
         if any(name in changes for name in names):
-            values = {name: self._parameters[name] for name in names}
+            values = {name: self._params[name] for name in names}
             self._encoder.settings = encoder_settings({**values, **changes})
         if "video_encoding_batch_size" in changes:
             self._encoder.batch_size = changes["video_encoding_batch_size"]

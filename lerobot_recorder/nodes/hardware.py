@@ -81,7 +81,7 @@ class HardwareNode(Node):
 
     def __init__(self) -> None:
         super().__init__("hardware")
-        self._parameters = parameters = Parameters(self)
+        self._params = parameters = Parameters(self)
         parameters.declare(PARAMETERS)
         for role in ("follower", "leader"):
             parameters.declare(ARM_PARAMETERS, f"{role}.")
@@ -100,7 +100,7 @@ class HardwareNode(Node):
             raise
 
     def _start(self) -> None:
-        parameters = self._parameters
+        parameters = self._params
         self._arms = {role: arm for role in ("follower", "leader") if (arm := self._open(role)) is not None}
         if not self._arms and not parameters["cameras"]:
             raise ConfigError("there is nothing to publish: give follower.port, leader.port or cameras")
@@ -120,7 +120,7 @@ class HardwareNode(Node):
         self.get_logger().info(f"{arms}; cameras {', '.join(parameters['cameras']) or 'none'}")
 
     def _open(self, role: Role) -> Arm | None:
-        settings = self._parameters.group(f"{role}.")
+        settings = self._params.group(f"{role}.")
         if not settings["port"]:
             return None
         name = settings["calibration"] or ("sim" if settings["port"] == "sim" else "")
@@ -196,7 +196,7 @@ class HardwareNode(Node):
 
     def _teleop_settings(self, changes: Mapping[str, Any]) -> TeleopSettings:
         names = [parameter.name for parameter in TELEOP_PARAMETERS] + ["teleop", "torque"]
-        values = {**{name: self._parameters[name] for name in names}, **changes}
+        values = {**{name: self._params[name] for name in names}, **changes}
         values["max_relative_target"] = values["max_relative_target"] or None
         return TeleopSettings(**values)
 

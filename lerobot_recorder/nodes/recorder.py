@@ -52,13 +52,13 @@ class RecorderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("recorder")
-        self._parameters = parameters = Parameters(self)
+        self._params = parameters = Parameters(self)
         parameters.declare(PARAMETERS)
         for name in parameters["streams"]:
             parameters.declare(STREAM_PARAMETERS, f"{name}.")
         parameters.refuse_unknown()
         clock = node_clock(self)
-        self._subscriptions = Subscriptions(self, parameters, clock)
+        self._topics = Subscriptions(self, parameters, clock)
         self._completed = JsonTopic(self, "episode_completed", 100)
         self._status = JsonTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
@@ -67,7 +67,7 @@ class RecorderNode(Node):
         self._recorder = Recorder(
             dataset_root(values),
             values["fps"],
-            self._subscriptions.streams,
+            self._topics.streams,
             settings_of(values),
             clock=clock,
             on_end=self._announce,
@@ -133,8 +133,11 @@ class RecorderNode(Node):
         if self._was_recording and not recording:
             self._schedule.note_end(now_s)
         self._was_recording = recording
-        if self._schedule.phase(now_s) == "waiting" and not self._recorder.missing():
-            self._start_unattended()
+        if self._schedule.phase(now_s) == "waiting":
+            missing = self._missing()
+            self._refuse("waiting for streams: " + "; ".join(missing) if missing else "")
+            if not missing:
+                self._start_unattended()
 
     def _start_unattended(self) -> None:
         try:
@@ -149,8 +152,8 @@ class RecorderNode(Node):
         self._refuse("" if error is None else str(error))
 
     def _refuse(self, reason: str) -> None:
-        if reason and reason != self._refused:
-            self.get_logger().error(reason)
+        if reason and not self._refused:
+            self.get_logger().warning(reason)
         self._refused = reason
 
     def _announce(self, outcome: Outcome) -> None:
@@ -168,7 +171,7 @@ class RecorderNode(Node):
         self._completed.publish(content)
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        values = {parameter.name: self._parameters[parameter.name] for parameter in PARAMETERS}
+        values = {parameter.name: self._params[parameter.name] for parameter in PARAMETERS}
         self._recorder.settings = settings_of({**values, **changes})
         self._schedule.num_episodes = changes.get("num_episodes", self._schedule.num_episodes)
         self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)
@@ -177,7 +180,7 @@ class RecorderNode(Node):
 
     def _missing(self) -> list[str]:
         missing = self._recorder.missing()
-        return [f"{line} ({self._subscriptions.hint(stream)})" for stream, line in missing.items()]
+        return [f"{line} ({self._topics.hint(stream)})" for stream, line in missing.items()]
 
     def _report(self) -> None:
         status, now_s = self._recorder.status(), time.monotonic()
@@ -209,7 +212,7 @@ class RecorderNode(Node):
             "seconds_left": status.disk.seconds_left,
         }
         self._status.publish(content)
-        self._diagnostics.publish(_judged(content, missing, self._subscriptions.streams))
+        self._diagnostics.publish(_judged(content, missing, self._topics.streams))
 
 
 def settings_of(values: Mapping[str, Any]) -> RecorderSettings:
