@@ -13,6 +13,8 @@ staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, from any point of interruption
 writer         `DatasetWriter`: one commit at a time; `check_fits`
 check          finds what is wrong with a dataset
+counted        a dataset as far as ``info.json`` counts
+faults         what can be wrong, part by part
 durable        files that survive a power cut
 =============  =============================================================================
 """

@@ -143,7 +143,7 @@ class Staging:
 
     def _is_full(self, size: int, rows: int, more: int) -> bool:
         """Foresee the size with so many more rows, from the bytes per row so far, as LeRobot does."""
-        return size + size / rows * more >= self._info.data_files_size_in_mb * MIB
+        return size * (1 + more / max(rows, 1)) >= self._info.data_files_size_in_mb * MIB
 
     def _free_data(self, index: FileIndex) -> FileIndex:
         path = self._old.layout.data_file(index)
