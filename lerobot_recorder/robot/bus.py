@@ -9,13 +9,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import cycle
 
 import serial
 
 from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
 from lerobot_recorder.robot import protocol
 from lerobot_recorder.robot.protocol import MAX_ID, Alarm, Decoder, Packet
-from lerobot_recorder.robot.registers import IDENTITY, MODEL_NUMBER, Block, Register
+from lerobot_recorder.robot.registers import MODEL_NUMBER, Block, Register
 
 BAUD_RATE = 1_000_000
 TIMEOUT_S = 0.03
@@ -24,6 +25,8 @@ SCAN_TIMEOUT_S = 0.006
 RETRIES = 2
 """As LeRobot's `num_read_retries`."""
 
+_MARKS = range(20, 52)
+"""Sizes of reads that only serve to tell old answers from new ones."""
 _POLL_S = 0.004
 _BITS_PER_BYTE = 10
 
@@ -59,8 +62,8 @@ class ServoBus:
     retries.
 
     The protocol does not number its packets, so an answer that comes after its time would pass for the answer
-    to the next question. After a failed attempt the bus therefore asks for something that nobody else asks
-    for: what arrives before that answer is old. No stale value is ever returned.
+    to the next question. After a failed attempt the bus therefore asks for a number of bytes that it has not
+    asked for lately: what arrives before that answer is old. No stale value is ever returned.
 
     Attributes:
         port: The serial port's path.
@@ -96,6 +99,7 @@ class ServoBus:
         self._timeout_s = timeout_s
         self._retries = retries
         self._doubtful = False
+        self._marks = cycle(_MARKS)
         self._serial = _open(port, baud_rate)
 
     def close(self) -> None:
@@ -204,8 +208,8 @@ class ServoBus:
 
     def _resynchronise(self, servo: int) -> bool:
         """Let everything arrive that is still on its way; False if the servo does not answer."""
-        request = protocol.read(servo, IDENTITY.address, IDENTITY.size)
-        answer = self._ask(request, [servo], IDENTITY.size, self._timeout_s)
+        size = next(self._marks)
+        answer = self._ask(protocol.read(servo, 0, size), [servo], size, self._timeout_s)
         self._doubtful = servo not in answer.replies
         if self._doubtful:
             self._count([servo], answer)
@@ -282,7 +286,7 @@ def _port_errors(port: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    number = getattr(error, "errno", None) or (error.args[0] if error.args else None)
+    number = _error_number(error) or _error_number(error.__context__)
     if number == errno.ENOENT:
         return "does not exist: plug the arm in, and look for its port with 'lerobot-recorder find-port'"
     if number == errno.EACCES:
@@ -292,3 +296,9 @@ def _reason(error: Exception) -> str:
     if number == errno.ENOTTY:
         return "is not a serial port: look for the arm's port with 'lerobot-recorder find-port'"
     return f"failed, as when its cable is pulled: {error}"
+
+
+def _error_number(error: BaseException | None) -> int | None:
+    """Return the operating system's number, which pyserial and termios each keep elsewhere."""
+    number = getattr(error, "errno", None) or (error.args[0] if error and error.args else None)
+    return number if isinstance(number, int) else None

@@ -112,7 +112,6 @@ class Block:
         return cls(address, max(register.address + register.size for register in registers) - address)
 
 
-IDENTITY = Block.spanning(FIRMWARE_MAJOR, ID)
 SETTINGS = Block.spanning(FIRMWARE_MAJOR, LOCK)
 MOTION = Block.spanning(PRESENT_POSITION, PRESENT_VELOCITY)
 CONDITION = Block.spanning(PRESENT_POSITION, PRESENT_CURRENT)

@@ -1,0 +1,92 @@
+"""Arms without hardware: fakes that do as told, and ways to wait for threads."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from lerobot_recorder.robot.arm import JointHealth
+from lerobot_recorder.robot.bus import ServoErrors
+from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
+from lerobot_recorder.robot.kinematics import RESTING
+from lerobot_recorder.robot.protocol import Alarm
+
+FOLDED = np.array([RESTING[name] for name in JOINTS])
+UPRIGHT = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.5])
+
+
+class FakeClock:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_s(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeArm:
+    """An arm that is at once where it is sent, and fails as told.
+
+    Attributes:
+        position: Where it is.
+        goals: Where it was sent.
+        torque: What was switched, in order.
+        failure: What everything raises.
+    """
+
+    port = "/dev/fake"
+    calibration = SIMULATED
+    simulation = None
+
+    def __init__(self, role: str = "follower", position: np.ndarray = FOLDED) -> None:
+        self.role = role
+        self.position = position.copy()
+        self.goals: list[np.ndarray] = []
+        self.torque: list[bool] = []
+        self.failure: Exception | None = None
+        self.reconnects = 0
+        self.connected = True
+        self.alarms = dict.fromkeys(JOINTS, Alarm(0))
+        self.errors = {name: ServoErrors() for name in JOINTS}
+        self.temperature_c = 30
+
+    def connect(self) -> None:
+        self._work()
+        self.reconnects += 1
+        self.connected = True
+
+    def disconnect(self) -> None:
+        self.connected = False
+
+    def read(self) -> tuple[np.ndarray, np.ndarray]:
+        self._work()
+        return self.position.copy(), np.zeros(len(JOINTS))
+
+    def write_goal(self, position_rad: np.ndarray) -> None:
+        self._work()
+        self.goals.append(position_rad)
+        self.position = position_rad.copy()
+
+    def enable_torque(self, enabled: bool) -> None:
+        self._work()
+        self.torque.append(enabled)
+
+    def health(self) -> dict[str, JointHealth]:
+        self._work()
+        return {name: JointHealth(self.temperature_c, 7.4, 0.1, self.alarms[name]) for name in JOINTS}
+
+    def _work(self) -> None:
+        if self.failure:
+            raise self.failure
+
+
+def eventually(condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline, "it never came to be"
+        time.sleep(0.005)

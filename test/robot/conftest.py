@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from lerobot_recorder.robot.bus import ServoBus
+from lerobot_recorder.robot.simulation import SimulatedArm
+
+
+@pytest.fixture
+def simulated() -> Iterator[SimulatedArm]:
+    with SimulatedArm() as arm:
+        yield arm
+
+
+@pytest.fixture
+def bus(simulated: SimulatedArm) -> Iterator[ServoBus]:
+    with ServoBus(simulated.port) as bus:
+        yield bus
