@@ -4,6 +4,7 @@ from pathlib import Path
 
 from setuptools import find_packages, setup
 
+HERE = Path(__file__).resolve().parent  # through the link that `colcon build --symlink-install` makes
 NAME = "lerobot_recorder"
 NODES = ("hardware", "recorder", "encoder")
 SHARE = f"share/{NAME}"
@@ -20,15 +21,14 @@ KILTED_OR_JAZZY = (
 
 def files(directory: str, pattern: str) -> list[str]:
     """List the files that go along with the package."""
-    here = Path(__file__).parent
-    return sorted(str(path.relative_to(here)) for path in (here / directory).glob(pattern))
+    return sorted(str(path.relative_to(HERE)) for path in (HERE / directory).glob(pattern))
 
 
 setup(
     name=NAME,
     version="0.1.0",
     description="Records robot demonstrations straight into the LeRobotDataset v3.0 format.",
-    long_description=Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     maintainer="The lerobot_recorder developers",
