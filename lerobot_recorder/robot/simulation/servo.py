@@ -112,7 +112,7 @@ class SimulatedServo:
                 if place < r.EEPROM_END and not self.get(r.LOCK):
                     self._eeprom[place] = value
         if address <= r.TORQUE_ENABLE.address < address + len(data):
-            self._overloaded, self._overload_s = False, 0.0
+            self._overloaded, self._overload_s, self._speed = False, 0.0, 0.0
         self._sense()
 
     def advance(self, seconds: float) -> None:
