@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -61,7 +61,7 @@ class EncodedCamera:
     stats: Stats
 
 
-Answer = Union[int, EncodedCamera, str]
+Answer = int | EncodedCamera | str
 """What a process that encodes tells: frames so far, the result, or why there is none."""
 
 

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from lerobot_recorder.errors import VideoError
+from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe, read_frames, rgb_to_i420
+
+WIDTH, HEIGHT, FPS = 64, 48, 30
+SETTINGS = EncoderSettings()
+
+
+def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
+    """Smooth pictures whose brightness tells their number."""
+    ramp = np.linspace(0, 40, WIDTH, dtype=np.float32)[None, :, None]
+    return [
+        np.broadcast_to(ramp + 3 * (number % 50) + seed, (HEIGHT, WIDTH, 3)).astype(np.uint8)
+        for number in range(count)
+    ]
+
+
+def write(path: Path, images: list[np.ndarray], settings: EncoderSettings = SETTINGS) -> Path:
+    planes = [rgb_to_i420(image) for image in images]
+    encode(planes, path, fps=FPS, width=WIDTH, height=HEIGHT, settings=settings)
+    return path
+
+
+def packets(path: Path) -> list[tuple[bytes, int]]:
+    with av.open(str(path)) as container:
+        return [(bytes(packet), packet.pts) for packet in container.demux(video=0) if packet.pts is not None]
+
+
+def test_a_video_has_a_frame_per_image_on_the_grid(tmp_path):
+    found = probe(write(tmp_path / "a.mp4", pictures(20)))
+    assert (found.frames, found.width, found.height, found.fps) == (20, WIDTH, HEIGHT, FPS)
+    assert found.on_grid
+    assert found.info()["video.codec"] == "av1"
+
+
+@pytest.mark.parametrize("vcodec", ["libsvtav1", "h264"])
+def test_packets_equal_those_that_pyav_makes_of_the_rgb_images(tmp_path, vcodec):
+    images, settings = pictures(30), EncoderSettings(vcodec=vcodec, threads=1)
+    ours = write(tmp_path / "ours.mp4", images, settings)
+    with av.open(str(tmp_path / "pyav.mp4"), "w") as container:
+        stream = container.add_stream(vcodec, FPS, options=settings.options())
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for image in images:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
+        container.mux(stream.encode())
+    assert packets(ours) == packets(tmp_path / "pyav.mp4")
+
+
+def test_svtav1_makes_the_same_bits_with_any_number_of_threads(tmp_path):
+    images = pictures(30)
+    one = write(tmp_path / "1.mp4", images, EncoderSettings(threads=1))
+    two = write(tmp_path / "2.mp4", images, EncoderSettings(threads=2))
+    assert packets(one) == packets(two)
+    assert Mp4Files().joinable(one, two)
+
+
+def test_joining_keeps_every_packet_and_puts_it_on_the_grid(tmp_path):
+    parts = [write(tmp_path / f"{n}.mp4", pictures(n, n)) for n in (7, 12, 3)]
+    Mp4Files().join(parts, tmp_path / "all.mp4", FPS)
+    joined = packets(tmp_path / "all.mp4")
+    assert [data for data, _ in joined] == [data for part in parts for data, _ in packets(part)]
+    assert probe(tmp_path / "all.mp4").on_grid
+    assert probe(tmp_path / "all.mp4").tag == SETTINGS.tag()
+
+
+def test_reordered_frames_stay_on_the_grid(tmp_path):
+    settings = EncoderSettings(vcodec="h264", g=12, threads=1)
+    parts = [write(tmp_path / f"{n}.mp4", pictures(20, n), settings) for n in range(3)]
+    Mp4Files().join(parts, tmp_path / "all.mp4", FPS)
+    assert probe(tmp_path / "all.mp4").on_grid
+    shown = read_frames(tmp_path / "all.mp4", [0, 25, 59])
+    for image, expected in zip(
+        shown, (pictures(20)[0], pictures(20, 1)[5], pictures(20, 2)[19]), strict=True
+    ):
+        assert abs(image.astype(float) - expected).mean() < 4
+
+
+def test_the_bytes_do_not_tell_in_which_steps_parts_were_joined(tmp_path):
+    parts = [write(tmp_path / f"{n}.mp4", pictures(5 + n, n)) for n in range(4)]
+    files = Mp4Files()
+    files.join(parts, tmp_path / "at-once.mp4", FPS)
+    files.join(parts[:1], tmp_path / "0-0.mp4", FPS)
+    for n in range(1, 4):
+        files.join([tmp_path / f"0-{n - 1}.mp4", parts[n]], tmp_path / f"0-{n}.mp4", FPS)
+    assert (tmp_path / "0-3.mp4").read_bytes() == (tmp_path / "at-once.mp4").read_bytes()
+
+
+def test_a_thousand_joins_do_not_drift(tmp_path):
+    part = write(tmp_path / "part.mp4", pictures(3))
+    Mp4Files().join([part] * 1000, tmp_path / "all.mp4", FPS)
+    found = probe(tmp_path / "all.mp4")
+    assert found.frames == 3000
+    assert found.off_grid_s < 1e-6
+
+
+def test_different_settings_or_unknown_makers_are_never_joined(tmp_path):
+    ours = write(tmp_path / "ours.mp4", pictures(4))
+    better = write(tmp_path / "better.mp4", pictures(4), EncoderSettings(crf=20))
+    assert Mp4Files().joinable(ours, ours)
+    assert not Mp4Files().joinable(ours, better)
+    with av.open(str(ours)) as source, av.open(str(tmp_path / "theirs.mp4"), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+        for packet in source.demux(video=0):
+            if packet.pts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    assert not Mp4Files().joinable(tmp_path / "theirs.mp4", ours)
+
+
+def test_frames_are_found_by_number(tmp_path):
+    path = write(tmp_path / "a.mp4", pictures(40))
+    for number, image in zip((39, 0, 17), read_frames(path, [39, 0, 17]), strict=True):
+        assert abs(image.astype(float) - pictures(40)[number]).mean() < 4
+
+
+def test_errors_name_the_file(tmp_path):
+    (tmp_path / "text.mp4").write_text("no video")
+    for path in (tmp_path / "missing.mp4", tmp_path / "text.mp4"):
+        with pytest.raises(VideoError, match=path.name):
+            probe(path)
+    with pytest.raises(VideoError, match="no frame 99"):
+        read_frames(write(tmp_path / "a.mp4", pictures(4)), [99])
+    with pytest.raises(VideoError, match="no images"):
+        encode([], tmp_path / "none.mp4", fps=FPS, width=WIDTH, height=HEIGHT, settings=SETTINGS)

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
+from lerobot_recorder.video import (
+    DepthSettings,
+    EncoderSettings,
+    available_encoders,
+    depth_encoder,
+    encode,
+    probe,
+)
+from lerobot_recorder.video import quantize_depth, settings as module
+
+
+def test_defaults_are_lerobots():
+    options = EncoderSettings().options()
+    assert options == {"g": "2", "crf": "30", "preset": "12", "svtav1-params": "fast-decode=0"}
+    assert EncoderSettings().info()["video.preset"] == 12
+
+
+def test_threads_are_given_but_not_part_of_what_decides_the_bits_of_av1():
+    assert EncoderSettings(threads=3).options()["svtav1-params"] == "fast-decode=0:lp=3"
+    assert EncoderSettings(threads=3).tag() == EncoderSettings().tag()
+    assert EncoderSettings(vcodec="h264", threads=3).tag() != EncoderSettings(vcodec="h264").tag()
+
+
+def test_auto_is_a_hardware_encoder_that_works_else_svtav1(monkeypatch):
+    monkeypatch.setattr(module, "available_encoders", lambda: ("libsvtav1", "h264_vaapi"))
+    assert EncoderSettings(vcodec="auto").resolved().vcodec == "h264_vaapi"
+    monkeypatch.setattr(module, "available_encoders", lambda: ("libsvtav1", "h264"))
+    assert EncoderSettings(vcodec="auto").resolved().vcodec == "libsvtav1"
+
+
+def test_a_missing_encoder_is_named_with_those_that_are_there():
+    missing = next(name for name in module.ENCODERS if name not in available_encoders())
+    with pytest.raises(EncoderUnavailableError, match=f"{missing}; it has .*libsvtav1"):
+        EncoderSettings(vcodec=missing).resolved()
+
+
+@pytest.mark.parametrize("wrong", [{"vcodec": "mpeg2"}, {"g": 0}, {"crf": 64}, {"threads": -1}])
+def test_settings_out_of_range_are_refused(wrong):
+    with pytest.raises(ConfigError):
+        EncoderSettings(**wrong)
+
+
+def test_depth_survives_within_half_a_step(tmp_path):
+    depth = np.linspace(10, 10_000, 64 * 48).reshape(48, 64).astype(np.uint16)
+    codes = quantize_depth(depth, DepthSettings())
+    log = np.log(np.array([10, 10_000], float) + 3500)
+    restored = np.exp(codes / 4095 * (log[1] - log[0]) + log[0]) - 3500
+    assert np.abs(restored - depth).max() <= 2.2
+    count = encode(
+        [depth] * 3,
+        tmp_path / "d.mp4",
+        fps=30,
+        width=64,
+        height=48,
+        settings=depth_encoder(),
+        depth=DepthSettings(),
+    )
+    assert count == probe(tmp_path / "d.mp4").frames == 3
+    assert probe(tmp_path / "d.mp4").pix_fmt == "gray12le"
+
+
+def test_depth_in_metres_and_millimetres_gives_the_same_codes():
+    metres = np.array([[0.0, 0.5, 1.0], [2.5, 9.99, 20.0]], np.float32)
+    millimetres = np.round(metres * 1000).astype(np.uint16)
+    assert np.array_equal(
+        quantize_depth(metres, DepthSettings()), quantize_depth(millimetres, DepthSettings())
+    )
+    assert quantize_depth(np.array([[np.nan, np.inf]], np.float32), DepthSettings()).tolist() == [[0, 4095]]
