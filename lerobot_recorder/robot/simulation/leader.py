@@ -15,6 +15,7 @@ _MOMENTS_S = (0.0, 1.1, 1.8, 2.2, 2.8, 3.7, 4.2, 4.6, 5.0, 6.0)
 """When the hand is at each of the waypoints, from the start of a cycle."""
 _TEMPO = 0.15
 _OPEN_RAD = 0.95
+_HALF_OPEN_RAD = 0.55
 _CLOSED_RAD = HELD_OPENING_RAD - 0.03
 _CARRY_HEIGHT = 0.085
 _PITCH_RAD = 1.25
@@ -23,8 +24,8 @@ _TREMOR_RAD = 0.004
 
 
 def home() -> Vector:
-    """Return the pose, (6,) rad, in which each cycle begins and ends."""
-    return np.array([RESTING[name] for name in JOINTS])
+    """Return the pose, (6,) rad, in which each cycle begins and ends: at rest, the gripper half open."""
+    return np.array([{**RESTING, "gripper": _HALF_OPEN_RAD}[name] for name in JOINTS])
 
 
 class PickAndPlace:

@@ -57,9 +57,6 @@ class TestFeetechsOwnLibrary:
         for servo in IDS:
             assert group.addParam(servo, list(r.GOAL_POSITION.encode(2000 + servo)))
         assert group.txPacket() == scservo_sdk.COMM_SUCCESS
-        eventually(
-            lambda: [servo.get(r.GOAL_POSITION) for servo in simulated.servos.values()] != goals or True
-        )
         assert packets.read2ByteTxRx(port, 6, r.GOAL_POSITION.address)[0] == 2006
 
     def test_sets_an_id(self, port, packets) -> None:
