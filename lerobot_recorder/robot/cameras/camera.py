@@ -55,6 +55,7 @@ class Camera:
         self._thread = threading.Thread(target=self._run, name=f"camera-{settings.name}", daemon=True)
         self._watch = Watch(settings.fps)
         self._source: Source | None = None
+        self._delivery_fails = False
 
     def start(self) -> None:
         """Open the camera and begin to deliver.
@@ -62,7 +63,10 @@ class Camera:
         Raises:
             CameraError: It cannot be opened.
         """
-        self._open()
+        try:
+            self._open()
+        except CameraError as error:
+            raise CameraError(f"camera {self.settings.name}: {error}") from error
         self._thread.start()
 
     def stop(self) -> None:
@@ -93,13 +97,20 @@ class Camera:
             self._watch.check_silence(self.settings)
             return
         self._watch.note(picture)
-        self._deliver(picture)
+        self._hand_over(picture)
+
+    def _hand_over(self, picture: Picture) -> None:
+        """Deliver; what goes wrong there is no reason to stop watching the camera."""
+        try:
+            self._deliver(picture)
+            self._delivery_fails = False
+        except Exception:
+            if not self._delivery_fails:
+                _log.exception("camera %s: its pictures cannot be delivered", self.settings.name)
+            self._delivery_fails = True
 
     def _open(self) -> None:
-        try:
-            self._source = open_source(self.settings, self._pose)
-        except CameraError as error:
-            raise CameraError(f"camera {self.settings.name}: {error}") from error
+        self._source = open_source(self.settings, self._pose)
         self._watch.opened(self._source.rate_hz)
 
     def _lose(self, why: str) -> None:
@@ -170,8 +181,11 @@ class Watch:
             level, message = self._judge(settings)
             return CameraStatus(level, message, self._values(settings))
 
+    def _window_s(self) -> float:
+        return max(_WINDOW_S, 4 / self._rate_hz)
+
     def _forget_old(self) -> None:
-        while self._arrivals and self._arrivals[0] < self._clock() - _WINDOW_S:
+        while self._arrivals and self._arrivals[0] < self._clock() - self._window_s():
             self._arrivals.popleft()
 
     def _measured_hz(self) -> float:
@@ -185,7 +199,7 @@ class Watch:
             return ERROR, self._why_lost
         if silent_s >= max(SILENCE_S, 2.5 / self._rate_hz):
             return ERROR, f"no picture for {silent_s:.1f} s"
-        if self._clock() - self._opened_s >= _WINDOW_S and self._measured_hz() < SLOW * self._rate_hz:
+        if self._clock() - self._opened_s >= self._window_s() and self._measured_hz() < SLOW * self._rate_hz:
             return WARN, f"slow: {self._measured_hz():.1f} pictures a second, {self._rate_hz:g} expected"
         last = self._last
         if last and settings.size and settings.size != (last.width, last.height):

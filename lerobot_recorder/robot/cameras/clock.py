@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 _LONGEST_DELAY_NS = 1_000_000_000
-_LEAK = 0.002
+_LEAK = 0.0005
 
 
 class SourceClock:

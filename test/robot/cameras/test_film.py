@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from lerobot_recorder.errors import CameraError
+from lerobot_recorder.robot.cameras import CameraSettings
+from lerobot_recorder.robot.cameras.film import Film
+
+
+class NoPace:
+    """Takes every picture for due at once, and remembers when it was due."""
+
+    def __init__(self) -> None:
+        self.due_ns: list[int] = []
+
+    def wait_until(self, due_ns: int) -> int:
+        self.due_ns.append(due_ns)
+        return due_ns
+
+
+@pytest.fixture
+def pace(monkeypatch) -> NoPace:
+    pace = NoPace()
+    monkeypatch.setattr("lerobot_recorder.robot.cameras.film.Pace", lambda: pace)
+    return pace
+
+
+@pytest.fixture
+def mjpeg_file(tmp_path, jpegs):
+    path = tmp_path / "camera.mjpeg"
+    path.write_bytes(b"".join(jpegs))
+    return path
+
+
+def settings(source, **values) -> CameraSettings:
+    return CameraSettings("top", str(source), **values)
+
+
+def test_a_video_plays_at_its_own_rate_over_and_over(pace, footage):
+    film = Film(settings(footage, fps=10))
+    pictures = [film.read(want_rgb=True) for _ in range(125)]
+    assert film.rate_hz == pytest.approx(29.97, abs=0.01)
+    assert np.diff(pace.due_ns) == pytest.approx(1e9 / film.rate_hz, rel=0.01)
+    assert np.array_equal(pictures[120].rgb, pictures[0].rgb)
+    assert not np.array_equal(pictures[119].rgb, pictures[0].rgb)
+    film.close()
+
+
+def test_it_is_scaled_to_the_asked_size(pace, footage):
+    picture = Film(settings(footage, width=320, height=240)).read(want_rgb=True)
+    assert picture.rgb.shape == (240, 320, 3)
+    assert picture.rgb.flags.c_contiguous
+    assert (picture.width, picture.height, picture.jpeg) == (320, 240, None)
+
+
+def test_it_keeps_its_own_size_when_none_is_asked(pace, footage):
+    assert Film(settings(footage, width=0, height=0)).read(want_rgb=True).rgb.shape == (144, 176, 3)
+
+
+def test_colours_are_in_rgb_order(pace, tmp_path):
+    path = tmp_path / "red.mjpeg"
+    path.write_bytes(cv2.imencode(".jpg", np.full((32, 32, 3), (0, 0, 250), np.uint8))[1].tobytes())
+    red, green, blue = Film(settings(path)).read(want_rgb=True).rgb.mean(axis=(0, 1))
+    assert red > 200 > 60 > max(green, blue)
+
+
+def test_unwanted_pixels_are_not_converted(pace, footage):
+    assert Film(settings(footage)).read(want_rgb=False).rgb is None
+
+
+def test_jpeg_pictures_pass_byte_for_byte_at_the_asked_rate(pace, mjpeg_file, jpegs):
+    film = Film(settings(mjpeg_file, fps=15))
+    pictures = [film.read(want_rgb=False) for _ in range(2 * len(jpegs))]
+    assert [picture.jpeg for picture in pictures] == 2 * jpegs
+    assert {(picture.width, picture.height) for picture in pictures} == {(176, 144)}
+    assert np.diff(pace.due_ns) == pytest.approx(1e9 / 15, rel=0.01)
+
+
+def test_a_broken_jpeg_is_left_out(pace, tmp_path, jpegs):
+    path = tmp_path / "camera.mjpeg"
+    path.write_bytes(jpegs[0] + jpegs[1][:-40] + jpegs[2])
+    film = Film(settings(path))
+    delivered = [film.read(want_rgb=True) for _ in range(3)]
+    assert {picture.jpeg for picture in delivered if picture} <= {jpegs[0], jpegs[2]}
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(CameraError, match=r"no file .*gone\.mp4"):
+        Film(settings(tmp_path / "gone.mp4"))
+
+
+@pytest.mark.parametrize("content", [b"", b"not a video"])
+def test_a_file_without_video_is_named(tmp_path, content):
+    path = tmp_path / "notes.mp4"
+    path.write_bytes(content)
+    with pytest.raises(CameraError, match=r"notes\.mp4"):
+        Film(settings(path))
