@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lerobot_recorder.errors import DatasetMismatchError, DiskFullError, EpisodeStateError, StreamError
+from lerobot_recorder.recording import QualityRules, Sample
+from lerobot_recorder.recording.disk import DiskForecast
+from lerobot_recorder.recording.rows import AGES_FEATURE
+from lerobot_recorder.spool import Spool
+from lerobot_recorder.video import rgb_to_i420
+
+SECOND = 1_000_000_000
+
+
+def test_rows_and_images_are_the_newest_samples_before_their_ticks(bench):
+    robot = bench()
+    robot.start()
+    robot.run(6)
+    outcome = robot.recorder.save().result(10)
+    assert (outcome.state, outcome.length, outcome.verdict) == ("ready", 6, "good")
+    episode = Spool(robot.root).ready()[0]
+    rows = episode.rows()
+    numbers = rows["observation.state"][:, 0]
+    assert (np.diff(numbers) == 1).all()
+    assert (rows["action"][:, 0] == numbers + 0.5).all()
+    for number, image in zip(numbers, episode.frames("observation.images.top"), strict=True):
+        assert np.array_equal(image, rgb_to_i420(robot.image(int(number))))
+    assert np.allclose(rows[AGES_FEATURE][1:], 0.05, atol=1e-6)
+    assert episode.manifest.task == "Pick up"
+    assert episode.manifest.features["observation.state"]["names"] == ["a.pos", "b.pos"]
+
+
+def test_a_sample_from_after_the_tick_is_left_for_the_next(bench):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    take = robot.recorder._take
+    tick_ns = take.header.started_at_ns + 2 * SECOND // 10
+    robot.push(tick_ns)
+    early = robot.pushed - 1
+    robot.push(tick_ns + 1)
+    robot.clock.move_to(tick_ns + SECOND // 30)
+    robot.wait(lambda: take.rows == 3)
+    robot.run(1)
+    robot.recorder.save().result(10)
+    numbers = Spool(robot.root).ready()[0].rows()["observation.state"][:, 0].tolist()
+    assert numbers[2] == early
+    assert numbers[3] > early
+
+
+def test_the_next_episode_starts_while_the_last_is_saved(bench):
+    robot = bench()
+    first = robot.start()
+    robot.run(3)
+    saving = robot.recorder.save()
+    robot.push()
+    second = robot.recorder.start().result(10)
+    robot.run(2)
+    assert saving.result(10).episode_id == first
+    assert robot.recorder.save().result(10).episode_id == second
+    assert [episode.length for episode in Spool(robot.root).ready()] == [3, 2]
+
+
+def test_an_episode_ends_by_itself_after_its_time(bench):
+    robot = bench(episode_time_s=0.4)
+    robot.start()
+    robot.run(4)
+    robot.wait(lambda: robot.outcomes)
+    assert (robot.outcomes[0].length, robot.outcomes[0].ended_by) == (4, "time")
+    assert not robot.recorder.recording
+
+
+def test_a_discarded_episode_leaves_nothing(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    assert robot.recorder.discard().result(10).state == "discarded"
+    spool = Spool(robot.root)
+    assert not (spool.ready() or spool.rejected())
+
+
+def test_commands_out_of_turn_are_refused(bench):
+    robot = bench()
+    with pytest.raises(EpisodeStateError, match="start one first"):
+        robot.recorder.save()
+    robot.start()
+    with pytest.raises(EpisodeStateError, match="save or discard it first"):
+        robot.recorder.start()
+
+
+def test_a_start_without_all_streams_is_refused_with_their_names(bench):
+    robot = bench()
+    robot.push(only=("state",))
+    with pytest.raises(StreamError, match="action: nothing is received on action_topic; top: nothing"):
+        robot.recorder.start()
+    robot.push()
+    robot.clock.advance(2)
+    with pytest.raises(StreamError, match=r"state: nothing for 2\.0 s"):
+        robot.recorder.start()
+
+
+def test_a_stream_that_falls_silent_makes_the_episode_bad(bench):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.run(8, only=("state", "action"))
+    outcome = robot.recorder.save().result(10)
+    assert outcome.state == "rejected"
+    assert "top: " in outcome.reasons[0]
+    assert "no sample within 0.5 s" in outcome.reasons[0]
+    accepted = robot.recorder.accept().result(10)
+    assert [episode.episode_id for episode in Spool(robot.root).ready()] == [accepted]
+
+
+def test_a_bad_episode_is_kept_where_that_is_asked(bench):
+    robot = bench(rules=QualityRules(reject=False))
+    robot.start()
+    robot.run(1)
+    robot.streams["state"].push(Sample(robot.clock.now_ns(), np.array([np.nan, 0.0])))
+    robot.run(2, only=("action", "top"))
+    outcome = robot.recorder.save().result(10)
+    assert outcome.state == "ready"
+    assert "NaN" in outcome.reasons[0]
+    assert Spool(robot.root).ready()[0].manifest.verdict == "bad"
+
+
+def test_a_frozen_camera_makes_the_episode_bad(bench):
+    robot = bench()
+    robot.image = lambda number: np.full((32, 48, 3), 7, np.uint8)
+    robot.start()
+    robot.run(14)
+    outcome = robot.recorder.save().result(10)
+    assert outcome.state == "rejected"
+    assert "did not change for 1." in outcome.reasons[0]
+
+
+def test_an_image_of_another_size_ends_the_episode_before_it(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.image = lambda number: np.zeros((16, 16, 3), np.uint8)
+    robot.run(1)
+    robot.wait(lambda: robot.outcomes)
+    assert robot.outcomes[0].state == "rejected"
+    assert robot.outcomes[0].length == 3
+    assert "(32, 48, 3)" in robot.outcomes[0].reasons[0]
+
+
+def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(bench):
+    robot = bench(queue_mb=0.02)
+    robot.start()
+    robot.run(1)
+    append = robot.recorder._take._writer.append
+    import threading
+
+    gate = threading.Event()
+
+    def slow(row):
+        gate.wait(10)
+        append(row)
+
+    robot.recorder._take._writer.append = slow
+    robot.run(8)
+    robot.wait(lambda: robot.recorder._take.over)
+    gate.set()
+    robot.wait(lambda: robot.outcomes)
+    assert (robot.outcomes[0].state, robot.outcomes[0].ended_by) == ("rejected", "overrun")
+    assert "too slow for 10 fps" in robot.outcomes[0].reasons[0]
+
+
+def test_a_full_disk_refuses_the_start_and_ends_a_recording(bench):
+    robot = bench()
+    robot.push()
+    robot.recorder._forecast = DiskForecast(70 << 20, 10e6)
+    with pytest.raises(DiskFullError, match="free some space"):
+        robot.recorder.start()
+
+
+def test_a_take_cut_short_by_the_end_of_the_recorder_is_offered_as_rejected(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.recorder.close()
+    rejected = Spool(robot.root).rejected()
+    assert [episode.length for episode in rejected] == [3]
+    assert "interrupted" in rejected[0].manifest.reasons[0]
+
+
+def test_the_last_episode_can_be_deleted_and_marked(bench):
+    robot = bench(record_success=True)
+    robot.start()
+    robot.run(3)
+    saved = robot.recorder.save().result(10).episode_id
+    assert robot.recorder.mark_success(True).result(10) == saved
+    success = Spool(robot.root).ready()[0].rows()["next.success"]
+    assert success[:, 0].tolist() == [False, False, True]
+    assert robot.recorder.delete_last().result(10) == saved
+    assert not Spool(robot.root).ready()
+
+
+def test_each_episode_keeps_its_task(bench):
+    robot = bench()
+    for task in ("Open the drawer", "Close it"):
+        robot.recorder.with_settings(task=task)
+        robot.start()
+        robot.run(2)
+        robot.recorder.save().result(10)
+    assert [episode.manifest.task for episode in Spool(robot.root).ready()] == ["Open the drawer", "Close it"]
+
+
+def test_episodes_that_would_not_fit_those_that_wait_are_refused(bench):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    robot.image = lambda number: np.random.default_rng(number).integers(0, 255, (16, 16, 3), np.uint8)
+    robot.push()
+    with pytest.raises(DatasetMismatchError, match="shape"):
+        robot.recorder.start().result(10)
+    assert not robot.recorder.recording
+
+
+def test_ticks_wait_for_samples_that_are_stamped_by_their_source(bench, tmp_path):
+    from dataclasses import replace
+
+    robot = bench()
+    for stream in robot.streams.values():
+        stream.spec = replace(stream.spec, by_header=True)
+    robot.start()
+    take = robot.recorder._take
+    start_ns = take.header.started_at_ns
+    robot.clock.move_to(start_ns + SECOND // 20)
+    robot.push(start_ns - 1)
+    expected = robot.pushed - 1
+    robot.push(start_ns + SECOND // 25)
+    robot.wait(lambda: take.rows == 1)
+    robot.recorder.save().result(10)
+    assert Spool(robot.root).ready()[0].rows()["observation.state"][0, 0] == expected

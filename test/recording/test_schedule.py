@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from lerobot_recorder.recording import Outcome, Schedule
+
+SAVED = Outcome("a", "ready", 10, 1.0, "task")
+REJECTED = Outcome("b", "rejected", 10, 1.0, "task", "bad")
+
+
+def record(schedule: Schedule, now_s: float, outcome: Outcome) -> None:
+    schedule.note_start()
+    assert schedule.phase(now_s) == "recording"
+    schedule.note_end(now_s)
+    schedule.note_outcome(outcome)
+
+
+def test_episodes_follow_each_other_with_pauses_until_all_are_saved():
+    schedule = Schedule(2, 5.0)
+    assert schedule.phase(0.0) == "waiting"
+    record(schedule, 10.0, SAVED)
+    assert schedule.phase(12.0) == "resetting"
+    assert schedule.reset_left_s(12.0) == 3.0
+    assert schedule.phase(15.0) == "waiting"
+    record(schedule, 20.0, SAVED)
+    assert schedule.phase(20.0) == "finished"
+
+
+def test_a_rejected_episode_is_recorded_again():
+    schedule = Schedule(1, 0.0)
+    record(schedule, 1.0, REJECTED)
+    assert schedule.phase(2.0) == "waiting"
+
+
+def test_without_a_number_every_episode_is_started_by_hand():
+    schedule = Schedule(0, 5.0)
+    assert schedule.phase(0.0) == "manual"
+    record(schedule, 1.0, SAVED)
+    assert schedule.phase(100.0) == "manual"
+
+
+def test_the_pause_can_be_skipped():
+    schedule = Schedule(2, 60.0)
+    record(schedule, 1.0, SAVED)
+    schedule.skip_reset()
+    assert schedule.phase(1.0) == "waiting"
