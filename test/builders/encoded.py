@@ -1,0 +1,79 @@
+"""Encoded episodes for tests of the dataset, with videos that are as simple as can be: a line per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lerobot_recorder.dataset import CommittedEpisode, DatasetWriter, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset.statistics import image_stats
+
+FPS = 30
+CAMERA = "observation.images.top"
+HEIGHT, WIDTH = 4, 6
+JOINTS = ["shoulder_pan.pos", "gripper.pos"]
+FEATURES: dict[str, Any] = {
+    "action": {"dtype": "float32", "shape": (2,), "names": JOINTS},
+    "observation.state": {"dtype": "float32", "shape": (2,), "names": JOINTS},
+    CAMERA: {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]},
+    "next.success": {"dtype": "bool", "shape": (1,), "names": None},
+}
+
+
+@dataclass(frozen=True)
+class LineProbe:
+    """What is in a video of lines."""
+
+    frames: int
+    width: int = WIDTH
+    height: int = HEIGHT
+    on_grid: bool = True
+
+
+def probe(path: Path) -> LineProbe:
+    return LineProbe(len(path.read_text().splitlines()))
+
+
+class LineFiles:
+    """Joins videos of lines; those whose lines start with the same word fit together."""
+
+    def joinable(self, tail: Path, new: Path) -> bool:
+        return tail.read_text().split()[0] == new.read_text().split()[0]
+
+    def join(self, parts: Sequence[Path], output: Path, fps: int) -> None:
+        output.write_text("".join(part.read_text() for part in parts))
+
+
+def encoded_episode(
+    directory: Path, number: int, length: int = 5, *, task: str = "pick", codec: str = "av1"
+) -> EncodedEpisode:
+    """Make an episode whose values tell its number and frame."""
+    directory.mkdir(parents=True, exist_ok=True)
+    video = directory / f"episode-{number}.mp4"
+    video.write_text("".join(f"{codec} {number:04d} {frame:04d}\n" for frame in range(length)))
+    rng = np.random.default_rng(number)
+    values = np.stack([np.full(length, number), np.arange(length)], axis=1).astype(np.float32)
+    return EncodedEpisode(
+        episode_id=f"episode-{number}",
+        task=task,
+        length=length,
+        rows={"action": values + 0.5, "observation.state": values, "next.success": np.arange(length) > 2},
+        videos={CAMERA: EncodedVideo(video, length, {"video.codec": codec, "video.fps": FPS})},
+        image_stats={CAMERA: image_stats(rng.integers(0, 256, (length, HEIGHT, WIDTH, 3), dtype=np.uint8))},
+    )
+
+
+def commit(writer: DatasetWriter, episodes: Sequence[EncodedEpisode], **changed: Any) -> list[CommittedEpisode]:
+    """Commit episodes of the features above, forgetting nothing."""
+    settings: dict[str, Any] = {"features": FEATURES, "fps": FPS, "robot_type": "so100"}
+    return writer.commit(episodes, **{**settings, "forget": lambda ids: None, **changed})
+
+
+def faults(root: Path) -> list[str]:
+    """Check a dataset whose videos are lines."""
+    return list(check(root, probe))

@@ -1,0 +1,197 @@
+"""A commit that is stopped before any of its file operations, and started again.
+
+The operations are found by listening: to Python's audit events of files, and to ``os.fsync`` and pyarrow's writing,
+which have none. Where the process "dies", all later operations fail too, as no clean-up runs in a killed process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from encoded import LineFiles, commit, encoded_episode, faults
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, tables
+from lerobot_recorder.dataset.layout import DatasetLayout
+
+MIB = 1024**2
+LIMITS: dict[str, Any] = {"data_files_size_in_mb": 4000 / MIB, "video_files_size_in_mb": 2400 / MIB}
+CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"}
+WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+class Killed(BaseException):
+    """Stands for the end of the process."""
+
+
+class Reaper:
+    """Counts file operations, and stops everything from one of them on."""
+
+    def __init__(self) -> None:
+        self._active = False
+        self._count = 0
+        self._last: int | None = None
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._active and (event in CHANGES or (event == "open" and arguments[2] & WRITING)):
+            self.step()
+
+    def step(self) -> None:
+        if not self._active:
+            return
+        if self._last is not None and self._count >= self._last:
+            raise Killed
+        self._count += 1
+
+    @contextmanager
+    def after(self, operations: int | None) -> Iterator[None]:
+        """Let so many operations happen, None for all."""
+        self._active, self._count, self._last = True, 0, operations
+        try:
+            yield
+        finally:
+            self._active = False
+
+    @property
+    def count(self) -> int:
+        """Operations that have happened."""
+        return self._count
+
+
+REAPER = Reaper()
+
+
+@pytest.fixture(autouse=True)
+def audible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make known what has no audit event."""
+    for module, name in ((os, "fsync"), (pq, "write_table"), (pq.ParquetWriter, "write_table")):
+        monkeypatch.setattr(module, name, _announced(getattr(module, name)))
+
+
+def _announced(function: Callable[..., Any]) -> Callable[..., Any]:
+    def announce(*arguments: Any, **options: Any) -> Any:
+        REAPER.step()
+        return function(*arguments, **options)
+
+    return announce
+
+
+class Spool:
+    """Spooled episodes: a file each, which is removed when the episode is in the dataset."""
+
+    def __init__(self, directory: Path, takes: Sequence[EncodedEpisode]) -> None:
+        self._directory = directory
+        self._takes = {take.episode_id: take for take in takes}
+        directory.mkdir(exist_ok=True)
+        for name in self._takes:
+            (directory / name).touch()
+
+    def waiting(self) -> list[EncodedEpisode]:
+        return [take for name, take in self._takes.items() if (self._directory / name).exists()]
+
+    def forget(self, names: Sequence[str]) -> None:
+        for name in names:
+            (self._directory / name).unlink(missing_ok=True)
+
+
+def run(root: Path, spool: Spool) -> None:
+    """Do what an encoder does when it starts."""
+    writer = DatasetWriter(root, LineFiles(), **LIMITS)
+    writer.recover(spool.forget)
+    if waiting := spool.waiting():
+        commit(writer, waiting, forget=spool.forget)
+
+
+def snapshot(root: Path) -> dict[str, object]:
+    """Return what is in the dataset, without how parquet stores it."""
+    paths = sorted(path for path in root.rglob("*") if path.is_file())
+    return {str(path.relative_to(root)): _content(path) for path in paths}
+
+
+def _content(path: Path) -> object:
+    return tables.read_table(path).to_pydict() if path.suffix == ".parquet" else path.read_bytes()
+
+
+def recorded(root: Path) -> list[float]:
+    """Return the numbers of the episodes in the dataset, as their rows tell."""
+    found = [tables.read_table(path) for path in DatasetLayout(root).data_files()]
+    rows = pa.concat_tables(found)
+    return [
+        state[0]
+        for state, k in zip(rows["observation.state"].to_pylist(), rows["frame_index"], strict=True)
+        if k.as_py() == 0
+    ]
+
+
+@pytest.mark.parametrize("already", [0, 2])
+def test_commit_stopped_anywhere_is_finished_once(tmp_path: Path, already: int) -> None:
+    takes = [encoded_episode(tmp_path / "videos", k, 4 + k, task=f"task {k % 3}") for k in range(already + 3)]
+    base = tmp_path / "base"
+    if already:
+        commit(DatasetWriter(base / "dataset", LineFiles(), **LIMITS), takes[:already])
+    else:
+        base.mkdir()
+
+    def fresh(name: str) -> tuple[Path, Spool]:
+        shutil.copytree(base, tmp_path / name)
+        return tmp_path / name / "dataset", Spool(tmp_path / name / "spool", takes[already:])
+
+    root, spool = fresh("whole")
+    with REAPER.after(None):
+        run(root, spool)
+    operations, wanted = REAPER.count, snapshot(root)
+    assert operations > 40
+    assert faults(root) == []
+
+    for stop in range(operations):
+        root, spool = fresh("stopped")
+        with REAPER.after(stop), pytest.raises(Killed):
+            run(root, spool)
+        if root.exists():
+            assert all("is unfinished" in fault for fault in faults(root)), (stop, faults(root))
+        else:
+            assert not already, stop
+        run(root, spool)
+        assert recorded(root) == list(range(already + 3)), stop
+        assert snapshot(root) == wanted, stop
+        assert spool.waiting() == [], stop
+        shutil.rmtree(root.parent)
+
+
+def test_recovery_stopped_anywhere_is_finished_once(tmp_path: Path) -> None:
+    takes = [encoded_episode(tmp_path / "videos", k, 5) for k in range(4)]
+    base = tmp_path / "base"
+    commit(DatasetWriter(base / "dataset", LineFiles(), **LIMITS), takes[:2])
+    spool = Spool(base / "spool", takes[2:])
+
+    def refuse(names: object) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        commit(DatasetWriter(base / "dataset", LineFiles(), **LIMITS), takes[2:], forget=refuse)
+
+    operations = None
+    stop = 0
+    while operations is None or stop < operations:
+        shutil.copytree(base, tmp_path / "run")
+        root, spool = tmp_path / "run/dataset", Spool(tmp_path / "run/spool", takes[2:])
+        if operations is None:
+            with REAPER.after(None):
+                run(root, spool)
+            operations = REAPER.count
+        else:
+            with REAPER.after(stop), pytest.raises(Killed):
+                run(root, spool)
+            stop += 1
+        run(root, spool)
+        assert recorded(root) == [0, 1, 2, 3]
+        assert faults(root) == []
+        shutil.rmtree(tmp_path / "run")

@@ -1,0 +1,91 @@
+"""The redo log: what it refuses to redo, and what it leaves behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from encoded import LineFiles, commit, encoded_episode, faults
+
+from lerobot_recorder.dataset import DatasetWriter
+from lerobot_recorder.dataset.journal import journal_path, read_journal, staged_path
+from lerobot_recorder.errors import DatasetError
+
+
+class Stopped(BaseException):
+    """Stands for the end of the process."""
+
+
+def stop(names: Sequence[str]) -> None:
+    raise Stopped
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Return a dataset of one episode, and a commit of a second that stopped before it was forgotten."""
+    root = tmp_path / "dataset"
+    commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
+    with pytest.raises(Stopped):
+        commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 1)], forget=stop)
+    return root
+
+
+def test_journal_names_episodes_and_files_with_info_last(root: Path) -> None:
+    journal = read_journal(root)
+    assert journal is not None
+    assert journal.episode_ids == ["episode-1"]
+    kinds = [path.split("/")[0] if path[0] != "m" else path for path in journal.paths]
+    assert kinds == [
+        "videos",
+        "data",
+        "meta/episodes/chunk-000/file-000.parquet",
+        "meta/stats.json",
+        "meta/info.json",
+    ]
+
+
+def test_recovery_forgets_and_leaves_only_the_lock(root: Path) -> None:
+    forgotten: list[str] = []
+    assert DatasetWriter(root, LineFiles()).recover(forgotten.extend) == ["episode-1"]
+    assert forgotten == ["episode-1"]
+    assert [path.name for path in journal_path(root).parent.iterdir()] == ["lock"]
+    assert DatasetWriter(root, LineFiles()).recover(forgotten.extend) == []
+
+
+def test_recovery_of_what_never_was_makes_nothing(tmp_path: Path) -> None:
+    assert DatasetWriter(tmp_path / "dataset", LineFiles()).recover(stop) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commit_of_an_episode_that_recovery_finishes_does_not_double_it(root: Path, tmp_path: Path) -> None:
+    takes = [encoded_episode(tmp_path, 1), encoded_episode(tmp_path, 2)]
+    placed = commit(DatasetWriter(root, LineFiles()), takes)
+    assert [(each.episode_id, each.episode_index) for each in placed] == [("episode-1", 1), ("episode-2", 2)]
+    assert faults(root) == []
+
+
+def test_recovery_leaves_alone_a_dataset_that_was_changed_since(root: Path, tmp_path: Path) -> None:
+    journal = journal_path(root).read_text()
+    DatasetWriter(root, LineFiles()).recover(lambda names: None)
+    before = (root / "meta/info.json").read_bytes()
+    journal_path(root).write_text(journal)
+    (staged_path(root) / "meta").mkdir(parents=True)
+    (staged_path(root) / "meta/info.json").write_text("older")
+    with pytest.raises(DatasetError, match=r"expects 1 episodes in it, found 2.*Remove .*journal.json"):
+        DatasetWriter(root, LineFiles()).recover(stop)
+    assert (root / "meta/info.json").read_bytes() == before
+
+
+def test_recovery_misses_a_staged_file(root: Path) -> None:
+    (root / "meta/stats.json").unlink()
+    with pytest.raises(DatasetError, match=r"stats.json: neither in the dataset nor in"):
+        DatasetWriter(root, LineFiles()).recover(stop)
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"episodes": [{"name": 1}], "paths": []}'])
+def test_broken_journal_is_named(root: Path, text: str) -> None:
+    journal_path(root).write_text(text)
+    with pytest.raises(DatasetError, match=r"journal.json: not the journal of a commit.*Remove"):
+        DatasetWriter(root, LineFiles()).recover(stop)
+    assert any("not the journal of a commit" in fault for fault in faults(root))
