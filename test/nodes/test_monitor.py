@@ -22,7 +22,9 @@ LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 class Robot:
     """A recorder as the monitor sees it, and the monitor's process beside it."""
 
-    def __init__(self, node: rclpy.node.Node, executor: SingleThreadedExecutor, monitor: NodeProcess, events) -> None:
+    def __init__(
+        self, node: rclpy.node.Node, executor: SingleThreadedExecutor, monitor: NodeProcess, events
+    ) -> None:
         self.node, self.monitor, self._executor, self._events = node, monitor, executor, events
 
     def next_event(self) -> object:

@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import array
+import json
+import queue
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from rcl_interfaces.msg import Parameter, ParameterType, ParameterValue  # noqa: E402
+from rcl_interfaces.srv import DescribeParameters, SetParameters  # noqa: E402
+from rclpy.executors import SingleThreadedExecutor  # noqa: E402
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy  # noqa: E402
+from sensor_msgs.msg import Image, JointState  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+from std_srvs.srv import SetBool, Trigger  # noqa: E402
+
+from lerobot_recorder.cli.processes import NodeEnded, NodeProcess, node_environment  # noqa: E402
+
+LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+PATIENCE_S = 60.0
+JOINTS = ("one", "two")
+
+
+class Graph:
+    """Real nodes in processes and a domain of their own, and a node of the test that talks to them."""
+
+    def __init__(self) -> None:
+        self.environment = node_environment(isolated=True)
+        self.context = rclpy.Context()
+        self.context.init(domain_id=int(self.environment["ROS_DOMAIN_ID"]))
+        self.node = rclpy.create_node("test", context=self.context)
+        self.executor = SingleThreadedExecutor(context=self.context)
+        self.executor.add_node(self.node)
+        self.events: queue.SimpleQueue = queue.SimpleQueue()
+        self.processes: list[NodeProcess] = []
+        self.status: dict[str, dict] = {}
+        self.completed: list[dict] = []
+        for name in ("recorder", "encoder"):
+            self.node.create_subscription(
+                String, f"{name}/status", lambda message, name=name: self._note(name, message), LATCHED
+            )
+        self.node.create_subscription(
+            String,
+            "episode_completed",
+            lambda message: self.completed.append(json.loads(message.data)),
+            LATCHED,
+        )
+        self.stopped = threading.Event()
+        self.thread = threading.Thread(target=self._spin)
+        self.thread.start()
+
+    def _spin(self) -> None:
+        while not self.stopped.is_set():
+            self.executor.spin_once(timeout_sec=0.05)
+
+    def _note(self, name: str, message: String) -> None:
+        self.status[name] = json.loads(message.data)
+
+    def start(self, name: str, parameters: dict, *, namespace: str = "") -> NodeProcess:
+        arguments = ["--ros-args"]
+        for key, value in parameters.items():
+            text = json.dumps(value) if not isinstance(value, str) else f"'{value}'" if value else "''"
+            arguments += ["-p", f"{key}:={text}"]
+        if namespace:
+            arguments += ["-r", f"__ns:=/{namespace}"]
+        process = NodeProcess(name, arguments, self.environment, self.events)
+        self.processes.append(process)
+        return process
+
+    def end_of(self, process: NodeProcess) -> int:
+        self.wait(lambda: not process.running)
+        while True:
+            event = self.events.get(timeout=10)
+            if isinstance(event, NodeEnded) and event.node == process.name:
+                return event.status
+
+    def wait(self, condition, timeout_s: float = PATIENCE_S):
+        deadline = time.monotonic() + timeout_s
+        while not (found := condition()):
+            if time.monotonic() > deadline:
+                lines = [line for process in self.processes for line in process.last_lines]
+                raise AssertionError("it did not happen; the nodes said:\n" + "\n".join(lines))
+            time.sleep(0.02)
+        return found
+
+    def ask(self, kind, service: str, request):
+        client = self.node.create_client(kind, service)
+        assert client.wait_for_service(PATIENCE_S)
+        answer = client.call_async(request)
+        self.wait(answer.done)
+        self.node.destroy_client(client)
+        return answer.result()
+
+    def call(self, service: str) -> tuple[bool, str]:
+        answer = self.ask(Trigger, service, Trigger.Request())
+        return answer.success, answer.message
+
+    def switch(self, service: str, value: bool) -> tuple[bool, str]:
+        answer = self.ask(SetBool, service, SetBool.Request(data=value))
+        return answer.success, answer.message
+
+    def set_parameter(self, node: str, name: str, value) -> tuple[bool, str]:
+        kinds = {
+            bool: ("BOOL", "bool_value"),
+            int: ("INTEGER", "integer_value"),
+            float: ("DOUBLE", "double_value"),
+        }
+        kind, attribute = kinds.get(type(value), ("STRING", "string_value"))
+        parameter = ParameterValue(type=getattr(ParameterType, f"PARAMETER_{kind}"), **{attribute: value})
+        request = SetParameters.Request(parameters=[Parameter(name=name, value=parameter)])
+        result = self.ask(SetParameters, f"{node}/set_parameters", request).results[0]
+        return result.successful, result.reason
+
+    def describe(self, node: str, name: str) -> str:
+        request = DescribeParameters.Request(names=[name])
+        return self.ask(DescribeParameters, f"{node}/describe_parameters", request).descriptors[0].description
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.end(patience_s=20)
+        self.stopped.set()
+        self.thread.join()
+        self.executor.shutdown()
+        self.node.destroy_node()
+        self.context.try_shutdown()
+
+
+class Robot:
+    """A robot of the test's: it publishes joint states that count, and images that carry the same number."""
+
+    def __init__(self, graph: Graph, *, reliable: bool = True, encoding: str = "bgr8") -> None:
+        self.encoding = encoding
+        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        profile = QoSProfile(depth=10, reliability=reliability)
+        self.joints = graph.node.create_publisher(JointState, "robot/joint_states", profile)
+        self.camera = graph.node.create_publisher(Image, "robot/camera", profile)
+        self.sent: list[list[float]] = []
+        self.playing = True
+        self.timer = graph.node.create_timer(1 / 60, self.publish)
+        self.graph = graph
+
+    def publish(self) -> None:
+        if not self.playing:
+            return
+        number = len(self.sent)
+        values = [number / 7, -number / 3]
+        self.sent.append(values)
+        self.joints.publish(
+            JointState(name=["two_joint", "extra", "one_joint"], position=[values[1], 9.0, values[0]])
+        )
+        pixels = np.random.default_rng(number).integers(0, 255, (32, 48, 3), np.uint8)
+        message = Image(height=32, width=48, encoding=self.encoding, step=48 * 3)
+        message.data = array.array("B", pixels.tobytes())
+        self.camera.publish(message)
+
+    def recorder_parameters(self, root: Path) -> dict:
+        return {
+            "root": str(root),
+            "streams": ["state", "top"],
+            "state.topic": "robot/joint_states",
+            "state.names": list(JOINTS),
+            "top.topic": "robot/camera",
+            "task": "Pick up",
+            "episode_time_s": 0.0,
+        }
+
+
+@pytest.fixture(autouse=True)
+def loopback(monkeypatch):
+    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")
+    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
+
+
+@pytest.fixture
+def graph():
+    graph = Graph()
+    yield graph
+    graph.close()
+
+
+@pytest.fixture
+def make_robot(graph):
+    return lambda **settings: Robot(graph, **settings)

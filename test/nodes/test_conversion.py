@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import array
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy")
+
+from geometry_msgs.msg import PoseStamped, Twist
+from sensor_msgs.msg import CompressedImage, Image, JointState
+from std_msgs.msg import Float64MultiArray
+from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+
+from lerobot_recorder.errors import ConfigError, SpoolError, StreamError
+from lerobot_recorder.nodes import conversion, vectors
+
+RGB = np.random.default_rng(0).integers(0, 255, (4, 6, 3), np.uint8)
+
+
+def message(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
+    lines = pixels.reshape(pixels.shape[0], -1).view(np.uint8)
+    padded = np.pad(lines, ((0, 0), (0, padding)), constant_values=77)
+    return Image(
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        encoding=encoding,
+        step=padded.shape[1],
+        data=array.array("B", padded.tobytes()),
+    )
+
+
+@pytest.mark.parametrize("padding", [0, 5])
+@pytest.mark.parametrize(
+    ("encoding", "pixels"),
+    [
+        ("rgb8", RGB),
+        ("bgr8", np.ascontiguousarray(RGB[..., ::-1])),
+        ("rgba8", np.dstack([RGB, np.full((4, 6), 9, np.uint8)])),
+        ("bgra8", np.dstack([RGB[..., ::-1], np.full((4, 6), 9, np.uint8)])),
+    ],
+)
+def test_colour_encodings_give_the_same_pixels_whatever_their_step(encoding, pixels, padding):
+    assert np.array_equal(
+        conversion.image_to_rgb(message(np.ascontiguousarray(pixels), encoding, padding)), RGB
+    )
+
+
+def test_grey_becomes_rgb():
+    grey = conversion.image_to_rgb(message(np.ascontiguousarray(RGB[..., 0]), "mono8"))
+    assert np.array_equal(grey, np.repeat(RGB[..., :1], 3, axis=2))
+
+
+def test_depth_keeps_its_values_and_byte_order():
+    depth = np.arange(24, dtype=np.uint16).reshape(4, 6) * 100
+    assert np.array_equal(conversion.image_to_depth(message(depth, "16UC1", 4)), depth)
+    swapped = message(depth.byteswap(), "16UC1")
+    swapped.is_bigendian = 1
+    assert np.array_equal(conversion.image_to_depth(swapped), depth)
+    metres = depth.astype(np.float32) / 1000
+    assert np.array_equal(conversion.image_to_depth(message(metres, "32FC1")), metres)
+
+
+def test_images_that_cannot_be_read_say_why():
+    with pytest.raises(StreamError, match="cv_bridge"):
+        conversion.image_to_rgb(message(RGB, "bayer_rggb8"))
+    short = message(RGB, "rgb8")
+    short.data = short.data[:10]
+    with pytest.raises(StreamError, match="only 10 bytes"):
+        conversion.image_to_rgb(short)
+    with pytest.raises(StreamError, match="expected a depth image"):
+        conversion.image_to_depth(message(RGB, "rgb8"))
+    with pytest.raises(SpoolError, match="neither a JPEG nor a PNG"):
+        conversion.compressed_to_encoded(CompressedImage(format="h264", data=array.array("B", b"\0\0\0\1")))
+
+
+def test_images_survive_the_way_through_a_message():
+    assert np.array_equal(conversion.image_to_rgb(conversion.rgb_to_image(RGB)), RGB)
+
+
+def test_joints_are_found_by_name_in_any_order():
+    take = vectors.extractor("sensor_msgs/msg/JointState", ("elbow", "wrist_joint"), "velocity")
+    state = JointState(name=["wrist", "x", "elbow_joint"], position=[0.0] * 3, velocity=[1.0, 2.0, 3.0])
+    assert take(state).tolist() == [3.0, 1.0]
+    with pytest.raises(StreamError, match="no joint elbow"):
+        take(JointState(name=["wrist"], velocity=[1.0]))
+    with pytest.raises(StreamError, match="3 joints but 0 values of velocity"):
+        take(JointState(name=["wrist", "x", "elbow"]))
+
+
+def test_commands_of_the_usual_controllers():
+    trajectory = JointTrajectory(joint_names=["b", "a"], points=[JointTrajectoryPoint(positions=[2.0, 1.0])])
+    assert vectors.extractor("trajectory_msgs/msg/JointTrajectory", ("a", "b"), "position")(
+        trajectory
+    ).tolist() == [1, 2]
+    take = vectors.extractor("std_msgs/msg/Float64MultiArray", ("a", "b"), "position")
+    assert take(Float64MultiArray(data=[1.0, 2.0])).tolist() == [1.0, 2.0]
+    with pytest.raises(StreamError, match="3 values, 2 are named"):
+        take(Float64MultiArray(data=[1.0, 2.0, 3.0]))
+
+
+def test_twists_and_poses():
+    twist = Twist()
+    twist.linear.x, twist.angular.z = 0.5, -0.25
+    names = vectors.default_names("geometry_msgs/msg/Twist")
+    assert vectors.extractor("geometry_msgs/msg/Twist", names, "position")(twist).tolist() == [
+        0.5,
+        0,
+        0,
+        0,
+        0,
+        -0.25,
+    ]
+    pose = PoseStamped()
+    pose.pose.position.y = 2.0
+    take = vectors.extractor("geometry_msgs/msg/PoseStamped", ("position.y", "orientation.w"), "position")
+    assert take(pose).tolist() == [2.0, 1.0]
+
+
+def test_types_that_cannot_be_recorded_are_named():
+    with pytest.raises(ConfigError, match="sensor_msgs/msg/Imu cannot be recorded"):
+        vectors.extractor("sensor_msgs/msg/Imu", ("a",), "position")

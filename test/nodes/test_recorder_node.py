@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import numpy as np
+import pytest
+
+from lerobot_recorder.spool import Spool
+
+
+def running(graph):
+    return graph.wait(lambda: graph.status.get("recorder"))
+
+
+def start_episode(graph) -> None:
+    graph.wait(lambda: graph.call("recorder/start_episode")[0])
+
+
+@pytest.mark.parametrize("reliable", [True, False])
+def test_what_is_published_is_recorded(graph, make_robot, tmp_path, reliable):
+    root = tmp_path / "data"
+    robot = make_robot(reliable=reliable)
+    graph.start("recorder", robot.recorder_parameters(root))
+    start_episode(graph)
+    graph.wait(lambda: graph.status["recorder"]["frames"] >= 15)
+    assert graph.call("recorder/save_episode")[0]
+    episode = Spool(root).ready()[0]
+    assert episode.episode_id == graph.wait(lambda: graph.completed)[0]["episode_id"]
+    sent = {tuple(np.float32(value)): number for number, value in enumerate(robot.sent)}
+    found = [sent[tuple(row)] for row in episode.rows()["observation.state"]]
+    assert found == sorted(found)
+    assert episode.manifest.features["observation.state"]["names"] == ["one.pos", "two.pos"]
+    assert episode.manifest.task == "Pick up"
+
+
+def test_episodes_are_discarded_deleted_and_marked(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    graph.start("recorder", make_robot().recorder_parameters(root))
+    start_episode(graph)
+    assert graph.call("recorder/discard_episode")[0]
+    for _ in range(2):
+        start_episode(graph)
+        graph.wait(lambda: graph.status["recorder"]["frames"] >= 3)
+        assert graph.call("recorder/save_episode")[0]
+    assert graph.switch("recorder/mark_success", True)[0]
+    assert [episode.manifest.success for episode in Spool(root).ready()] == [None, True]
+    assert graph.call("recorder/delete_last_episode")[0]
+    assert len(Spool(root).ready()) == 1
+    refused = graph.call("recorder/save_episode")
+    assert refused == (False, "no episode is being recorded: start one first")
+
+
+def test_a_start_is_refused_with_what_is_missing_and_what_is_published_instead(graph, make_robot, tmp_path):
+    parameters = make_robot().recorder_parameters(tmp_path / "data")
+    graph.start("recorder", {**parameters, "top.topic": "robot/camera_raw"})
+    running(graph)
+    graph.wait(
+        lambda: (
+            graph.status["recorder"]["missing"] and "state" not in str(graph.status["recorder"]["missing"])
+        )
+    )
+    started, reason = graph.call("recorder/start_episode")
+    assert not started
+    assert "top: nothing is received on robot/camera_raw" in reason
+    missing = graph.wait(
+        lambda: [line for line in graph.status["recorder"]["missing"] if "published are" in line]
+    )
+    assert "/robot/camera" in missing[0]
+
+
+def test_a_robot_that_falls_silent_is_noticed_and_the_take_can_be_accepted(graph, make_robot, tmp_path):
+    root, robot = tmp_path / "data", make_robot()
+    graph.start("recorder", robot.recorder_parameters(root))
+    start_episode(graph)
+    graph.wait(lambda: graph.status["recorder"]["frames"] >= 5)
+    robot.playing = False
+    time.sleep(1)
+    saved, reason = graph.call("recorder/save_episode")
+    assert not saved
+    assert "no sample within 0.5 s" in reason
+    assert graph.call("recorder/accept_episode")[0]
+    assert len(Spool(root).ready()) == 1
+
+
+def test_unattended_it_records_so_many_episodes_and_ends(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    parameters = make_robot().recorder_parameters(root)
+    recorder = graph.start(
+        "recorder", {**parameters, "num_episodes": 2, "episode_time_s": 0.5, "reset_time_s": 0.2}
+    )
+    assert graph.end_of(recorder) == 0
+    assert [episode.length for episode in Spool(root).ready()] == [15, 15]
+
+
+def test_killed_in_the_middle_nothing_is_lost(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    parameters = make_robot().recorder_parameters(root)
+    recorder = graph.start("recorder", parameters)
+    start_episode(graph)
+    graph.wait(lambda: graph.status["recorder"]["frames"] >= 3)
+    assert graph.call("recorder/save_episode")[0]
+    start_episode(graph)
+    graph.wait(lambda: graph.status["recorder"]["frames"] >= 10)
+    os.kill(recorder._process.pid, signal.SIGKILL)
+    assert graph.end_of(recorder) == -signal.SIGKILL
+    assert len(Spool(root).ready()) == 1
+    graph.status.clear()
+    graph.start("recorder", parameters)
+    graph.wait(lambda: "interrupted" in graph.status.get("recorder", {}).get("message", ""))
+    assert Spool(root).rejected()[0].length >= 10
+
+
+def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_robot, tmp_path):
+    graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"))
+    assert graph.set_parameter("recorder", "task", "Open the drawer") == (True, "")
+    graph.wait(lambda: graph.status["recorder"]["task"] == "Open the drawer")
+    assert graph.set_parameter("recorder", "episode_time_s", 7)[0]
+    graph.wait(lambda: graph.status["recorder"]["episode_time_s"] == 7.0)
+    changed, reason = graph.set_parameter("recorder", "fps", 60)
+    assert not changed
+    assert "cannot change while the node runs" in reason
+    assert not graph.set_parameter("recorder", "episode_time_s", -1.0)[0]
+    assert not graph.set_parameter("recorder", "tusk", "x")[0]
+    assert "from the next episode" in graph.describe("recorder", "task")
+    assert "Cannot change" in graph.describe("recorder", "fps")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"fpss": 30}, "recorder has no parameter 'fpss'"),
+        ({"fps": 0}, "fps: expected 1 to 1000 Hz, found 0"),
+        ({"fps": "fast"}, "fps: expected a whole number, found 'fast'"),
+        ({"root": ""}, "give repo_id (user/name), or root"),
+        ({"state.names": [""]}, "state.names: name the joints"),
+        ({"top.type": "sensor_msgs/Imagine"}, "are not installed here"),
+        ({"state.unit": "furlongs"}, "state.unit: expected one of 'as_published', 'degrees', 'so100'"),
+    ],
+)
+def test_what_cannot_be_used_ends_it_with_one_sentence(graph, make_robot, tmp_path, wrong, reason):
+    recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
+    assert graph.end_of(recorder) == 1
+    errors = [line for line in recorder.last_lines if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert reason in errors[0]
+    assert not any("Traceback" in line for line in recorder.last_lines)
+
+
+def test_a_directory_that_holds_something_else_is_refused(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    (root / "thesis.pdf").write_text("mine")
+    graph.start("recorder", make_robot().recorder_parameters(root))
+    graph.wait(lambda: not graph.status.get("recorder", {"missing": True})["missing"])
+    started, reason = graph.call("recorder/start_episode")
+    assert not started
+    assert "thesis.pdf" in reason
+    assert (root / "thesis.pdf").exists()
+
+
+def test_namespaces_move_everything(graph, make_robot, tmp_path):
+    robot = make_robot()
+    parameters = {
+        **robot.recorder_parameters(tmp_path / "data"),
+        "state.topic": "/robot/joint_states",
+        "top.topic": "/robot/camera",
+    }
+    graph.start("recorder", parameters, namespace="left")
+    graph.wait(lambda: graph.call("left/recorder/start_episode")[0])
+    assert graph.call("left/recorder/discard_episode")[0]
