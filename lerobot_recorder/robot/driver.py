@@ -167,13 +167,13 @@ class FollowerDriver:
         return not folded and float(grasp_point(pose)[2]) > _RAISED_M
 
     def _let_go(self) -> None:
-        trouble = self.link.trouble
-        for _ in range(_LETTING_GO_TRIES if self.link.up else 0):
+        trouble = ""
+        for _ in range(_LETTING_GO_TRIES):
             try:
                 self.link.do(lambda arm: arm.enable_torque(False))
                 return
             except DeviceError as error:
-                trouble = str(error)
+                trouble = self.link.trouble or str(error)
         logger.error(
             "The follower's torque could not be switched off: %s. It stays as it is until its power is cut "
             "or it is driven again.",
