@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
-from collections import deque
 from collections.abc import Callable, Mapping
 
 from lerobot_recorder.errors import CameraError
 from lerobot_recorder.robot.cameras.opening import open_source
-from lerobot_recorder.robot.cameras.settings import (
-    ERROR,
-    OK,
-    WARN,
-    CameraSettings,
-    CameraStatus,
-    Picture,
-)
+from lerobot_recorder.robot.cameras.settings import CameraSettings, CameraStatus, Picture
 from lerobot_recorder.robot.cameras.source import Source
+from lerobot_recorder.robot.cameras.watch import Watch
 
 _log = logging.getLogger(__name__)
 
-SILENCE_S = 0.8
-"""A camera without a picture for so long is frozen, and opened anew."""
-SLOW = 0.8
-"""A camera below this part of its rate is slow."""
 RETRY_S = 0.5
-_WINDOW_S = 1.0
 
 
 class Camera:
@@ -124,98 +111,3 @@ class Camera:
         if self._source is not None:
             self._source.close()
             self._source = None
-
-
-class Watch:
-    """Keeps count of a camera's pictures and judges them."""
-
-    def __init__(self, rate_hz: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
-        self._rate_hz = rate_hz
-        self._lock = threading.Lock()
-        self._arrivals: deque[float] = deque()
-        self._last: Picture | None = None
-        self._last_s = clock()
-        self._opened_s = clock()
-        self._pictures = 0
-        self._openings = 0
-        self._why_lost = "not started"
-
-    def opened(self, rate_hz: float) -> None:
-        """The camera is open, and this is the rate to be expected."""
-        with self._lock:
-            self._rate_hz = rate_hz
-            self._openings += 1
-            self._why_lost = ""
-            self._arrivals.clear()
-            self._opened_s = self._last_s = self._clock()
-
-    def note(self, picture: Picture) -> None:
-        """A picture has come."""
-        with self._lock:
-            self._last = picture
-            self._last_s = self._clock()
-            self._pictures += 1
-            self._arrivals.append(self._last_s)
-            self._forget_old()
-
-    def lost(self, why: str) -> None:
-        """The camera is gone."""
-        with self._lock:
-            self._why_lost = why
-
-    def check_silence(self, settings: CameraSettings) -> None:
-        """Raise when no picture has come for too long.
-
-        Raises:
-            CameraError: The camera is frozen.
-        """
-        silent_s = self._clock() - self._last_s
-        if silent_s >= max(SILENCE_S, 2.5 / self._rate_hz):
-            raise CameraError(f"{settings.source} is frozen: no picture for {silent_s:.1f} s")
-
-    def status(self, settings: CameraSettings) -> CameraStatus:
-        """Judge the camera at this moment."""
-        with self._lock:
-            self._forget_old()
-            level, message = self._judge(settings)
-            return CameraStatus(level, message, self._values(settings))
-
-    def _window_s(self) -> float:
-        return max(_WINDOW_S, 4 / self._rate_hz)
-
-    def _forget_old(self) -> None:
-        while self._arrivals and self._arrivals[0] < self._clock() - self._window_s():
-            self._arrivals.popleft()
-
-    def _measured_hz(self) -> float:
-        if len(self._arrivals) < 2:
-            return float(len(self._arrivals))
-        return (len(self._arrivals) - 1) / max(self._arrivals[-1] - self._arrivals[0], 1e-9)
-
-    def _judge(self, settings: CameraSettings) -> tuple[int, str]:
-        silent_s = self._clock() - self._last_s
-        if self._why_lost:
-            return ERROR, self._why_lost
-        if silent_s >= max(SILENCE_S, 2.5 / self._rate_hz):
-            return ERROR, f"no picture for {silent_s:.1f} s"
-        if self._clock() - self._opened_s >= self._window_s() and self._measured_hz() < SLOW * self._rate_hz:
-            return WARN, f"slow: {self._measured_hz():.1f} pictures a second, {self._rate_hz:g} expected"
-        last = self._last
-        if last and settings.size and settings.size != (last.width, last.height):
-            return WARN, f"delivers {last.width}x{last.height}, {settings.width}x{settings.height} asked"
-        return OK, "ok"
-
-    def _values(self, settings: CameraSettings) -> dict[str, str]:
-        values = {
-            "source": settings.source,
-            "rate_hz": f"{self._measured_hz():.1f}",
-            "expected_hz": f"{self._rate_hz:g}",
-            "pictures": str(self._pictures),
-            "reopened": str(max(self._openings - 1, 0)),
-        }
-        if self._last is not None:
-            values["age_s"] = f"{self._clock() - self._last_s:.2f}"
-            values["size"] = f"{self._last.width}x{self._last.height}"
-            values["format"] = "jpeg" if self._last.jpeg is not None else "raw"
-        return values

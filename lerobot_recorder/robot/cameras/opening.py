@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 
+from lerobot_recorder.robot.cameras.device import Device
 from lerobot_recorder.robot.cameras.film import Film
-from lerobot_recorder.robot.cameras.live import NETWORK_SCHEMES, Device, NetworkCamera
 from lerobot_recorder.robot.cameras.multipart import MultipartCamera, NotMultipartError
+from lerobot_recorder.robot.cameras.network import NETWORK_SCHEMES, NetworkCamera
 from lerobot_recorder.robot.cameras.settings import CameraSettings
 from lerobot_recorder.robot.cameras.simulated import SimulatedCamera
 from lerobot_recorder.robot.cameras.source import Source

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -31,8 +32,9 @@ class CameraSettings:
         fps: Pictures a second; a video file keeps its own rate.
         pixel_format: ``mjpeg`` asks a device for JPEG pictures, ``raw`` for uncompressed ones, ``auto`` takes
             JPEG where the device offers it. The simulated camera takes ``auto`` as ``raw``.
-        controls: V4L2 controls of a device to set on opening, by name, for example
-            ``{"auto_exposure": 1, "exposure_time_absolute": 150, "focus_automatic_continuous": 0}``.
+        exposure: Of a device: ``auto``, or how long in ms; empty leaves it as it is.
+        focus: Of a device: ``auto``, or a value in its own units; empty leaves it as it is.
+        controls: Other V4L2 controls of a device by name, set when it is opened, such as ``{"gain": 4}``.
 
     Raises:
         ConfigError: A value cannot be used.
@@ -44,6 +46,8 @@ class CameraSettings:
     height: int = 480
     fps: float = 30
     pixel_format: str = "auto"
+    exposure: str = ""
+    focus: str = ""
     controls: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -68,10 +72,24 @@ class CameraSettings:
                 f"found {self.pixel_format!r}"
             )
 
+        for setting in ("exposure", "focus"):
+            _check_number_or_auto(self.name, setting, getattr(self, setting))
+
     @property
     def size(self) -> tuple[int, int] | None:
         """Width and height, or nothing where the source's own are taken."""
         return (self.width, self.height) if self.width else None
+
+
+def _check_number_or_auto(camera: str, setting: str, value: str) -> None:
+    if value in {"", "auto"}:
+        return
+    try:
+        usable = 0 <= float(value) < math.inf
+    except ValueError:
+        usable = False
+    if not usable:
+        raise ConfigError(f"camera {camera}: {setting} must be 'auto', a number or empty, found {value!r}")
 
 
 @dataclass(frozen=True)

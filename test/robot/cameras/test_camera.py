@@ -8,7 +8,7 @@ import pytest
 
 from lerobot_recorder.errors import CameraError
 from lerobot_recorder.robot.cameras import Camera, CameraSettings, Picture
-from lerobot_recorder.robot.cameras.camera import Watch
+from lerobot_recorder.robot.cameras.watch import Watch
 
 SETTINGS = CameraSettings("top", "/dev/video0", width=8, height=6)
 OK, WARN, ERROR = 0, 1, 2
@@ -126,7 +126,6 @@ def device(monkeypatch) -> FakeDevice:
     device = FakeDevice()
     monkeypatch.setattr("lerobot_recorder.robot.cameras.camera.open_source", device.open)
     monkeypatch.setattr("lerobot_recorder.robot.cameras.camera.RETRY_S", 0.01)
-    monkeypatch.setattr("lerobot_recorder.robot.cameras.camera.SILENCE_S", 0.1)
     return device
 
 

@@ -1,0 +1,48 @@
+"""Network cameras that FFmpeg reads: RTSP, and whatever else it can open by URL."""
+
+from __future__ import annotations
+
+import time
+
+import av
+
+from lerobot_recorder.errors import CameraError
+from lerobot_recorder.robot.cameras.clock import SourceClock
+from lerobot_recorder.robot.cameras.container import Container, open_container, reason
+from lerobot_recorder.robot.cameras.settings import CameraSettings, Picture
+
+NETWORK_SCHEMES = ("http://", "https://", "rtsp://", "rtsps://")
+_OPEN_TIMEOUT_S = 5.0
+_READ_TIMEOUT_S = 0.8
+
+
+class NetworkCamera:
+    """A camera that is reached by URL, by any protocol that FFmpeg speaks.
+
+    Raises:
+        CameraError: It cannot be reached.
+    """
+
+    def __init__(self, settings: CameraSettings) -> None:
+        options = {"rtsp_transport": "tcp"}
+        container = open_container(
+            settings.source, settings.source, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S)
+        )
+        self._container = Container(settings.source, container, settings.size)
+        self._clock = SourceClock()
+        self.rate_hz = float(settings.fps)
+
+    def read(self, want_rgb: bool) -> Picture | None:
+        """See `Source.read`."""
+        try:
+            shot = self._container.next_shot()
+        except av.FFmpegError as error:
+            raise CameraError(f"{self._container.source} stopped: {reason(error)}") from error
+        if shot is None:
+            raise CameraError(f"{self._container.source} stopped: the stream has ended")
+        stamp_ns = self._clock.stamp_ns(shot.time_s, time.time_ns())
+        return self._container.to_picture(shot, stamp_ns, want_rgb)
+
+    def close(self) -> None:
+        """See `Source.close`."""
+        self._container.close()
