@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import typer
 from rich.console import Console
+from rich.text import Text
 from typer.core import TyperGroup
 
+from lerobot_recorder.cli.check import check
+from lerobot_recorder.cli.encode import encode
+from lerobot_recorder.cli.record import record
+from lerobot_recorder.cli.simulate import simulate
 from lerobot_recorder.errors import RecorderError
 
 
@@ -19,7 +25,8 @@ class _Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except (RecorderError, OSError) as error:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/] {error}")
+            message = Text.assemble(("error: ", "red"), str(error))
+            Console(stderr=True, highlight=False, soft_wrap=True).print(message)
             raise typer.Exit(1) from error
 
 
@@ -30,8 +37,11 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
+for command in (record, check, encode, simulate):
+    app.command()(command)
 
 
 def main() -> None:
     """Run the command line."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     app()

@@ -102,6 +102,11 @@ class NodeProcess:
         if self.running:
             self._process.send_signal(signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Ask the node to stop and leave what it could still do."""
+        if self.running:
+            self._process.terminate()
+
     def end(self, patience_s: float) -> None:
         """Make sure that the node and all that it started are gone.
 

@@ -1,0 +1,75 @@
+"""``encode``: encode what waits in a dataset's spool, without ROS."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from lerobot_recorder.cli.check import DatasetArgument
+from lerobot_recorder.encoding import BatchEncoder, EncoderStatus
+from lerobot_recorder.errors import RecorderError, SpoolError
+from lerobot_recorder.spool import Spool
+from lerobot_recorder.video import EncoderSettings
+
+_POLL_S = 0.2
+
+
+def encode(
+    dataset: DatasetArgument,
+    vcodec: Annotated[str, typer.Option(help="Video codec, or auto.")] = EncoderSettings.vcodec,
+    crf: Annotated[int, typer.Option(help="Quality; lower is better and larger.")] = 30,
+    g: Annotated[int, typer.Option(help="Frames from key frame to key frame.")] = 2,
+    parallel_encodings: Annotated[int, typer.Option(help="Videos side by side; 0: one per core.")] = 0,
+) -> None:
+    """Encode the episodes that wait in the spool beside a dataset, and add them to it.
+
+    An interruption loses nothing: what is not in the dataset yet waits for the next time.
+    """
+    spool = Spool(dataset)
+    if not spool.path.is_dir():
+        raise SpoolError(f"nothing to encode: there is no {spool.path}")
+    settings = EncoderSettings(vcodec=vcodec, crf=crf, g=g)
+    encoder = BatchEncoder(dataset, settings=settings, parallel_encodings=parallel_encodings)
+    status = _drain(encoder)
+    _report(dataset, status)
+
+
+def _drain(encoder: BatchEncoder) -> EncoderStatus:
+    """Wait with a progress bar until all is encoded; Ctrl-C leaves the rest."""
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    try:
+        encoder.finish()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            bar = progress.add_task("looking for episodes", total=None)
+            while not encoder.join(_POLL_S):
+                status = encoder.status()
+                if status.frames:
+                    text = f"{status.state} {status.episodes} episodes"
+                    progress.update(bar, description=text, completed=status.frames_done, total=status.frames)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        encoder.abort()
+        encoder.join()
+    return encoder.status()
+
+
+def _report(dataset: Path, status: EncoderStatus) -> None:
+    for episode in status.committed:
+        typer.echo(
+            f"episode {episode.episode_index}: {episode.frames} frames, {episode.size_bytes / 1e6:.1f} MB, "
+            f"encoded in {episode.encode_s:.1f} s"
+        )
+    left = f", {status.waiting} still wait" if status.waiting else ""
+    typer.echo(f"{dataset}: {len(status.committed)} episodes added{left}")
+    if status.failed:
+        raise RecorderError(
+            f"{status.failed} episodes could not be encoded and are kept in "
+            f"{Spool(dataset).directory('failed')}: {status.message}"
+        )
+    if status.message:
+        raise RecorderError(status.message)

@@ -1,0 +1,83 @@
+"""What is known of a recording: what its nodes have said so far."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+_LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
+
+
+@dataclass(frozen=True)
+class Remark:
+    """A line for the operator.
+
+    Attributes:
+        source: who says it.
+        text: one sentence.
+        level: ``info``, ``warning`` or ``error``.
+    """
+
+    source: str
+    text: str
+    level: str = "info"
+
+
+@dataclass
+class News:
+    """What the nodes have said.
+
+    Attributes:
+        recorder: the recorder's last status.
+        encoder: the encoder's last status.
+        completed: the episodes of this run by identifier, as announced when they were saved.
+        problems: what went wrong, one sentence each.
+    """
+
+    recorder: dict[str, Any] = field(default_factory=dict)
+    encoder: dict[str, Any] = field(default_factory=dict)
+    completed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+
+    @property
+    def root(self) -> Path | None:
+        """The dataset's directory, once an episode was saved."""
+        return next((Path(episode["root"]) for episode in self.completed.values()), None)
+
+    @property
+    def committed(self) -> list[dict[str, Any]]:
+        """The episodes that were added to the dataset during this run."""
+        return list(self.encoder.get("episodes", []))
+
+    def take(self, line: str) -> Remark | None:
+        """Take a line that the monitor printed, and return what the operator should read."""
+        message: dict[str, Any] = json.loads(line)
+        source = message["from"]
+        if "status" in message:
+            (self.recorder if source == "recorder" else self.encoder).update(message["status"])
+        elif "episode_completed" in message:
+            episode = message["episode_completed"]
+            self.completed[episode["episode_id"]] = episode
+        elif "call" in message:
+            return Remark(source, message["message"], "info" if message["success"] else "warning")
+        return None
+
+
+def log_remark(node: str, line: str) -> Remark | None:
+    """Return what a node logged; None for a line that is not of its log, or that is only for developers."""
+    match = _LOG.match(line)
+    if match is None or match[1] == "DEBUG":
+        return None
+    levels: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
+    return Remark(node, match[3], levels.get(match[1], "error"))
+
+
+def last_words(lines: list[str]) -> str:
+    """Return the sentence that says why a node ended: its error, else the last line that it printed."""
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    printed = [line for line in lines if line.strip()]
+    return (errors or printed or ["it printed nothing"])[-1]

@@ -1,0 +1,146 @@
+"""Shows a recording as it happens: remarks as lines, and on a terminal the present state below them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from lerobot_recorder.cli.news import News, Remark
+
+_STYLES = {"info": "", "warning": "yellow", "error": "red"}
+_STATES = {
+    "recording": ("● recording", "bold red"),
+    "saving": ("saving", "yellow"),
+    "resetting": ("reset the scene", "bold green"),
+    "waiting": ("waiting for the robot", "yellow"),
+    "finished": ("finished", "green"),
+}
+_KEYS = "→ start or save   ← discard and repeat   d delete last   a accept   e encode now   q quit"
+_BAR_WIDTH = 40
+
+
+class Screen:
+    """The operator's view; nothing but lines where the output is no terminal.
+
+    Attributes:
+        shows_keys: whether the keys that can be pressed are named.
+    """
+
+    def __init__(self, news: News, console: Console | None = None) -> None:
+        self.shows_keys = False
+        self._news = news
+        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._live: Live | None = None
+
+    def __enter__(self) -> Screen:
+        if self._console.is_terminal:
+            self._live = Live(
+                get_renderable=self._view, console=self._console, refresh_per_second=8, transient=True
+            )
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, remark: Remark) -> None:
+        """Print a line."""
+        source = Text(f"{remark.source:<9}", "dim")
+        self._console.print(source.append(remark.text, _STYLES[remark.level] or "not dim"))
+
+    def _view(self) -> RenderableType:
+        table = Table.grid(padding=(0, 2))
+        for name, content in rows(self._news):
+            table.add_row(Text(name, "dim"), content)
+        if self.shows_keys:
+            table.add_row(Text("keys", "dim"), Text(_KEYS))
+        return Group(Text(), table)
+
+
+def rows(news: News) -> Iterator[tuple[str, RenderableType]]:
+    """Describe the present state, line by line."""
+    if not news.recorder:
+        yield "state", Text("starting")
+        return
+    status = news.recorder
+    yield "state", _state(status)
+    if status["task"]:
+        yield "task", Text(status["task"])
+    yield "streams", _streams(status["streams"])
+    for line in status["missing"]:
+        yield "missing", Text(line, "yellow")
+    if status["message"]:
+        yield "problem", Text(status["message"], "red")
+    if news.encoder:
+        yield "encoder", _encoder(news.encoder)
+    yield "disk", _disk(status)
+
+
+def _state(status: dict[str, Any]) -> RenderableType:
+    text, style = _STATES.get(status["state"], ("ready to start", "green"))
+    of = f" of {status['num_episodes']}" if status["num_episodes"] else ""
+    line = Text.assemble((text, style), f"   episode {status['episode']}{of}   ")
+    if status["state"] == "recording":
+        return _with_bar(line, status["elapsed_s"], status["episode_time_s"], "s")
+    if status["state"] == "resetting":
+        line.append(f"next in {status['remaining_s']:.0f} s")
+    return line
+
+
+def _streams(streams: dict[str, dict[str, Any]]) -> Text:
+    line = Text()
+    for name, stream in streams.items():
+        age = stream["age_s"]
+        lost = age is None or age > 1
+        line.append(f"{name} ", "dim").append("nothing" if lost else f"{stream['rate_hz']:.0f} Hz")
+        line.append("   ")
+    return line
+
+
+def _encoder(status: dict[str, Any]) -> RenderableType:
+    waiting = (
+        f"   {status['waiting']} waiting, {status['waiting_s']:.0f} s of recording"
+        if status["waiting"]
+        else ""
+    )
+    batch = status["encoding"]
+    if not batch:
+        return Text(f"{status['state']}   {status['committed']} done{waiting}")
+    text = Text(f"{status['state']} {batch['episodes']}{waiting}   ")
+    return _with_bar(text, batch["frames_done"], batch["frames"], "frames")
+
+
+def _disk(status: dict[str, Any]) -> Text:
+    text = f"{status['free_bytes'] / 1e9:.1f} GB free"
+    if status["seconds_left"] is not None:
+        text += f", enough for {duration(status['seconds_left'])}"
+    return Text(text)
+
+
+def _with_bar(text: Text, done: float, total: float, unit: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 1))
+    digits = 1 if unit == "s" else 0
+    if not total:
+        return text.append(f"{done:.{digits}f} {unit}")
+    grid.add_row(
+        text, ProgressBar(total, done, width=_BAR_WIDTH), f"{done:.{digits}f} / {total:.{digits}f} {unit}"
+    )
+    return grid
+
+
+def duration(seconds: float) -> str:
+    """Write a duration as people say it."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"

@@ -1,0 +1,206 @@
+"""One recording: starts the nodes, steers them with keys, and ends them in order, so that nothing is lost."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import queue
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lerobot_recorder.cli.keyboard import Command, Keyboard, KeyPressed
+from lerobot_recorder.cli.news import News, Remark, last_words, log_remark
+from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
+from lerobot_recorder.cli.screen import Screen
+
+_LAST_NEWS_S = 2.0
+_ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
+_PATIENCE_S = {"monitor": 2.0, "hardware": 10.0, "recorder": 10.0, "encoder": 10.0}
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """Someone wants the recording to end: Ctrl-C, SIGTERM, or the terminal was closed."""
+
+
+class Session:
+    """The nodes of one recording, from their start to their end.
+
+    It ends when the recorder has: the hardware node is stopped, the encoder encodes what remains. A first
+    interruption ends the recorder, a second one leaves what is not encoded for the next start, a third one
+    ends everything at once.
+
+    Attributes:
+        news: what the nodes have said.
+    """
+
+    def __init__(self, arguments: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> None:
+        """Prepare.
+
+        Args:
+            arguments: of each node's process, by the node's name.
+            environment: of the processes.
+        """
+        self.news = News()
+        self._arguments = arguments
+        self._environment = environment
+        self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._screen = Screen(self.news)
+        self._nodes: dict[str, NodeProcess] = {}
+        self._running: set[str] = set()
+        self._asked_to_end: set[str] = set()
+        self._interruptions = 0
+        self._stop_when_saved = False
+
+    def run(self) -> News:
+        """Record until the recorder has ended and everything is encoded.
+
+        Returns:
+            What the nodes have said; `problems` is empty when all went well.
+        """
+        with _interruptions(self._events), Keyboard(self._events) as keyboard:
+            self._screen.shows_keys = keyboard.listening
+            try:
+                with self._screen:
+                    self._start()
+                    while self._running and self._interruptions < 3:
+                        self._take(self._events.get())
+                    self._hear_last_news()
+            finally:
+                self._end()
+        return self.news
+
+    # From start to end
+
+    def _start(self) -> None:
+        for name, arguments in {"monitor": ["--ros-args"], **self._arguments}.items():
+            self._nodes[name] = NodeProcess(name, arguments, self._environment, self._events)
+        self._running = set(self._arguments)
+
+    def _hear_last_news(self) -> None:
+        """Wait for the encoder's last status, which tells of its last episodes."""
+        deadline = time.monotonic() + _LAST_NEWS_S
+        while self.news.encoder.get("state") != "ended" and (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                self._take(self._events.get(timeout=left))
+
+    def _end(self) -> None:
+        for name, node in self._nodes.items():
+            if name == "monitor":
+                node.close_input()
+            node.end(_PATIENCE_S[name])
+
+    # What happens
+
+    def _take(self, event: object) -> None:
+        if isinstance(event, NodeOutput):
+            self._take_output(event)
+        elif isinstance(event, NodeEnded):
+            self._note_end(event)
+        elif isinstance(event, KeyPressed):
+            self._obey(event.command)
+        elif isinstance(event, Interrupted):
+            self._interrupt()
+
+    def _take_output(self, output: NodeOutput) -> None:
+        if output.is_log:
+            remark = log_remark(output.node, output.line)
+        elif output.node == "monitor":
+            remark = self.news.take(output.line)
+            self._stop_if_saved()
+        else:
+            return
+        if remark is not None:
+            self._screen.say(remark)
+
+    def _note_end(self, end: NodeEnded) -> None:
+        if end.node == "monitor":
+            if "recorder" in self._running:
+                self._fail(end)
+                self._ask_to_end("recorder")
+            return
+        self._running.discard(end.node)
+        if self._is_failure(end):
+            self._fail(end)
+        if end.node == "hardware":
+            self._ask_to_end("recorder")
+        elif end.node == "recorder":
+            self._ask_to_end("hardware", "encoder")
+
+    def _is_failure(self, end: NodeEnded) -> bool:
+        if end.node in self._asked_to_end:
+            return end.status not in (0, *_ENDED_BY_SIGNAL)
+        return end.status != 0 or end.node != "recorder"
+
+    def _ask_to_end(self, *names: str) -> None:
+        for name in names:
+            if name in self._running:
+                self._asked_to_end.add(name)
+                self._nodes[name].interrupt()
+
+    def _fail(self, end: NodeEnded) -> None:
+        reason = last_words(list(self._nodes[end.node].last_lines))
+        left = "; what is recorded waits in the spool" if end.node == "encoder" else ""
+        self.news.problems.append(f"the {end.node} node ended: {reason}{left}")
+        if self._running:
+            self._screen.say(Remark(end.node, f"ended: {reason}{left}", "error"))
+
+    def _interrupt(self) -> None:
+        self._interruptions += 1
+        if self._interruptions == 1:
+            self._screen.say(
+                Remark("record", "ending; what is recorded is encoded, Ctrl-C again leaves it for later")
+            )
+            self._ask_to_end("recorder")
+        elif self._interruptions == 2:
+            self._screen.say(Remark("record", "what is not encoded yet waits for the next start"))
+            self._asked_to_end |= self._running
+            for name in self._running:
+                self._nodes[name].terminate()
+
+    # The operator's keys
+
+    def _obey(self, command: Command) -> None:
+        recording = self.news.recorder.get("state") == "recording"
+        if command == "finish":
+            self._call("recorder", "save_episode" if recording else "start_episode")
+        elif command == "again":
+            self._call("recorder", "discard_episode" if recording else "delete_last_episode")
+        elif command == "stop":
+            self._save_and_stop(recording)
+        elif command == "encode":
+            self._call("encoder", "encode_pending")
+        elif command == "delete":
+            self._call("recorder", "delete_last_episode")
+        elif command == "accept":
+            self._call("recorder", "accept_episode")
+
+    def _save_and_stop(self, recording: bool) -> None:
+        self._stop_when_saved = True
+        if recording:
+            self._call("recorder", "save_episode")
+        self._stop_if_saved()
+
+    def _stop_if_saved(self) -> None:
+        if self._stop_when_saved and self.news.recorder.get("state") not in ("recording", "saving"):
+            self._stop_when_saved = False
+            self._ask_to_end("recorder")
+
+    def _call(self, node: str, service: str) -> None:
+        request: dict[str, Any] = {"node": node, "call": service}
+        self._nodes["monitor"].send(json.dumps(request))
+
+
+@contextlib.contextmanager
+def _interruptions(events: queue.SimpleQueue[object]) -> Iterator[None]:
+    """Turn the signals that end programs into events."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, lambda *_: events.put(Interrupted())) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
