@@ -224,7 +224,7 @@ def _data_values(
 
 
 def videos(dataset: CountedDataset, key: str, probe: Probe) -> Iterator[str]:
-    """Check that each video file of a camera has exactly the frames of its episodes, where they are looked for."""
+    """Check that each video file of a camera has exactly the frames of its episodes, in their places."""
     spans = [dataset.episodes[f"videos/{key}/{part}_timestamp"] for part in ("from", "to")]
     episode = 0
     for index, group in groupby(dataset.files(f"videos/{key}")):

@@ -44,9 +44,9 @@ def _data_field(key: str, feature: FeatureDict) -> pa.Field:
     if shape == (1,):
         return pa.field(key, kind)
     if len(shape) == 1:
-        return pa.field(key, pa.list_(kind, shape[0]))
+        return pa.field(key, pa.list_(pa.field("element", kind), shape[0]))
     for _ in shape:
-        kind = pa.list_(kind)
+        kind = pa.list_(pa.field("element", kind))
     return pa.field(key, kind, metadata=_array_extension(shape, dtype))
 
 
@@ -88,7 +88,7 @@ def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     for size in values.shape[:0:-1]:
         offsets = np.arange(0, len(array) + 1, size, dtype=np.int32)
         array = pa.ListArray.from_arrays(offsets, array)
-    return array
+    return array.cast(kind)
 
 
 class DataFile:

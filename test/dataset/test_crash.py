@@ -1,7 +1,8 @@
 """A commit that is stopped before any of its file operations, and started again.
 
-The operations are found by listening: to Python's audit events of files, and to ``os.fsync`` and pyarrow's writing,
-which have none. Where the process "dies", all later operations fail too, as no clean-up runs in a killed process.
+The operations are found by listening: to Python's audit events of files, and to ``os.fsync`` and pyarrow's
+writing, which have none. Where the process "dies", all later operations fail too: no clean-up runs in a killed
+process.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from encoded import LineFiles, commit, encoded_episode, faults
+
 from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, tables
 from lerobot_recorder.dataset.layout import DatasetLayout
 

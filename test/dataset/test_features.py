@@ -1,0 +1,74 @@
+"""Declarations of features: what is refused, what counts as a difference, how values become columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lerobot_recorder.dataset.features import as_column, differences, validate_features, with_defaults
+from lerobot_recorder.errors import ConfigError
+
+STATE: dict[str, Any] = {"dtype": "float32", "shape": (2,), "names": ["a", "b"]}
+VIDEO: dict[str, Any] = {"dtype": "video", "shape": (48, 64, 3), "names": ["height", "width", "channels"]}
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({}, "at least one feature"),
+        ({"a/b": STATE}, "must not be empty nor contain '/'"),
+        ({"timestamp": STATE}, "the format uses this name itself"),
+        ({"task": STATE}, "the format uses this name itself"),
+        ({"a": {"names": None}}, "no dtype and no shape"),
+        ({"a": {**STATE, "shape": ()}}, r"shape \(\) is not possible"),
+        ({"a": {**STATE, "shape": (0,)}}, r"shape \(0,\) is not possible"),
+        ({"a": {**STATE, "dtype": "complex64"}}, "unknown dtype 'complex64'"),
+        ({"a": {**STATE, "names": ["a"]}}, "1 names for 2 values"),
+        ({"a": {**VIDEO, "shape": (48, 64)}}, r"a video has shape \(height, width, 3\)"),
+        ({"a": {**VIDEO, "shape": (48, 64, 1)}}, "Depth needs info"),
+    ],
+)
+def test_impossible_feature_is_named(features: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        validate_features(features)
+
+
+def test_possible_features_pass() -> None:
+    depth = {**VIDEO, "shape": (48, 64, 1), "info": {"is_depth_map": True}}
+    text = {"dtype": "string", "shape": (1,), "names": None}
+    validate_features({"state": STATE, "top": VIDEO, "depth": depth, "note": text})
+
+
+def test_order_lists_and_encoding_are_no_difference() -> None:
+    read_back = {"top": {**VIDEO, "shape": [48, 64, 3], "info": {"video.codec": "av1"}}, "state": STATE}
+    assert differences(with_defaults(read_back), {"state": STATE, "top": VIDEO}) == []
+
+
+def test_every_difference_is_said() -> None:
+    old = with_defaults({"state": STATE, "gone": STATE, "top": VIDEO})
+    new = {
+        "state": {**STATE, "dtype": "float64", "names": ["a", "c"]},
+        "top": {**VIDEO, "shape": (96, 64, 3)},
+    }
+    assert differences(old, {**new, "extra": STATE}) == [
+        "feature 'gone' of the dataset is not recorded",
+        "feature 'extra' is not in the dataset",
+        "feature 'state' has dtype float32 in the dataset, float64 now",
+        "feature 'state' has names ['a', 'b'] in the dataset, ['a', 'c'] now",
+        "feature 'top' has shape (48, 64, 3) in the dataset, (96, 64, 3) now",
+    ]
+
+
+def test_columns_have_the_declared_dtype_and_shape() -> None:
+    column = as_column("state", STATE, np.zeros((5, 2)))
+    assert (column.dtype, column.shape) == (np.float32, (5, 2))
+    scalar: Any = {"dtype": "int64", "shape": (1,), "names": None}
+    assert as_column("n", scalar, np.zeros((5, 1), np.int32)).shape == (5,)
+
+
+@pytest.mark.parametrize("values", [np.zeros((5, 3)), np.zeros(5), np.zeros((5, 2), complex), np.float64(1)])
+def test_values_that_do_not_fit_are_refused(values: Any) -> None:
+    with pytest.raises(ConfigError, match="feature 'state': expected"):
+        as_column("state", STATE, values)

@@ -1,0 +1,131 @@
+"""Statistics against values that can be worked out by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lerobot_recorder.dataset import statistics
+from lerobot_recorder.dataset.statistics import (
+    aggregate,
+    depth_stats,
+    image_stats,
+    sample_indices,
+    thinning,
+    vector_stats,
+)
+
+QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
+
+
+def test_vector_statistics_are_per_dimension() -> None:
+    stats = vector_stats(np.array([[0, 10], [2, 10], [4, 40]], np.float32))
+    np.testing.assert_array_equal(stats["min"], [0, 10])
+    np.testing.assert_array_equal(stats["max"], [4, 40])
+    np.testing.assert_allclose(stats["mean"], [2, 20])
+    np.testing.assert_allclose(stats["std"], [np.sqrt(8 / 3), np.sqrt(200)], rtol=1e-6)
+    assert stats["count"].tolist() == [3]
+    assert all(value.shape == (2,) for name, value in stats.items() if name != "count")
+
+
+def test_scalars_and_booleans_have_one_value() -> None:
+    stats = vector_stats(np.array([True, False, False, False]))
+    assert {name: value.shape for name, value in stats.items()} == dict.fromkeys(stats, (1,))
+    assert (stats["min"][0], stats["max"][0], stats["mean"][0]) == (0, 1, 0.25)
+
+
+def test_matrices_have_a_value_per_element_of_the_last_dimension() -> None:
+    stats = vector_stats(np.arange(24.0).reshape(2, 4, 3))
+    np.testing.assert_allclose(stats["mean"], [10.5, 11.5, 12.5])
+    assert stats["count"].tolist() == [2]
+
+
+def test_single_row_is_all_its_statistics() -> None:
+    stats = vector_stats(np.array([[3.0, -1.0]], np.float32))
+    for name in ("min", "max", "mean", *QUANTILES):
+        np.testing.assert_array_equal(stats[name], [3, -1])
+    np.testing.assert_array_equal(stats["std"], [0, 0])
+
+
+def test_quantiles_of_even_values_are_within_a_bin() -> None:
+    values = np.linspace(0, 1, 100_001)
+    stats = vector_stats(values)
+    for name, share in QUANTILES.items():
+        assert stats[name][0] == pytest.approx(share, abs=1 / statistics.BINS)
+
+
+def test_quantiles_interpolate_inside_a_bin() -> None:
+    """Of 0, 1, 1, 1 half lies a third into the bin that ends at 1, as LeRobot counts."""
+    stats = vector_stats(np.array([0.0, 1.0, 1.0, 1.0]))
+    width = (1 + 2 * statistics.EDGE_MARGIN) / statistics.BINS
+    assert stats["q50"][0] == pytest.approx(1 + statistics.EDGE_MARGIN - width * 2 / 3, abs=1e-12)
+
+
+def test_image_statistics_are_in_zero_to_one_per_channel() -> None:
+    frames = np.zeros((4, 2, 2, 3), np.uint8)
+    frames[..., 1] = 51
+    frames[2:, ..., 2] = 255
+    stats = image_stats(frames)
+    np.testing.assert_allclose(stats["mean"], np.array([0, 0.2, 0.5]).reshape(3, 1, 1), atol=1e-7)
+    np.testing.assert_allclose(stats["std"], np.array([0, 0, 0.5]).reshape(3, 1, 1), atol=1e-3)
+    np.testing.assert_allclose(stats["max"], np.array([0, 0.2, 1]).reshape(3, 1, 1), atol=1e-7)
+    assert stats["count"].tolist() == [4]
+
+
+def test_image_statistics_by_counting_equal_those_of_values() -> None:
+    frames = np.random.default_rng(1).integers(0, 256, (3, 20, 30, 3), dtype=np.uint8)
+    found, values = image_stats(frames), vector_stats(frames.reshape(-1, 3).astype(np.float32))
+    for name in ("min", "max", "mean", "std", *QUANTILES):
+        np.testing.assert_allclose(found[name].ravel(), values[name] / 255, rtol=1e-6)
+
+
+def test_depth_statistics_keep_their_unit() -> None:
+    stats = depth_stats(np.array([[[500, 1500]], [[1000, 1000]]], np.uint16))
+    assert stats["mean"].shape == (1, 1, 1)
+    assert (stats["min"].item(), stats["mean"].item(), stats["max"].item()) == (500, 1000, 1500)
+
+
+@pytest.mark.parametrize(
+    ("frames", "samples"), [(1, 1), (99, 99), (100, 100), (450, 100), (1000, 177), (10**6, 10_000)]
+)
+def test_samples_are_evenly_spaced_with_both_ends(frames: int, samples: int) -> None:
+    indices = sample_indices(frames)
+    assert len(indices) == samples
+    assert (indices[0], indices[-1]) == (0, frames - 1)
+    steps = np.diff(indices)
+    assert steps.size == 0 or steps.max() - steps.min() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "step"), [((240, 299), 1), ((240, 300), 2), ((480, 640), 4), ((1080, 1920), 12)]
+)
+def test_large_images_are_thinned(size: tuple[int, int], step: int) -> None:
+    assert thinning(*size) == step
+
+
+def test_combined_moments_are_those_of_all_rows() -> None:
+    rng = np.random.default_rng(2)
+    parts = [rng.normal(size=(n, 3)) for n in (5, 50, 500)]
+    combined, whole = aggregate([vector_stats(part) for part in parts]), vector_stats(np.concatenate(parts))
+    for name in ("min", "max", "mean", "std", "count"):
+        np.testing.assert_allclose(combined[name], whole[name])
+
+
+def test_combined_quantiles_are_weighted_by_count() -> None:
+    low, high = vector_stats(np.array([1.0])), vector_stats(np.full(3, 5.0))
+    assert aggregate([low, high])["q50"][0] == pytest.approx(4.0)
+
+
+def test_quantiles_that_a_part_lacks_are_left_out() -> None:
+    part = vector_stats(np.arange(4.0))
+    old = {name: value for name, value in part.items() if name not in QUANTILES}
+    assert not QUANTILES.keys() & aggregate([old, part]).keys()
+    assert not QUANTILES.keys() & aggregate([part, old]).keys()
+
+
+def test_statistics_survive_their_file() -> None:
+    stats = {"image": image_stats(np.zeros((2, 2, 2, 3), np.uint8)), "state": vector_stats(np.arange(3.0))}
+    found = statistics.from_json(statistics.to_json(stats))
+    for key, part in stats.items():
+        for name, value in part.items():
+            np.testing.assert_array_equal(found[key][name], value)

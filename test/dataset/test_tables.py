@@ -1,0 +1,142 @@
+"""Parquet files: columns, types and metadata as LeRobot 0.6.1 writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lerobot_recorder.dataset import tables
+from lerobot_recorder.dataset.features import with_defaults
+from lerobot_recorder.errors import DatasetError
+
+FEATURES: dict[str, Any] = with_defaults(
+    {
+        "state": {"dtype": "float32", "shape": (3,), "names": ["x", "y", "z"]},
+        "video": {"dtype": "video", "shape": (4, 6, 3), "names": ["height", "width", "channels"]},
+        "success": {"dtype": "bool", "shape": (1,), "names": None},
+        "note": {"dtype": "string", "shape": (1,), "names": None},
+        "grid": {"dtype": "float64", "shape": (2, 3), "names": None},
+        "cube": {"dtype": "int64", "shape": (2, 3, 2), "names": None},
+    }
+)
+
+
+def columns(n: int) -> dict[str, np.ndarray]:
+    numbers = {key: np.arange(n) for key in ("frame_index", "episode_index", "index", "task_index")}
+    return {
+        "state": np.arange(3 * n, dtype=np.float32).reshape(n, 3),
+        "success": np.arange(n) > 1,
+        "note": np.array([f"note {k}" for k in range(n)]),
+        "grid": np.arange(6.0 * n).reshape(n, 2, 3),
+        "cube": np.arange(12 * n).reshape(n, 2, 3, 2),
+        "timestamp": np.arange(n) / 30,
+        **numbers,
+    }
+
+
+def test_data_columns_have_the_types_of_lerobot(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    with tables.grow_data_file(path, tables.data_schema(FEATURES), None) as file:
+        file.add(tables.data_table(FEATURES, columns(4)))
+    schema = pq.read_schema(path)
+    assert {field.name: str(field.type) for field in schema} == {
+        "state": "fixed_size_list<element: float>[3]",
+        "success": "bool",
+        "note": "string",
+        "grid": "list<element: list<element: double>>",
+        "cube": "list<element: list<element: list<element: int64>>>",
+        "timestamp": "float",
+        "frame_index": "int64",
+        "episode_index": "int64",
+        "index": "int64",
+        "task_index": "int64",
+    }
+    assert schema.field("grid").metadata == {
+        b"ARROW:extension:name": b"datasets.features.features.Array2DExtensionType",
+        b"ARROW:extension:metadata": b'[[2, 3], "float64"]',
+    }
+    described = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+    assert list(described) == schema.names
+    assert described["state"] == {
+        "feature": {"dtype": "float32", "_type": "Value"},
+        "length": 3,
+        "_type": "List",
+    }
+    assert described["success"] == {"dtype": "bool", "_type": "Value"}
+    assert described["cube"] == {"shape": [2, 3, 2], "dtype": "int64", "_type": "Array3D"}
+    assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "SNAPPY"
+
+
+def test_values_come_back(tmp_path: Path) -> None:
+    table = tables.data_table(FEATURES, columns(3))
+    for key, values in columns(3).items():
+        found = np.array(table[key].to_pylist())
+        np.testing.assert_array_equal(found, values.astype(np.float32) if key == "timestamp" else values)
+
+
+def test_grown_file_is_the_same_however_it_grew(tmp_path: Path) -> None:
+    schema, parts = tables.data_schema(FEATURES), [tables.data_table(FEATURES, columns(n)) for n in (3, 1, 5)]
+    tail = None
+    for number, part in enumerate(parts):
+        path = tmp_path / f"step-{number}.parquet"
+        with tables.grow_data_file(path, schema, tail) as file:
+            file.add(part)
+        tail = path
+    with tables.grow_data_file(tmp_path / "once.parquet", schema, None) as file:
+        for part in parts:
+            file.add(part)
+        size, rows = file.size, file.rows
+    assert tail is not None
+    assert tail.read_bytes() == (tmp_path / "once.parquet").read_bytes()
+    assert tables.data_file_size(tail) == (size, rows)
+    assert pq.ParquetFile(tail).num_row_groups == 3
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), unique=True))
+def test_tasks_come_back_in_order(tmp_path_factory: pytest.TempPathFactory, tasks: list[str]) -> None:
+    path = tmp_path_factory.mktemp("tasks") / "tasks.parquet"
+    tables.write_tasks(path, tasks)
+    assert tables.read_tasks(path) == tasks
+
+
+def test_pandas_reads_tasks_as_its_index(tmp_path: Path) -> None:
+    pandas = pytest.importorskip("pandas")
+    tables.write_tasks(tmp_path / "tasks.parquet", ["pick", "place"])
+    frame = pandas.read_parquet(tmp_path / "tasks.parquet")
+    assert (frame.index.name, list(frame.index)) == ("task", ["pick", "place"])
+    assert list(frame["task_index"]) == [0, 1]
+
+
+def test_tasks_of_other_programs_are_read(tmp_path: Path) -> None:
+    table = pa.table({"task_index": [0, 1], "__index_level_0__": ["pick", "place"]})
+    pq.write_table(table, tmp_path / "tasks.parquet")
+    assert tables.read_tasks(tmp_path / "tasks.parquet") == ["pick", "place"]
+
+
+def test_tasks_out_of_order_are_refused(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"task_index": [1, 0], "task": ["pick", "place"]}), tmp_path / "tasks.parquet")
+    with pytest.raises(DatasetError, match=r"expected task_index 0 to 1 in order, found \[1, 0\]"):
+        tables.read_tasks(tmp_path / "tasks.parquet")
+
+
+def test_conforming_drops_only_statistics() -> None:
+    table = pa.table({"length": [1], "stats/a/q01": [[0.5]]})
+    schema = pa.schema([("length", pa.int64()), ("stats/a/min", pa.list_(pa.float64()))])
+    assert tables.conform(table, schema).to_pylist() == [{"length": 1, "stats/a/min": None}]
+    with pytest.raises(DatasetError, match="no column length"):
+        tables.conform(table, pa.schema([("stats/a/q01", pa.list_(pa.float64()))]))
+
+
+def test_unreadable_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
+    for name in ("broken.parquet", "none.parquet"):
+        with pytest.raises(DatasetError, match=name):
+            tables.read_table(tmp_path / name)
