@@ -18,6 +18,8 @@ FULL_TURN = "wrist_roll"
 _HIGHEST = r.TICKS_PER_TURN - 1
 _MIDDLE = _HIGHEST // 2
 _LARGEST_OFFSET = 2047
+_JUMP = 3000
+"""No hand moves a joint so far between two looks at it."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def _offset(ticks: int) -> int:
 
 
 def _widened(name: str, seen: JointRange, ticks: int) -> JointRange:
-    if name != FULL_TURN and abs(ticks - seen.present) > _MIDDLE:
+    if name != FULL_TURN and abs(ticks - seen.present) > _JUMP:
         raise CalibrationError(
             f"{name} went past the end of its servo's turn: bring every joint to the middle of its range, "
             "and begin again"

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+from lerobot_recorder.errors import CalibrationError
+from lerobot_recorder.robot import registers as r
+from lerobot_recorder.robot.arm import open_arm
+from lerobot_recorder.robot.bus import ServoBus
+from lerobot_recorder.robot.calibrating import FULL_TURN, Calibrator, JointRange
+from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
+from lerobot_recorder.robot.simulation import SimulatedArm
+
+MIDDLE = {name: (joint.range_min + joint.range_max) // 2 for name, joint in SIMULATED.joints.items()}
+
+
+@pytest.fixture
+def by_hand(simulated: SimulatedArm):
+    """Put the joints somewhere, in the ticks that the arm was built with."""
+
+    def put(**ticks: int) -> None:
+        for name, angle in ticks.items():
+            simulated.servos[name].angle = float(angle)
+        simulated.pose()
+
+    return put
+
+
+def test_an_arm_is_calibrated_by_hand(simulated: SimulatedArm, bus: ServoBus, by_hand) -> None:
+    calibrator = Calibrator(bus)
+    by_hand(**MIDDLE)
+    calibrator.set_middle()
+    assert {seen.present for seen in calibrator.observe().values()} == {2047}
+    for end in ("range_min", "range_max"):
+        by_hand(
+            **{name: getattr(joint, end) for name, joint in SIMULATED.joints.items() if name != FULL_TURN}
+        )
+        calibrator.observe()
+    calibration = calibrator.finish()
+    for name, joint in calibration.joints.items():
+        built = SIMULATED.joints[name]
+        assert joint.range_max - joint.range_min == built.range_max - built.range_min
+        assert joint.homing_offset == built.homing_offset + MIDDLE[name] - 2047
+    assert (calibration.joints[FULL_TURN].range_min, calibration.joints[FULL_TURN].range_max) == (0, 4095)
+
+
+def test_the_servos_hold_what_was_found(simulated: SimulatedArm, bus: ServoBus, by_hand) -> None:
+    calibrator = Calibrator(bus)
+    by_hand(**MIDDLE)
+    calibrator.set_middle()
+    calibrator.observe()
+    by_hand(**{name: ticks + 300 for name, ticks in MIDDLE.items()})
+    calibrator.observe()
+    calibration = calibrator.finish()
+    bus.close()
+    simulated.restore_power()
+    with open_arm("leader", simulated.port, calibration):
+        pass
+
+
+def test_the_arm_is_let_go_first(simulated: SimulatedArm, bus: ServoBus) -> None:
+    bus.write(3, r.TORQUE_ENABLE, 1)
+    Calibrator(bus)
+    assert simulated.servos["elbow_flex"].get(r.TORQUE_ENABLE) == 0
+
+
+def test_the_ranges_are_shown_as_they_grow(bus: ServoBus, by_hand) -> None:
+    calibrator = Calibrator(bus)
+    by_hand(**MIDDLE)
+    calibrator.set_middle()
+    calibrator.observe()
+    by_hand(elbow_flex=MIDDLE["elbow_flex"] + 400)
+    calibrator.observe()
+    by_hand(elbow_flex=MIDDLE["elbow_flex"] + 100)
+    assert calibrator.observe()["elbow_flex"] == JointRange(2047, 2147, 2447)
+
+
+def test_a_joint_that_was_not_moved_is_named(bus: ServoBus, by_hand) -> None:
+    calibrator = Calibrator(bus)
+    calibrator.set_middle()
+    calibrator.observe()
+    with pytest.raises(CalibrationError, match="shoulder_pan was not moved"):
+        calibrator.finish()
+
+
+def test_a_joint_that_leaves_its_servos_turn_is_named(
+    bus: ServoBus, by_hand, simulated: SimulatedArm
+) -> None:
+    calibrator = Calibrator(bus)
+    by_hand(**{**MIDDLE, "elbow_flex": SIMULATED.joints["elbow_flex"].range_min})
+    bus.write(3, r.HOMING_OFFSET, SIMULATED.joints["elbow_flex"].homing_offset + 900)
+    calibrator.observe()
+    by_hand(elbow_flex=SIMULATED.joints["elbow_flex"].range_min - 20)
+    bus.write(3, r.HOMING_OFFSET, SIMULATED.joints["elbow_flex"].homing_offset + 945)
+    with pytest.raises(CalibrationError, match="elbow_flex went past the end"):
+        calibrator.observe()
+
+
+@pytest.mark.parametrize("ticks", [0, 2047, 4095])
+def test_any_middle_has_a_homing_offset(ticks: int, simulated: SimulatedArm, bus: ServoBus) -> None:
+    calibrator = Calibrator(bus)
+    roll = simulated.servos["wrist_roll"]
+    roll.angle = float(ticks - SIMULATED.joints["wrist_roll"].homing_offset)
+    calibrator.set_middle()
+    assert abs(calibrator.observe()["wrist_roll"].present - 2047) <= 1
+    assert set(calibrator.ranges) == set(JOINTS)
