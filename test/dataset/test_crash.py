@@ -1,8 +1,7 @@
 """A commit that is stopped before any of its file operations, and started again.
 
-The operations are found by listening: to Python's audit events of files, and to ``os.fsync`` and pyarrow's
-writing, which have none. Where the process "dies", all later operations fail too: no clean-up runs in a killed
-process.
+The operations are found by listening: to audit events, and to ``os.fsync`` and pyarrow's writing, which have
+none. Where the process "dies", all later operations fail too: no clean-up runs in a killed process.
 """
 
 from __future__ import annotations
