@@ -39,19 +39,21 @@ class Container:
         source: What was opened, for messages.
         container: The ``av.container.InputContainer``; it is closed with this object.
         size: Width and height to scale decoded frames to; JPEG pictures keep their size.
+        live: Whether each picture is wanted as soon as it comes.
 
     Raises:
         CameraError: There is no video in it.
     """
 
-    def __init__(self, source: str, container: Any, size: tuple[int, int] | None) -> None:
+    def __init__(self, source: str, container: Any, size: tuple[int, int] | None, *, live: bool) -> None:
         self.source = source
         self.container = container
         self.size = size
         if not container.streams.video:
             raise CameraError(f"{source} has no video in it")
         self.stream = container.streams.video[0]
-        self.stream.thread_type = "AUTO"
+        # Threads that decode a frame each hold as many frames back.
+        self.stream.thread_type = "SLICE" if live else "AUTO"
         self.is_jpeg = self.stream.codec_context.name == "mjpeg"
         self._decoded: deque[Any] = deque()
         self._ended = False

@@ -29,7 +29,7 @@ class Device:
     def __init__(self, settings: CameraSettings) -> None:
         self._path = device_path(settings.source)
         self.rate_hz = float(settings.fps)
-        self._container = Container(self._path, _open(self._path, settings), size=None)
+        self._container = Container(self._path, _open(self._path, settings), size=None, live=True)
         try:
             set_controls(self._path, settings.controls, settings.exposure, settings.focus)
         except (CameraError, OSError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import av
@@ -37,7 +38,7 @@ class Film:
             else {}
         )
         container = open_container(str(path), str(path), **arguments)
-        self._container = Container(str(path), container, settings.size)
+        self._container = Container(str(path), container, settings.size, live=False)
         self.rate_hz = float(self._container.stream.average_rate or settings.fps)
         self._pace = Pace()
         self._round_start_s = 0.0
@@ -48,8 +49,8 @@ class Film:
         shot = self._next_shot()
         due_s = self._last_s + 1 / self.rate_hz if shot.time_s is None else self._round_start_s + shot.time_s
         self._last_s = due_s
-        stamp_ns = self._pace.wait_until(int(due_s * 1e9))
-        return self._container.to_picture(shot, stamp_ns, want_rgb)
+        self._pace.wait_until(int(due_s * 1e9))
+        return self._container.to_picture(shot, time.time_ns(), want_rgb)
 
     def close(self) -> None:
         """See `Source.close`."""

@@ -14,6 +14,7 @@ from lerobot_recorder.robot.cameras.settings import CameraSettings, Picture
 NETWORK_SCHEMES = ("http://", "https://", "rtsp://", "rtsps://")
 _OPEN_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 0.8
+_ANALYZED_US = "500000"  # of the stream, to find out what it is; FFmpeg takes ten times as long by itself
 
 
 class NetworkCamera:
@@ -24,11 +25,11 @@ class NetworkCamera:
     """
 
     def __init__(self, settings: CameraSettings) -> None:
-        options = {"rtsp_transport": "tcp"}
+        options = {"rtsp_transport": "tcp", "analyzeduration": _ANALYZED_US}
         container = open_container(
             settings.source, settings.source, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S)
         )
-        self._container = Container(settings.source, container, settings.size)
+        self._container = Container(settings.source, container, settings.size, live=True)
         self._clock = SourceClock()
         self.rate_hz = float(settings.fps)
 
@@ -36,6 +37,10 @@ class NetworkCamera:
         """See `Source.read`."""
         try:
             shot = self._container.next_shot()
+        except av.error.ExitError:
+            raise CameraError(
+                f"{self._container.source} is frozen: nothing came for {_READ_TIMEOUT_S:g} s"
+            ) from None
         except av.FFmpegError as error:
             raise CameraError(f"{self._container.source} stopped: {reason(error)}") from error
         if shot is None:

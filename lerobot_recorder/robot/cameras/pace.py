@@ -16,17 +16,10 @@ class Pace:
     def __init__(self) -> None:
         self._start_ns = time.monotonic_ns()
 
-    def wait_until(self, due_ns: int) -> int:
-        """Sleep until so long after the start.
-
-        Returns:
-            The instant waited for, on the clock of ``time.time_ns``.
-        """
+    def wait_until(self, due_ns: int) -> None:
+        """Sleep until so long after the start."""
         late_ns = time.monotonic_ns() - self._start_ns - due_ns
         if late_ns > _RESTART_BEHIND_NS:
             self._start_ns += late_ns
-            late_ns = 0
         elif late_ns < 0:
             time.sleep(-late_ns / 1e9)
-            late_ns = time.monotonic_ns() - self._start_ns - due_ns
-        return time.time_ns() - late_ns

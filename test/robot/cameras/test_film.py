@@ -15,9 +15,8 @@ class NoPace:
     def __init__(self) -> None:
         self.due_ns: list[int] = []
 
-    def wait_until(self, due_ns: int) -> int:
+    def wait_until(self, due_ns: int) -> None:
         self.due_ns.append(due_ns)
-        return due_ns
 
 
 @pytest.fixture

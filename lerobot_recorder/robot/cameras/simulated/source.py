@@ -45,8 +45,9 @@ class SimulatedCamera:
 
     def read(self, want_rgb: bool) -> Picture | None:
         """See `Source.read`."""
-        stamp_ns = self._pace.wait_until(int(self._count * 1e9 / self.rate_hz))
+        self._pace.wait_until(int(self._count * 1e9 / self.rate_hz))
         self._count += 1
+        stamp_ns = time.time_ns()
         pose = self._pose()
         cube = self._tabletop.update(pose, time.monotonic())
         if not (want_rgb or self._as_jpeg):
