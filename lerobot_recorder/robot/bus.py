@@ -28,6 +28,7 @@ RETRIES = 2
 _MARKS = range(20, 52)
 """Sizes of reads that only serve to tell old answers from new ones."""
 _POLL_S = 0.004
+_WRITE_TIMEOUT_S = 0.2
 _BITS_PER_BYTE = 10
 
 
@@ -271,7 +272,9 @@ class ServoBus:
 def _open(port: str, baud_rate: int) -> serial.Serial:
     try:
         with _port_errors(port):
-            return serial.Serial(port, baud_rate, timeout=_POLL_S, write_timeout=TIMEOUT_S, exclusive=True)
+            return serial.Serial(
+                port, baud_rate, timeout=_POLL_S, write_timeout=_WRITE_TIMEOUT_S, exclusive=True
+            )
     except ValueError as error:
         raise PortError(f"port {port} cannot be set to {baud_rate} bit/s: {error}") from error
 

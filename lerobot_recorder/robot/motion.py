@@ -13,6 +13,7 @@ from lerobot_recorder.robot.settings import TeleopSettings
 Phase = Literal["holding", "waiting", "approaching", "following"]
 
 _CAUGHT_UP_RAD = 0.03
+_CUT_RAD = 1e-6
 _LONGEST_STEP_S = 0.05
 
 
@@ -100,5 +101,5 @@ class Motion:
         goal = self._calibration.clip(wanted)
         if largest_step is not None:
             goal = self._calibration.clip(np.clip(goal, present - largest_step, present + largest_step))
-        self.limited += not np.allclose(goal, wanted, atol=1e-6)
+        self.limited += bool(np.abs(goal - wanted).max() > _CUT_RAD)
         return goal

@@ -110,6 +110,7 @@ class SimulatedArm:
             return
         master, slave = os.openpty()
         tty.setraw(slave)
+        os.set_blocking(master, False)
         _link(Path(self.port), os.ttyname(slave))
         stopped, self._stop = os.pipe()
         self._thread = threading.Thread(
@@ -142,12 +143,15 @@ class SimulatedArm:
         with self._lock:
             self._advance()
             replies = list(self._line.receive(data, _baud_rate(master)))
-        for reply in replies:
-            if not self.faults.silent:
-                delay, answer = self.faults.pass_on(reply)
+        ready = b""
+        for reply in [] if self.faults.silent else replies:
+            delay, answer = self.faults.pass_on(reply)
+            if delay:
+                _write(master, ready)
                 time.sleep(delay)
-                with suppress(BlockingIOError):
-                    os.write(master, answer)
+                ready = b""
+            ready += answer
+        _write(master, ready)
 
     def _advance(self) -> None:
         now = time.monotonic()
@@ -184,3 +188,10 @@ def _baud_rate(descriptor: int) -> int:
     """Return the speed that the port has been set to, also where it is none of the standard ones."""
     settings = fcntl.ioctl(descriptor, _TCGETS2, bytes(_TERMIOS2.size))
     return int(_TERMIOS2.unpack(settings)[-1])
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    """Write as to a port that nobody reads: what does not fit is lost."""
+    if data:
+        with suppress(BlockingIOError):
+            os.write(descriptor, data)

@@ -6,9 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scservo_sdk
+import serial
 from arms import eventually
 
 from lerobot_recorder.errors import PortError
+from lerobot_recorder.robot import protocol
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.bus import ServoBus
 from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
@@ -96,6 +98,15 @@ def test_nothing_is_left_behind() -> None:
     arm.close()
     arm.close()
     assert not directory.exists()
+
+
+def test_an_arm_whose_answers_nobody_reads_still_listens(simulated: SimulatedArm) -> None:
+    question = protocol.sync_read(IDS, 0, 70)
+    with serial.Serial(simulated.port, 1_000_000, write_timeout=1) as port:
+        for _ in range(50):
+            port.write(question)
+    with ServoBus(simulated.port) as bus:
+        assert bus.model(1) == r.MODEL_STS3215
 
 
 def test_without_power_the_ram_is_lost(simulated: SimulatedArm, bus: ServoBus) -> None:
