@@ -2,7 +2,8 @@
 
 =========  ===========================================================================================
 source     the camera: when a picture is due, whose arm and whose table it shows
-renderer   a picture from a viewpoint: background, shadow, solids, sensor
+renderer   a picture from a viewpoint
+ground     the table as seen, and the shadows on it
 viewpoint  where each camera is, by its name, and how it sees
 solids     convex solids from which everything is built
 arm        the arm and the cube as solids

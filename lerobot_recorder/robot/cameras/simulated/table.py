@@ -13,7 +13,7 @@ from lerobot_recorder.robot.tabletop import PLATE, PLATE_RADIUS
 Image = NDArray[np.uint8]
 Field = NDArray[np.float32]
 
-PIXELS_PER_M = 1500
+FINEST = 1500  # pixels per m
 LEFT, RIGHT = -0.65, 0.65  # y
 NEAR, FAR = -0.55, 0.75  # x
 _WOOD = np.array((186, 148, 106), np.float32)
@@ -23,16 +23,22 @@ _LAMP = (0.22, 0.06)
 _LAMP_REACH_M = 0.75
 
 
-def world_to_texture() -> NDArray[np.float64]:
+def world_to_texture(pixels_per_m: int) -> NDArray[np.float64]:
     """Return the affine map of x, y on the table to the texture's column and row, (3, 3)."""
-    scale = float(PIXELS_PER_M)
-    return np.array(((0, -scale, RIGHT * scale), (-scale, 0, FAR * scale), (0, 0, 1)))
+    scale, shift = float(pixels_per_m), -0.5
+    return np.array(((0, -scale, RIGHT * scale + shift), (-scale, 0, FAR * scale + shift), (0, 0, 1)))
+
+
+@lru_cache(maxsize=2)
+def table_texture(pixels_per_m: int) -> Image:
+    """Return the table top: RGB, uint8, (rows, columns, 3); x decreases downwards, y to the right."""
+    size = round((RIGHT - LEFT) * pixels_per_m), round((FAR - NEAR) * pixels_per_m)
+    return np.asarray(cv2.resize(_finest_texture(), size, interpolation=cv2.INTER_AREA))
 
 
 @lru_cache(maxsize=1)
-def table_texture() -> Image:
-    """Return the table top: RGB, uint8, (rows, columns, 3); x decreases downwards, y to the right."""
-    rows, columns = round((FAR - NEAR) * PIXELS_PER_M), round((RIGHT - LEFT) * PIXELS_PER_M)
+def _finest_texture() -> Image:
+    rows, columns = round((FAR - NEAR) * FINEST), round((RIGHT - LEFT) * FINEST)
     random = np.random.default_rng(7)
     y, x = np.meshgrid(
         np.linspace(RIGHT, LEFT, columns, dtype=np.float32), np.linspace(FAR, NEAR, rows, dtype=np.float32)
@@ -80,6 +86,6 @@ def _lay_plate(texture: Field, distance: Field, light: Field) -> None:
     relief = np.interp(
         distance / PLATE_RADIUS, (0, 0.60, 0.66, 0.74, 0.95, 1.0), (0.90, 0.91, 0.84, 0.97, 1.0, 0.86)
     )
-    edge = np.clip((PLATE_RADIUS - distance) * PIXELS_PER_M, 0, 1)[..., None]
+    edge = np.clip((PLATE_RADIUS - distance) * FINEST / 2, 0, 1)[..., None]
     china = (relief * light)[..., None] * np.array((236, 234, 228), np.float32)
     texture[:] = edge * china + (1 - edge) * texture
