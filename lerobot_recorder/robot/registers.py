@@ -44,12 +44,12 @@ class Register:
             raise ValueError(f"{self.name} cannot hold {value}")
         return stored.to_bytes(self.size, "little")
 
-    def decode(self, data: bytes) -> int:
+    def decode(self, data: bytes | bytearray) -> int:
         """Return the value of its bytes."""
         stored = int.from_bytes(data, "little")
         return stored if self.sign_bit is None else from_sign_magnitude(stored, self.sign_bit)
 
-    def within(self, block: bytes, address: int) -> int:
+    def within(self, block: bytes | bytearray, address: int) -> int:
         """Return the value as found in a block of memory that begins at ``address``."""
         start = self.address - address
         return self.decode(block[start : start + self.size])

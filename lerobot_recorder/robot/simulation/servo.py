@@ -89,7 +89,7 @@ class SimulatedServo:
 
     def get(self, register: Register) -> int:
         """Return the value in a register."""
-        return register.within(bytes(self._memory), 0)
+        return register.decode(self._memory[register.address : register.address + register.size])
 
     def power_cycle(self) -> None:
         """Forget what is not in the EEPROM."""
