@@ -1,0 +1,60 @@
+"""The simulated arm, as LeRobot's own bus sees it, and what that bus wrote, as our driver sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lerobot_recorder.robot.arm import open_arm
+from lerobot_recorder.robot.calibration import JOINTS, SIMULATED, Calibration
+from lerobot_recorder.robot.registers import MODEL_STS3215
+from lerobot_recorder.robot.simulation import SimulatedArm
+
+PYTHON = os.environ.get("LEROBOT_PYTHON")
+SCRIPT = Path(__file__).with_name("motors_bus.py")
+
+pytestmark = pytest.mark.skipif(
+    not PYTHON, reason="LEROBOT_PYTHON names no Python with LeRobot; run make test-lerobot"
+)
+
+
+def lerobot(*arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run LeRobot's Python, without what the ROS wheels put into the environment."""
+    foreign = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
+    environment = {key: value for key, value in os.environ.items() if key not in foreign}
+    return subprocess.run(
+        [str(PYTHON), *map(str, arguments)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture
+def _feetech() -> None:
+    if lerobot("-c", "import deepdiff, scservo_sdk, serial").returncode:
+        pytest.skip("LeRobot has no servo bus there; install lerobot[feetech]")
+
+
+@pytest.mark.usefixtures("_feetech")
+def test_lerobots_bus_drives_the_simulated_arm_and_ours_reads_what_it_wrote(tmp_path: Path) -> None:
+    given, new = tmp_path / "given.json", tmp_path / "new.json"
+    SIMULATED.save(given)
+    with SimulatedArm() as simulated:
+        finished = lerobot(SCRIPT, simulated.port, given, new)
+        assert finished.returncode == 0, finished.stderr
+        said = json.loads(finished.stdout)
+        assert said["calibrated"] and said["recalibrated"]
+        assert said["models"] == {str(number): MODEL_STS3215 for number in range(1, 7)}
+        assert said["position"] == pytest.approx({**dict.fromkeys(JOINTS, 5.0), "gripper": 50.0}, abs=0.5)
+        assert set(said["middle"].values()) == {2047}
+        calibration = Calibration.load(new)
+        with open_arm("follower", simulated.port, calibration) as arm:
+            position, _ = arm.read()
+            assert calibration.to_ticks(position) == pytest.approx(2047)
