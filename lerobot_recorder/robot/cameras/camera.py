@@ -98,7 +98,7 @@ class Camera:
 
     def _open(self) -> None:
         self._source = open_source(self.settings, self._pose)
-        self._watch.opened(self._source.rate_hz)
+        self._watch.opened(self._source.rate_hz, self._source.is_live)
 
     def _lose(self, why: str) -> None:
         if self._source is not None:

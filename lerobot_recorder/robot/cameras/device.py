@@ -26,6 +26,8 @@ class Device:
         CameraError: It cannot be opened.
     """
 
+    is_live = True
+
     def __init__(self, settings: CameraSettings) -> None:
         self._path = device_path(settings.source)
         self.rate_hz = float(settings.fps)

@@ -25,6 +25,8 @@ class Film:
         CameraError: There is no such file, or no video in it.
     """
 
+    is_live = False
+
     def __init__(self, settings: CameraSettings) -> None:
         path = Path(settings.source).expanduser()
         if not path.is_file():

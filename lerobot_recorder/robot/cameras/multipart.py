@@ -38,6 +38,8 @@ class MultipartCamera:
         CameraError: It cannot be reached.
     """
 
+    is_live = True
+
     def __init__(self, settings: CameraSettings) -> None:
         self._url = settings.source
         self.rate_hz = float(settings.fps)

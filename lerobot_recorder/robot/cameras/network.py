@@ -24,6 +24,8 @@ class NetworkCamera:
         CameraError: It cannot be reached.
     """
 
+    is_live = True
+
     def __init__(self, settings: CameraSettings) -> None:
         options = {"rtsp_transport": "tcp", "analyzeduration": _ANALYZED_US}
         container = open_container(

@@ -12,9 +12,11 @@ class Source(Protocol):
 
     Attributes:
         rate_hz: Pictures a second that are to be expected of it.
+        is_live: Whether it has a sensor, so that no two of its pictures are the same.
     """
 
     rate_hz: float
+    is_live: bool
 
     def read(self, want_rgb: bool) -> Picture | None:
         """Wait for the next picture, at most about half a second or one period.

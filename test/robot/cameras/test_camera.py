@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,8 @@ class Clock:
 
 
 def picture(width: int = 8, height: int = 6) -> Picture:
-    return Picture(time.time_ns(), width, height, np.zeros((height, width, 3), np.uint8), None)
+    noise = np.random.default_rng().integers(0, 255, (height, width, 3), np.uint8)
+    return Picture(time.time_ns(), width, height, noise, None)
 
 
 class TestWatch:
@@ -62,6 +64,26 @@ class TestWatch:
         with pytest.raises(CameraError, match="frozen"):
             watch.check_silence(SETTINGS)
 
+    @pytest.mark.parametrize("jpeg", [None, b"\xff\xd8 the same \xff\xd9"])
+    def test_the_same_picture_again_and_again_is_frozen_too(self, watch, clock, jpeg):
+        still = replace(picture(), jpeg=jpeg)
+        for _ in range(30):
+            clock.now_s += 1 / 30
+            watch.note(replace(still, stamp_ns=time.time_ns()))
+        assert watch.status(SETTINGS).level == ERROR
+        assert "the same picture" in watch.status(SETTINGS).message
+        clock.now_s += 1 / 30
+        watch.note(picture())
+        assert watch.status(SETTINGS).level == OK
+
+    def test_a_video_may_stand_still(self, watch, clock):
+        watch.opened(30, is_live=False)
+        still = picture()
+        for _ in range(60):
+            clock.now_s += 1 / 30
+            watch.note(still)
+        assert watch.status(SETTINGS).level == OK
+
     def test_a_camera_of_one_picture_a_second_may_be_silent_that_long(self, clock):
         watch = Watch(1, clock)
         watch.opened(1)
@@ -95,6 +117,7 @@ class FakeDevice:
     """A device that gives pictures as long as it is plugged in."""
 
     rate_hz = 10.0
+    is_live = True
 
     def __init__(self) -> None:
         self.plugged = threading.Event()

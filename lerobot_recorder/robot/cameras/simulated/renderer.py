@@ -48,8 +48,10 @@ class Renderer:
         self._size = (width, height)
         self._scene = _scene()
         self._sensor = Sensor(width, height)
-        self._still = viewpoint.link == "base"
         self._background: Image | None = None
+        if viewpoint.link == "base":
+            view = look(viewpoint, {"base": np.eye(4)}, width, height)
+            self._background = draw_table(view, width, height, STILL)
 
     def draw(self, frames: dict[str, Frame]) -> Image:
         """Return a picture: RGB, uint8, (height, width, 3).
@@ -66,10 +68,8 @@ class Renderer:
         return picture
 
     def _draw_background(self, view: View) -> Image:
-        if not self._still:
-            return draw_table(view, *self._size, MOVING)
         if self._background is None:
-            self._background = draw_table(view, *self._size, STILL)
+            return draw_table(view, *self._size, MOVING)
         return np.array(self._background)
 
     def _draw_solids(self, picture: Image, view: View, placed: Placed) -> None:

@@ -33,6 +33,8 @@ def tabletop_of(pose: Pose) -> Tabletop:
 class SimulatedCamera:
     """Draws the arm each time that a picture is due."""
 
+    is_live = False
+
     def __init__(self, settings: CameraSettings, pose: Pose | None) -> None:
         self.rate_hz = float(settings.fps)
         self._size = settings.size or _OWN_SIZE
