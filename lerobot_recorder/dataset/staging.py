@@ -113,7 +113,6 @@ class Staging:
     # Frame rows
 
     def _stage_data(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
-        schema = tables.data_schema(self._info.features)
         index, tail = self._data_tail(new[0].episode.length)
         with ExitStack() as stack:
             file: tables.DataFile | None = None
@@ -124,7 +123,7 @@ class Staging:
                     index, tail, file = self._free_data(index.next(self._info.chunks_size)), None, None
                 if file is None:
                     path = _prepared(self._layout.data_file(index))
-                    file = stack.enter_context(tables.grow_data_file(path, schema, tail))
+                    file = stack.enter_context(tables.grow_data_file(path, self._info.features, tail))
                     yield path
                 file.add(tables.data_table(self._info.features, item.columns))
                 item.put_in("data", index)

@@ -1,14 +1,15 @@
 """The parquet files of a dataset: frame rows, episode rows and tasks, as LeRobot 0.6.1 writes them.
 
-A data file has a row group per episode. Appending copies the row groups that there are, one by one: memory
-does not grow with the file, and what is in a file does not depend on how many episodes came at once.
+Appending to a data file copies its row groups one by one, so that memory does not grow with the file. They
+are cut at the same rows however many episodes come at once, so the files are the same to the byte.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,11 @@ Row = dict[str, Any]
 
 STATS_PREFIX = "stats/"
 TASK_COLUMN = "task"
+ROW_GROUP_BYTES = 1024**2
+"""A row group takes no more episodes once its values are so large. (LeRobot has one per episode, which makes
+copying a file of short episodes ten times as slow.)"""
+
+PARQUET_MAGIC = 4
 PARQUET_FOOTER_END = 8
 """The length of the metadata and the magic bytes, after the metadata."""
 
@@ -91,50 +97,77 @@ def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     return array.cast(kind)
 
 
-class DataFile:
-    """A data file that is being written; made by `grow_data_file`."""
+def rows_per_group(features: Features) -> int:
+    """Return the rows from which on a row group is complete; strings count as nothing."""
+    columns = [feature for feature in features.values() if feature["dtype"] not in ("video", "string")]
+    row = sum(math.prod(shape_of(feature)) * np.dtype(feature["dtype"]).itemsize for feature in columns)
+    return max(1, ROW_GROUP_BYTES // row)
 
-    def __init__(self, writer: pq.ParquetWriter, sink: BinaryIO, schema: pa.Schema) -> None:
+
+class DataFile:
+    """A data file that is being written; made by `grow_data_file`.
+
+    Attributes:
+        rows: Rows in it.
+    """
+
+    def __init__(self, writer: pq.ParquetWriter, sink: BinaryIO, schema: pa.Schema, group_rows: int) -> None:
+        self.rows = 0
         self._writer = writer
         self._sink = sink
         self._schema = schema
-        self.rows = 0
+        self._group_rows = group_rows
+        self._group = schema.empty_table()
 
     @property
     def size(self) -> int:
-        """Bytes of the row groups so far."""
-        return self._sink.tell()
+        """Bytes that its rows take on disk, as the file is written now."""
+        return self._sink.tell() + (_encoded_size(self._group) if self._group else 0)
 
     def add(self, table: pa.Table) -> None:
-        """Append a row group."""
-        self._writer.write_table(conform(table, self._schema))
+        """Append rows."""
+        self._group = pa.concat_tables([self._group, conform(table, self._schema)]).combine_chunks()
         self.rows += table.num_rows
+        if self._group.num_rows >= self._group_rows:
+            self.end_group()
+
+    def end_group(self) -> None:
+        """Write the last row group."""
+        if self._group:
+            self._writer.write_table(self._group)
+            self._group = self._schema.empty_table()
+
+
+def _encoded_size(table: pa.Table) -> int:
+    sink = pa.BufferOutputStream()
+    with pq.ParquetWriter(sink, table.schema, compression="snappy") as writer:
+        writer.write_table(table)
+        return int(sink.tell()) - PARQUET_MAGIC
 
 
 @contextmanager
-def grow_data_file(path: Path, schema: pa.Schema, tail: Path | None) -> Iterator[DataFile]:
+def grow_data_file(path: Path, features: Features, tail: Path | None) -> Iterator[DataFile]:
     """Write a new data file, or a grown copy of one.
 
     Args:
         path: The file to write.
-        schema: Its columns, unless an older file has them already.
-        tail: The older file, None for a new one.
+        features: The dataset's features.
+        tail: The older file, whose columns are kept; None for a new one.
 
     Raises:
         DatasetError: The older file cannot be read, or has other columns.
     """
-    with path.open("wb") as sink:
-        if tail is None:
-            with pq.ParquetWriter(sink, schema, compression="snappy") as writer:
-                yield DataFile(writer, sink, schema)
-            return
-        with open_parquet(tail) as source:
-            schema = source.schema_arrow
-            with pq.ParquetWriter(sink, schema, compression="snappy") as writer:
-                file = DataFile(writer, sink, schema)
-                for group in range(source.num_row_groups):
-                    file.add(source.read_row_group(group))
-                yield file
+    with ExitStack() as stack:
+        source = stack.enter_context(open_parquet(tail)) if tail else None
+        schema = source.schema_arrow if source else data_schema(features)
+        sink = stack.enter_context(path.open("wb"))
+        writer = stack.enter_context(pq.ParquetWriter(sink, schema, compression="snappy"))
+        file = DataFile(writer, sink, schema, rows_per_group(features))
+        if source:
+            for group in range(source.num_row_groups):
+                file.add(source.read_row_group(group))
+        yield file
+        file.end_group()
 
 
 def data_file_size(path: Path) -> tuple[int, int]:

@@ -44,7 +44,7 @@ def columns(n: int) -> dict[str, np.ndarray]:
 
 def test_data_columns_have_the_types_of_lerobot(tmp_path: Path) -> None:
     path = tmp_path / "data.parquet"
-    with tables.grow_data_file(path, tables.data_schema(FEATURES), None) as file:
+    with tables.grow_data_file(path, FEATURES, None) as file:
         file.add(tables.data_table(FEATURES, columns(4)))
     schema = pq.read_schema(path)
     assert {field.name: str(field.type) for field in schema} == {
@@ -82,22 +82,38 @@ def test_values_come_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, values.astype(np.float32) if key == "timestamp" else values)
 
 
-def test_grown_file_is_the_same_however_it_grew(tmp_path: Path) -> None:
-    schema, parts = tables.data_schema(FEATURES), [tables.data_table(FEATURES, columns(n)) for n in (3, 1, 5)]
+@pytest.mark.parametrize("group_bytes", [1, 1000, 1024**2])
+def test_grown_file_is_the_same_however_it_grew(
+    tmp_path: Path, group_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "ROW_GROUP_BYTES", group_bytes)
+    parts = [tables.data_table(FEATURES, columns(n)) for n in (3, 1, 5, 2)]
     tail = None
     for number, part in enumerate(parts):
         path = tmp_path / f"step-{number}.parquet"
-        with tables.grow_data_file(path, schema, tail) as file:
+        with tables.grow_data_file(path, FEATURES, tail) as file:
             file.add(part)
+            size, rows = file.size, file.rows
+        assert tables.data_file_size(path) == (size, rows)
         tail = path
-    with tables.grow_data_file(tmp_path / "once.parquet", schema, None) as file:
+    with tables.grow_data_file(tmp_path / "once.parquet", FEATURES, None) as file:
         for part in parts:
             file.add(part)
-        size, rows = file.size, file.rows
     assert tail is not None
     assert tail.read_bytes() == (tmp_path / "once.parquet").read_bytes()
-    assert tables.data_file_size(tail) == (size, rows)
-    assert pq.ParquetFile(tail).num_row_groups == 3
+
+
+def test_columns_of_other_programs_are_kept(tmp_path: Path) -> None:
+    features = with_defaults({"state": FEATURES["state"]})
+    old = tables.data_table(features, columns(2))
+    place = old.schema.names.index("state")
+    loose = old.set_column(place, "state", old["state"].cast(pa.list_(pa.float32())))
+    tables.write_table(tmp_path / "tail.parquet", [loose])
+    with tables.grow_data_file(tmp_path / "grown.parquet", features, tmp_path / "tail.parquet") as file:
+        file.add(old)
+    grown = tables.read_table(tmp_path / "grown.parquet")
+    assert str(grown.schema.field("state").type) == "list<element: float>"
+    assert grown["state"].to_pylist() == old["state"].to_pylist() * 2
 
 
 @given(st.lists(st.text(st.characters(codec="utf-8"), max_size=20), unique=True))

@@ -123,7 +123,7 @@ def test_result_does_not_depend_on_the_batch_size(
         encoded_episode(tmp_path, number, 3 + number % 4, task=f"task {number % 3}") for number in range(12)
     ]
     sizes: dict[str, Any] = {
-        "data_files_size_in_mb": 4000 / MIB,
+        "data_files_size_in_mb": 1700 / MIB,
         "video_files_size_in_mb": 2600 / MIB,
         "chunks_size": 2,
     }
@@ -139,12 +139,12 @@ def test_result_does_not_depend_on_the_batch_size(
 
 
 def test_files_stay_below_their_limits(root: Path, tmp_path: Path) -> None:
-    limits: dict[str, Any] = {"data_files_size_in_mb": 6000 / MIB, "video_files_size_in_mb": 3000 / MIB}
+    limits: dict[str, Any] = {"data_files_size_in_mb": 3000 / MIB, "video_files_size_in_mb": 3000 / MIB}
     takes = [encoded_episode(tmp_path, number, 8) for number in range(20)]
     commit(DatasetWriter(root, LineFiles(), **limits), takes)
     assert len(list(root.rglob("*.mp4"))) > 2
     assert all(path.stat().st_size < 3000 for path in root.rglob("*.mp4"))
-    assert all(tables.data_file_size(path)[0] < 6000 for path in DatasetLayout(root).data_files())
+    assert all(tables.data_file_size(path)[0] < 3000 for path in DatasetLayout(root).data_files())
     assert faults(root) == []
 
 
