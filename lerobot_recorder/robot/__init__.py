@@ -9,7 +9,8 @@ protocol     Feetech's packets, in bytes
 registers    what is where in an STS3215 servo
 bus          a serial port with servos: retries, and no stale answers
 calibration  LeRobot's calibration files; ticks, rad and LeRobot's units
-arm          six servos, set up as LeRobot does
+arm          six servos, read and moved in rad
+arm_setup    who they are, how they are calibrated, what LeRobot writes to them
 link         an arm that may be unplugged and come back
 commands     which commands are refused
 motion       how the follower gets to its target

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from lerobot_recorder.errors import BusError, BusTimeoutError, CalibrationError, DeviceError
+from lerobot_recorder.errors import BusError, DeviceError
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.bus import ServoBus, ServoErrors
-from lerobot_recorder.robot.calibration import GRIPPER, JOINTS, Calibration, JointCalibration, Vector
+from lerobot_recorder.robot.calibration import JOINTS, Calibration, Role, Vector
 from lerobot_recorder.robot.protocol import Alarm
 from lerobot_recorder.robot.registers import Register
+from lerobot_recorder.robot.arm_setup import set_up
 from lerobot_recorder.robot.simulation import SimulatedArm, simulated_arm
 
 logger = logging.getLogger(__name__)
 
-Role = Literal["follower", "leader"]
 SIMULATED_PORT = "sim"
 
-_MODELS = (777, 2825)
 _FULL_LOAD = 1000
-_MULTI_TURN_FEEDBACK = 0x10
-_BOTH = {r.RETURN_DELAY_TIME: 0, r.MAXIMUM_ACCELERATION: 254, r.ACCELERATION: 254, r.OPERATING_MODE: 0}
-_FOLLOWER = {r.P_COEFFICIENT: 16, r.I_COEFFICIENT: 0, r.D_COEFFICIENT: 32}
-_FOLLOWER_GRIPPER = {r.MAX_TORQUE_LIMIT: 500, r.PROTECTION_CURRENT: 250, r.OVERLOAD_TORQUE: 25}
-"""As LeRobot 0.6.1: quick answers, full acceleration, soft gains, a gripper that does not burn out."""
+_FIRST_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -102,7 +94,7 @@ class Arm:
         for name, servo in self._ids.items():
             self._bus.errors[servo] = self.errors[name]
         try:
-            self._set_up()
+            set_up(self._bus, self.role, self.calibration, self._write_calibration)
         except BaseException:
             self.disconnect()
             raise
@@ -198,89 +190,6 @@ class Arm:
         ticks = {servo: r.PRESENT_POSITION.within(block, r.MOTION.address) for servo, block in blocks.items()}
         self.bus.sync_write(r.GOAL_POSITION, ticks)
 
-    def _set_up(self) -> None:
-        if not any(True for _ in self.bus.scan(self.calibration.ids)):
-            raise BusTimeoutError(
-                f"no servo of the {self.role} answers on {self.port}: check that its power supply is on and "
-                "that the port is the right one"
-            )
-        memories = self.bus.sync_read(self.calibration.ids, r.SETTINGS)
-        memory = {name: memories[servo] for name, servo in self._ids.items()}
-        self._check_models(memory)
-        self._check_calibration(memory)
-        for name in JOINTS:
-            self._configure(name, memory[name])
-
-    def _check_models(self, memory: Mapping[str, bytes]) -> None:
-        for name, block in memory.items():
-            model = r.MODEL_NUMBER.within(block, 0)
-            if model not in _MODELS:
-                raise DeviceError(
-                    f"{name} of the {self.role} on {self.port}: expected an STS3215 servo, found "
-                    f"{r.MODELS.get(model, f'model {model}')}"
-                )
-
-    def _check_calibration(self, memory: Mapping[str, bytes]) -> None:
-        differing = [
-            f"{name} {_describe(held)} instead of {_describe(joint)}"
-            for name, joint in self.calibration.joints.items()
-            if (held := _held(joint, memory[name])) != joint
-        ]
-        if differing and not self._write_calibration:
-            raise CalibrationError(
-                f"the servos of the {self.role} on {self.port} do not hold this calibration (homing offset, "
-                f"range): {'; '.join(differing)}. Give the calibration that belongs to this arm, or set "
-                "write_calibration to write this one to the servos"
-            )
-        if differing:
-            logger.warning("Writing the calibration to the %s: %s", self.role, "; ".join(differing))
-
-    def _configure(self, name: str, memory: bytes) -> None:
-        """Write what differs, and only that: an EEPROM wears out."""
-        wanted = self._settings(name, memory)
-        changes = {
-            register: value
-            for register, value in wanted.items()
-            if self._held(name, register, memory) != value
-        }
-        if any(register.address < r.EEPROM_END for register in changes):
-            with self._unlocked(name):
-                self._write_all(name, changes)
-        else:
-            self._write_all(name, changes)
-
-    def _settings(self, name: str, memory: bytes) -> dict[Register, int]:
-        joint = self.calibration.joints[name]
-        settings = {
-            **_BOTH,
-            r.PHASE: r.PHASE.within(memory, 0) & ~_MULTI_TURN_FEEDBACK,
-            r.HOMING_OFFSET: joint.homing_offset,
-            r.MIN_POSITION_LIMIT: joint.range_min,
-            r.MAX_POSITION_LIMIT: joint.range_max,
-        }
-        if self.role == "leader":
-            return {**settings, r.TORQUE_ENABLE: 0}
-        return {**settings, **_FOLLOWER, **(_FOLLOWER_GRIPPER if name == JOINTS[GRIPPER] else {})}
-
-    def _held(self, name: str, register: Register, memory: bytes) -> int:
-        if register.address + register.size <= len(memory):
-            return register.within(memory, 0)
-        return self.bus.read(self._ids[name], register)
-
-    @contextmanager
-    def _unlocked(self, name: str) -> Iterator[None]:
-        """Let the servo go and open its EEPROM; it stays without torque."""
-        self._write(name, r.TORQUE_ENABLE, 0)
-        self._write(name, r.LOCK, 0)
-        try:
-            yield
-        finally:
-            self._write(name, r.LOCK, 1)
-
-    def _write_all(self, name: str, values: Mapping[Register, int]) -> None:
-        for register, value in values.items():
-            self._write(name, register, value)
-
     def _write(self, name: str, register: Register, value: int) -> None:
         self.bus.write(self._ids[name], register, value)
 
@@ -301,11 +210,22 @@ def open_arm(role: Role, port: str, calibration: Calibration, *, write_calibrati
     path = simulation.port if simulation else port
     arm = Arm(role, path, calibration, write_calibration=write_calibration, simulation=simulation)
     try:
-        arm.connect()
+        _connect_patiently(arm)
     except BaseException:
         arm.close()
         raise
     return arm
+
+
+def _connect_patiently(arm: Arm) -> None:
+    """Connect for the first time: servos that have just been powered need a moment."""
+    for _ in range(_FIRST_TRIES - 1):
+        try:
+            arm.connect()
+            return
+        except BusError as error:
+            logger.debug("Trying again: %s", error)
+    arm.connect()
 
 
 def _health(block: bytes) -> JointHealth:
@@ -318,18 +238,3 @@ def _health(block: bytes) -> JointHealth:
         load=value(r.PRESENT_LOAD) / _FULL_LOAD,
         alarm=Alarm(value(r.STATUS)),
     )
-
-
-def _held(joint: JointCalibration, memory: bytes) -> JointCalibration:
-    """Return the calibration that a servo holds; the id and the drive mode are not in it."""
-    return JointCalibration(
-        joint.id,
-        joint.drive_mode,
-        r.HOMING_OFFSET.within(memory, 0),
-        r.MIN_POSITION_LIMIT.within(memory, 0),
-        r.MAX_POSITION_LIMIT.within(memory, 0),
-    )
-
-
-def _describe(joint: JointCalibration) -> str:
-    return f"{joint.homing_offset}, {joint.range_min} to {joint.range_max}"

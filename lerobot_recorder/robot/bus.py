@@ -16,10 +16,10 @@ import serial
 from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
 from lerobot_recorder.robot import protocol
 from lerobot_recorder.robot.protocol import MAX_ID, Alarm, Decoder, Packet
-from lerobot_recorder.robot.registers import MODEL_NUMBER, Block, Register
+from lerobot_recorder.robot.registers import ID, MODEL_NUMBER, Block, Register
 
 BAUD_RATE = 1_000_000
-TIMEOUT_S = 0.03
+TIMEOUT_S = 0.04
 """How long a servo may take to begin its answer: 0.5 ms for itself, the rest for USB and a busy computer."""
 SCAN_TIMEOUT_S = 0.006
 RETRIES = 2
@@ -29,6 +29,8 @@ _MARKS = range(20, 52)
 """Sizes of reads that only serve to tell old answers from new ones."""
 _POLL_S = 0.004
 _WRITE_TIMEOUT_S = 0.2
+_BABBLE_S = 0.1
+"""How long a line that never falls silent is listened to beyond the time."""
 _BITS_PER_BYTE = 10
 
 
@@ -52,7 +54,15 @@ class _Answer:
     replies: dict[int, Packet] = field(default_factory=dict)
     garbage: int = 0
 
+    def add(self, packet: Packet, servos: Sequence[int], size: int) -> None:
+        """Keep a packet if it is one of the replies that are waited for."""
+        if packet.id in servos and len(packet.parameters) == size:
+            self.replies[packet.id] = packet
+        else:
+            self.garbage += 1
+
     def missing(self, servos: Sequence[int]) -> list[int]:
+        """Return the servos that have not replied."""
         return [servo for servo in servos if servo not in self.replies]
 
 
@@ -185,6 +195,17 @@ class ServoBus:
             if servo in self._ask(protocol.ping(servo), [servo], 0, SCAN_TIMEOUT_S).replies:
                 yield servo
 
+    def answers(self, servos: Sequence[int]) -> bool:
+        """Tell whether any of several servos answers, without retries.
+
+        Raises:
+            PortError: The port is gone.
+        """
+        request = protocol.sync_read(servos, ID.address, ID.size)
+        answer = self._ask(request, servos, ID.size, self._timeout_s)
+        self._doubtful = self._doubtful or bool(answer.missing(servos))
+        return bool(answer.replies)
+
     def model(self, servo: int) -> int:
         """Return a servo's model number, which `registers.MODELS` names.
 
@@ -225,12 +246,13 @@ class ServoBus:
             self._serial.reset_input_buffer()
             self._serial.write(request)
             deadline = time.monotonic() + timeout_s + bits / self.baud_rate
-            while servos[-1] not in answer.replies and time.monotonic() < deadline:
-                for packet in decoder.feed(self._receive()):
-                    if packet.id in servos and len(packet.parameters) == size:
-                        answer.replies[packet.id] = packet
-                    else:
-                        answer.garbage += 1
+            while servos[-1] not in answer.replies:
+                data = self._receive()
+                late_s = time.monotonic() - deadline
+                if late_s > (_BABBLE_S if data else 0):
+                    break
+                for packet in decoder.feed(data):
+                    answer.add(packet, servos, size)
         answer.garbage += decoder.skipped + decoder.pending
         return answer
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_ro
 GRIPPER = JOINTS.index("gripper")
 RAD_PER_TICK = 2 * np.pi / 4095
 """As LeRobot counts: 4095 ticks to a turn."""
+
+Role = Literal["follower", "leader"]
 
 Vector = npt.NDArray[np.float64]
 """One value per joint, in the order of `JOINTS`."""
@@ -133,7 +135,7 @@ class Calibration:
         return np.asarray(np.clip(position_rad, self.limits_rad[:, 0], self.limits_rad[:, 1]))
 
 
-def load_calibration(name_or_path: str, role: str) -> Calibration:
+def load_calibration(name_or_path: str, role: Role) -> Calibration:
     """Load an arm's calibration.
 
     Args:
@@ -149,7 +151,7 @@ def load_calibration(name_or_path: str, role: str) -> Calibration:
     return Calibration.load(find_calibration(name_or_path, role))
 
 
-def find_calibration(name_or_path: str, role: str) -> Path:
+def find_calibration(name_or_path: str, role: Role) -> Path:
     """Find a calibration file: a path, or an id in one of the places where LeRobot keeps its own.
 
     Raises:
@@ -173,12 +175,12 @@ def find_calibration(name_or_path: str, role: str) -> Path:
     )
 
 
-def default_path(name: str, role: str) -> Path:
+def default_path(name: str, role: Role) -> Path:
     """Return where LeRobot 0.6 keeps the calibration of the arm with this id."""
     return _directories(role)[0] / f"{name}.json"
 
 
-def _directories(role: str) -> list[Path]:
+def _directories(role: Role) -> list[Path]:
     return [calibration_home() / directory for directory in _LEROBOT_DIRECTORIES[role]]
 
 

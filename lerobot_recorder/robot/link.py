@@ -13,7 +13,7 @@ from lerobot_recorder.robot.calibration import Vector
 
 logger = logging.getLogger(__name__)
 
-LOST_AFTER_S = 0.3
+LOST_AFTER_S = 0.25
 """An arm that has not been read for so long is lost: within the half second after which that shows."""
 RETRY_S = 0.5
 

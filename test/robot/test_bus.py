@@ -1,5 +1,10 @@
 from __future__ import annotations
 
+import os
+import termios
+import threading
+import tty
+
 import pytest
 
 from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
@@ -105,6 +110,28 @@ def test_a_late_answer_is_not_taken_for_the_next_one(bus: ServoBus, simulated: S
         except BusTimeoutError:
             continue
     raise AssertionError("the bus has not recovered")
+
+
+def test_a_line_that_never_falls_silent_does_not_hang_it() -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    quiet = threading.Event()
+
+    def babble() -> None:
+        while not quiet.is_set():
+            os.write(master, bytes.fromhex("FF FF 01 03 00 02"))
+
+    thread = threading.Thread(target=babble, daemon=True)
+    thread.start()
+    try:
+        with ServoBus(os.ttyname(slave), retries=0) as bus, pytest.raises(PacketError):
+            bus.ping(1)
+    finally:
+        quiet.set()
+        termios.tcflush(slave, termios.TCIOFLUSH)
+        thread.join()
+        os.close(master)
+        os.close(slave)
 
 
 def test_an_unplugged_port_is_noticed_at_once(bus: ServoBus, simulated: SimulatedArm) -> None:

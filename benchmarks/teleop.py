@@ -1,0 +1,62 @@
+"""Measure teleoperation: how old the leader's position is when the follower is told, how steady the ticks.
+
+Prints one JSON object. Without ports it measures two simulated arms, which run in the same process and take
+their share of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+
+import numpy as np
+
+from lerobot_recorder.robot.arm import open_arm
+from lerobot_recorder.robot.calibration import load_calibration
+from lerobot_recorder.robot.settings import JointSample
+from lerobot_recorder.robot.teleop import TeleopLoop, TeleopSettings
+
+MEASURED = ("rate_hz", "tick_ms_p99", "leader_age_ms_p50", "leader_age_ms_p99")
+
+
+def main() -> None:
+    args = parse_arguments()
+    stamps: list[int] = []
+
+    def publish(sample: JointSample) -> None:
+        if sample.arm == "follower":
+            stamps.append(sample.stamp_ns)
+
+    follower = open_arm("follower", args.follower, load_calibration(args.follower_calibration, "follower"))
+    leader = open_arm("leader", args.leader, load_calibration(args.leader_calibration, "leader"))
+    with follower, leader:
+        started = time.process_time()
+        loop = TeleopLoop(follower, leader, TeleopSettings(rate_hz=args.rate_hz), publish)
+        loop.start()
+        time.sleep(args.seconds)
+        values = loop.status().values
+        cpu = (time.process_time() - started) / args.seconds
+        loop.stop()
+    gaps = np.diff(stamps)
+    result = {name: float(values[name]) for name in MEASURED}
+    print(
+        json.dumps(
+            {**result, "longest_gap_ms": round(int(gaps.max()) / 1e6, 1), "cpu_cores": round(cpu, 3)},
+            indent=2,
+        )
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for role in ("follower", "leader"):
+        parser.add_argument(f"--{role}", default="sim", help="its port, or sim")
+        parser.add_argument(f"--{role}-calibration", default="sim", help="its id in LeRobot, a path, or sim")
+    parser.add_argument("--rate-hz", type=float, default=100.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
