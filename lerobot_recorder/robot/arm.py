@@ -9,11 +9,11 @@ import numpy as np
 
 from lerobot_recorder.errors import BusError, DeviceError
 from lerobot_recorder.robot import registers as r
+from lerobot_recorder.robot.arm_setup import set_up
 from lerobot_recorder.robot.bus import ServoBus, ServoErrors
 from lerobot_recorder.robot.calibration import JOINTS, Calibration, Role, Vector
 from lerobot_recorder.robot.protocol import Alarm
 from lerobot_recorder.robot.registers import Register
-from lerobot_recorder.robot.arm_setup import set_up
 from lerobot_recorder.robot.simulation import SimulatedArm, simulated_arm
 
 logger = logging.getLogger(__name__)
