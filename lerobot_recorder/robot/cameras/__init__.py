@@ -6,6 +6,7 @@ camera       the thread, and opening again what was lost
 watch        whether a camera gives what it should
 opening      from a source's name to an open source
 device       V4L2 cameras
+snapshot     one picture
 v4l2         which cameras there are, what they offer, their controls
 multipart    MJPEG over HTTP
 network      RTSP, and whatever else FFmpeg opens by URL
@@ -21,6 +22,7 @@ clock, pace  when a picture was taken; when one is due
 from lerobot_recorder.robot.cameras.camera import Camera
 from lerobot_recorder.robot.cameras.jpeg import encode_jpeg
 from lerobot_recorder.robot.cameras.settings import CameraSettings, CameraStatus, Picture
+from lerobot_recorder.robot.cameras.snapshot import take_snapshot
 from lerobot_recorder.robot.cameras.v4l2 import CameraInfo, list_cameras
 
 __all__ = [
@@ -31,4 +33,5 @@ __all__ = [
     "Picture",
     "encode_jpeg",
     "list_cameras",
+    "take_snapshot",
 ]

@@ -42,6 +42,7 @@ class Camera:
         self._thread = threading.Thread(target=self._run, name=f"camera-{settings.name}", daemon=True)
         self._watch = Watch(settings.fps)
         self._source: Source | None = None
+        self._sends_jpeg = False
         self._delivery_fails = False
 
     def start(self) -> None:
@@ -55,6 +56,11 @@ class Camera:
         except CameraError as error:
             raise CameraError(f"camera {self.settings.name}: {error}") from error
         self._thread.start()
+
+    @property
+    def sends_jpeg(self) -> bool:
+        """Whether the pictures come as JPEG, once started; else `Picture.jpeg` is always none."""
+        return self._sends_jpeg
 
     def stop(self) -> None:
         """Deliver no more, and let go of the device."""
@@ -98,6 +104,7 @@ class Camera:
 
     def _open(self) -> None:
         self._source = open_source(self.settings, self._pose)
+        self._sends_jpeg = self._source.sends_jpeg
         self._watch.opened(self._source.rate_hz, self._source.is_live)
 
     def _lose(self, why: str) -> None:

@@ -13,6 +13,7 @@ from lerobot_recorder.robot.cameras.container import Container, open_container, 
 from lerobot_recorder.robot.cameras.settings import CameraSettings, Picture
 from lerobot_recorder.robot.cameras.v4l2 import describe, list_cameras, set_controls
 
+_OPEN_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 0.5
 _POLL_S = 0.002
 # FFmpeg's AVFMT_FLAG_NONBLOCK, which has no name among its options: a read that finds no frame returns.
@@ -32,6 +33,7 @@ class Device:
         self._path = device_path(settings.source)
         self.rate_hz = float(settings.fps)
         self._container = Container(self._path, _open(self._path, settings), size=None, live=True)
+        self.sends_jpeg = self._container.is_jpeg
         try:
             set_controls(self._path, settings.controls, settings.exposure, settings.focus)
         except (CameraError, OSError) as error:
@@ -71,7 +73,13 @@ def _open(path: str, settings: CameraSettings) -> object:
         options["video_size"] = f"{settings.width}x{settings.height}"
     for format_options in _formats(settings.pixel_format):
         try:
-            return open_container(path, path, format="video4linux2", options=options | format_options)
+            return open_container(
+                path,
+                path,
+                format="video4linux2",
+                options=options | format_options,
+                timeout=(_OPEN_TIMEOUT_S, None),
+            )
         except CameraError as error:
             refusal = error
     raise CameraError(f"{refusal}; {_way_out(path, refusal)}") from refusal

@@ -41,6 +41,7 @@ class Film:
         )
         container = open_container(str(path), str(path), **arguments)
         self._container = Container(str(path), container, settings.size, live=False)
+        self.sends_jpeg = self._container.is_jpeg
         self.rate_hz = float(self._container.stream.average_rate or settings.fps)
         self._pace = Pace()
         self._round_start_s = 0.0

@@ -39,6 +39,7 @@ class MultipartCamera:
     """
 
     is_live = True
+    sends_jpeg = True
 
     def __init__(self, settings: CameraSettings) -> None:
         self._url = settings.source

@@ -32,6 +32,7 @@ class NetworkCamera:
             settings.source, settings.source, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S)
         )
         self._container = Container(settings.source, container, settings.size, live=True)
+        self.sends_jpeg = self._container.is_jpeg
         self._clock = SourceClock()
         self.rate_hz = float(settings.fps)
 

@@ -13,10 +13,12 @@ class Source(Protocol):
     Attributes:
         rate_hz: Pictures a second that are to be expected of it.
         is_live: Whether it has a sensor, so that no two of its pictures are the same.
+        sends_jpeg: Whether its pictures come as JPEG; else as pixels only.
     """
 
     rate_hz: float
     is_live: bool
+    sends_jpeg: bool
 
     def read(self, want_rgb: bool) -> Picture | None:
         """Wait for the next picture, at most about half a second or one period.

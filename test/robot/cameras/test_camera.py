@@ -118,6 +118,7 @@ class FakeDevice:
 
     rate_hz = 10.0
     is_live = True
+    sends_jpeg = False
 
     def __init__(self) -> None:
         self.plugged = threading.Event()

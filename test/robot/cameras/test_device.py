@@ -32,7 +32,7 @@ class FakeFFmpeg:
         self.opened: list[dict[str, str]] = []
         self.coming: list[Packet | Exception] = []
 
-    def open(self, url: str, format: str, options: dict[str, str]) -> SimpleNamespace:
+    def open(self, url: str, format: str, options: dict[str, str], timeout: object) -> SimpleNamespace:
         assert format == "video4linux2"
         self.opened.append(options)
         if options.get("input_format", "rawvideo") not in self.offers:

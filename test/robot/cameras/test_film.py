@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from fractions import Fraction
+
+import av
 import cv2
 import numpy as np
 import pytest
@@ -54,6 +57,21 @@ def test_it_is_scaled_to_the_asked_size(pace, footage):
     assert (picture.width, picture.height, picture.jpeg) == (320, 240, None)
 
 
+def test_an_mjpeg_track_in_a_container_passes_undecoded_too(pace, tmp_path, jpegs):
+    path = tmp_path / "webcam.mkv"
+    with av.open(str(path), "w") as output:
+        stream = output.add_stream("mjpeg", rate=25, options={"strict": "-1"})
+        stream.width, stream.height, stream.pix_fmt = 176, 144, "yuvj420p"
+        for number, jpeg in enumerate(jpegs):
+            packet = av.Packet(jpeg)
+            packet.stream, packet.pts, packet.dts = stream, number * 40, number * 40
+            packet.time_base = Fraction(1, 1000)
+            output.mux(packet)
+    film = Film(settings(path))
+    assert [film.read(want_rgb=False).jpeg for _ in jpegs] == jpegs
+    assert film.rate_hz == pytest.approx(25)
+
+
 def test_it_keeps_its_own_size_when_none_is_asked(pace, footage):
     assert Film(settings(footage, width=0, height=0)).read(want_rgb=True).rgb.shape == (144, 176, 3)
 
@@ -74,6 +92,7 @@ def test_jpeg_pictures_pass_byte_for_byte_at_the_asked_rate(pace, mjpeg_file, jp
     pictures = [film.read(want_rgb=False) for _ in range(2 * len(jpegs))]
     assert [picture.jpeg for picture in pictures] == 2 * jpegs
     assert {(picture.width, picture.height) for picture in pictures} == {(176, 144)}
+    assert film.sends_jpeg
     assert np.diff(pace.due_ns) == pytest.approx(1e9 / 15, rel=0.01)
 
 

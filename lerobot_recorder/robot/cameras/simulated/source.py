@@ -38,7 +38,7 @@ class SimulatedCamera:
     def __init__(self, settings: CameraSettings, pose: Pose | None) -> None:
         self.rate_hz = float(settings.fps)
         self._size = settings.size or _OWN_SIZE
-        self._as_jpeg = settings.pixel_format == "mjpeg"
+        self.sends_jpeg = settings.pixel_format == "mjpeg"
         self._pose = pose or resting
         self._tabletop = tabletop_of(self._pose)
         self._renderer = Renderer(viewpoint_of(settings.name), *self._size)
@@ -52,10 +52,10 @@ class SimulatedCamera:
         stamp_ns = time.time_ns()
         pose = self._pose()
         cube = self._tabletop.update(pose, time.monotonic())
-        if not (want_rgb or self._as_jpeg):
+        if not (want_rgb or self.sends_jpeg):
             return Picture(stamp_ns, *self._size, None, None)
         rgb = self._renderer.draw(forward(pose) | {"cube": cube.frame})
-        jpeg = encode_jpeg(rgb) if self._as_jpeg else None
+        jpeg = encode_jpeg(rgb) if self.sends_jpeg else None
         return Picture(stamp_ns, *self._size, rgb if want_rgb else None, jpeg)
 
     def close(self) -> None:
