@@ -62,7 +62,7 @@ def encoded_episode(
         episode_id=f"episode-{number}",
         task=task,
         length=length,
-        rows={"action": values + 0.5, "observation.state": values, "next.success": np.arange(length) > 2},
+        rows={"action": rng.normal(size=(length, 2)), "observation.state": values, "next.success": np.arange(length) > 2},
         videos={CAMERA: EncodedVideo(video, length, {"video.codec": codec, "video.fps": FPS})},
         image_stats={CAMERA: image_stats(rng.integers(0, 256, (length, HEIGHT, WIDTH, 3), dtype=np.uint8))},
     )
