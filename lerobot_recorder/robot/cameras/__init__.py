@@ -7,6 +7,7 @@ watch        whether a camera gives what it should
 opening      from a source's name to an open source
 device       V4L2 cameras
 snapshot     one picture
+calibration  the calibration files of ROS, and that of simulated cameras
 v4l2         which cameras there are, what they offer, their controls
 multipart    MJPEG over HTTP
 network      RTSP, and whatever else FFmpeg opens by URL

@@ -1,12 +1,11 @@
 """Draw the scene from a viewpoint: the table, the shadows on it, the solids on top, as a sensor sees them.
 
-Painter's algorithm: convex solids from far to near, and of each the faces that look at the camera. They are
-drawn at twice the size and averaged down, which smooths their edges.
+Painter's algorithm: convex solids from far to near, and of each the faces that look at the camera.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -23,7 +22,6 @@ from lerobot_recorder.robot.kinematics import Frame
 Image = NDArray[np.uint8]
 Array = NDArray[np.float64]
 
-_SCALE = 2
 _SUBPIXEL_BITS = 4
 _AMBIENT, _SKY, _DIFFUSE = 0.42, 0.14, 0.58
 _GLOSS, _SHINE = 0.2, 24
@@ -73,37 +71,24 @@ class Renderer:
         return np.array(self._background)
 
     def _draw_solids(self, picture: Image, view: View, placed: Placed) -> None:
-        """Draw them on an enlarged copy of the part of the picture that they cover."""
+        scene = self._scene
         pixels, depth = view.project(placed.vertices)
-        corner, end = _covered(pixels[depth > NEAREST_M], self._size)
-        part = picture[corner[1] : end[1], corner[0] : end[0]]
-        if part.size == 0:
-            return
-        canvas = cv2.resize(part, None, fx=_SCALE, fy=_SCALE, interpolation=cv2.INTER_NEAREST)
-        points = np.rint((pixels - corner) * (_SCALE << _SUBPIXEL_BITS)).astype(np.int32)
+        points = np.rint(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         towards = view.position - placed.points
-        facing = np.einsum("fi,fi->f", placed.normals, towards) > 0
-        colours = _shade(self._scene.colours, placed.normals, towards).tolist()
-        for face in self._far_to_near(view, placed, depth):
-            if facing[face]:
-                corners = points[self._scene.faces[face]]
-                cv2.fillConvexPoly(canvas, corners, colours[face], cv2.LINE_8, _SUBPIXEL_BITS)
-        cv2.resize(canvas, part.shape[1::-1], dst=part, interpolation=cv2.INTER_AREA)
-
-    def _far_to_near(self, view: View, placed: Placed, depth: Array) -> Iterator[int]:
-        """Yield the faces, solid by solid, of those that are wholly in front of the camera."""
+        facing = (np.einsum("fi,fi->f", placed.normals, towards) > 0).tolist()
+        colours = _shade(scene.colours, placed.normals, towards).tolist()
         for solid in np.argsort(-np.linalg.norm(placed.centres - view.position, axis=1)):
-            first, last = self._scene.vertex_spans[solid]
-            if depth[first:last].min() > NEAREST_M:
-                yield from range(*self._scene.face_spans[solid])
+            first, last = scene.vertex_spans[solid]
+            seen = [face for face in range(*scene.face_spans[solid]) if facing[face]]
+            if seen and depth[first:last].min() > NEAREST_M:
+                # Under the faces, so that nothing behind shines through between their smoothed edges.
+                _fill(picture, cv2.convexHull(points[first:last]), colours[seen[0]])
+                for face in seen:
+                    _fill(picture, points[scene.faces[face]], colours[face])
 
 
-def _covered(pixels: Array, size: tuple[int, int]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first and the end corner of the part of a picture that has these points in it."""
-    if len(pixels) == 0:
-        return np.zeros(2, int), np.zeros(2, int)
-    corner = np.clip(np.floor(pixels.min(axis=0)) - 1, 0, size).astype(int)
-    return corner, np.clip(np.ceil(pixels.max(axis=0)) + 1, corner, size).astype(int)
+def _fill(picture: Image, corners: NDArray[np.int32], colour: Sequence[float]) -> None:
+    cv2.fillConvexPoly(picture, corners, colour, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _shade(colours: Array, normals: Array, towards: Array) -> Array:

@@ -43,7 +43,7 @@ class Viewpoint:
         return mount
 
 
-TOP = Viewpoint("base", (0.42, 0.27, 0.42), (0.125, 0.002, 0.075), view_deg=55.0)
+TOP = Viewpoint("base", (0.42, 0.27, 0.43), (0.12, 0.0, 0.085), view_deg=56.0)
 VIEWPOINTS = {
     "wrist": Viewpoint("gripper", (0.006, 0.062, 0.012), (0.105, 0.0, 0.010), (0.0, 1.0, 0.0), 72.0),
     "top": TOP,
