@@ -24,6 +24,7 @@ class ExistingDataset:
         layout: Where its files are.
         info: Its ``info.json``; with no episodes in it for a new dataset.
         episodes: The rows of its last episodes file, None if there is none.
+        episodes_index: The number of that file.
         tasks: Its tasks in the order of their indices.
         stats: Statistics over all of it, empty if there are none.
     """
@@ -31,6 +32,7 @@ class ExistingDataset:
     layout: DatasetLayout
     info: DatasetInfo
     episodes: pa.Table | None = None
+    episodes_index: FileIndex | None = None
     tasks: Sequence[str] = ()
     stats: Mapping[str, Stats] = field(default_factory=dict)
 
@@ -42,7 +44,7 @@ class ExistingDataset:
         """Return the file in which the last episode is.
 
         Args:
-            kind: ``data``, ``meta/episodes`` or ``videos/<key>``.
+            kind: ``data`` or ``videos/<key>``.
         """
         if self.episodes is None:
             return None
@@ -58,14 +60,16 @@ def read_existing(root: Path, info: DatasetInfo) -> ExistingDataset:
     layout = info.layout(root)
     if info.total_episodes == 0:
         return ExistingDataset(layout, info)
-    episodes = _read_last_episodes(layout, info)
-    return ExistingDataset(layout, info, episodes, tables.read_tasks(layout.tasks), _read_stats(layout.stats))
+    index, episodes = _read_last_episodes(layout, info)
+    tasks, stats = tables.read_tasks(layout.tasks), _read_stats(layout.stats)
+    return ExistingDataset(layout, info, episodes, index, tasks, stats)
 
 
-def _read_last_episodes(layout: DatasetLayout, info: DatasetInfo) -> pa.Table:
+def _read_last_episodes(layout: DatasetLayout, info: DatasetInfo) -> tuple[FileIndex, pa.Table]:
     files = layout.episodes_files()
     table = tables.read_table(files[-1]) if files else None
-    if not table:
+    index = FileIndex.of(files[-1]) if files else None
+    if not table or index is None:
         raise DatasetError(
             f"{layout.root}: expected {info.total_episodes} episodes, found none in meta/episodes."
         )
@@ -76,7 +80,7 @@ def _read_last_episodes(layout: DatasetLayout, info: DatasetInfo) -> pa.Table:
             f"{files[-1]}: ends after {found[0]} episodes and {found[1]} rows, but meta/info.json counts "
             f"{info.total_episodes} and {info.total_frames}. Check the dataset before recording more."
         )
-    return table
+    return index, table
 
 
 def _read_stats(path: Path) -> dict[str, Stats]:

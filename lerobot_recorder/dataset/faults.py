@@ -123,7 +123,7 @@ def stats(dataset: CountedDataset) -> Iterator[str]:
         yield f"{path}: cannot be read: {error}."
         return
     for key, feature in dataset.info.features.items():
-        if feature["dtype"] != "string":
+        if feature["dtype"] not in ("string", "language"):
             yield from (f"{path}: {fault}" for fault in _feature_stats(dataset, key, found.get(key, {})))
     for path in dataset.episode_rows:
         yield from _episode_stats(path)

@@ -203,7 +203,7 @@ class Staging:
         self, new: Sequence[NewEpisode], stats: Sequence[Mapping[str, Stats]]
     ) -> Iterator[Path]:
         older = self._old.episodes
-        index = self._old.last_file("meta/episodes") or FileIndex()
+        index = self._old.episodes_index or FileIndex()
         filled = older.num_rows if older else 0
         rows = [(item, _flat(part)) for item, part in zip(new, stats, strict=True)]
         while rows:

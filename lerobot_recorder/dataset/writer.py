@@ -151,17 +151,21 @@ class DatasetWriter:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other committers out; the lock of a process that dies is free."""
-        make_directory(commit_path(self.root))
-        with (commit_path(self.root) / "lock").open("wb") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
+        with _explained(self.root):
+            make_directory(commit_path(self.root))
+            with (commit_path(self.root) / "lock").open("wb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)
                 yield
-            except RecorderError:
-                raise
-            except OSError as error:
-                raise DatasetError(
-                    f"{self.root}: the commit stopped: {error}. No episode is lost."
-                ) from error
+
+
+@contextlib.contextmanager
+def _explained(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except RecorderError:
+        raise
+    except OSError as error:
+        raise DatasetError(f"{root}: the commit stopped: {error}. No episode is lost.") from error
 
 
 def check_fits(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import fcntl
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pyarrow as pa
 import pytest
 from encoded import CAMERA, FEATURES, FPS, LineFiles, commit, encoded_episode, faults
 
-from lerobot_recorder.dataset import DatasetWriter, check_fits, staging, tables
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, check_fits, staging, tables
 from lerobot_recorder.dataset.info import DatasetInfo, load_info, to_json
 from lerobot_recorder.dataset.layout import DatasetLayout, commit_path
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError
@@ -310,3 +311,34 @@ def test_commit_holds_a_lock(root: Path, tmp_path: Path) -> None:
     commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)], forget=is_locked)
     with (commit_path(root) / "lock").open() as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_two_writers_take_turns(root: Path, tmp_path: Path) -> None:
+    takes = [[encoded_episode(tmp_path, 10 * writer + k) for k in range(5)] for writer in range(2)]
+
+    def record(own: list[EncodedEpisode]) -> None:
+        for take in own:
+            commit(DatasetWriter(root, LineFiles()), [take])
+
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(record, takes))
+    states = {state[0] for state in rows_of(root)["observation.state"]}
+    assert states == {0, 1, 2, 3, 4, 10, 11, 12, 13, 14}
+    assert len(episodes_of(root)) == 10
+    assert faults(root) == []
+
+
+def test_directory_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(DatasetError, match="the commit stopped: .*file"):
+        commit(DatasetWriter(tmp_path / "file/dataset", LineFiles()), [encoded_episode(tmp_path, 0)])
+
+
+def test_episodes_files_are_found_by_their_names(root: Path, tmp_path: Path) -> None:
+    """Converters of other programs leave the numbers of the files in the rows as they were."""
+    commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
+    (path,) = DatasetLayout(root).episodes_files()
+    path.rename(path.with_name("file-003.parquet"))
+    commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 1)])
+    assert [path.name for path in DatasetLayout(root).episodes_files()] == ["file-003.parquet"]
+    assert [row["episode_index"] for row in episodes_of(root)] == [0, 1]
