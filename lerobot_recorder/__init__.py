@@ -24,4 +24,24 @@ cli/            ``lerobot-recorder``, the operator's command line
 
 Imports point one way only: ``cli, nodes -> recording, encoding, robot -> spool -> dataset, video -> errors``.
 Only ``nodes/`` and the launch file import ROS; everything else is plain Python.
+
+``BatchEncoder`` and ``EpisodeRecorder``, the Python API, can be imported from here.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lerobot_recorder.encoding import BatchEncoder
+    from lerobot_recorder.recording import EpisodeRecorder
+else:
+    _HOMES = {"BatchEncoder": "encoding", "EpisodeRecorder": "recording"}
+
+    def __getattr__(name):
+        """Import a class of the API when it is asked for, which keeps the package quick to import."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+__all__ = ["BatchEncoder", "EpisodeRecorder"]

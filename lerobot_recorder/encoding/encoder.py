@@ -196,12 +196,17 @@ class BatchEncoder:
         return not self._thread.is_alive()
 
     def close(self) -> None:
-        """End; before that, encode what remains if `encode_on_exit`."""
-        if self.encode_on_exit:
-            self.finish()
-        else:
+        """End; before that, encode what remains if `encode_on_exit`.
+
+        Where an exception interrupts that, as Ctrl-C does, it ends at once; the next start does the rest.
+        """
+        try:
+            if self.encode_on_exit:
+                self.finish()
+                self.join()
+        finally:
             self.abort()
-        self.join()
+            self.join()
 
     def status(self) -> EncoderStatus:
         """Tell what it is at; reads no disk."""

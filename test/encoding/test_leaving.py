@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lerobot_recorder import BatchEncoder, EpisodeRecorder
+from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.spool import Spool
+
+FEATURES = {
+    "observation.state": {"dtype": "float32", "shape": (1,), "names": ["a.pos"]},
+    "observation.images.top": {
+        "dtype": "video",
+        "shape": (64, 64, 3),
+        "names": ["height", "width", "channels"],
+    },
+}
+
+
+def record(recorder: EpisodeRecorder, length: int = 5, error: BaseException | None = None) -> None:
+    with recorder.episode("Pick up") as episode:
+        for number in range(length):
+            image = np.full((64, 64, 3), number % 256, np.uint8)
+            episode.add(
+                {"observation.state": np.full(1, number, np.float32), "observation.images.top": image}
+            )
+        if error:
+            raise error
+
+
+def episodes(root) -> int:
+    info = load_info(root)
+    return info.total_episodes if info else 0
+
+
+def test_leaving_encodes_what_remains_however_few(tmp_path):
+    root = tmp_path / "data"
+    with EpisodeRecorder(root, FEATURES, 30) as recorder, BatchEncoder(root, batch_size=10):
+        record(recorder)
+        record(recorder)
+        assert episodes(root) == 0
+    assert episodes(root) == 2
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the gripper slipped"), KeyboardInterrupt()])
+def test_an_exception_changes_nothing_about_that(tmp_path, error):
+    root = tmp_path / "data"
+    with (
+        pytest.raises(type(error)),
+        EpisodeRecorder(root, FEATURES, 30) as recorder,
+        BatchEncoder(root, batch_size=10),
+    ):
+        record(recorder)
+        record(recorder, 3, error)
+    assert episodes(root) == 1
+    assert [take.length for take in Spool(root).rejected()] == [3]
+
+
+PROGRAM = """
+import sys, time
+from lerobot_recorder import BatchEncoder
+with BatchEncoder(sys.argv[1], batch_size=10) as encoder:
+    encoder.batch_size = 1
+    while not encoder.status().frames_done:
+        time.sleep(0.01)
+    print("encoding", flush=True)
+"""
+
+
+def test_ctrl_c_while_leaving_leaves_the_rest_for_the_next_start(tmp_path):
+    root = tmp_path / "data"
+    with EpisodeRecorder(root, FEATURES, 30) as recorder:
+        record(recorder, 3000)
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "encoding\n"
+    process.send_signal(signal.SIGINT)
+    _, stderr = process.communicate(timeout=60)
+    assert "KeyboardInterrupt" in stderr
+    assert len(Spool(root).ready()) == 1
+    assert episodes(root) == 0
