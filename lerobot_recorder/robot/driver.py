@@ -63,7 +63,7 @@ class FollowerDriver:
         if self.motion is None or self._present is None or not self.is_powered:
             return
         if self.danger or target is None or now - target.time_s > settings.command_timeout_s:
-            self.motion.hold()
+            self.hold()
             return
         goal = self.motion.towards(target.position_rad, self._present, elapsed, settings)
         if self.link.attempt(lambda arm: arm.write_goal(goal)):
@@ -80,7 +80,8 @@ class FollowerDriver:
 
     def hold(self) -> None:
         """Stay where it was sent last; whatever target comes next is approached anew."""
-        if self.motion:
+        if self.motion and self.motion.phase != "holding":
+            logger.info("The follower holds: nothing tells it where to go")
             self.motion.hold()
 
     def set_torque(self, enabled: bool) -> None:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from lerobot_recorder.robot.calibration import JOINTS, Calibration, Vector
+from lerobot_recorder.robot.calibration import GRIPPER, JOINTS, Calibration, Vector
 from lerobot_recorder.robot.settings import TeleopSettings
 
 Phase = Literal["holding", "waiting", "approaching", "following"]
@@ -48,6 +48,7 @@ class Motion:
         self.disagreement = ""
         self._calibration = calibration
         self._approach_s = 0.0
+        self._target = present
 
     def hold(self, present: Vector | None = None) -> None:
         """Stay at the last goal, or at another place; the next target is approached anew."""
@@ -66,9 +67,16 @@ class Motion:
             settings: How to move.
         """
         target = np.where(np.isnan(target), self.goal, target)
+        if self.phase == "following" and self._jumps(target, settings.largest_jump_rad):
+            self.hold()
+        self._target = target
         wanted = self._paced(target, present, min(elapsed_s, _LONGEST_STEP_S), settings)
         self.goal = self._safe(wanted, present, settings.max_relative_target)
         return self.goal
+
+    def _jumps(self, target: Vector, largest_jump: float) -> bool:
+        """Tell whether a body joint's target jumps, as when a wrist passes the end of its sensor's turn."""
+        return bool(np.abs(target - self._target)[:GRIPPER].max() > largest_jump)
 
     def _paced(self, target: Vector, present: Vector, elapsed_s: float, settings: TeleopSettings) -> Vector:
         if self.phase == "following":

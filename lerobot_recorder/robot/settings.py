@@ -9,6 +9,8 @@ from typing import Literal
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.robot.calibration import JOINTS, Vector
 
+_POSITIVE = ("approach_speed_rad_s", "match_tolerance_rad", "largest_jump_rad", "command_timeout_s")
+
 
 @dataclass(frozen=True)
 class TeleopSettings:
@@ -24,6 +26,8 @@ class TeleopSettings:
             with time, so that a leader that keeps moving is caught up with.
         match_tolerance_rad: How near every joint has to be for "match".
         max_relative_target: How far from where it is, in rad, a joint may be sent at once; None for any.
+        largest_jump_rad: A target of a body joint that jumps farther, from one moment to the next, is
+            approached as at the start.
         command_timeout_s: After this time without a command or a leader's position the follower holds, and
             what comes then is approached anew. A command older than this is refused.
         limit_tolerance_rad: How far beyond the calibrated range a command may be; it is cut to the range.
@@ -38,6 +42,7 @@ class TeleopSettings:
     approach_speed_rad_s: float = 0.6
     match_tolerance_rad: float = 0.15
     max_relative_target: float | None = None
+    largest_jump_rad: float = 1.0
     command_timeout_s: float = 0.5
     limit_tolerance_rad: float = 0.05
     torque_on_exit: Literal["off", "hold"] = "off"
@@ -47,14 +52,10 @@ class TeleopSettings:
         _require(1 <= self.rate_hz <= 500, "rate_hz", "from 1 to 500", self.rate_hz)
         _require(self.teleop_start in ("slow", "match"), "teleop_start", "slow or match", self.teleop_start)
         _require(self.torque_on_exit in ("off", "hold"), "torque_on_exit", "off or hold", self.torque_on_exit)
-        for name in (
-            "approach_speed_rad_s",
-            "match_tolerance_rad",
-            "max_relative_target",
-            "command_timeout_s",
-        ):
-            value = getattr(self, name)
-            _require(value is None or (math.isfinite(value) and value > 0), name, "more than 0", value)
+        for name in _POSITIVE:
+            _require_positive(name, getattr(self, name))
+        if self.max_relative_target is not None:
+            _require_positive("max_relative_target", self.max_relative_target)
         for name in ("limit_tolerance_rad", "torque_off_warning_s"):
             _require(0 <= getattr(self, name) < 60, name, "at least 0", getattr(self, name))
 
@@ -96,3 +97,7 @@ class RobotStatus:
 def _require(condition: bool, name: str, expected: str, found: object) -> None:
     if not condition:
         raise ConfigError(f"{name}: expected {expected}, found {found!r}")
+
+
+def _require_positive(name: str, found: float) -> None:
+    _require(math.isfinite(found) and found > 0, name, "more than 0", found)

@@ -33,7 +33,8 @@ def test_once_caught_up_it_follows_at_once() -> None:
     motion = Motion(SIMULATED, FOLDED)
     ticks(motion, FOLDED, SLOW, 1)
     assert motion.phase == "following"
-    assert ticks(motion, UPRIGHT, SLOW, 1)[0] == pytest.approx(UPRIGHT)
+    target = FOLDED + np.array([0.5, 0.5, -0.5, -0.5, 0.5, 0.5])
+    assert ticks(motion, target, SLOW, 1)[0] == pytest.approx(target)
 
 
 def test_a_leader_that_keeps_moving_is_caught_up_with() -> None:
@@ -74,9 +75,28 @@ def test_the_largest_step_is_kept_from_where_the_arm_is() -> None:
     motion = Motion(SIMULATED, FOLDED)
     settings = TeleopSettings(max_relative_target=0.1)
     ticks(motion, FOLDED, settings, 1)
-    goal = motion.towards(UPRIGHT, FOLDED, TICK_S, settings)
-    assert np.abs(goal - FOLDED).max() == pytest.approx(0.1)
+    goal = motion.towards(FOLDED + 0.5, FOLDED, TICK_S, settings)
+    assert (goal - FOLDED)[1] == pytest.approx(0.1)
     assert motion.limited == 1
+
+
+def test_a_target_that_jumps_is_approached() -> None:
+    """As when the leader's wrist is turned past the end of its sensor's turn."""
+    motion = Motion(SIMULATED, FOLDED)
+    ticks(motion, FOLDED, SLOW, 1)
+    beyond = FOLDED.copy()
+    beyond[4] = 3.0
+    goal = ticks(motion, beyond, SLOW, 1)[0]
+    assert motion.phase == "approaching"
+    assert goal[4] < 0.01
+
+
+def test_a_gripper_may_close_at_once() -> None:
+    motion = Motion(SIMULATED, FOLDED)
+    ticks(motion, FOLDED, SLOW, 1)
+    opened = FOLDED.copy()
+    opened[GRIPPER] = 1.8
+    assert ticks(motion, opened, SLOW, 1)[0][GRIPPER] == pytest.approx(1.8)
 
 
 def test_joints_without_a_target_stay() -> None:

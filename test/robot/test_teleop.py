@@ -15,6 +15,7 @@ from lerobot_recorder.robot.arm import Arm, open_arm
 from lerobot_recorder.robot.calibration import GRIPPER, JOINTS, SIMULATED, Calibration
 from lerobot_recorder.robot.protocol import Alarm
 from lerobot_recorder.robot.simulation import SimulatedArm
+from lerobot_recorder.robot.simulation.servo import SimulatedServo
 from lerobot_recorder.robot.teleop import JointSample, TeleopLoop, TeleopSettings
 
 TICK_S = 0.01
@@ -201,6 +202,7 @@ def test_the_status_names_what_hurts() -> None:
         {"teleop_start": "jump"},
         {"torque_on_exit": ""},
         {"max_relative_target": 0.0},
+        {"largest_jump_rad": float("inf")},
         {"command_timeout_s": -1},
         {"torque_off_warning_s": -1},
     ],
@@ -293,13 +295,30 @@ def test_every_sample_is_new(arms, start) -> None:
     assert stamps == sorted(stamps)
 
 
-def test_a_stalled_joint_holds_the_arm(arms, start) -> None:
+def stall(servo: SimulatedServo, hurt: bool) -> None:
+    servo.write(r.PROTECTION_TIME.address, b"\x0a")
+    servo.stalled = hurt
+
+
+def heat(servo: SimulatedServo, hurt: bool) -> None:
+    servo.write(r.MAX_TEMPERATURE_LIMIT.address, bytes([40 if hurt else 100]))
+    servo.overheating = hurt
+
+
+def starve(servo: SimulatedServo, hurt: bool) -> None:
+    servo.supply_v = 3.6 if hurt else 7.4
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [(stall, "it is overloaded"), (heat, "it is too hot"), (starve, "its supply voltage is out of range")],
+)
+def test_what_hurts_a_joint_holds_the_arm_until_it_is_driven_again(harm, reason: str, arms, start) -> None:
     loop, _ = start()
     elbow = simulated(arms[0]).servos["elbow_flex"]
-    elbow.write(r.PROTECTION_TIME.address, b"\x0a")
-    elbow.stalled = True
-    eventually(lambda: "the follower is held: elbow_flex: it is overloaded" in loop.status().message)
-    elbow.stalled = False
+    harm(elbow, True)
+    eventually(lambda: f"the follower is held: elbow_flex: {reason}" in loop.status().message)
+    harm(elbow, False)
     eventually(lambda: _enabled(loop))
     eventually(lambda: loop.status().level == 0)
 

@@ -27,6 +27,8 @@ from lerobot_recorder.robot.simulation.servo import SimulatedServo
 _TCGETS2 = 0x802C542A
 _TERMIOS2 = struct.Struct("4I 20s 2I")
 _CHUNK = 4096
+_SETTLING_S = 5.0
+"""After this time without a word nothing moves any more."""
 
 
 class SimulatedArm:
@@ -50,8 +52,8 @@ class SimulatedArm:
         Args:
             link: Where the path to open shall be; a place of its own if None.
             calibration: What the servos are calibrated to.
-            hand: The pose, (6,) rad, in which a hand holds the arm at a time in s; felt while the torque is
-            off.
+            hand: The pose, (6,) rad, in which a hand holds the arm at a time in s; without effect on joints
+                that are powered.
 
         Raises:
             PortError: There is something else at ``link``.
@@ -155,11 +157,10 @@ class SimulatedArm:
 
     def _advance(self) -> None:
         now = time.monotonic()
-        hands = self._hands(now - self._started)
-        for servo, hand in zip(self.servos.values(), hands, strict=True):
+        elapsed, self._now = min(now - self._now, _SETTLING_S), now
+        for servo, hand in zip(self.servos.values(), self._hands(now - self._started), strict=True):
             servo.hand = hand
-            servo.advance(now - self._now)
-        self._now = now
+            servo.advance(elapsed)
 
     def _hands(self, time_s: float) -> list[float] | list[None]:
         if self._hand is None:
