@@ -78,6 +78,9 @@ class Camera:
                 self._read()
             except CameraError as error:
                 self._lose(str(error))
+            except Exception as error:
+                _log.exception("camera %s", self.settings.name)
+                self._lose(f"{type(error).__name__}: {error}")
         self._close()
 
     def _read(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from dataclasses import dataclass
 from typing import Any
@@ -27,7 +28,7 @@ class Shot:
 
     time_s: float | None
     jpeg: bytes | None
-    frame: Any | None
+    frame: Any
 
 
 class Container:
@@ -73,7 +74,9 @@ class Container:
                 if not self._ended:
                     return Shot(_seconds(packet.pts, packet.time_base), bytes(packet), None)
             else:
-                self._decoded.extend(packet.decode())
+                # What a bad connection damaged is left out; the next key frame mends the rest.
+                with contextlib.suppress(av.error.InvalidDataError):
+                    self._decoded.extend(packet.decode())
         frame = self._decoded.popleft()
         return Shot(_seconds(frame.pts, frame.time_base), None, frame)
 
@@ -86,7 +89,7 @@ class Container:
         """Make a picture of a shot; nothing when the data is broken."""
         if shot.jpeg is not None:
             return jpeg_picture(shot.jpeg, stamp_ns, want_rgb)
-        width, height = self.size or (shot.frame.width, shot.frame.height)  # type: ignore[union-attr]
+        width, height = self.size or (shot.frame.width, shot.frame.height)
         rgb = _to_rgb(shot.frame, width, height) if want_rgb else None
         return Picture(stamp_ns, width, height, rgb, None)
 

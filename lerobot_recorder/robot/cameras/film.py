@@ -42,17 +42,21 @@ class Film:
         container = open_container(str(path), str(path), **arguments)
         self._container = Container(str(path), container, settings.size, live=False)
         self.sends_jpeg = self._container.is_jpeg
-        self.rate_hz = float(self._container.stream.average_rate or settings.fps)
+        stream = self._container.stream
+        self.rate_hz = float(stream.average_rate or settings.fps)
         self._pace = Pace()
+        self._begin_s = float((stream.start_time or 0) * stream.time_base)
         self._round_start_s = 0.0
         self._last_s = -1 / self.rate_hz
 
     def read(self, want_rgb: bool) -> Picture | None:
         """See `Source.read`."""
         shot = self._next_shot()
-        due_s = self._last_s + 1 / self.rate_hz if shot.time_s is None else self._round_start_s + shot.time_s
-        self._last_s = due_s
-        self._pace.wait_until(int(due_s * 1e9))
+        if shot.time_s is None:
+            self._last_s += 1 / self.rate_hz
+        else:
+            self._last_s = self._round_start_s + shot.time_s - self._begin_s
+        self._pace.wait_until(int(self._last_s * 1e9))
         return self._container.to_picture(shot, time.time_ns(), want_rgb)
 
     def close(self) -> None:

@@ -42,11 +42,11 @@ class MultipartCamera:
     sends_jpeg = True
 
     def __init__(self, settings: CameraSettings) -> None:
-        self._url = settings.source
+        self._place = settings.place
         self.rate_hz = float(settings.fps)
         self._clock = SourceClock()
-        self._connection, self._response = _request(self._url)
-        self._boundary = _boundary(self._url, self._response)
+        self._connection, self._response = _request(settings.source, self._place)
+        self._boundary = _boundary(self._place, self._response)
         self._ahead = b""
 
     def read(self, want_rgb: bool) -> Picture | None:
@@ -55,9 +55,9 @@ class MultipartCamera:
             headers = self._read_headers()
             jpeg, arrived_ns = self._read_body(headers)
         except TimeoutError:
-            raise CameraError(f"{self._url} is frozen: nothing came for {READ_TIMEOUT_S:g} s") from None
+            raise CameraError(f"{self._place} is frozen: nothing came for {READ_TIMEOUT_S:g} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
-            raise CameraError(f"{self._url} stopped: {reason(error)}") from error
+            raise CameraError(f"{self._place} stopped: {reason(error)}") from error
         return jpeg_picture(jpeg, self._clock.stamp_ns(_camera_time_s(headers), arrived_ns), want_rgb)
 
     def close(self) -> None:
@@ -106,7 +106,7 @@ class MultipartCamera:
             raise ValueError(f"a picture of more than {_LARGEST_PART} bytes")
 
 
-def _request(url: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+def _request(url: str, place: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
     parts = urlsplit(url)
     secure = parts.scheme.lower() == "https"
     make = http.client.HTTPSConnection if secure else http.client.HTTPConnection
@@ -119,10 +119,10 @@ def _request(url: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResp
         response = connection.getresponse()
         socket.settimeout(READ_TIMEOUT_S)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise CameraError(f"{url} cannot be opened: {reason(error)}") from error
+        raise CameraError(f"{place} cannot be opened: {reason(error)}") from error
     if response.status != http.HTTPStatus.OK:
         connection.close()
-        raise CameraError(f"{url} cannot be opened: it answers {response.status} {response.reason}")
+        raise CameraError(f"{place} cannot be opened: it answers {response.status} {response.reason}")
     return connection, response
 
 
@@ -133,12 +133,12 @@ def _login(parts: SplitResult) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(pair.encode()).decode()}
 
 
-def _boundary(url: str, response: http.client.HTTPResponse) -> bytes:
+def _boundary(place: str, response: http.client.HTTPResponse) -> bytes:
     boundary = response.headers.get_param("boundary")
     if response.headers.get_content_maintype() != "multipart" or not isinstance(boundary, str):
         response.close()
         raise NotMultipartError(
-            f"{url} does not send an MJPEG stream but {response.headers.get_content_type()}; "
+            f"{place} does not send an MJPEG stream but {response.headers.get_content_type()}; "
             "look for the address of the stream itself in the camera's manual"
         )
     return boundary.lstrip("-").encode()

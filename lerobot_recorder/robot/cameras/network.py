@@ -29,9 +29,9 @@ class NetworkCamera:
     def __init__(self, settings: CameraSettings) -> None:
         options = {"rtsp_transport": "tcp", "analyzeduration": _ANALYZED_US}
         container = open_container(
-            settings.source, settings.source, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S)
+            settings.place, settings.source, options=options, timeout=(_OPEN_TIMEOUT_S, _READ_TIMEOUT_S)
         )
-        self._container = Container(settings.source, container, settings.size, live=True)
+        self._container = Container(settings.place, container, settings.size, live=True)
         self.sends_jpeg = self._container.is_jpeg
         self._clock = SourceClock()
         self.rate_hz = float(settings.fps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -74,6 +75,11 @@ class CameraSettings:
 
         for setting in ("exposure", "focus"):
             _check_number_or_auto(self.name, setting, getattr(self, setting))
+
+    @property
+    def place(self) -> str:
+        """The source as it may be shown: without the name and password of a URL."""
+        return re.sub(r"(?<=://)[^/@]*@", "", self.source)
 
     @property
     def size(self) -> tuple[int, int] | None:

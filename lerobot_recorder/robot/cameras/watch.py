@@ -74,7 +74,7 @@ class Watch:
         """
         silent_s = self._clock() - self._last_s
         if silent_s >= self._patience_s():
-            raise CameraError(f"{settings.source} is frozen: no picture for {silent_s:.1f} s")
+            raise CameraError(f"{settings.place} is frozen: no picture for {silent_s:.1f} s")
 
     def status(self, settings: CameraSettings) -> CameraStatus:
         """Judge the camera at this moment."""
@@ -115,7 +115,7 @@ class Watch:
 
     def _values(self, settings: CameraSettings) -> dict[str, str]:
         values = {
-            "source": settings.source,
+            "source": settings.place,
             "rate_hz": f"{self._measured_hz():.1f}",
             "expected_hz": f"{self._rate_hz:g}",
             "pictures": str(self._pictures),

@@ -236,3 +236,12 @@ def test_a_receiver_that_fails_does_not_end_the_camera(device):
 def test_what_cannot_be_opened_is_named(source, named):
     with pytest.raises(CameraError, match=f"camera top: .*{named}"):
         Camera(CameraSettings("top", source), lambda _: None).start()
+
+
+def test_an_arm_that_cannot_tell_its_pose_is_reported(monkeypatch, watch):
+    def pose() -> dict[str, float]:
+        raise RuntimeError("no arm")
+
+    watched = watch("sim", pose=pose, width=64, height=48)
+    wait_for(lambda: "no arm" in watched.camera.status().message)
+    assert watched.camera.status().level == ERROR

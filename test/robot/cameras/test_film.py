@@ -115,3 +115,27 @@ def test_a_file_without_video_is_named(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(CameraError, match=r"notes\.mp4"):
         Film(settings(path))
+
+
+def test_a_video_whose_time_begins_late_does_not(pace, footage, tmp_path):
+    path = tmp_path / "clip.ts"
+    with av.open(str(footage)) as source, av.open(str(path), "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    film = Film(settings(path))
+    assert film._container.stream.start_time > 0
+    film.read(want_rgb=False)
+    assert abs(pace.due_ns[0]) < 1e8
+
+
+def test_damaged_pictures_of_a_video_are_left_out(pace, footage, tmp_path):
+    data = bytearray(footage.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    path = tmp_path / "damaged.mp4"
+    path.write_bytes(data)
+    film = Film(settings(path))
+    assert all(film.read(want_rgb=True).rgb is not None for _ in range(130))
