@@ -116,8 +116,9 @@ class BatchEncoder:
         self._message = ""
         self._frame_s: float | None = None
         self._pool: WorkerPool | None = None
-        self._thread = threading.Thread(target=self._run, name="batch-encoder")
-        self._thread.start()
+        # Not `Thread.join`: once interrupted, it takes the thread for ended, up to Python 3.12.
+        self._ended = threading.Event()
+        threading.Thread(target=self._run, name="batch-encoder").start()
 
     def __enter__(self) -> BatchEncoder:
         return self
@@ -192,8 +193,7 @@ class BatchEncoder:
 
     def join(self, timeout_s: float | None = None) -> bool:
         """Wait for the end; tell whether it has come."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
+        return self._ended.wait(timeout_s)
 
     def close(self) -> None:
         """End; before that, encode what remains if `encode_on_exit`.
@@ -215,13 +215,18 @@ class BatchEncoder:
     # The thread
 
     def _run(self) -> None:
-        with Spool(self.root) as spool:
-            try:
-                self._serve(spool)
-            finally:
-                if self._pool is not None:
-                    self._pool.close()
-                self._publish(spool, None, "ended")
+        try:
+            with Spool(self.root) as spool:
+                self._run_on(spool)
+        finally:
+            self._ended.set()
+
+    def _run_on(self, spool: Spool) -> None:
+        try:
+            self._serve(spool)
+        finally:
+            self._stop_workers()
+            self._publish(spool, None, "ended")
 
     def _serve(self, spool: Spool) -> None:
         writer = DatasetWriter(self.root, Mp4Files())
