@@ -131,7 +131,8 @@ class Arm:
     @property
     def alarms(self) -> dict[str, Alarm]:
         """What each joint's servo complained about when it last answered."""
-        return {name: self.bus.alarms.get(servo, Alarm(0)) for name, servo in self._ids.items()}
+        alarms = self._bus.alarms if self._bus else {}
+        return {name: alarms.get(servo, Alarm(0)) for name, servo in self._ids.items()}
 
     def read(self) -> tuple[Vector, Vector]:
         """Return the joints' positions, (6,) rad, and velocities, (6,) rad/s, all from one request.

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from lerobot_recorder.errors import BusError, DeviceError, PortError
 from lerobot_recorder.robot.arm import Arm
@@ -16,6 +17,8 @@ logger = logging.getLogger(__name__)
 LOST_AFTER_S = 0.25
 """An arm that has not been read for so long is lost: within the half second after which that shows."""
 RETRY_S = 0.5
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -67,14 +70,15 @@ class Link:
         """Read the arm, None if it cannot be read at present."""
         if not self.up and not self._reconnect():
             return None
-        answer: list[tuple[Vector, Vector]] = []
-        if not self.attempt(lambda arm: answer.append(arm.read())):
+        try:
+            position, velocity = self.do(lambda arm: arm.read())
+        except DeviceError:
             return None
         now = self._clock()
         self._good_until = now + LOST_AFTER_S
-        return Reading(time.time_ns(), now, *answer[0])
+        return Reading(time.time_ns(), now, position, velocity)
 
-    def attempt(self, action: Callable[[Arm], None]) -> bool:
+    def attempt(self, action: Callable[[Arm], object]) -> bool:
         """Do something with the arm; False if it cannot be done."""
         try:
             self.do(action)
@@ -82,15 +86,15 @@ class Link:
             return False
         return True
 
-    def do(self, action: Callable[[Arm], None]) -> None:
-        """Do something with the arm, and take notice when it cannot be done.
+    def do(self, action: Callable[[Arm], T]) -> T:
+        """Do something with the arm, return what comes of it, and take notice when it cannot be done.
 
         Raises:
             DeviceError: It cannot be done.
         """
         self.require_up()
         try:
-            action(self.arm)
+            return action(self.arm)
         except PortError as error:
             self._lose(error)
             raise

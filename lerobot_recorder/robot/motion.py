@@ -15,6 +15,7 @@ Phase = Literal["holding", "waiting", "approaching", "following"]
 _CAUGHT_UP_RAD = 0.03
 _CUT_RAD = 1e-6
 _LONGEST_STEP_S = 0.05
+_LONGEST_APPROACH_S = 5.0
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,14 @@ class Motion:
             elapsed_s: Time since the previous tick.
             settings: How to move.
         """
-        target = np.where(np.isnan(target), self.goal, target)
-        if self.phase == "following" and self._jumps(target, settings.largest_jump_rad):
+        asked = np.where(np.isnan(target), self.goal, target)
+        allowed = self._calibration.clip(asked)
+        if self.phase == "following" and self._jumps(allowed, settings.largest_jump_rad):
             self.hold()
-        self._target = target
-        wanted = self._paced(target, present, min(elapsed_s, _LONGEST_STEP_S), settings)
-        self.goal = self._safe(wanted, present, settings.max_relative_target)
+        self._target = allowed
+        paced = self._paced(allowed, present, min(elapsed_s, _LONGEST_STEP_S), settings)
+        self.goal = self._calibration.clip(_near(paced, present, settings.max_relative_target))
+        self.limited += _differ(asked, allowed) or _differ(paced, self.goal)
         return self.goal
 
     def _jumps(self, target: Vector, largest_jump: float) -> bool:
@@ -98,16 +101,20 @@ class Motion:
     def _approached(self, target: Vector, elapsed_s: float, speed: float) -> Vector:
         """Go at a speed that doubles after each second, for whoever keeps moving must be caught up with."""
         self.phase = "approaching"
-        self._approach_s += elapsed_s
+        self._approach_s = min(self._approach_s + elapsed_s, _LONGEST_APPROACH_S)
         step = speed * 2**self._approach_s * elapsed_s
         goal = self.goal + np.clip(target - self.goal, -step, step)
         if np.all(np.abs(target - goal) < _CAUGHT_UP_RAD):
             self.phase = "following"
         return np.asarray(goal)
 
-    def _safe(self, wanted: Vector, present: Vector, largest_step: float | None) -> Vector:
-        goal = self._calibration.clip(wanted)
-        if largest_step is not None:
-            goal = self._calibration.clip(np.clip(goal, present - largest_step, present + largest_step))
-        self.limited += bool(np.abs(goal - wanted).max() > _CUT_RAD)
+
+def _near(goal: Vector, present: Vector, largest_step: float | None) -> Vector:
+    """Return the goal, cut to the largest step from where the arm is."""
+    if largest_step is None:
         return goal
+    return np.asarray(np.clip(goal, present - largest_step, present + largest_step))
+
+
+def _differ(one: Vector, other: Vector) -> bool:
+    return bool(np.abs(one - other).max() > _CUT_RAD)

@@ -206,6 +206,11 @@ def test_it_can_be_connected_again_and_keeps_its_counts(follower: Arm) -> None:
     assert follower.errors["wrist_flex"].timeouts >= 3
 
 
+def test_a_disconnected_arm_complains_of_nothing(follower: Arm) -> None:
+    follower.disconnect()
+    assert not any(follower.alarms.values())
+
+
 def test_a_disconnected_arm_says_so(follower: Arm) -> None:
     follower.disconnect()
     with pytest.raises(DeviceError, match=r"the follower on .* is not connected"):

@@ -45,6 +45,23 @@ def test_a_leader_that_keeps_moving_is_caught_up_with() -> None:
     assert motion.phase == "following"
 
 
+def test_a_target_beyond_the_limits_is_followed_to_the_limit() -> None:
+    motion = Motion(SIMULATED, FOLDED)
+    beyond = FOLDED + np.array([0, -0.5, 0.5, 0, 0, 0])
+    goals = ticks(motion, beyond, SLOW, 300)
+    assert motion.phase == "following"
+    assert goals[-1] == pytest.approx(SIMULATED.clip(beyond))
+    assert motion.limited == 300
+
+
+def test_a_target_that_is_never_caught_up_with_is_no_end() -> None:
+    motion = Motion(SIMULATED, FOLDED)
+    settings = TeleopSettings(max_relative_target=0.001)
+    for _ in range(21_000):
+        motion.towards(UPRIGHT, FOLDED, 0.05, settings)
+    assert motion.phase == "approaching"
+
+
 def test_after_a_hold_the_target_is_approached_anew() -> None:
     motion = Motion(SIMULATED, FOLDED)
     ticks(motion, FOLDED, SLOW, 1)
