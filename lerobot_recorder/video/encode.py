@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from lerobot_recorder.errors import VideoError
 from lerobot_recorder.video.depth import DepthSettings, quantize_depth
+from lerobot_recorder.video.priority import unchanged_priority
 from lerobot_recorder.video.settings import EncoderSettings
 
 Array = npt.NDArray[Any]
@@ -58,6 +59,8 @@ def encode(
             container.metadata[SETTINGS_TAG] = settings.tag()
             stream: Any = container.add_stream(settings.vcodec, fps, options=settings.options())
             stream.width, stream.height, stream.pix_fmt = width, height, settings.pix_fmt
+            with unchanged_priority():
+                stream.codec_context.open(strict=False)
             for image in images:
                 container.mux(stream.encode(_frame(image, (height, width), depth)))
                 count += 1

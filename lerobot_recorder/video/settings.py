@@ -13,6 +13,7 @@ import av
 import av.error
 
 from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
+from lerobot_recorder.video.priority import unchanged_priority
 
 HARDWARE_ENCODERS = (
     "h264_videotoolbox",
@@ -163,6 +164,8 @@ def _works(name: str) -> bool:
     if name == "hevc":
         context.options = {"x265-params": "log-level=none"}
     try:
+        with unchanged_priority():
+            context.open(strict=False)
         context.encode(av.VideoFrame(320, 240, "yuv420p"))
         context.encode(None)
     except (av.error.FFmpegError, ValueError, RuntimeError):

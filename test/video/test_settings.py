@@ -11,8 +11,9 @@ from lerobot_recorder.video import (
     depth_encoder,
     encode,
     probe,
+    quantize_depth,
 )
-from lerobot_recorder.video import quantize_depth, settings as module
+from lerobot_recorder.video import settings as module
 
 
 def test_defaults_are_lerobots():
