@@ -41,9 +41,10 @@ def encode(
 def _drain(encoder: BatchEncoder) -> EncoderStatus:
     """Wait with a progress bar until all is encoded; Ctrl-C leaves the rest."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    console = Console(stderr=True)
     try:
         encoder.finish()
-        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("looking for episodes", total=None)
             while not encoder.join(_POLL_S):
                 status = encoder.status()

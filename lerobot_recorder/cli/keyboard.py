@@ -45,7 +45,7 @@ class Keyboard:
 
     def __init__(self, events: queue.SimpleQueue[object], fd: int | None = None) -> None:
         self._events = events
-        self._fd = sys.stdin.fileno() if fd is None else fd
+        self._fd = _standard_input() if fd is None else fd
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -80,3 +80,11 @@ class Keyboard:
             for key in _ONE_KEY.findall(pressed):
                 if key in _KEYS:
                     self._events.put(KeyPressed(_KEYS[key]))
+
+
+def _standard_input() -> int:
+    """Return the descriptor of the standard input; one that is no terminal where there is none."""
+    try:
+        return sys.stdin.fileno()
+    except (AttributeError, OSError, ValueError):
+        return -1

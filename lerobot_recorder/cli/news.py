@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
+_LOGGED_CALLS = ("save_episode", "discard_episode")
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class Remark:
     Attributes:
         source: who says it.
         text: one sentence.
-        level: ``info``, ``warning`` or ``error``.
+        level: ``info``, ``warning``, ``error``, or ``stray`` for what was not meant to be read.
     """
 
     source: str
@@ -63,14 +64,29 @@ class News:
             episode = message["episode_completed"]
             self.completed[episode["episode_id"]] = episode
         elif "call" in message:
-            return Remark(source, message["message"], "info" if message["success"] else "warning")
+            return _answer(message)
         return None
 
 
+def _answer(message: Mapping[str, Any]) -> Remark | None:
+    """Return what a service answered, unless the node's log says the same."""
+    if not message["success"]:
+        return Remark(message["from"], message["message"], "warning")
+    if message["call"] in _LOGGED_CALLS:
+        return None
+    return Remark(message["from"], message["message"])
+
+
 def log_remark(node: str, line: str) -> Remark | None:
-    """Return what a node logged; None for a line that is not of its log, or that is only for developers."""
+    """Return what a node logged, or printed where nobody expects it to.
+
+    Returns:
+        None for lines that say nothing to the operator, and for the error that a node ends with.
+    """
     match = _LOG.match(line)
-    if match is None or match[1] == "DEBUG":
+    if match is None:
+        return Remark(node, line, "stray") if line.strip() and not line.startswith("error: ") else None
+    if match[1] == "DEBUG":
         return None
     levels: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
     return Remark(node, match[3], levels.get(match[1], "error"))

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from lerobot_recorder.cli.news import News, Remark
 
-_STYLES = {"info": "", "warning": "yellow", "error": "red"}
+_STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
 _STATES = {
     "recording": ("● recording", "bold red"),
     "saving": ("saving", "yellow"),
@@ -56,7 +56,7 @@ class Screen:
     def say(self, remark: Remark) -> None:
         """Print a line."""
         source = Text(f"{remark.source:<9}", "dim")
-        self._console.print(source.append(remark.text, _STYLES[remark.level] or "not dim"))
+        self._console.print(source.append(remark.text, _STYLES[remark.level]))
 
     def _view(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))

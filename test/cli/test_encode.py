@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from takes import a_take, camera_key
+from typer.testing import CliRunner
+
+from lerobot_recorder.cli.app import app
+from lerobot_recorder.spool import Spool
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> Spool:
+    return Spool(tmp_path / "dataset")
+
+
+def record(spool: Spool, episodes: int) -> None:
+    for _ in range(episodes):
+        a_take(spool, "raw", length=6, width=64, height=48).save()
+
+
+def test_what_waits_becomes_a_dataset_without_faults(spool):
+    record(spool, 2)
+    result = invoke("encode", spool.root)
+    assert result.exit_code == 0, result.output
+    assert "episode 1: 6 frames" in result.output
+    assert f"{spool.root}: 2 episodes added" in result.output
+    assert spool.ready() == []
+    checked = invoke("check", spool.root)
+    assert (checked.exit_code, checked.output) == (0, f"{spool.root}: no faults in 2 episodes, 12 frames\n")
+
+
+def test_nothing_recorded_is_said(tmp_path):
+    result = invoke("encode", tmp_path / "dataset")
+    assert result.exit_code == 1
+    assert f"there is no {tmp_path}/dataset.spool" in result.output
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_spool_is_no_error(spool):
+    spool.create()
+    result = invoke("encode", spool.root)
+    assert (result.exit_code, result.output) == (0, f"{spool.root}: 0 episodes added\n")
+
+
+def test_an_episode_that_cannot_be_encoded_is_an_error_and_is_kept(spool):
+    record(spool, 2)
+    damaged = spool.ready()[0].path / f"{camera_key('raw')}.i420"
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    result = invoke("encode", spool.root)
+    assert result.exit_code == 1
+    assert "1 episodes added" in result.output
+    assert "1 episodes could not be encoded" in result.output and "is damaged" in result.output
+    assert len(spool.failed()) == 1
+
+
+def test_an_unknown_codec_is_refused(spool):
+    record(spool, 1)
+    result = invoke("encode", spool.root, "--vcodec", "mpeg9")
+    assert result.exit_code == 1
+    assert "mpeg9" in result.output
+    assert len(spool.ready()) == 1
+
+
+@pytest.mark.parametrize("damage", ["cut video", "no dataset"])
+def test_check_names_each_fault(spool, damage):
+    record(spool, 1)
+    assert invoke("encode", spool.root).exit_code == 0
+    for video in spool.root.rglob("*.mp4" if damage == "cut video" else "info.json"):
+        video.unlink()
+    result = invoke("check", spool.root)
+    assert result.exit_code == 1
+    assert len(result.output.splitlines()) >= 1
+    assert str(spool.root) in result.output and "Traceback" not in result.output

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from lerobot_recorder.cli.app import app
+from lerobot_recorder.cli.record import node_arguments
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.spool import Spool
+
+COMMAND = [sys.executable, "-c", "from lerobot_recorder.cli.app import main; main()"]
+SMALL = [f"-phardware.{name}.{side}" for name in ("top", "wrist") for side in ("width=64", "height=48")]
+MARK = "LEROBOT_RECORDER_TEST_RUN"
+
+needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
+
+
+def invoke(*arguments: str):
+    return CliRunner().invoke(app, arguments)
+
+
+def test_options_go_to_the_nodes_that_know_them():
+    options = {"root": "/data/a b", "num_episodes": 3, "video_encoding_batch_size": 2, "task": None}
+    arguments = node_arguments(Path("some.yaml"), options, ["hardware.follower.port=/dev/ttyUSB0"])
+    common = ["--ros-args", "--params-file", "some.yaml"]
+    assert arguments == {
+        "hardware": [*common, "-p", "follower.port:=/dev/ttyUSB0"],
+        "recorder": [*common, "-p", 'root:="/data/a b"', "-p", "num_episodes:=3"],
+        "encoder": [*common, "-p", 'root:="/data/a b"', "-p", "video_encoding_batch_size:=2"],
+    }
+
+
+@pytest.mark.parametrize("text", ["5", "true", 'say "hi": now', "Würfel 拿起"])
+def test_a_task_stays_a_text(text):
+    yaml = pytest.importorskip("yaml")
+    recorder = node_arguments(Path("f"), {"task": text}, [])["recorder"]
+    assert yaml.safe_load(recorder[-1].removeprefix("task:=")) == text
+
+
+@pytest.mark.parametrize("assignment", ["crf=25", "camera.fps=30", "encoder.crf", "encoder.=3"])
+def test_a_parameter_needs_node_name_and_value(assignment):
+    with pytest.raises(ConfigError, match=r"NODE\.NAME=VALUE"):
+        node_arguments(Path("f"), {}, [assignment])
+
+
+def test_without_ros_it_says_so(monkeypatch):
+    monkeypatch.setattr("lerobot_recorder.cli.record.find_spec", lambda name: None)
+    result = invoke("record")
+    assert result.exit_code == 1
+    assert "error: this Python has no ROS 2" in result.output
+
+
+@needs_ros
+def test_a_missing_parameter_file_is_named():
+    result = invoke("record", "--config", "/nowhere/robot.yaml")
+    assert result.exit_code == 1
+    assert "there is no parameter file /nowhere/robot.yaml" in result.output
+
+
+# With the real nodes
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    given = ["record", "--hardware", "sim", "--root", str(root), "--reset-time-s", "0", *SMALL, *arguments]
+    environment = {**os.environ, MARK: str(root)}
+    return subprocess.Popen(
+        [*COMMAND, *given],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    watchdog = threading.Timer(60, process.kill)
+    watchdog.start()
+    read = []
+    for line in process.stdout:
+        read.append(line)
+        if text in line:
+            watchdog.cancel()
+            return
+    raise AssertionError(f"{text!r} did not come: {''.join(read)}")
+
+
+def still_running(root: Path) -> list[str]:
+    """The command lines of all processes that came of a recording."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if f"{MARK}={root}".encode() in (process / "environ").read_bytes():
+                found.append((process / "cmdline").read_text())
+    return found
+
+
+@needs_ros
+def test_episodes_become_a_dataset_and_nothing_is_left_running(tmp_path):
+    root = tmp_path / "dataset"
+    process = start(root, "--num-episodes", "2", "--episode-time-s", "1", "--task", "Pick: it up")
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert "encoded s" in output
+    assert f"dataset        {root}" in output
+    assert (tmp_path / "dataset_contact_sheet.png").read_bytes().startswith(b"\x89PNG")
+    checked = invoke("check", str(root))
+    assert (checked.exit_code, checked.output) == (0, f"{root}: no faults in 2 episodes, 60 frames\n")
+    assert still_running(root) == []
+
+
+@needs_ros
+def test_ctrl_c_encodes_what_was_saved_and_keeps_the_take_under_way(tmp_path):
+    root = tmp_path / "dataset"
+    process = start(root, "--num-episodes", "9", "--episode-time-s", "1", "--video-encoding-batch-size", "50")
+    wait_for(process, "is saved")
+    time.sleep(0.5)  # into the next episode
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert " 0 " in output and "no faults" in invoke("check", str(root)).output
+    assert [episode.manifest.ended_by for episode in Spool(root).rejected()] == ["interrupted"]
+    assert still_running(root) == []
+
+
+@needs_ros
+def test_what_a_node_objects_to_is_one_sentence(tmp_path):
+    process = start(tmp_path / "dataset", "-phardware.follower.port=/dev/no_such_port")
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    last = output.strip().splitlines()[-1]
+    assert last.startswith("error: the hardware node ended:") and "/dev/no_such_port" in last
+    assert "Traceback" not in output
+    assert still_running(tmp_path / "dataset") == []

@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+from collections import deque
+from collections.abc import Mapping, Sequence
+
+import pytest
+
+from lerobot_recorder.cli import session as module
+from lerobot_recorder.cli.keyboard import KeyPressed
+from lerobot_recorder.cli.news import News
+from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
+from lerobot_recorder.cli.session import Interrupted, Session
+
+NODES: Mapping[str, Sequence[str]] = {"hardware": [], "recorder": [], "encoder": []}
+
+
+class Stage:
+    """What the fake nodes are told, and what they answer."""
+
+    def __init__(self) -> None:
+        self.calls: list[str] = []
+        self.last_lines: dict[str, list[str]] = {}
+        self.events: list[object] = []
+        self.stubborn: set[str] = set()
+
+    def heard(self, **content: object) -> NodeOutput:
+        return NodeOutput("monitor", json.dumps(content), is_log=False)
+
+    def status(self, state: str) -> NodeOutput:
+        return self.heard(**{"from": "recorder", "status": {"state": state}})
+
+
+class FakeNode:
+    stage: Stage
+
+    def __init__(
+        self, name: str, arguments: Sequence[str], environment: Mapping[str, str], events: queue.SimpleQueue
+    ) -> None:
+        self.name, self.events = name, events
+        self.last_lines = deque(self.stage.last_lines.get(name, []))
+        if name == "encoder":
+            for event in self.stage.events:
+                event() if callable(event) else events.put(event)
+
+    def _end(self, how: str) -> None:
+        self.stage.calls.append(f"{how} {self.name}")
+        if self.name in self.stage.stubborn:
+            return
+        if self.name == "encoder":
+            self.events.put(self.stage.heard(**{"from": "encoder", "status": {"state": "ended"}}))
+        self.events.put(NodeEnded(self.name, 0))
+
+    def interrupt(self) -> None:
+        self._end("interrupt")
+
+    def terminate(self) -> None:
+        self._end("terminate")
+
+    def send(self, line: str) -> None:
+        request = json.loads(line)
+        self.stage.calls.append(f"call {request['node']}/{request['call']}")
+
+    def close_input(self) -> None:
+        self.stage.calls.append(f"close {self.name}")
+
+    def end(self, patience_s: float) -> None:
+        self.stage.calls.append(f"end {self.name}")
+
+
+@pytest.fixture
+def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
+    FakeNode.stage = Stage()
+    monkeypatch.setattr(module, "NodeProcess", FakeNode)
+    monkeypatch.setattr(module, "_LAST_NEWS_S", 0.01)
+    return FakeNode.stage
+
+
+def record(*events: object, stage: Stage) -> News:
+    stage.events = list(events)
+    return Session(NODES, {}).run()
+
+
+def test_when_the_recorder_has_finished_the_others_end_too(stage):
+    news = record(NodeEnded("recorder", 0), stage=stage)
+    assert stage.calls == [
+        "interrupt hardware",
+        "interrupt encoder",
+        "close monitor",
+        "end monitor",
+        "end hardware",
+        "end recorder",
+        "end encoder",
+    ]
+    assert news.problems == []
+    assert news.encoder["state"] == "ended"
+
+
+def test_a_hardware_node_that_fails_ends_the_recording_with_its_reason(stage):
+    stage.last_lines["hardware"] = ["[INFO] starting", "error: /dev/ttyACM0 is busy", ""]
+    news = record(NodeEnded("hardware", 1), stage=stage)
+    assert news.problems == ["the hardware node ended: /dev/ttyACM0 is busy"]
+    assert stage.calls[:2] == ["interrupt recorder", "interrupt encoder"]
+
+
+def test_a_hardware_node_that_ends_by_itself_is_a_problem_too(stage):
+    assert record(NodeEnded("hardware", 0), stage=stage).problems
+
+
+def test_recording_goes_on_without_the_encoder(stage):
+    stage.last_lines["encoder"] = ["Segmentation fault"]
+    news = record(NodeEnded("encoder", -11), NodeEnded("recorder", 0), stage=stage)
+    expected = "the encoder node ended: Segmentation fault; what is recorded waits in the spool"
+    assert news.problems == [expected]
+    assert stage.calls[0] == "interrupt hardware"
+
+
+def test_nodes_that_were_told_to_end_may_do_so_by_the_signal(stage):
+    stage.stubborn.add("hardware")
+    news = record(NodeEnded("recorder", 0), NodeEnded("hardware", -signal.SIGINT), stage=stage)
+    assert news.problems == []
+
+
+def test_without_the_monitor_the_recording_ends(stage):
+    stage.last_lines["monitor"] = ["ImportError: rclpy"]
+    news = record(NodeEnded("monitor", 1), stage=stage)
+    assert news.problems == ["the monitor node ended: ImportError: rclpy"]
+    assert stage.calls[0] == "interrupt recorder"
+
+
+def test_an_interruption_ends_the_recording_and_encodes_what_remains(stage):
+    record(Interrupted(), stage=stage)
+    assert stage.calls[:3] == ["interrupt recorder", "interrupt hardware", "interrupt encoder"]
+
+
+def test_a_second_interruption_leaves_the_rest(stage):
+    stage.stubborn.add("recorder")
+    news = record(Interrupted(), Interrupted(), NodeEnded("recorder", 0), stage=stage)
+    assert {"terminate recorder", "terminate hardware", "terminate encoder"} <= set(stage.calls)
+    assert news.problems == []
+
+
+def test_a_third_interruption_ends_everything_at_once(stage):
+    stage.stubborn |= {"recorder", "hardware", "encoder"}
+    record(Interrupted(), Interrupted(), Interrupted(), stage=stage)
+    assert stage.calls[-3:] == ["end hardware", "end recorder", "end encoder"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_signals_are_interruptions(stage, number):
+    before = signal.getsignal(number)
+    record(lambda: os.kill(os.getpid(), number), stage=stage)
+    assert stage.calls[0] == "interrupt recorder"
+    assert signal.getsignal(number) is before
+
+
+def test_the_nodes_end_when_something_unforeseen_happens(stage):
+    with pytest.raises(json.JSONDecodeError):
+        record(NodeOutput("monitor", "no JSON", is_log=False), stage=stage)
+    assert {"end hardware", "end recorder", "end encoder", "end monitor"} <= set(stage.calls)
+
+
+@pytest.mark.parametrize(
+    ("state", "key", "call"),
+    [
+        ("recording", "finish", "recorder/save_episode"),
+        ("idle", "finish", "recorder/start_episode"),
+        ("resetting", "finish", "recorder/start_episode"),
+        ("recording", "again", "recorder/discard_episode"),
+        ("idle", "again", "recorder/delete_last_episode"),
+        ("idle", "delete", "recorder/delete_last_episode"),
+        ("idle", "accept", "recorder/accept_episode"),
+        ("recording", "encode", "encoder/encode_pending"),
+    ],
+)
+def test_keys_call_services(stage, state, key, call):
+    record(stage.status(state), KeyPressed(key), NodeEnded("recorder", 0), stage=stage)
+    assert stage.calls[0] == f"call {call}"
+
+
+def test_quitting_saves_the_episode_first(stage):
+    states = [stage.status(state) for state in ("recording", "saving", "idle")]
+    record(states[0], KeyPressed("stop"), *states[1:], stage=stage)
+    assert stage.calls[:2] == ["call recorder/save_episode", "interrupt recorder"]
+
+
+def test_quitting_between_episodes_ends_at_once(stage):
+    record(stage.status("resetting"), KeyPressed("stop"), stage=stage)
+    assert stage.calls[0] == "interrupt recorder"
+
+
+def test_what_the_nodes_log_is_shown(stage, capsys):
+    log = NodeOutput("recorder", "[WARN] [1763.5] [recorder]: the wrist camera froze", is_log=True)
+    printed = NodeOutput("encoder", "Fatal Python error", is_log=True)
+    reason = NodeOutput("hardware", "error: the port is busy", is_log=True)
+    refusal = stage.heard(**{"from": "recorder", "call": "start_episode", "success": False, "message": "no"})
+    record(log, printed, reason, refusal, NodeEnded("recorder", 0), stage=stage)
+    shown = capsys.readouterr().out
+    assert "recorder the wrist camera froze" in shown
+    assert "recorder no" in shown
+    assert "encoder  Fatal Python error" in shown
+    assert "busy" not in shown
