@@ -5,7 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from lerobot_recorder.robot.calibration import JOINTS
 from lerobot_recorder.robot.kinematics import RESTING, grasp_point, reach
+from lerobot_recorder.robot.simulation.leader import PERIOD_S, PickAndPlace
 from lerobot_recorder.robot.tabletop import CUBE_SIDE, PLATE, PLATE_HEIGHT, SPOTS, Tabletop
 
 OPEN, SHUT = 0.9, 0.36
@@ -110,3 +112,18 @@ def test_spots_are_apart_from_each_other_and_from_the_plate():
     places = (*SPOTS, PLATE)
     gaps = [math.dist(a, b) for i, a in enumerate(places) for b in places[:i]]
     assert min(gaps) > 0.042
+
+
+@pytest.mark.parametrize("lag_s", [0.0, 0.1])
+def test_the_scripted_leader_puts_the_cube_on_the_plate_in_every_cycle(lag_s):
+    table, leader = Tabletop(), PickAndPlace()
+    held, takes, places = False, 0, []
+    for now_s in np.arange(0, 3 * PERIOD_S, 1 / 30):
+        joints = dict(zip(JOINTS, leader(now_s - lag_s).tolist(), strict=True))
+        cube = table.update(joints, now_s)
+        takes += cube.held and not held
+        if held and not cube.held:
+            places.append(cube.frame[:2, 3])
+        held = cube.held
+    assert takes == 3
+    assert [math.dist(place, PLATE) < 0.03 for place in places] == [True] * 3
