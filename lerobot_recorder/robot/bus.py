@@ -192,6 +192,7 @@ class ServoBus:
             PortError: The port is gone.
         """
         for servo in servos:
+            self._doubtful = True
             if servo in self._ask(protocol.ping(servo), [servo], 0, SCAN_TIMEOUT_S).replies:
                 yield servo
 
@@ -241,11 +242,11 @@ class ServoBus:
         """Send one request and collect what comes until all have answered, the last has, or time is up."""
         decoder = Decoder(max_parameters=size)
         answer = _Answer()
-        bits = _BITS_PER_BYTE * (len(request) + protocol.reply_bytes(size, len(servos)))
+        wire_s = _BITS_PER_BYTE * (len(request) + protocol.reply_bytes(size, len(servos))) / self.baud_rate
         with _port_errors(self.port):
             self._serial.reset_input_buffer()
             self._serial.write(request)
-            deadline = time.monotonic() + timeout_s + bits / self.baud_rate
+            deadline = time.monotonic() + timeout_s + wire_s
             while servos[-1] not in answer.replies:
                 data = self._receive()
                 late_s = time.monotonic() - deadline

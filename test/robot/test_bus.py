@@ -4,14 +4,18 @@ import os
 import termios
 import threading
 import tty
+from unittest import mock
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.bus import ServoBus
 from lerobot_recorder.robot.calibration import JOINTS
-from lerobot_recorder.robot.protocol import Alarm
+from lerobot_recorder.robot.protocol import Alarm, Packet
+from lerobot_recorder.robot.registers import Block
 from lerobot_recorder.robot.simulation import SimulatedArm
 
 IDS = range(1, 7)
@@ -24,6 +28,41 @@ def positions(bus: ServoBus) -> dict[int, int]:
 
 def actual(simulated: SimulatedArm) -> dict[int, int]:
     return {servo.id: round(servo.angle) for servo in simulated.servos.values()}
+
+
+class Replay:
+    """A serial port that has recorded bytes to answer each question with."""
+
+    baudrate = 1_000_000
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer, self._ready = answer, b""
+
+    @property
+    def in_waiting(self) -> int:
+        return len(self._ready)
+
+    def reset_input_buffer(self) -> None:
+        self._ready = b""
+
+    def write(self, question: bytes) -> None:
+        self._ready = self._answer
+
+    def read(self, size: int) -> bytes:
+        data, self._ready = self._ready[:size], self._ready[size:]
+        return data
+
+
+@given(st.binary(max_size=80), st.integers(0, 4))
+def test_any_bytes_are_an_answer_or_an_error(noise: bytes, size: int) -> None:
+    good = Packet(1, 0, bytes(size)).encode()
+    with mock.patch("serial.Serial", lambda *_, **__: Replay(noise + good)):
+        bus = ServoBus("replay", timeout_s=0.001, retries=1)
+    try:
+        answer = bus.sync_read([1], Block(0, size))[1]
+    except BusError:
+        return
+    assert Packet(1, bus.alarms[1], answer).encode() in noise + good
 
 
 def test_servos_answer(bus: ServoBus, simulated: SimulatedArm) -> None:
