@@ -108,8 +108,6 @@ class Session:
     def _take_output(self, output: NodeOutput) -> None:
         if output.is_log:
             remark = log_remark(output.node, output.line)
-            if remark is not None and remark.level == "stray" and output.node in self._asked_to_end:
-                return
         elif output.node == "monitor":
             remark = self.news.take(output.line)
             self._stop_if_saved()
