@@ -1,8 +1,8 @@
 """Record the benchmark's frames with LeRobot itself; run by LeRobot's own Python, prints one JSON object.
 
-The loop is that of `lerobot-record` with its default arguments (four image writer threads a camera): a frame
-every 1/fps s if there is time, `save_episode` after each episode, `finalize` at the end. A tick whose slot has
-gone by when the loop gets to it counts as missed.
+The loop is that of `lerobot-record` with its default arguments (four image writer threads a camera): a
+frame every 1/fps s if there is time, `save_episode` after each episode, `finalize` at the end. A tick whose
+slot has gone by when the loop gets to it counts as missed.
 """
 
 from __future__ import annotations
@@ -76,11 +76,16 @@ def main() -> None:
     frames = load_frames(args.clip or find_clip("bikes.mp4"), args.width, args.height)
     cameras = [back_and_forth(frames, start=index * 17) for index in range(args.cameras)]
     parent = Path(tempfile.mkdtemp(prefix="lerobot-benchmark-"))
-    options = {key: value for key, value in MODES[args.mode].items()}
+    options = dict(MODES[args.mode])
     if "image_writer_threads" in options:
         options["image_writer_threads"] *= args.cameras
     dataset = LeRobotDataset.create(
-        "benchmark/lerobot", args.fps, features(args), root=parent / "dataset", robot_type="so_follower", **options
+        "benchmark/lerobot",
+        args.fps,
+        features(args),
+        root=parent / "dataset",
+        robot_type="so_follower",
+        **options,
     )
     waits, missed, lateness, error = [], 0, [], None
     try:
@@ -93,7 +98,7 @@ def main() -> None:
         start = time.perf_counter()
         dataset.finalize()
         waits[-1] += time.perf_counter() - start
-    except Exception as failure:  # noqa: BLE001  its crash is a result
+    except Exception as failure:
         error = f"{type(failure).__name__}: {failure}"
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     print(

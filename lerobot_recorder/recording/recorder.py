@@ -209,8 +209,31 @@ class Recorder:
         return self._disk.submit(lambda: self._spool.delete_last(episode_id))
 
     def mark_success(self, success: bool) -> Future[str]:
-        """Mark the last saved episode as a success or a failure; the result is its identifier."""
-        return self._disk.submit(lambda: self._spool.mark_success(success))
+        """Mark the present episode, else the last one, as a success or a failure.
+
+        The result is its identifier, or why it cannot be marked: there is none, or it is in the dataset.
+        """
+        take = self._take
+        if take is not None and take.mark_success(success):
+            marked: Future[str] = Future()
+            marked.set_result(take.header.episode_id)
+            return marked
+        return self._disk.submit(self._mark_last, take, success)
+
+    def _mark_last(self, take: Take | None, success: bool) -> str:
+        if take is None:
+            return self._spool.mark_success(success)
+        outcome = take.result.result()
+        last = None if outcome.state == "discarded" else outcome.episode_id
+        return self._spool.mark_success(success, last)
+
+    def start_afresh(self) -> None:
+        """Forget all samples, and set a running take aside: the clock has jumped back."""
+        take = self._take
+        if take is not None and not take.over:
+            take.end("clock")
+        for stream in self.streams:
+            stream.reset()
 
     def close(self) -> None:
         """End; a running take is set aside as interrupted. Waits for what is being saved."""

@@ -125,7 +125,7 @@ def check_specs(specs: Sequence[StreamSpec]) -> None:
     """Check that the streams make a dataset.
 
     Raises:
-        ConfigError: there are none, or two of them fill the same camera feature.
+        ConfigError: there are none, or two of them fill the same camera feature or the same value.
     """
     if not specs:
         raise ConfigError("streams: none are configured, so there is nothing to record")
@@ -134,3 +134,9 @@ def check_specs(specs: Sequence[StreamSpec]) -> None:
     for key in cameras:
         if cameras.count(key) > 1 or key in vectors:
             raise ConfigError(f"feature {key}: only one stream can fill a camera feature")
+    for key, sources in vector_sources(specs).items():
+        names = [name for spec in specs if spec.name in sources for name in spec.names]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ConfigError(
+                f"feature {key}: {', '.join(twice)} is in it twice; give the streams {', '.join(sources)} aliases"
+            )

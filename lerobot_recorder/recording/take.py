@@ -6,7 +6,7 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -21,7 +21,12 @@ from lerobot_recorder.spool import EpisodeWriter, SpooledEpisode
 
 logger = logging.getLogger(__name__)
 
-Ending = Literal["save", "time", "discard", "interrupted"]
+Ending = Literal["save", "time", "discard", "interrupted", "clock"]
+
+_CUT_SHORT = {
+    "interrupted": "interrupted: the recorder was stopped during the take",
+    "clock": "interrupted: the clock jumped back during the take",
+}
 
 _SETTLE_S = 0.5
 """How long a tick waits for late samples of streams that are stamped by their source."""
@@ -41,9 +46,11 @@ class Outcome:
         task: what was shown.
         verdict: `good` or `bad`.
         reasons: why it is bad, or was not saved.
-        ended_by: `save`, `time`, `discard`, `interrupted`, `disk_full`, `overrun` or `error`.
+        ended_by: `save`, `time`, `discard`, `interrupted`, `clock`, `disk_full`, `overrun` or `error`.
         wait_s: seconds from the end of the recording until it was safe on disk.
         size_bytes: what it takes in the spool.
+        ticks: how late the rows were taken.
+        streams: what was counted of each stream.
     """
 
     episode_id: str
@@ -56,6 +63,8 @@ class Outcome:
     ended_by: str = "save"
     wait_s: float = 0.0
     size_bytes: int = 0
+    ticks: Mapping[str, Any] = field(default_factory=dict)
+    streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,6 +113,7 @@ class Take:
         self._ending: Ending | None = None
         self._ended_at = 0.0
         self._failure: Exception | None = None
+        self._success: bool | None = None
         self._quality = quality.fresh([stream.spec for stream in streams], self.header.fps)
         self._ticks = TickQuality(1 / self.header.fps)
         self._faults = {stream.spec.name: dict(stream.health(0).faults) for stream in streams}
@@ -144,6 +154,11 @@ class Take:
             self._ended_at = time.monotonic()
         self._stop.set()
         return self.result
+
+    def mark_success(self, success: bool) -> bool:
+        """Mark the take as a success or a failure; False when it is over, so that it is too late for it."""
+        self._success = success
+        return not self.over
 
     # The thread that ticks
 
@@ -254,6 +269,7 @@ class Take:
             "ended_by": ended_by,
             "streams": self.figures(),
             "ticks": self._ticks.figures(),
+            "success": self._success,
         }
         if verdict.good or not self._settings.rules.reject:
             episode = self._writer.save(**facts, reasons=verdict.reasons, accepted=not verdict.good)
@@ -270,6 +286,8 @@ class Take:
             reasons=manifest.reasons,
             ended_by=manifest.ended_by,
             size_bytes=self._writer.size_bytes,
+            ticks=manifest.ticks,
+            streams=manifest.streams,
         )
 
     def _judge(self) -> quality.Verdict:
@@ -281,8 +299,8 @@ class Take:
         extra = []
         if self._failure is not None and not isinstance(self._failure, DiskFullError):
             extra.append(str(self._failure))
-        if self._ending == "interrupted":
-            extra.append("interrupted: the recorder was stopped during the take")
+        if self._ending in _CUT_SHORT:
+            extra.append(_CUT_SHORT[self._ending])
         return quality.Verdict(verdict.good and not extra, (*extra, *verdict.reasons))
 
     def _ended_by(self) -> str:

@@ -1,0 +1,68 @@
+"""What processes cost: CPU, memory and disk of a process and all that it started, from /proc."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a process and its descendants have used so far.
+
+    Attributes:
+        cpu_s: seconds of CPU, in user and kernel mode.
+        peak_bytes: sum of the largest resident sizes.
+        written_bytes: handed to the storage layer.
+    """
+
+    cpu_s: float = 0.0
+    peak_bytes: int = 0
+    written_bytes: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(
+            self.cpu_s + other.cpu_s,
+            self.peak_bytes + other.peak_bytes,
+            self.written_bytes + other.written_bytes,
+        )
+
+    def since(self, before: Cost) -> Cost:
+        """Return what was used after `before`; the peak stays the peak."""
+        return Cost(self.cpu_s - before.cpu_s, self.peak_bytes, self.written_bytes - before.written_bytes)
+
+
+def cost(pid: int) -> Cost:
+    """Measure a process with all its living descendants, and what reaped ones have used."""
+    found = _own(pid)
+    for child in _children(pid):
+        found += cost(child)
+    return found
+
+
+def _own(pid: int) -> Cost:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        status = Path(f"/proc/{pid}/status").read_text()
+        io = Path(f"/proc/{pid}/io").read_text()
+    except OSError:
+        return Cost()
+    cpu_s = sum(map(int, fields[11:15])) / _TICKS_PER_S
+    return Cost(cpu_s, _number(status, "VmHWM:") * 1024, _number(io, "write_bytes:"))
+
+
+def _number(text: str, name: str) -> int:
+    return next((int(line.split()[1]) for line in text.splitlines() if line.startswith(name)), 0)
+
+
+def _children(pid: int) -> list[int]:
+    children = []
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        try:
+            children += map(int, task.read_text().split())
+        except OSError:
+            continue
+    return children
