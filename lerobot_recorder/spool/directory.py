@@ -219,8 +219,9 @@ class Spool:
         """
         with self.locked():
             episode = self._pick(episode_id, ("rejected",), "no rejected take to accept")
-            self._rewrite(episode.path, replace(read_manifest(episode.path), accepted=True))
-            return self._move(episode, "ready")
+            manifest = replace(read_manifest(episode.path), accepted=True)
+            self._rewrite(episode.path, manifest)
+            return SpooledEpisode(self._move(episode, "ready").path, manifest)
 
     def retry(self, episode_id: str | None = None) -> SpooledEpisode:
         """Hand a failed episode to the encoder again.

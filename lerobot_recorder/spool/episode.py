@@ -25,8 +25,15 @@ class SpooledEpisode:
         path: its directory.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, manifest: Manifest | None = None) -> None:
+        """Name an episode.
+
+        Args:
+            path: its directory.
+            manifest: where it is known; what is in `ready/` may have been claimed before anyone looks.
+        """
         self.path = Path(path)
+        self._manifest = manifest
 
     def __repr__(self) -> str:
         return f"SpooledEpisode({str(self.path)!r})"
@@ -48,7 +55,7 @@ class SpooledEpisode:
         Raises:
             SpoolError: the manifest is missing or damaged.
         """
-        return read_manifest(self.path)
+        return self._manifest or read_manifest(self.path)
 
     @property
     def length(self) -> int:

@@ -166,7 +166,7 @@ class EpisodeWriter:
                 move_directory(self.path, target)
         finally:
             self._close()
-        return SpooledEpisode(target)
+        return SpooledEpisode(target, manifest)
 
     @contextlib.contextmanager
     def _whole_or_nothing(self) -> Iterator[None]:

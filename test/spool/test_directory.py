@@ -47,6 +47,16 @@ def test_a_take_is_in_recording_until_it_is_saved(spool):
     assert whereabouts(spool) == {"ready": [name]}
 
 
+@pytest.mark.parametrize("hand_on", ["save", "accept"])
+def test_what_was_handed_on_is_known_though_an_encoder_has_it(spool, hand_on):
+    episode = a_take(spool).save() if hand_on == "save" else None
+    if episode is None:
+        a_take(spool).reject("bad")
+        episode = spool.accept()
+    spool.claim(episode)
+    assert episode.manifest.length == 5
+
+
 def test_a_rejected_take_keeps_its_reasons(spool):
     episode = a_take(spool).reject("the camera froze")
     assert (episode.state, episode.manifest.verdict, episode.manifest.reasons) == (
