@@ -26,6 +26,9 @@ EDGE_MARGIN = 1e-10
 MIN_SAMPLES, MAX_SAMPLES, SAMPLE_POWER = 100, 10_000, 0.75
 """Of n frames, so many are sampled for image statistics: n**0.75 within these limits."""
 
+BLOCK_ROWS = 2**18
+"""Pixels whose moments are added up at once."""
+
 THINNED_SIZE, THINNING_THRESHOLD = 150, 300
 """Images whose longer side reaches the threshold are thinned to about this many pixels."""
 
@@ -91,7 +94,10 @@ def depth_stats(frames: np.ndarray) -> Stats:
 
 
 def _pixel_stats(pixels: np.ndarray) -> Stats:
-    return _single(pixels) if len(pixels) < 2 else _many(_promoted(pixels), counted=pixels)
+    """Describe pixels, (n, channels)."""
+    if len(pixels) < 2:
+        return _single(pixels)
+    return _counted(pixels) if pixels.dtype in (np.uint8, np.uint16) else _many(_promoted(pixels))
 
 
 def _per_channel(stats: Stats, count: int, scale: float) -> Stats:
@@ -115,32 +121,71 @@ def _single(rows: np.ndarray) -> Stats:
     return {**moments, "count": np.array([1]), **{name: mean.copy() for name in QUANTILES}}
 
 
-def _many(rows: np.ndarray, counted: np.ndarray | None = None) -> Stats:
-    """Describe two rows or more, (n, d) of float; ``counted``: the same as integers, where they are few."""
-    mean = np.mean(rows, axis=0)
-    std = np.sqrt(np.maximum(0, np.mean(rows**2, axis=0) - mean**2))
+def _many(rows: np.ndarray) -> Stats:
+    """Describe two rows or more, (n, d) of float."""
+    moments = np.mean(rows, axis=0), np.mean(rows**2, axis=0)
     low, high = np.min(rows, axis=0), np.max(rows, axis=0)
-    source = rows if counted is None else counted
-    columns = [_quantiles(source[:, i], low[i], high[i], len(rows)) for i in range(rows.shape[1])]
-    quantiles = dict(zip(QUANTILES, np.array(columns).T, strict=True))
-    return {"min": low, "max": high, "mean": mean, "std": std, "count": np.array([len(rows)]), **quantiles}
+    columns = []
+    for values, least, most in zip(rows.T, low, high, strict=True):
+        edges = _edges(least, most)
+        columns.append(_quantiles(np.histogram(values, bins=edges)[0].astype(np.float64), edges, len(rows)))
+    return _described(len(rows), (low, high), moments, columns)
 
 
-def _quantiles(values: np.ndarray, low: np.floating[Any], high: np.floating[Any], n: int) -> list[float]:
-    """Read all quantiles of a column off its histogram."""
-    dtype = low.dtype
-    margin = dtype.type(EDGE_MARGIN)
-    edges = np.linspace(low - margin, high + margin, BINS + 1, dtype=dtype)
-    cumulative = np.cumsum(_histogram(values, edges))
-    return [_quantile(cumulative, edges, share * n) for share in QUANTILES.values()]
-
-
-def _histogram(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
-    if values.dtype in (np.uint8, np.uint16):
+def _counted(pixels: np.ndarray) -> Stats:
+    """Describe two pixels or more, (n, channels) of integers, by how often each level occurs."""
+    moments = _moments(pixels)
+    ranges, columns = [], []
+    for values in pixels.T:
         counts = np.bincount(values)
-        levels = np.flatnonzero(counts)
-        return np.histogram(levels.astype(edges.dtype), bins=edges, weights=counts[levels])[0]
-    return np.histogram(values, bins=edges)[0].astype(np.float64)
+        levels = np.flatnonzero(counts).astype(moments[0].dtype)
+        ranges.append(levels[[0, -1]])
+        edges = _edges(*ranges[-1])
+        weighted = np.histogram(levels, bins=edges, weights=counts[counts > 0])[0]
+        columns.append(_quantiles(weighted, edges, len(pixels)))
+    low, high = np.array(ranges).T
+    return _described(len(pixels), (low, high), moments, columns)
+
+
+def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and mean square per channel, in the precision of `_promoted`.
+
+    NumPy adds the rows of several columns one after the other, so doing it block by block changes no bit,
+    and a long episode takes no more memory than a short one. A single column it adds in pairs.
+    """
+    block = BLOCK_ROWS if pixels.shape[1] > 1 else len(pixels)
+    starts = range(0, len(pixels), block)
+    total = square = np.zeros((0, pixels.shape[1]), np.float32)
+    for start in starts:
+        rows = _promoted(pixels[start : start + block])
+        total = np.add.reduce(np.concatenate([total, rows]), axis=0, keepdims=True)
+        square = np.add.reduce(np.concatenate([square, rows**2]), axis=0, keepdims=True)
+    n = np.float32(len(pixels))
+    return total[0] / n, square[0] / n
+
+
+def _described(
+    n: int,
+    extremes: tuple[np.ndarray, np.ndarray],
+    moments: tuple[np.ndarray, np.ndarray],
+    quantiles: Sequence[Sequence[float]],
+) -> Stats:
+    """Put statistics together; ``moments``: mean and mean square; ``quantiles``: those of each column."""
+    (low, high), (mean, mean_square) = extremes, moments
+    std = np.sqrt(np.maximum(0, mean_square - mean**2))
+    named = dict(zip(QUANTILES, np.array(quantiles).T, strict=True))
+    return {"min": low, "max": high, "mean": mean, "std": std, "count": np.array([n]), **named}
+
+
+def _edges(low: np.floating[Any], high: np.floating[Any]) -> np.ndarray:
+    """Return the edges of the histogram from which the quantiles of values from low to high are read."""
+    margin = low.dtype.type(EDGE_MARGIN)
+    return np.linspace(low - margin, high + margin, BINS + 1, dtype=low.dtype)
+
+
+def _quantiles(histogram: np.ndarray, edges: np.ndarray, n: int) -> list[float]:
+    cumulative = np.cumsum(histogram)
+    return [_quantile(cumulative, edges, share * n) for share in QUANTILES.values()]
 
 
 def _quantile(cumulative: np.ndarray, edges: np.ndarray, target: float) -> float:

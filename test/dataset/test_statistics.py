@@ -79,6 +79,18 @@ def test_image_statistics_by_counting_equal_those_of_values() -> None:
         np.testing.assert_allclose(found[name].ravel(), values[name] / 255, rtol=1e-6)
 
 
+def test_moments_in_blocks_are_to_the_bit_those_of_all_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(statistics, "BLOCK_ROWS", 1000)
+    for channels in (1, 3):
+        pixels = np.random.default_rng(3).integers(0, 256, (12_345, channels), dtype=np.uint8)
+        values = pixels.astype(np.float32)
+        mean, mean_square = statistics._moments(pixels)
+        np.testing.assert_array_equal(mean, np.mean(values, axis=0))
+        np.testing.assert_array_equal(mean_square, np.mean(values**2, axis=0))
+
+
 def test_depth_statistics_keep_their_unit() -> None:
     stats = depth_stats(np.array([[[500, 1500]], [[1000, 1000]]], np.uint16))
     assert stats["mean"].shape == (1, 1, 1)
