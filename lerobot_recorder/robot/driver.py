@@ -115,7 +115,7 @@ class FollowerDriver:
         if settings.torque_on_exit == "hold":
             logger.info("The follower stays powered, as torque_on_exit says")
             return
-        if self.link.up and self._is_raised():
+        if self.link.up and self._would_fall():
             delay = settings.torque_off_warning_s
             logger.warning(
                 "The follower is raised and will fall: hold it. Its torque goes off in %g s.", delay
@@ -157,8 +157,10 @@ class FollowerDriver:
             self.link.attempt(lambda arm: arm.write_goal(present))
         logger.error("The follower is held: %s. Then enable teleoperation or torque to go on.", danger)
 
-    def _is_raised(self) -> bool:
-        """Tell whether the arm would fall: neither folded nor low over the table."""
+    def _would_fall(self) -> bool:
+        """Tell whether a real arm is neither folded nor low over the table."""
+        if self.link.arm.simulation:
+            return False
         if self._present is None:
             return True
         pose = dict(zip(JOINTS, self._present.tolist(), strict=True))
