@@ -21,8 +21,13 @@ _COLOUR = {
     "bgra8": (4, cv2.COLOR_BGRA2RGB),
     "mono8": (1, cv2.COLOR_GRAY2RGB),
     "8UC1": (1, cv2.COLOR_GRAY2RGB),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
 }
 _DEPTH = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
+_DEPTH_HEADER = 12  # bytes of image_transport's compressedDepth before its PNG
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
@@ -53,11 +58,6 @@ def image_to_depth(message: Image) -> np.ndarray:
     return np.ascontiguousarray(depth.astype(dtype.newbyteorder("="), copy=False))
 
 
-def is_depth_encoding(encoding: str) -> bool:
-    """Tell whether an encoding is one of depth maps."""
-    return encoding in _DEPTH
-
-
 def compressed_to_encoded(message: CompressedImage) -> EncodedImage:
     """Return the file that a CompressedImage holds, undecoded.
 
@@ -67,6 +67,27 @@ def compressed_to_encoded(message: CompressedImage) -> EncodedImage:
     return EncodedImage.parse(
         message.data.tobytes() if hasattr(message.data, "tobytes") else bytes(message.data)
     )
+
+
+def compressed_to_depth(message: CompressedImage) -> np.ndarray:
+    """Decode a depth map that was compressed as a 16-bit PNG, by `compressed` or `compressedDepth`.
+
+    Returns:
+        uint16 in mm, (height, width).
+
+    Raises:
+        StreamError: it is something else.
+    """
+    content = np.frombuffer(message.data, np.uint8)
+    if "compressedDepth" in message.format:
+        content = content[_DEPTH_HEADER:]
+    depth = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
+    if depth is None or depth.dtype != np.uint16 or depth.ndim != 2 or "32FC1" in message.format:
+        raise StreamError(
+            f"expected depth as a PNG of 16 bits, found {message.format!r}; "
+            "record the topic without compression"
+        )
+    return depth
 
 
 def rgb_to_image(rgb: np.ndarray, frame_id: str = "") -> Image:

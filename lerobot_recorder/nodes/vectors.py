@@ -31,12 +31,20 @@ _BY_JOINT = ("sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory"
 _CONTROLLER = "control_msgs/msg/JointTrajectoryControllerState"
 _ARRAY = "std_msgs/msg/Float64MultiArray"
 
+_PLURALS = {"position": "positions", "velocity": "velocities", "effort": "effort"}
+_STAMPED = (*_BY_JOINT, _CONTROLLER, *(name for name in _FIXED_NAMES if name.endswith("Stamped")))
+
 VECTOR_TYPES = (*_BY_JOINT, _ARRAY, _CONTROLLER, *_FIXED_NAMES)
 
 
 def default_names(message_type: str) -> tuple[str, ...]:
     """Return the names of a message's values where its type says them; none where they must be given."""
     return _FIXED_NAMES.get(message_type, ())
+
+
+def has_header(message_type: str) -> bool:
+    """Tell whether a type of vector message carries the time of its making."""
+    return message_type in _STAMPED
 
 
 def feature_names(message_type: str, names: Sequence[str], field: str) -> tuple[str, ...]:
@@ -100,21 +108,20 @@ def _array(names: Sequence[str]) -> Extract:
 
 
 def _trajectory(names: Sequence[str], field: str) -> Extract:
-    plural = {"position": "positions", "velocity": "velocities", "effort": "effort"}[field]
-
     def take(message: Any) -> np.ndarray:
         if not message.points:
             raise StreamError("the trajectory has no point")
-        return by_name(message.joint_names, getattr(message.points[0], plural), names, field)
+        return by_name(message.joint_names, getattr(message.points[0], _PLURALS[field]), names, field)
 
     return take
 
 
 def _controller(names: Sequence[str], field: str) -> Extract:
-    plural = {"position": "positions", "velocity": "velocities", "effort": "effort"}[field]
+    """Take what the controller aims at; older releases of control_msgs call it `desired`."""
 
     def take(message: Any) -> np.ndarray:
-        return by_name(message.joint_names, getattr(message.reference, plural), names, field)
+        aim = message.reference if hasattr(message, "reference") else message.desired
+        return by_name(message.joint_names, getattr(aim, _PLURALS[field]), names, field)
 
     return take
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import array
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -61,6 +63,32 @@ def test_depth_keeps_its_values_and_byte_order():
     assert np.array_equal(conversion.image_to_depth(message(metres, "32FC1")), metres)
 
 
+@pytest.mark.parametrize(("encoding", "order"), [("yuv422_yuy2", [1, 0]), ("uyvy", [0, 1])])
+def test_what_usb_cameras_send_uncompressed_becomes_rgb(encoding, order):
+    grey = np.full((4, 6, 2), 128, np.uint8)  # luma and chroma, in the order of the encoding
+    grey[..., order.index(1)] = 235
+    assert np.array_equal(conversion.image_to_rgb(message(grey, encoding)), np.full((4, 6, 3), 255, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("form", "header"), [("16UC1; compressedDepth", b"\0" * 12), ("16UC1; png compressed ", b"")]
+)
+def test_compressed_depth_keeps_its_values(form, header):
+    depth = np.arange(24, dtype=np.uint16).reshape(4, 6) * 1000
+    png = cv2.imencode(".png", depth)[1].tobytes()
+    compressed = CompressedImage(format=form, data=array.array("B", header + png))
+    assert np.array_equal(conversion.compressed_to_depth(compressed), depth)
+
+
+def test_depth_that_compression_has_rounded_is_refused():
+    png = cv2.imencode(".png", np.zeros((4, 6), np.uint16))[1].tobytes()
+    quantised = CompressedImage(format="32FC1; compressedDepth", data=array.array("B", b"\0" * 12 + png))
+    with pytest.raises(StreamError, match="record the topic without compression"):
+        conversion.compressed_to_depth(quantised)
+    with pytest.raises(StreamError, match="found 'jpeg'"):
+        conversion.compressed_to_depth(CompressedImage(format="jpeg", data=array.array("B", b"\xff\xd8")))
+
+
 def test_images_that_cannot_be_read_say_why():
     with pytest.raises(StreamError, match="cv_bridge"):
         conversion.image_to_rgb(message(RGB, "bayer_rggb8"))
@@ -97,6 +125,13 @@ def test_commands_of_the_usual_controllers():
     assert take(Float64MultiArray(data=[1.0, 2.0])).tolist() == [1.0, 2.0]
     with pytest.raises(StreamError, match="3 values, 2 are named"):
         take(Float64MultiArray(data=[1.0, 2.0, 3.0]))
+
+
+@pytest.mark.parametrize("aim", ["reference", "desired"])
+def test_controllers_tell_what_they_aim_at(aim):
+    take = vectors.extractor("control_msgs/msg/JointTrajectoryControllerState", ("a", "b"), "velocity")
+    point = JointTrajectoryPoint(positions=[8.0, 9.0], velocities=[2.0, 1.0])
+    assert take(SimpleNamespace(joint_names=["b", "a"], **{aim: point})).tolist() == [1.0, 2.0]
 
 
 def test_twists_and_poses():
