@@ -134,7 +134,7 @@ class Parameters:
             self._declare(Parameter(**{**parameter.__dict__, "name": prefix + parameter.name}))
 
     def _declare(self, parameter: Parameter) -> None:
-        given = _overrides(self._node).get(parameter.name)
+        given = overrides(self._node).get(parameter.name)
         value = parameter.default if given is None or given.value is None else parameter.check(given.value)
         descriptor = parameter.descriptor()
         ignore = given is not None
@@ -156,7 +156,7 @@ class Parameters:
         """
         unknown = [
             name
-            for name in _overrides(self._node)
+            for name in overrides(self._node)
             if name not in self._known and not name.startswith(_FOREIGN)
         ]
         if unknown:
@@ -188,10 +188,10 @@ class Parameters:
         return parameter.check(change.value)
 
 
-def _overrides(node: Node) -> Mapping[str, RosParameter]:
+def overrides(node: Node) -> Mapping[str, RosParameter]:
     """Return what was given on the command line and in files; rclpy has no public name for it."""
-    overrides: Mapping[str, RosParameter] = node._parameter_overrides
-    return overrides
+    given: Mapping[str, RosParameter] = node._parameter_overrides
+    return given
 
 
 def _kind(value: Any) -> str:

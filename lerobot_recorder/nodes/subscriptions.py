@@ -10,19 +10,20 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos import ReliabilityPolicy
 from rclpy.time import Time
 
-from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.nodes import conversion, vectors
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
+from lerobot_recorder.nodes.qos import QosOverrides, matching
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
 from lerobot_recorder.robot.calibration import JOINTS, load_calibration
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 UNITS = ("as_published", "degrees", "so100")
+STAMPS = ("receive", "header")
 
 STREAM_PARAMETERS = (
     Parameter("topic", "", "The topic; relative names are within the node's namespace"),
@@ -39,7 +40,7 @@ STREAM_PARAMETERS = (
     Parameter("image_format", "", "How its images are spooled; empty: as image_format says"),
     Parameter("depth", False, "Whether its images are depth maps"),
     Parameter("max_age_s", 0.5, "A sample older than this at a tick makes the episode bad", "s", 0.001),
-    Parameter("stamp", "receive", "The time of a sample", choices=("receive", "header")),
+    Parameter("stamp", "receive", "The time of a sample: when it came, or its header's", choices=STAMPS),
 )
 
 _DEPTHS = {True: 10, False: 100}  # messages kept for a moment of inattention, of images and of vectors
@@ -63,7 +64,7 @@ class Subscriptions:
 
     Each is made once a publisher is there, with the reliability that it offers, and made anew should that
     change: a best-effort subscription to a reliable publisher would lose images, and a reliable one to a
-    best-effort publisher would get nothing.
+    best-effort publisher would get nothing. QoS override parameters have the last word.
 
     Attributes:
         streams: what they fill, in the order of the parameter `streams`.
@@ -82,6 +83,7 @@ class Subscriptions:
             for name in parameters["streams"]
         ]
         self.streams = [source.stream for source in self._sources]
+        self._overrides = QosOverrides(node, [source.topic for source in self._sources])
         self._timer = node.create_timer(_MATCH_S, self._match)
 
     def hint(self, stream: Stream) -> str:
@@ -110,32 +112,26 @@ class Subscriptions:
                 self._subscribe(source, reliable)
 
     def _subscribe(self, source: _Source, reliable: bool) -> None:
-        again = source.subscription is not None
-        if again:
+        if source.subscription is not None:
             self._node.destroy_subscription(source.subscription)
-        profile = QoSProfile(
-            history=HistoryPolicy.KEEP_LAST,
-            depth=_DEPTHS[source.stream.spec.is_image],
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        )
         source.reliable = reliable
         source.subscription = self._node.create_subscription(
             message_class(source.message_type),
             source.topic,
             lambda message: self._receive(source, message),
-            profile,
-            qos_overriding_options=None if again else QoSOverridingOptions.with_default_policies(),
+            matching(reliable, _DEPTHS[source.stream.spec.is_image]),
+            qos_overriding_options=self._overrides.options(source.topic),
         )
 
     def _receive(self, source: _Source, message: Any) -> None:
         received_ns = self._clock.now_ns()
         try:
-            value = source.take(message)
+            stamp_ns = _header_ns(message) if source.stream.spec.by_header else received_ns
+            if not received_ns:
+                raise StreamError("use_sim_time is set, but no time has come on /clock")
+            source.stream.push(Sample(stamp_ns, source.take(message)))
         except RecorderError as error:
             source.stream.fault(str(error))
-            return
-        stamp_ns = _header_ns(message) if source.stream.spec.by_header else received_ns
-        source.stream.push(Sample(stamp_ns or received_ns, value))
 
 
 def message_class(message_type: str) -> Any:
@@ -152,7 +148,10 @@ def message_class(message_type: str) -> Any:
 
 
 def _header_ns(message: Any) -> int:
-    return Time.from_msg(message.header.stamp).nanoseconds if hasattr(message, "header") else 0
+    stamp_ns: int = Time.from_msg(message.header.stamp).nanoseconds
+    if not stamp_ns:
+        raise StreamError("the header carries no stamp; with stamp: receive the time of its arrival counts")
+    return stamp_ns
 
 
 def _source(name: str, settings: Mapping[str, Any], image_format: str) -> _Source:
@@ -202,7 +201,7 @@ def _image_spec(name: str, settings: Mapping[str, Any], message_type: str, image
 
 def _decoder(spec: StreamSpec, message_type: str) -> Callable[[Any], Any]:
     if message_type == COMPRESSED:
-        return conversion.compressed_to_encoded
+        return conversion.compressed_to_depth if spec.is_depth else conversion.compressed_to_encoded
     return conversion.image_to_depth if spec.is_depth else conversion.image_to_rgb
 
 
@@ -213,6 +212,8 @@ def _vector_source(name: str, settings: Mapping[str, Any], message_type: str) ->
     aliases = [each for each in settings["aliases"] if each] or names
     if len(aliases) != len(names):
         raise ConfigError(f"{name}.aliases: {len(aliases)} for {len(names)} names")
+    if settings["stamp"] == "header" and not vectors.has_header(message_type):
+        raise ConfigError(f"{name}.stamp: {message_type} has no header; use receive")
     spec = StreamSpec(
         name=name,
         feature=settings["feature"] or ("action" if name == "action" else f"observation.{name}"),

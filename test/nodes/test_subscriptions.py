@@ -1,0 +1,103 @@
+from __future__ import annotations
+
+import pytest
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import JointState
+from std_msgs.msg import Float64MultiArray
+
+from lerobot_recorder.spool import Spool
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+OVERRIDE = "qos_overrides./robot/joint_states.subscription"
+
+
+def subscribed(graph, topic: str = "/robot/joint_states"):
+    infos = graph.node.get_subscriptions_info_by_topic(topic)
+    return [info.qos_profile.reliability for info in infos]
+
+
+def republish(graph, robot, reliability) -> None:
+    graph.node.destroy_publisher(robot.joints)
+    robot.joints = graph.node.create_publisher(
+        JointState, "robot/joint_states", QoSProfile(depth=10, reliability=reliability)
+    )
+
+
+def alive(graph) -> bool:
+    return not graph.status["recorder"]["missing"]
+
+
+def test_a_publisher_that_comes_back_with_another_reliability_is_heard(graph, make_robot, tmp_path):
+    robot = make_robot()
+    graph.start("recorder", robot.recorder_parameters(tmp_path / "data"))
+    for reliability in (RELIABLE, BEST_EFFORT, RELIABLE):
+        republish(graph, robot, reliability)
+        graph.wait(lambda reliability=reliability: subscribed(graph) == [reliability])
+        graph.status.clear()
+        graph.wait(lambda: alive(graph))
+
+
+def test_qos_overrides_have_the_last_word(graph, make_robot, tmp_path):
+    robot = make_robot()
+    override = {f"{OVERRIDE}.reliability": "best_effort", f"{OVERRIDE}.depth": 7}
+    graph.start("recorder", {**robot.recorder_parameters(tmp_path / "data"), **override})
+    graph.wait(lambda: alive(graph))
+    assert subscribed(graph) == [BEST_EFFORT]
+    assert subscribed(graph, "/robot/camera") == [RELIABLE]
+    republish(graph, robot, BEST_EFFORT)
+    republish(graph, robot, RELIABLE)
+    graph.status.clear()
+    graph.wait(lambda: alive(graph))
+    assert subscribed(graph) == [BEST_EFFORT]
+    assert not graph.set_parameter("recorder", f"{OVERRIDE}.depth", 8)[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({f"{OVERRIDE}.reliability": "likely"}, "expected one of system_default, reliable, best_effort"),
+        ({f"{OVERRIDE}.depth": 0}, "expected a whole number from 1 up, found 0"),
+        ({"qos_overrides./robot/joint_state.subscription.depth": 5}, "is for no subscription"),
+        (
+            {"state.type": "std_msgs/Float64MultiArray", "state.stamp": "header"},
+            "Float64MultiArray has no header; use receive",
+        ),
+        (
+            {
+                "streams": ["state", "top", "more"],
+                "more.topic": "x",
+                "more.names": ["two"],
+                "more.feature": "observation.state",
+            },
+            "two.pos is in it twice",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_at_the_start(graph, make_robot, tmp_path, wrong, reason):
+    recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
+    assert graph.end_of(recorder) == 1
+    assert reason in recorder.last_lines[-1]
+
+
+def test_several_topics_fill_one_feature(graph, make_robot, tmp_path):
+    root, robot = tmp_path / "data", make_robot()
+    gripper = graph.node.create_publisher(Float64MultiArray, "gripper/commands", 10)
+    graph.node.create_timer(0.02, lambda: gripper.publish(Float64MultiArray(data=[0.25])))
+    hand = {"topic": "gripper/commands", "type": "std_msgs/Float64MultiArray", "names": ["hand"]}
+    hand["feature"] = "observation.state"
+    second = {"topic": "robot/joint_states", "names": ["two"], "aliases": ["second"]}
+    parameters = {**robot.recorder_parameters(root), "streams": ["state", "hand", "second", "top"]}
+    parameters |= {f"hand.{name}": value for name, value in hand.items()}
+    parameters |= {f"second.{name}": value for name, value in second.items()}
+    graph.start("recorder", {**parameters, "second.feature": "observation.state"})
+    graph.wait(lambda: graph.call("recorder/start_episode")[0])
+    graph.wait(lambda: graph.frames() >= 5)
+    assert graph.call("recorder/save_episode")[0]
+    episode = Spool(root).ready()[0]
+    names = episode.manifest.features["observation.state"]["names"]
+    assert names == ["one.pos", "two.pos", "hand.pos", "second.pos"]
+    rows = episode.rows()["observation.state"]
+    assert (rows[:, 2] == 0.25).all()
+    assert (
+        rows[:, 1] == rows[:, 3]
+    ).mean() > 0.8  # the two subscriptions may hear a message either side of a tick
