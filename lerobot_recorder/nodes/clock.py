@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 
+from rclpy.clock import JumpHandle, JumpThreshold
+from rclpy.duration import Duration
 from rclpy.node import Node
 
 from lerobot_recorder.recording import Clock, SystemClock
 
 _STEP_S = 0.002
+_JUMP_S = 0.1
 
 
 class SimClock:
@@ -36,3 +40,15 @@ def node_clock(node: Node) -> Clock:
     if node.get_parameter("use_sim_time").value:
         return SimClock(node)
     return SystemClock()
+
+
+def on_jump_back(node: Node, act: Callable[[], None]) -> JumpHandle:
+    """Call `act` whenever the time on `/clock` jumps back, as when a bag begins anew.
+
+    Returns:
+        What must be kept for as long as it shall be called.
+    """
+    threshold = JumpThreshold(
+        min_forward=None, min_backward=Duration(seconds=-_JUMP_S), on_clock_change=False
+    )
+    return node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: act())

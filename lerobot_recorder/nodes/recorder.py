@@ -13,7 +13,7 @@ from rclpy.node import Node
 
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.nodes.awaiting import Services
-from lerobot_recorder.nodes.clock import node_clock
+from lerobot_recorder.nodes.clock import node_clock, on_jump_back
 from lerobot_recorder.nodes.encoder import dataset_root
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
@@ -73,6 +73,7 @@ class RecorderNode(Node):
             on_end=self._announce,
         )
         parameters.watch(self._change)
+        self._jumps = on_jump_back(self, self._recorder.start_afresh)
         self._stopping = False
         self._was_recording = False
         self._refused = ""

@@ -138,5 +138,6 @@ def check_specs(specs: Sequence[StreamSpec]) -> None:
         names = [name for spec in specs if spec.name in sources for name in spec.names]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ConfigError(
-                f"feature {key}: {', '.join(twice)} is in it twice; give the streams {', '.join(sources)} aliases"
+                f"feature {key}: {', '.join(twice)} is in it twice; "
+                f"give the streams {', '.join(sources)} aliases"
             )

@@ -237,3 +237,43 @@ def test_ticks_wait_for_samples_that_are_stamped_by_their_source(bench, tmp_path
     robot.wait(lambda: take.rows == 1)
     robot.recorder.save().result(10)
     assert Spool(robot.root).ready()[0].rows()["observation.state"][0, 0] == expected
+
+
+def test_an_episode_can_be_marked_while_it_is_recorded_and_while_it_is_saved(bench):
+    robot = bench(record_success=True)
+    for late in (False, True):
+        episode_id = robot.start()
+        robot.run(2)
+        saving = robot.recorder.save() if late else None
+        assert robot.recorder.mark_success(True).result(10) == episode_id
+        (saving or robot.recorder.save()).result(10)
+    episodes = Spool(robot.root).ready()
+    assert [episode.manifest.success for episode in episodes] == [True, True]
+    assert [episode.rows()["next.success"][-1, 0] for episode in episodes] == [True, True]
+
+
+def test_a_mark_goes_to_the_present_take_and_leaves_the_last_one_alone(bench):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    present = robot.start()
+    assert robot.recorder.mark_success(False).result(10) == present
+    robot.run(2)
+    robot.recorder.save().result(10)
+    assert [episode.manifest.success for episode in Spool(robot.root).ready()] == [None, False]
+
+
+def test_when_the_clock_jumps_back_the_take_is_set_aside_and_the_next_one_is_whole(bench):
+    robot = bench()
+    robot.start()
+    robot.run(4)
+    take = robot.recorder._take
+    robot.clock._now_ns -= 50 * SECOND
+    robot.recorder.start_afresh()
+    outcome = take.result.result(10)
+    assert (outcome.state, outcome.length, outcome.ended_by) == ("rejected", 4, "clock")
+    assert "the clock jumped back" in outcome.reasons[0]
+    robot.start()
+    robot.run(3)
+    assert robot.recorder.save().result(10).length == 3

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.recording.rows import check_specs, declare_features, row_at
+from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
+
+LEFT = StreamSpec("left", "observation.state", ("left_a.pos", "left_b.pos"))
+RIGHT = StreamSpec("right", "observation.state", ("right_a.pos",))
+
+
+def test_streams_of_one_feature_are_joined_in_their_order():
+    streams = [Stream(RIGHT), Stream(LEFT)]
+    for stream, value in zip(streams, ([3.0], [1.0, 2.0]), strict=True):
+        stream.push(Sample(0, np.array(value)))
+    row = row_at(streams, 0, with_ages=False)
+    assert row.vectors["observation.state"].tolist() == [3.0, 1.0, 2.0]
+    feature = declare_features([RIGHT, LEFT], {}, with_ages=False, with_success=False)["observation.state"]
+    assert feature["names"] == ["right_a.pos", "left_a.pos", "left_b.pos"]
+
+
+def test_two_arms_with_the_same_joint_names_are_told_to_use_aliases():
+    twin = StreamSpec("twin", "observation.state", ("left_a.pos",))
+    with pytest.raises(ConfigError, match=r"left_a\.pos is in it twice; give the streams left, twin aliases"):
+        check_specs([LEFT, twin])
