@@ -91,6 +91,8 @@ class DatasetWriter:
     ) -> list[CommittedEpisode]:
         """Put episodes into the dataset, all or none, whatever happens meanwhile.
 
+        A commit that was interrupted is finished first; its episodes are not put in again.
+
         Args:
             episodes: In the order that they get in the dataset.
             features: The user's features.
@@ -106,17 +108,12 @@ class DatasetWriter:
             DatasetError: An episode or the dataset is not as it must be.
         """
         with self._locked():
-            recovered = self._recover(forget)
-            done = {episode.episode_id for episode in recovered}
-            waiting = [episode for episode in episodes if episode.episode_id not in done]
-            found = [
-                episode
-                for episode in recovered
-                if episode.episode_id in {each.episode_id for each in episodes}
-            ]
-            return found + (
-                self._commit(waiting, self._info(features, fps, robot_type), forget) if waiting else []
-            )
+            finished = {each.episode_id: each for each in self._recover(forget)}
+            committed = [finished[each.episode_id] for each in episodes if each.episode_id in finished]
+            waiting = [each for each in episodes if each.episode_id not in finished]
+            if waiting:
+                committed += self._commit(waiting, self._info(features, fps, robot_type), forget)
+            return committed
 
     def _commit(
         self, episodes: Sequence[EncodedEpisode], info: DatasetInfo, forget: Forget

@@ -38,10 +38,10 @@ def rows_of(root: Path) -> dict[str, list[Any]]:
 
 
 def contents(root: Path) -> dict[str, object]:
-    """Return all that a reader of the dataset sees, without how parquet stores it."""
+    """Return what is in all files; of episodes files not how parquet stores it."""
     return {
         str(path.relative_to(root)): tables.read_table(path).to_pydict()
-        if path.suffix == ".parquet"
+        if "episodes" in path.parts
         else path.read_bytes()
         for path in sorted(root.rglob("*"))
         if path.is_file()
@@ -330,7 +330,7 @@ def test_two_writers_take_turns(root: Path, tmp_path: Path) -> None:
 
 def test_directory_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(DatasetError, match="the commit stopped: .*file"):
+    with pytest.raises(DatasetError, match=r"the commit stopped: .*file"):
         commit(DatasetWriter(tmp_path / "file/dataset", LineFiles()), [encoded_episode(tmp_path, 0)])
 
 
