@@ -11,7 +11,8 @@ DATASET ?= demo/dataset
 PYTEST_ARGS ?=
 
 JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
-JAZZY := 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
+OURS := -e '.[ros,test,dev]'
+JAZZY := -e '.[ros,test]' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
 LEROBOT := .venv-lerobot
 DATASET ?= demo/dataset
 PYTEST_ARGS ?=
@@ -38,10 +39,10 @@ define install
 endef
 
 $(VENV)/installed: setup.py
-	$(call install,$(VENV),$(or $(PYTHON),$(shell .ci/find-python 10 13)),-e '.[ros,test,dev]')
+	$(call install,$(VENV),$(or $(PYTHON),$(shell .ci/find-python 10 13)),$(OURS))
 
 $(VENV_JAZZY)/installed: setup.py
-	$(call install,$(VENV_JAZZY),$(or $(PYTHON),$(shell .ci/find-python 10 13)),-e '.[ros,test]' $(JAZZY))
+	$(call install,$(VENV_JAZZY),$(or $(PYTHON),$(shell .ci/find-python 10 13)),$(JAZZY))
 
 $(VENV_LEROBOT)/installed:
 	$(call install,$(VENV_LEROBOT),$(shell .ci/find-python 12 13),$(LEROBOT))
