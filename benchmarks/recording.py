@@ -107,19 +107,17 @@ class Client:
     def call(self, name: str) -> tuple[bool, str]:
         if not self.services[name].wait_for_service(PATIENCE_S):
             return False, f"the recorder does not offer {name}"
-        answered = threading.Event()
         answer = self.services[name].call_async(Trigger.Request())
-        answer.add_done_callback(lambda _: answered.set())
-        if not answered.wait(PATIENCE_S):
+        if not self.wait(answer.done, every_s=0.0005):
             return False, f"{name} was not answered within {PATIENCE_S:.0f} s"
         return answer.result().success, answer.result().message
 
-    def wait(self, condition, patience_s: float = PATIENCE_S) -> bool:
+    def wait(self, condition, patience_s: float = PATIENCE_S, every_s: float = 0.05) -> bool:
         deadline = time.monotonic() + patience_s
         while not condition():
             if time.monotonic() > deadline:
                 return False
-            time.sleep(0.05)
+            time.sleep(every_s)
         return True
 
     def close(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from typing import Any
 
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
@@ -24,7 +25,9 @@ class Services:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._wake = node.create_guard_condition(lambda: None)
+        # In the node's own group, a call that waits would keep all other callbacks waiting too.
+        self._group = ReentrantCallbackGroup()
+        self._wake = node.create_guard_condition(lambda: None, callback_group=self._group)
 
     def trigger(self, name: str, begin: Work, answer: Answer) -> None:
         """Offer a service without a request."""
@@ -32,7 +35,7 @@ class Services:
         async def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             return await self._serve(begin, answer, response)
 
-        self._node.create_service(Trigger, name, serve)
+        self._node.create_service(Trigger, name, serve, callback_group=self._group)
 
     def set_bool(self, name: str, begin: Work, answer: Answer) -> None:
         """Offer a service that takes true or false."""
@@ -40,7 +43,7 @@ class Services:
         async def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
             return await self._serve(lambda: begin(request.data), answer, response)
 
-        self._node.create_service(SetBool, name, serve)
+        self._node.create_service(SetBool, name, serve, callback_group=self._group)
 
     async def _serve(self, begin: Work, answer: Answer, response: Any) -> Any:
         try:
