@@ -62,13 +62,19 @@ def encoded_episode(
         episode_id=f"episode-{number}",
         task=task,
         length=length,
-        rows={"action": rng.normal(size=(length, 2)), "observation.state": values, "next.success": np.arange(length) > 2},
+        rows={
+            "action": rng.normal(size=(length, 2)),
+            "observation.state": values,
+            "next.success": np.arange(length) > 2,
+        },
         videos={CAMERA: EncodedVideo(video, length, {"video.codec": codec, "video.fps": FPS})},
         image_stats={CAMERA: image_stats(rng.integers(0, 256, (length, HEIGHT, WIDTH, 3), dtype=np.uint8))},
     )
 
 
-def commit(writer: DatasetWriter, episodes: Sequence[EncodedEpisode], **changed: Any) -> list[CommittedEpisode]:
+def commit(
+    writer: DatasetWriter, episodes: Sequence[EncodedEpisode], **changed: Any
+) -> list[CommittedEpisode]:
     """Commit episodes of the features above, forgetting nothing."""
     settings: dict[str, Any] = {"features": FEATURES, "fps": FPS, "robot_type": "so100"}
     return writer.commit(episodes, **{**settings, "forget": lambda ids: None, **changed})
