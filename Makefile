@@ -13,12 +13,6 @@ PYTEST_ARGS ?=
 JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
 OURS := -e '.[ros,test,dev]'
 JAZZY := -e '.[ros,test]' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
-LEROBOT := .venv-lerobot
-DATASET ?= demo/dataset
-PYTEST_ARGS ?=
-
-JAZZY := $(foreach package,rclpy sensor-msgs std-msgs std-srvs diagnostic-msgs trajectory-msgs,\
-	ros-$(package)$(if $(filter rclpy,$(package)),[fastrtps])==7.1.6)
 LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor
 
 # Of another Python's environment, or of a sourced ROS installation: never for ours.
