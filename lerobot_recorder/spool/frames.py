@@ -77,7 +77,7 @@ class FrameReader:
             SpoolError: it is missing or damaged.
         """
         if self._camera.format == "raw":
-            return self._checked(self._thumbs[index], thumb_field(self._key), index)
+            return self._checked(self._image(self._thumbs, index), thumb_field(self._key), index)
         return thin(self.frame(index), thinning(self._camera.height, self._camera.width))
 
     def check(self, index: int) -> None:
@@ -100,39 +100,41 @@ class FrameReader:
             return np.frombuffer(read_content(png_file(self._directory, self._key, index)), np.uint8)
         if self._camera.format == "jpeg":
             ends = self._records[end_field(self._key)]
-            jpeg: Array = self._jpegs[int(ends[index - 1]) if index else 0 : int(ends[index])]
-            return jpeg
-        image: Array = self._images[index]
-        return image
+            start = int(ends[index - 1]) if index else 0
+            return _mapped(self._jpegs, np.dtype(np.uint8), start, (int(ends[index]) - start,))
+        return self._image(self._images, index)
+
+    @staticmethod
+    def _image(array: ImageArray, index: int) -> Array:
+        return _mapped(array.path, array.dtype, index * array.image_bytes, array.shape)
 
     @cached_property
-    def _jpegs(self) -> npt.NDArray[np.uint8]:
+    def _jpegs(self) -> Path:
         ends = self._records[end_field(self._key)]
-        return self._map(image_file(self._directory, self._key, "jpeg"), int(ends[-1]) if len(ends) else 0)
+        path = image_file(self._directory, self._key, "jpeg")
+        return self._sized(path, int(ends[-1]) if len(ends) else 0)
 
     @cached_property
-    def _images(self) -> npt.NDArray[Any]:
-        return self._map_array(images_array(self._directory, self._key, self._camera))
+    def _images(self) -> ImageArray:
+        return self._whole(images_array(self._directory, self._key, self._camera))
 
     @cached_property
-    def _thumbs(self) -> npt.NDArray[Any]:
-        return self._map_array(thumbs_array(self._directory, self._key, self._camera))
+    def _thumbs(self) -> ImageArray:
+        return self._whole(thumbs_array(self._directory, self._key, self._camera))
 
-    def _map_array(self, array: ImageArray) -> npt.NDArray[Any]:
-        count = len(self._records)
-        content = self._map(array.path, count * array.image_bytes)
-        return content.view(array.dtype).reshape(count, *array.shape)
+    def _whole(self, array: ImageArray) -> ImageArray:
+        self._sized(array.path, len(self._records) * array.image_bytes)
+        return array
 
-    def _map(self, path: Path, size: int) -> npt.NDArray[np.uint8]:
+    def _sized(self, path: Path, size: int) -> Path:
+        """Return the path of a file that holds what all rows need."""
         try:
             found = path.stat().st_size
-            if found < size or (self._exact and found > size):
-                raise SpoolError(
-                    f"{path} has {found} bytes, {size} were expected for {len(self._records)} rows"
-                )
-            return np.memmap(path, np.uint8, "r", shape=(size,)) if size else np.zeros(0, np.uint8)
         except OSError as error:
             raise SpoolError(f"{path} cannot be read: {error.strerror}") from error
+        if found < size or (self._exact and found > size):
+            raise SpoolError(f"{path} has {found} bytes, {size} were expected for {len(self._records)} rows")
+        return path
 
     def _decoded(self, stored: Array, index: int) -> Array:
         image = decode_rgb(stored.astype(np.uint8, copy=False))
@@ -142,3 +144,11 @@ class FrameReader:
                 f"expected {self._camera.width}x{self._camera.height}"
             )
         return image
+
+
+def _mapped(path: Path, dtype: np.dtype[np.generic], offset: int, shape: tuple[int, ...]) -> Array:
+    """Look at a part of a file without copying it; only as long as it is looked at does it take memory."""
+    try:
+        return np.memmap(path, dtype, "r", offset, shape)
+    except (OSError, ValueError) as error:
+        raise SpoolError(f"{path} cannot be read: {error}") from error
