@@ -43,6 +43,7 @@ setup(
         "opencv-python-headless>=4.9,<6",
         "pyarrow>=17,<30",
         "pyserial>=3.5,<4",
+        "PyYAML>=6,<7",
         "rich>=13,<16",
         "typer>=0.12,<1",
     ],
