@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -70,7 +70,7 @@ PARAMETERS = (
     *TELEOP_PARAMETERS,
     Parameter("teleop", True, "Whether the follower follows the leader from the start"),
     Parameter("torque", True, "Whether the follower is powered from the start"),
-    Parameter("cameras", ["top", "wrist"], "Names of the cameras; each has <name>.source and so on"),
+    Parameter("cameras", ["top", "wrist"], "Names of cameras, each with <name>.source etc.; [''] for none"),
 )  # fmt: skip
 
 _REPORT_S = 1.0
@@ -85,7 +85,8 @@ class HardwareNode(Node):
         parameters.declare(PARAMETERS)
         for role in ("follower", "leader"):
             parameters.declare(ARM_PARAMETERS, f"{role}.")
-        for name in parameters["cameras"]:
+        self._camera_names = [name for name in parameters["cameras"] if name]
+        for name in self._camera_names:
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
         parameters.refuse_unknown()
         self._stopping = False
@@ -102,22 +103,22 @@ class HardwareNode(Node):
     def _start(self) -> None:
         parameters = self._params
         self._arms = {role: arm for role in ("follower", "leader") if (arm := self._open(role)) is not None}
-        if not self._arms and not parameters["cameras"]:
+        if not self._arms and not self._camera_names:
             raise ConfigError("there is nothing to publish: give follower.port, leader.port or cameras")
         self._joints = {
             role: self.create_publisher(JointState, f"{role}/joint_states", 50) for role in self._arms
         }
         if self._arms:
             self._start_loop()
-        for name in parameters["cameras"]:
-            camera = CameraTopics(self, name, parameters.group(f"{name}."), self._pose)
+        for name in self._camera_names:
+            camera = CameraTopics(self, name, parameters.group(f"{name}."), self._simulated_pose())
             self._cameras.append(camera)
             camera.start()
         parameters.watch(self._change)
         self._diagnostics = Diagnostics(self)
         self.create_timer(_REPORT_S, self._report)
         arms = ", ".join(f"{role} on {arm.port}" for role, arm in self._arms.items()) or "no arm"
-        self.get_logger().info(f"{arms}; cameras {', '.join(parameters['cameras']) or 'none'}")
+        self.get_logger().info(f"{arms}; cameras {', '.join(self._camera_names) or 'none'}")
 
     def _open(self, role: Role) -> Arm | None:
         settings = self._params.group(f"{role}.")
@@ -185,12 +186,10 @@ class HardwareNode(Node):
         if self._loop is not None:
             self._loop.command(message.name, message.position, age_s)
 
-    def _pose(self) -> Mapping[str, float]:
-        """Return where the simulated arm is that the simulated cameras see."""
-        for arm in self._arms.values():
-            if arm.simulation is not None:
-                return arm.simulation.pose()
-        return {}
+    def _simulated_pose(self) -> Callable[[], Mapping[str, float]] | None:
+        """Return what tells where the arm is that simulated cameras see; None where no arm is simulated."""
+        simulations = (arm.simulation for arm in self._arms.values())
+        return next((simulation.pose for simulation in simulations if simulation is not None), None)
 
     # Parameters and news
 

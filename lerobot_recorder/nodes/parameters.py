@@ -28,7 +28,8 @@ class Parameter:
 
     Attributes:
         name: as in files and on the command line.
-        default: its value, which also says its type; numbers with a decimal point take whole numbers too.
+        default: its value, which also says its type; numbers with a decimal point take whole numbers too,
+            texts any number.
         text: what it means, one sentence without its end.
         unit: of a number.
         low: smallest number.
@@ -88,6 +89,8 @@ class Parameter:
             ):
                 raise ConfigError(f"{self.name}: expected a list of texts, found {value!r}")
             return list(value)
+        if isinstance(self.default, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
+            return str(value)
         if type(value) is not type(self.default):
             raise ConfigError(f"{self.name}: expected {_kind(self.default)}, found {value!r}")
         return value
