@@ -1,0 +1,76 @@
+"""What colcon installs is all that is needed, and package.xml names what is imported."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+COLCON = shutil.which("colcon", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+SHIPPED = ("setup.py", "package.xml", "README.md", "LICENSE", "resource", "launch", "config", "executables")
+ROS_TOOLS = {"rclpy", "launch", "launch_ros", "ament_index_python"}
+NODES = ("hardware_node", "recorder_node", "encoder_node")
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    package = tmp_path / "src" / "lerobot_recorder"
+    package.mkdir(parents=True)
+    for name in (*SHIPPED, "lerobot_recorder"):
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, package / name)
+    return tmp_path
+
+
+def colcon(workspace: Path, *arguments: str) -> str:
+    assert COLCON is not None
+    ran = subprocess.run([COLCON, *arguments], cwd=workspace, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.skipif(COLCON is None, reason="colcon is not installed")
+@pytest.mark.parametrize("options", [[], ["--symlink-install"]], ids=["copied", "linked"])
+def test_colcon_installs_the_package(workspace, options):
+    assert colcon(workspace, "list").split()[::2] == ["lerobot_recorder", "(ros.ament_python)"]
+    colcon(workspace, "build", *options)
+    installed = workspace / "install" / "lerobot_recorder"
+    assert all(os.access(installed / "lib" / "lerobot_recorder" / node, os.X_OK) for node in NODES)
+    share = installed / "share" / "lerobot_recorder"
+    for directory in ("launch", "config"):
+        assert {path.name for path in (share / directory).iterdir()} == {
+            path.name for path in (ROOT / directory).iterdir() if path.is_file()
+        }
+    assert (installed / "share/ament_index/resource_index/packages/lerobot_recorder").is_file()
+    assert (installed / "bin" / "lerobot-recorder").is_file()
+    if not options:
+        (modules,) = installed.glob("lib/python3*/site-packages/lerobot_recorder")
+        assert sources(modules) == sources(ROOT / "lerobot_recorder")
+
+
+def sources(package: Path) -> set[str]:
+    return {str(path.relative_to(package)) for path in package.rglob("*.py")}
+
+
+def imported(directory: Path) -> Iterator[str]:
+    for path in directory.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                yield from (name.name.partition(".")[0] for name in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module.partition(".")[0]
+
+
+def test_package_xml_names_the_ros_packages_that_are_imported():
+    named = set(re.findall(r"<exec_depend>(\w+)</exec_depend>", (ROOT / "package.xml").read_text()))
+    used = {*imported(ROOT / "lerobot_recorder" / "nodes"), *imported(ROOT / "launch")}
+    ros = {name for name in used if name.endswith(("_msgs", "_srvs", "_interfaces")) or name in ROS_TOOLS}
+    assert ros - named == set()
