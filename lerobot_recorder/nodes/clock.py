@@ -1,13 +1,15 @@
-"""The recorder's clock in a ROS node: the system's time, or `/clock` where `use_sim_time` says so."""
+"""Clocks of the nodes: the recorder's, which `use_sim_time` makes that of `/clock`, and that of timers."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
 
-from rclpy.clock import JumpHandle, JumpThreshold
+from rclpy.clock import Clock as RosClock
+from rclpy.clock import ClockType, JumpHandle, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
+from rclpy.timer import Timer
 
 from lerobot_recorder.recording import Clock, SystemClock
 
@@ -40,6 +42,11 @@ def node_clock(node: Node) -> Clock:
     if node.get_parameter("use_sim_time").value:
         return SimClock(node)
     return SystemClock()
+
+
+def steady_timer(node: Node, period_s: float, act: Callable[[], None]) -> Timer:
+    """Call `act` regularly, also while the time on `/clock` stands still."""
+    return node.create_timer(period_s, act, clock=RosClock(clock_type=ClockType.STEADY_TIME))
 
 
 def on_jump_back(node: Node, act: Callable[[], None]) -> JumpHandle:

@@ -15,6 +15,7 @@ from std_srvs.srv import Trigger
 from lerobot_recorder.dataset.layout import default_root
 from lerobot_recorder.encoding import BatchEncoder, EncoderStatus
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic, latched
@@ -75,7 +76,7 @@ class EncoderNode(Node):
         self._reported = 0
         self.create_subscription(String, "episode_completed", lambda _: self._encoder.notify(), latched(100))
         self.create_service(Trigger, "~/encode_pending", self._encode_pending)
-        self.create_timer(_STATUS_S, self._report)
+        steady_timer(self, _STATUS_S, self._report)
         self.get_logger().info(f"encoding into {self._encoder.root}")
 
     def finished(self) -> bool:

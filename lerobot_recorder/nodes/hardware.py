@@ -14,6 +14,7 @@ from sensor_msgs.msg import JointState
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.camera_topics import CAMERA_PARAMETERS, CameraTopics
+from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.reports import Diagnostics
@@ -116,7 +117,7 @@ class HardwareNode(Node):
             camera.start()
         parameters.watch(self._change)
         self._diagnostics = Diagnostics(self)
-        self.create_timer(_REPORT_S, self._report)
+        steady_timer(self, _REPORT_S, self._report)
         arms = ", ".join(f"{role} on {arm.port}" for role, arm in self._arms.items()) or "no arm"
         self.get_logger().info(f"{arms}; cameras {', '.join(self._camera_names) or 'none'}")
 

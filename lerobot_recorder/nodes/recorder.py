@@ -11,9 +11,9 @@ from typing import Any
 
 from rclpy.node import Node
 
-from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.errors import RecorderError, StreamError
 from lerobot_recorder.nodes.awaiting import Services
-from lerobot_recorder.nodes.clock import node_clock, on_jump_back
+from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.encoder import dataset_root
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
@@ -78,8 +78,8 @@ class RecorderNode(Node):
         self._was_recording = False
         self._refused = ""
         self._offer_services()
-        self.create_timer(_STEP_S, self._step)
-        self.create_timer(_STATUS_S, self._report)
+        steady_timer(self, _STEP_S, self._step)
+        steady_timer(self, _STATUS_S, self._report)
         self.get_logger().info(f"recording for {self._recorder.root}")
 
     # Lifetime
@@ -120,6 +120,8 @@ class RecorderNode(Node):
         )
 
     def _start(self) -> ConcurrentFuture[str]:
+        if not self._recorder.recording and (missing := self._missing()):
+            raise StreamError("the episode cannot start: " + "; ".join(missing))
         started = self._recorder.start()
         self._schedule.skip_reset()
         return started

@@ -15,6 +15,7 @@ from rclpy.time import Time
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.nodes import conversion, vectors
+from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.qos import QosOverrides, matching
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
@@ -39,6 +40,8 @@ STREAM_PARAMETERS = (
     Parameter("role", "follower", "Whose calibration it is", choices=("follower", "leader")),
     Parameter("image_format", "", "How its images are spooled; empty: as image_format says"),
     Parameter("depth", False, "Whether its images are depth maps"),
+    Parameter("width", 0, "Width that its images must have; 0: any", "pixels", 0),
+    Parameter("height", 0, "Height that its images must have; 0: any", "pixels", 0),
     Parameter("max_age_s", 0.5, "A sample older than this at a tick makes the episode bad", "s", 0.001),
     Parameter("stamp", "receive", "The time of a sample: when it came, or its header's", choices=STAMPS),
 )
@@ -84,7 +87,7 @@ class Subscriptions:
         ]
         self.streams = [source.stream for source in self._sources]
         self._overrides = QosOverrides(node, [source.topic for source in self._sources])
-        self._timer = node.create_timer(_MATCH_S, self._match)
+        self._timer = steady_timer(node, _MATCH_S, self._match)
 
     def hint(self, stream: Stream) -> str:
         """Say what is published that may have been meant, for a stream that brings nothing."""
@@ -192,6 +195,7 @@ def _image_spec(name: str, settings: Mapping[str, Any], message_type: str, image
         feature=settings["feature"] or f"observation.images.{name}",
         is_image=True,
         is_depth=settings["depth"],
+        size=(settings["width"], settings["height"]) if settings["width"] and settings["height"] else None,
         image_format=wanted if wanted in ("raw", "png") else "raw",
         max_age_s=settings["max_age_s"],
         by_header=settings["stamp"] == "header",
