@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import errno
 import termios
-import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -27,10 +26,10 @@ RETRIES = 2
 
 _MARKS = range(20, 52)
 """Sizes of reads that only serve to tell old answers from new ones."""
-_POLL_S = 0.004
+_POLL_S = 0.002
 _WRITE_TIMEOUT_S = 0.2
-_BABBLE_S = 0.1
-"""How long a line that never falls silent is listened to beyond the time."""
+_BABBLE_BYTES = 8192
+"""How much of a line that never falls silent is listened to."""
 _BITS_PER_BYTE = 10
 
 
@@ -183,7 +182,7 @@ class ServoBus:
         """
         data = {servo: register.encode(value) for servo, value in values.items()}
         with _port_errors(self.port):
-            self._serial.write(protocol.sync_write(register.address, data))
+            self._send(protocol.sync_write(register.address, data))
 
     def scan(self, servos: Iterable[int] = range(MAX_ID + 1)) -> Iterator[int]:
         """Ping a range of ids and yield those that answer, without retries.
@@ -239,26 +238,37 @@ class ServoBus:
         return not self._doubtful
 
     def _ask(self, request: bytes, servos: Sequence[int], size: int, timeout_s: float) -> _Answer:
-        """Send one request and collect what comes until all have answered, the last has, or time is up."""
+        """Send one request and collect what comes until all have answered, the last has, or time is up.
+
+        Only time spent waiting counts: while the computer is busy elsewhere, nobody can answer.
+        """
         decoder = Decoder(max_parameters=size)
         answer = _Answer()
         wire_s = _BITS_PER_BYTE * (len(request) + protocol.reply_bytes(size, len(servos))) / self.baud_rate
+        waited_s, received = 0.0, 0
         with _port_errors(self.port):
             self._serial.reset_input_buffer()
-            self._serial.write(request)
-            deadline = time.monotonic() + timeout_s + wire_s
-            while servos[-1] not in answer.replies:
+            self._send(request)
+            while (
+                servos[-1] not in answer.replies
+                and waited_s < timeout_s + wire_s
+                and received < _BABBLE_BYTES
+            ):
                 data = self._receive()
-                late_s = time.monotonic() - deadline
-                if late_s > (_BABBLE_S if data else 0):
-                    break
+                waited_s += 0.0 if data else _POLL_S
+                received += len(data)
                 for packet in decoder.feed(data):
                     answer.add(packet, servos, size)
         answer.garbage += decoder.skipped + decoder.pending
         return answer
 
+    def _send(self, data: bytes) -> None:
+        """Write to the line; if it does not take it in time, that shows as an answer that does not come."""
+        with suppress(serial.SerialTimeoutException):
+            self._serial.write(data)
+
     def _receive(self) -> bytes:
-        """Wait a moment for bytes, and take all that are there."""
+        """Wait for bytes, at most `_POLL_S`, and take all that are there."""
         first: bytes = self._serial.read(1)
         return first + self._serial.read(self._serial.in_waiting) if first else b""
 
