@@ -10,18 +10,22 @@ from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
-
-import numpy.typing as npt
+from typing import cast
 
 from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_fits
-from lerobot_recorder.dataset.features import Features
+from lerobot_recorder.dataset.episode import columns_of
+from lerobot_recorder.dataset.features import Features, with_defaults
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, video_path
 from lerobot_recorder.encoding.pool import WorkerPool
 from lerobot_recorder.errors import DatasetMismatchError, RecorderError
 from lerobot_recorder.spool import Manifest, Spool, SpooledEpisode
 
 logger = logging.getLogger(__name__)
+
+_KEPT = (
+    "started_at_ns", "clock", "success", "verdict", "reasons", "accepted", "ended_by", "ticks", "streams",
+)  # fmt: skip
+"""What the dataset keeps of an episode's manifest besides its rows."""
 
 JobOf = Callable[[Path, str], CameraJob]
 """Makes the job of a camera of the episode in a directory."""
@@ -53,7 +57,7 @@ class _Work:
     episode: SpooledEpisode
     cameras: dict[str, Future[EncodedCamera]] = field(default_factory=dict)
     frames: dict[str, int] = field(default_factory=dict)
-    rows: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
+    encoded: EncodedEpisode | None = None
     size_bytes: int = 0
     began: float | None = None
     ended: float = 0.0
@@ -137,9 +141,10 @@ class Batch:
             RecorderError: the dataset cannot be written; the episodes are given back.
             OSError: the same.
         """
-        done = [work for work in self._works if self._succeeded(work)]
-        self._works = [work for work in done if self._seal(work)]
         try:
+            done = [work for work in self._works if self._succeeded(work)]
+            sealed = [work for work in done if self._seal(work)]
+            self._works = [work for work in sealed if self._is_whole(work)]
             groups = itertools.groupby(self._works, key=lambda work: _kind(work.episode.manifest))
             return [episode for _, group in groups for episode in self._commit(list(group), forget)]
         except BaseException:
@@ -153,7 +158,7 @@ class Batch:
         by_id = {work.episode.episode_id: work for work in works}
         try:
             committed = self._writer.commit(
-                [_encoded(work) for work in works],
+                [work.encoded for work in works if work.encoded is not None],
                 features=_features(manifest),
                 fps=manifest.fps,
                 robot_type=manifest.robot_type,
@@ -171,7 +176,6 @@ class Batch:
         try:
             cameras = [result.result() for result in work.cameras.values()]
             work.size_bytes = sum(camera.path.stat().st_size for camera in cameras)
-            work.rows = work.episode.rows()
         except (RecorderError, OSError) as error:
             self._fail(work, error)
             return False
@@ -182,6 +186,16 @@ class Batch:
         if sealed is not None:
             work.episode = sealed
         return sealed is not None
+
+    def _is_whole(self, work: _Work) -> bool:
+        """Put the episode together; it can no longer be marked, so its rows are now certain."""
+        try:
+            work.encoded = _encoded(work)
+            columns_of(work.encoded, with_defaults(_features(work.episode.manifest)))
+        except RecorderError as error:
+            self._fail(work, error)
+            return False
+        return True
 
     def _fail(self, work: _Work, error: BaseException) -> None:
         logger.error("episode %s cannot be encoded: %s", work.episode.episode_id, error)
@@ -205,12 +219,13 @@ def _encoded(work: _Work) -> EncodedEpisode:
         episode_id=episode.episode_id,
         task=episode.manifest.task,
         length=episode.length,
-        rows=work.rows,
+        rows=episode.rows(),
         videos={
             key: EncodedVideo(video_path(episode.path, key), camera.frames, camera.info)
             for key, camera in cameras.items()
         },
         image_stats={key: camera.stats for key, camera in cameras.items()},
+        recording={name: getattr(episode.manifest, name) for name in _KEPT},
     )
 
 

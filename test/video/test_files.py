@@ -8,6 +8,7 @@ import pytest
 
 from lerobot_recorder.errors import VideoError
 from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe, read_frames, rgb_to_i420
+from lerobot_recorder.video.priority import unchanged_priority
 
 WIDTH, HEIGHT, FPS = 64, 48, 30
 SETTINGS = EncoderSettings()
@@ -47,6 +48,8 @@ def test_packets_equal_those_that_pyav_makes_of_the_rgb_images(tmp_path, vcodec)
     with av.open(str(tmp_path / "pyav.mp4"), "w") as container:
         stream = container.add_stream(vcodec, FPS, options=settings.options())
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        with unchanged_priority():
+            stream.codec_context.open(strict=False)
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())
