@@ -60,6 +60,12 @@ def record_episode(dataset: LeRobotDataset, cameras: list, args: argparse.Namesp
     return missed, lateness
 
 
+def cpu_s() -> float:
+    """Return the CPU that this process and its children have used, in user and kernel mode."""
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--mode", choices=MODES, default="default")
@@ -88,13 +94,15 @@ def main() -> None:
         **options,
     )
     waits, missed, lateness, error = [], 0, [], None
+    loaded_s, saving_s = cpu_s(), 0.0
     try:
         for _ in range(args.episodes):
             gone, late = record_episode(dataset, cameras, args)
             missed, lateness = missed + gone, lateness + late
-            start = time.perf_counter()
+            start, recorded_s = time.perf_counter(), cpu_s()
             dataset.save_episode()
             waits.append(time.perf_counter() - start)
+            saving_s += cpu_s() - recorded_s
         start = time.perf_counter()
         dataset.finalize()
         waits[-1] += time.perf_counter() - start
@@ -108,7 +116,9 @@ def main() -> None:
                 "ticks": round(args.episodes * args.seconds * args.fps),
                 "missed": missed,
                 "lateness_s": lateness,
-                "cpu_s": own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime,
+                "cpu_s": cpu_s(),
+                "recording_cpu_s": cpu_s() - loaded_s - saving_s,
+                "saving_cpu_s": saving_s,
                 "peak_mb": max(own.ru_maxrss, children.ru_maxrss) / 1024,
                 "written_mb": (own.ru_oublock + children.ru_oublock) / 2048,
                 "error": error,
