@@ -40,6 +40,7 @@ class EncodedEpisode:
         rows: The user's vector features, of shape (length, *shape), by name.
         videos: The video of every video feature, by name.
         image_stats: Statistics of every video feature, from `image_stats` or `depth_stats`.
+        recording: What else is known of how it was recorded, as JSON has it: start, clock, verdict, ...
     """
 
     episode_id: str
@@ -48,6 +49,7 @@ class EncodedEpisode:
     rows: Mapping[str, np.ndarray]
     videos: Mapping[str, EncodedVideo]
     image_stats: Mapping[str, Stats]
+    recording: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

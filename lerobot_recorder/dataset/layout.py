@@ -12,6 +12,7 @@ STATS_PATH = "meta/stats.json"
 TASKS_PATH = "meta/tasks.parquet"
 CHUNK_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 EPISODES_PATH = f"meta/episodes/{CHUNK_FILE}.parquet"
+RECORDINGS_PATH = f"meta/recordings/{CHUNK_FILE}.jsonl"
 DATA_PATH = f"data/{CHUNK_FILE}.parquet"
 VIDEO_PATH = f"videos/{{video_key}}/{CHUNK_FILE}.mp4"
 
@@ -74,6 +75,10 @@ class DatasetLayout:
     def episodes_file(self, index: FileIndex) -> Path:
         """Return the path of a file of episode rows."""
         return self.root / EPISODES_PATH.format(chunk_index=index.chunk, file_index=index.file)
+
+    def recordings_file(self, index: FileIndex) -> Path:
+        """Return the path of a file of what only the recorder knows; LeRobot does not look at it."""
+        return self.root / RECORDINGS_PATH.format(chunk_index=index.chunk, file_index=index.file)
 
     def data_file(self, index: FileIndex) -> Path:
         """Return the path of a file of frame rows."""

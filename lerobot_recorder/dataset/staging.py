@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -47,6 +49,10 @@ class NewEpisode:
         """Note the file in which it is; for the kinds see `ExistingDataset.last_file`."""
         self.row[f"{kind}/chunk_index"] = index.chunk
         self.row[f"{kind}/file_index"] = index.file
+
+    def file(self, kind: str) -> FileIndex:
+        """Return the file in which it is."""
+        return FileIndex(self.row[f"{kind}/chunk_index"], self.row[f"{kind}/file_index"])
 
     def stats(self, features: Features) -> dict[str, Stats]:
         """Return its statistics in the order of the features; strings have none."""
@@ -94,6 +100,7 @@ class Staging:
             *data,
             *self._stage_tasks(tasks),
             *self._stage_episodes(new, stats),
+            *self._stage_recordings(new),
             self._stage_stats(stats),
             self._stage_info(episodes, len(tasks)),
         ]
@@ -219,6 +226,13 @@ class Staging:
             older, filled = table, filled + len(taken)
             yield path
 
+    def _stage_recordings(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
+        """Keep what is known of the recording of each episode beside its episodes file, a line each."""
+        for index, items in itertools.groupby(new, key=lambda item: item.file("meta/episodes")):
+            older = self._old.layout.recordings_file(index)
+            text = older.read_text(encoding="utf-8") if older.is_file() else ""
+            yield _written(self._layout.recordings_file(index), text + "".join(map(_recording_line, items)))
+
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
         for part in stats:
@@ -230,6 +244,11 @@ class Staging:
         if self._info.total_episodes == 0:
             info = dataclasses.replace(info, features=_with_video_info(info.features, episodes[0]))
         return _written(self._layout.info, info_json.to_json(info))
+
+
+def _recording_line(item: NewEpisode) -> str:
+    known = {"episode_index": item.place.episode_index, "episode_id": item.place.episode_id}
+    return json.dumps({**known, **item.episode.recording}, ensure_ascii=False) + "\n"
 
 
 def _columns(episode: EncodedEpisode, place: CommittedEpisode, info: DatasetInfo) -> dict[str, np.ndarray]:

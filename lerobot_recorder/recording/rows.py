@@ -111,8 +111,19 @@ def camera_of(spec: StreamSpec, image: np.ndarray[Any, Any] | EncodedImage) -> C
     """Tell from a first image how a camera's images are to be spooled.
 
     Raises:
+        StreamError: it is not of the declared size.
         SpoolError: images of this kind or size cannot be spooled.
     """
+    camera = _camera_of(spec, image)
+    if spec.size not in (None, (camera.width, camera.height)):
+        raise StreamError(
+            f"{spec.name}: images of {spec.size[0]}x{spec.size[1]} are declared, "
+            f"those on {spec.source} are {camera.width}x{camera.height}"
+        )
+    return camera
+
+
+def _camera_of(spec: StreamSpec, image: np.ndarray[Any, Any] | EncodedImage) -> CameraSpool:
     if isinstance(image, EncodedImage):
         return CameraSpool(image.format, image.width, image.height)
     height, width = image.shape[:2]

@@ -41,6 +41,7 @@ class StreamSpec:
         names: names of a vector's values; none for images.
         is_image: whether it carries images.
         is_depth: whether these are depth maps.
+        size: width and height that its images must have; None: any.
         image_format: how its images are spooled; of `lerobot_recorder.spool.CameraSpool`.
         max_age_s: a tick whose newest sample is older is stale, and makes the episode a bad one.
         by_header: whether samples are stamped by their source, so that ticks wait for late ones.
@@ -52,6 +53,7 @@ class StreamSpec:
     names: tuple[str, ...] = ()
     is_image: bool = False
     is_depth: bool = False
+    size: tuple[int, int] | None = None
     image_format: str = "raw"
     max_age_s: float = 0.5
     by_header: bool = False

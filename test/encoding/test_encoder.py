@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -77,6 +78,21 @@ def test_what_was_recorded_is_in_the_dataset_and_no_longer_in_the_spool(tmp_path
         assert probe(root / f"videos/{key}/chunk-000/file-000.mp4").frames == 13
     spool = Spool(root)
     assert not (spool.ready() or spool.claimed() or spool.failed())
+
+
+def test_how_an_episode_was_recorded_is_kept_beside_the_dataset(tmp_path):
+    root = tmp_path / "data"
+    record(root, 5)
+    marked = Spool(root).mark_success(True)
+    with BatchEncoder(root):
+        pass
+    record(root, 4)
+    with BatchEncoder(root):
+        pass
+    lines = (root / "meta/recordings/chunk-000/file-000.jsonl").read_text().splitlines()
+    first, second = map(json.loads, lines)
+    assert (first["episode_index"], first["episode_id"], first["success"]) == (0, marked, True)
+    assert (second["episode_index"], second["success"], second["clock"]) == (1, None, "system")
 
 
 def test_nothing_is_encoded_before_enough_episodes_wait(tmp_path):

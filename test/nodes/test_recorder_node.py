@@ -64,10 +64,19 @@ def test_a_start_is_refused_with_what_is_missing_and_what_is_published_instead(g
     started, reason = graph.call("recorder/start_episode")
     assert not started
     assert "top: nothing is received on robot/camera_raw" in reason
+    assert "published are /robot/camera" in reason
     missing = graph.wait(
         lambda: [line for line in graph.status["recorder"]["missing"] if "published are" in line]
     )
     assert "/robot/camera" in missing[0]
+
+
+def test_images_of_another_size_than_declared_are_refused(graph, make_robot, tmp_path):
+    declared = {"top.width": 640, "top.height": 480}
+    graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **declared})
+    graph.wait(lambda: not graph.status["recorder"]["missing"])
+    refusal = "top: images of 640x480 are declared, those on robot/camera are 48x32"
+    assert graph.call("recorder/start_episode") == (False, refusal)
 
 
 def test_a_robot_that_falls_silent_is_noticed_and_the_take_can_be_accepted(graph, make_robot, tmp_path):
