@@ -10,9 +10,15 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from lerobot_recorder.cli.calibrate import calibrate
+from lerobot_recorder.cli.cameras import cameras
 from lerobot_recorder.cli.check import check
+from lerobot_recorder.cli.discover import discover
 from lerobot_recorder.cli.encode import encode
+from lerobot_recorder.cli.find_port import find_port
 from lerobot_recorder.cli.record import record
+from lerobot_recorder.cli.scan import scan
+from lerobot_recorder.cli.setup_motors import setup_motors
 from lerobot_recorder.cli.simulate import simulate
 from lerobot_recorder.errors import RecorderError
 
@@ -37,7 +43,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (record, check, encode, simulate):
+for command in (record, check, encode, find_port, scan, setup_motors, calibrate, cameras, simulate):
     app.command()(command)
 
 

@@ -1,0 +1,121 @@
+"""``cameras``: which cameras are there, what do they offer, what do they see?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from lerobot_recorder.cli.operator import lasting_name, operator_console
+from lerobot_recorder.errors import CameraError
+from lerobot_recorder.robot.cameras import (
+    CameraInfo,
+    CameraSettings,
+    Picture,
+    encode_jpeg,
+    list_cameras,
+    take_snapshot,
+)
+
+BY_ID = Path("/dev/v4l/by-id")
+
+_SIMULATED = ("top", "wrist")
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What is asked of every camera."""
+
+    width: int
+    height: int
+    fps: float
+    pixel_format: str
+    warm_up_s: float
+
+
+def cameras(
+    source: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="A device, a video file, an http:// or rtsp:// stream, or sim.", show_default="all devices"
+        ),
+    ] = None,
+    *,
+    output: Annotated[Path, typer.Option(help="Where the snapshots go.")] = Path("snapshots"),
+    width: Annotated[int, typer.Option(min=0, help="0, with height 0: the source's own.")] = 640,
+    height: Annotated[int, typer.Option(min=0)] = 480,
+    fps: Annotated[float, typer.Option(min=0.1)] = 30.0,
+    pixel_format: Annotated[
+        Literal["auto", "mjpeg", "raw"], typer.Option(help="What is asked of a device.")
+    ] = "auto",
+    warm_up_s: Annotated[
+        float, typer.Option(min=0, help="How long a camera may get used to the light.")
+    ] = 1.0,
+) -> None:
+    """List the cameras with what they offer, and write a snapshot of each."""
+    console = operator_console()
+    devices = [] if source else list_cameras()
+    for device in devices:
+        _describe(device, console)
+    sources = source or [device.path for device in devices]
+    if not sources:
+        raise CameraError(
+            "no camera is connected to this computer: plug one in, or name a source: a device, a video file, "
+            "an http:// or rtsp:// stream, or sim"
+        )
+    ask = Ask(width, height, fps, pixel_format, warm_up_s)
+    failures = [error for place in sources for error in _snapshots(place, ask, output, console)]
+    if failures:
+        raise CameraError("; ".join(failures))
+
+
+def _describe(device: CameraInfo, console: Console) -> None:
+    console.print(f"{device.path}  {device.name}", style="bold", markup=False)
+    if name := lasting_name(device.path, BY_ID):
+        console.print(f"  lasting name  {name}", markup=False)
+    for pixel_format, modes in groupby(device.modes, key=lambda mode: mode.pixel_format):
+        sizes = (f"{mode.width}x{mode.height}{_rates(mode.rates_hz)}" for mode in modes)
+        console.print(f"  {pixel_format:<12}  {', '.join(sizes)}", markup=False)
+    controls = (f"{name} {low} to {high}" for name, (low, high) in device.controls.items())
+    console.print(f"  controls      {', '.join(controls) or 'none'}", markup=False)
+
+
+def _rates(rates_hz: Sequence[float]) -> str:
+    return f" at {'/'.join(f'{rate:g}' for rate in rates_hz)} Hz" if rates_hz else ""
+
+
+def _snapshots(source: str, ask: Ask, output: Path, console: Console) -> Iterator[str]:
+    """Write what each camera of a source sees, and yield why that does not work."""
+    for name in _SIMULATED if source == "sim" else (snapshot_name(source),):
+        settings = CameraSettings(name, source, ask.width, ask.height, ask.fps, ask.pixel_format)
+        try:
+            with console.status(f"looking through {settings.place}"):
+                picture = take_snapshot(settings, ask.warm_up_s)
+        except CameraError as error:
+            yield str(error)
+        else:
+            path = _write(picture, output / f"{name}.jpg")
+            console.print(f"{settings.place}: {picture.width}x{picture.height}, see {path}", markup=False)
+
+
+def snapshot_name(source: str) -> str:
+    """Return a source's name for files: the device's, the file's, or the address without password."""
+    address = re.sub(r"^\w+://([^/@]*@)?", "", source)
+    name = Path(source).name if "://" not in source else address
+    return re.sub(r"[^\w.-]+", "_", name).strip("_") if not source.isdigit() else f"video{source}"
+
+
+def _write(picture: Picture, path: Path) -> Path:
+    jpeg = picture.jpeg
+    if jpeg is None:
+        assert picture.rgb is not None, "a snapshot has its pixels"
+        jpeg = encode_jpeg(picture.rgb)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(jpeg)
+    return path

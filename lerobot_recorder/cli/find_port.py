@@ -1,0 +1,59 @@
+"""``find-port``: which port is an arm on?"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lerobot_recorder.cli.operator import lasting_name, operator_console
+from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.robot.finding import serial_ports, unplugged_port
+
+BY_ID = Path("/dev/serial/by-id")
+
+_POLL_S = 0.2
+_SETTLING_S = 0.5
+
+Ports = Mapping[str, str]
+
+
+def find_port(
+    patience_s: Annotated[float, typer.Option(min=0, help="How long to wait for the cable.")] = 60.0,
+) -> None:
+    """Find the port of an arm: pull out its USB cable, and plug it in again."""
+    console = operator_console()
+    before = serial_ports()
+    if not before:
+        raise DeviceError("this computer has no serial port: plug in the arm's USB cable, then begin again")
+    for port, description in before.items():
+        console.print(f"{port}  {description}")
+    console.print("Pull out the USB cable of the arm.")
+    after = _ports_once(lambda ports: bool(set(before) - set(ports)), patience_s)
+    gone = unplugged_port(before, after)
+    console.print(f"The arm was on {gone}. Plug it in again.")
+    back = _ports_once(lambda ports: bool(set(ports) - set(after)), patience_s)
+    port = _new_port(after, back, gone)
+    console.print(f"The arm is on {port}", style="bold green")
+    if name := lasting_name(port, BY_ID):
+        console.print(f"and, whatever is plugged in first, on {name}")
+
+
+def _ports_once(condition: Callable[[Ports], bool], patience_s: float) -> Ports:
+    """Wait until something is so of the ports, and return them, also when it has not come to be."""
+    deadline = time.monotonic() + patience_s
+    while not condition(serial_ports()) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+    time.sleep(_SETTLING_S)
+    return serial_ports()
+
+
+def _new_port(before: Ports, after: Ports, gone: str) -> str:
+    new = sorted(set(after) - set(before))
+    if len(new) != 1:
+        found = f"{len(new)} ports have come, {', '.join(new)}" if new else "no port has come"
+        raise DeviceError(f"{found}: the arm was on {gone}; plug in that cable alone")
+    return new[0]

@@ -1,0 +1,68 @@
+"""The operator at the terminal: what is printed for them, and their Enter."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from lerobot_recorder.errors import ConfigError
+
+
+class EnterKey:
+    """The Enter key, awaited, or looked at while something else goes on."""
+
+    def __init__(self) -> None:
+        self._descriptor = sys.stdin.fileno()
+        self._pressed = 0
+
+    def wait(self) -> None:
+        """Wait until it is pressed.
+
+        Raises:
+            ConfigError: There is nobody who could.
+        """
+        while not self.pressed(None):
+            pass
+
+    def pressed(self, timeout_s: float | None = 0.0) -> bool:
+        """Tell whether it has been pressed since the last time; wait for that a little, without end if None.
+
+        Raises:
+            ConfigError: There is nobody who could.
+        """
+        if not self._pressed and select.select([self._descriptor], [], [], timeout_s)[0]:
+            typed = os.read(self._descriptor, 1024)
+            if not typed:
+                raise ConfigError("the standard input has ended before Enter was pressed: use a terminal")
+            self._pressed += typed.count(b"\n")
+        if not self._pressed:
+            return False
+        self._pressed -= 1
+        return True
+
+
+def operator_console() -> Console:
+    """Return the console of commands that talk with someone."""
+    return Console(highlight=False, soft_wrap=True)
+
+
+def plain_table(*columns: str) -> Table:
+    """Return an empty table without lines."""
+    return Table(*columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
+
+
+def lasting_name(device: str, directory: Path) -> str | None:
+    """Return the name of a device that stays whatever is plugged in first, None if it has none.
+
+    Args:
+        device: Its path, such as ``/dev/ttyACM0``.
+        directory: Where the system keeps such names, such as ``/dev/serial/by-id``.
+    """
+    target = Path(device).resolve()
+    links = (link for link in sorted(directory.glob("*")) if link.resolve() == target)
+    return next((str(link) for link in links), None)

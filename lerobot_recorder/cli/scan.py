@@ -1,0 +1,62 @@
+"""``scan``: which servos are on a bus, and how are they?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from lerobot_recorder.cli.operator import operator_console, plain_table
+from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.robot.calibrating import STANDARD_IDS
+from lerobot_recorder.robot.finding import FoundServo, scan_port
+from lerobot_recorder.robot.protocol import MAX_ID, Alarm
+from lerobot_recorder.robot.registers import BAUD_RATES
+
+PortOption = Annotated[
+    str, typer.Option(help="Serial port of the arm, as find-port tells.", show_default=False)
+]
+
+_COLUMNS = ("id", "joint", "model", "baud rate", "ticks", "voltage", "temperature", "alarm")
+_JOINTS = {servo: name for name, servo in STANDARD_IDS.items()}
+
+
+def scan(
+    port: PortOption,
+    all_baud_rates: Annotated[
+        bool, typer.Option("--all-baud-rates", help="Also look for servos at other speeds than an arm's.")
+    ] = False,
+    max_id: Annotated[int, typer.Option(min=0, max=MAX_ID, help="Look no further than this id.")] = MAX_ID,
+) -> None:
+    """List the servos on a port: id, model, voltage, temperature, and what they complain about."""
+    console = operator_console()
+    baud_rates = BAUD_RATES if all_baud_rates else BAUD_RATES[:1]
+    with console.status(f"looking for servos on {port}"):
+        servos = list(scan_port(port, baud_rates, range(max_id + 1)))
+    if not servos:
+        hint = "" if all_baud_rates else "; new or foreign ones may need --all-baud-rates"
+        raise DeviceError(f"no servo answers on {port}: check the power supply and the cables{hint}")
+    console.print(_table(servos))
+
+
+def _table(servos: Sequence[FoundServo]) -> Table:
+    table = plain_table(*_COLUMNS)
+    for servo in servos:
+        table.add_row(
+            str(servo.id),
+            _JOINTS.get(servo.id, "?"),
+            servo.model,
+            str(servo.baud_rate),
+            str(servo.position),
+            f"{servo.voltage_v:.1f} V",
+            f"{servo.temperature_c} °C",
+            alarm_names(servo.alarm) or "none",
+        )
+    return table
+
+
+def alarm_names(alarm: Alarm) -> str:
+    """Name what a servo complains about; empty if it is content."""
+    return ", ".join(str(flag.name).lower() for flag in Alarm if flag in alarm)

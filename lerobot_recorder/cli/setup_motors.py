@@ -1,0 +1,53 @@
+"""``setup-motors``: give each new servo its id, one by one."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lerobot_recorder.cli.operator import EnterKey, operator_console
+from lerobot_recorder.cli.scan import PortOption
+from lerobot_recorder.errors import ConfigError, DeviceError
+from lerobot_recorder.robot.calibrating import STANDARD_IDS
+from lerobot_recorder.robot.servo_setup import set_up_servo
+
+
+def setup_motors(
+    port: PortOption,
+    joint: Annotated[
+        list[str] | None, typer.Option(help="Only the servo of this joint; may be given again.")
+    ] = None,
+) -> None:
+    """Give each servo of a new arm its id and its speed.
+
+    As in LeRobot: the controller board is connected to one servo after the other, from the gripper down.
+    """
+    joints = _checked(joint) if joint else list(reversed(STANDARD_IDS))
+    console, enter = operator_console(), EnterKey()
+    for name in joints:
+        _set_up(port, name, console, enter)
+    console.print("Done. Connect the servos to each other, and the board to the first one.")
+
+
+def _checked(joints: list[str]) -> list[str]:
+    if unknown := [name for name in joints if name not in STANDARD_IDS]:
+        raise ConfigError(f"there is no joint {', '.join(unknown)}; there are {', '.join(STANDARD_IDS)}")
+    return joints
+
+
+def _set_up(port: str, name: str, console: Console, enter: EnterKey) -> None:
+    """Set one servo up; what does not work can be mended and tried again."""
+    servo = STANDARD_IDS[name]
+    while True:
+        console.print(f"Connect the board to the servo of [bold]{name}[/] alone, then press Enter.")
+        enter.wait()
+        try:
+            with console.status(f"looking for the servo on {port}"):
+                set_up_servo(port, servo)
+        except DeviceError as error:
+            console.print(f"That did not work: {error}", style="yellow", markup=False)
+        else:
+            console.print(f"{name} has id {servo}")
+            return
