@@ -15,6 +15,8 @@ from lerobot_recorder.cli.processes import node_environment
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.shipped import shipped_config
 from lerobot_recorder.cli.summary import summarise
+from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.dataset.layout import default_root
 from lerobot_recorder.errors import ConfigError, RecorderError
 
 _NODES = ("hardware", "recorder", "encoder")
@@ -78,6 +80,7 @@ def record(
         "reset_time_s": reset_time_s,
         "video_encoding_batch_size": video_encoding_batch_size,
     }
+    _refuse_other_content(root, repo_id)
     arguments = node_arguments(_config(config, hardware), options, parameter or [])
     if hardware == "none":
         del arguments["hardware"]
@@ -85,6 +88,16 @@ def record(
     summarise(news, Console(highlight=False, soft_wrap=True))
     if news.problems:
         raise RecorderError("; ".join(news.problems))
+
+
+def _refuse_other_content(root: Path | None, repo_id: str | None) -> None:
+    """Raise an error now, before the robot moves, where no dataset can be.
+
+    Raises:
+        DatasetError: there is something that is not a dataset.
+    """
+    if root or repo_id:
+        load_info(root.expanduser() if root else default_root(repo_id or ""))
 
 
 def node_arguments(config: Path, options: Mapping[str, Value], parameters: list[str]) -> dict[str, list[str]]:

@@ -67,6 +67,15 @@ def test_a_missing_parameter_file_is_named():
     assert "there is no parameter file /nowhere/robot.yaml" in result.output
 
 
+@needs_ros
+def test_a_directory_with_something_else_is_refused_before_anything_starts(tmp_path):
+    (tmp_path / "thesis.tex").touch()
+    result = invoke("record", "--hardware", "sim", "--root", str(tmp_path))
+    assert result.exit_code == 1
+    assert f"error: {tmp_path}: expected a dataset or an empty directory, found thesis.tex" in result.output
+    assert "Traceback" not in result.output
+
+
 # With the real nodes
 
 
