@@ -42,7 +42,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (record, check, encode, find_port, scan, setup_motors, calibrate, cameras, simulate):
+for command in (record, discover, check, encode, find_port, scan, setup_motors, calibrate, cameras, simulate):
     app.command()(command)
 
 

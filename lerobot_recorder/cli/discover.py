@@ -1,0 +1,64 @@
+"""``discover``: write a parameter file for the robot that runs."""
+
+from __future__ import annotations
+
+import queue
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lerobot_recorder.cli.news import last_words
+from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
+from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_file
+from lerobot_recorder.errors import ConfigError, RecorderError
+
+_PATIENCE_S = 5.0
+
+
+def discover(
+    output: Annotated[Path, typer.Argument(help="The parameter file to write.")] = Path("robot.yaml"),
+    *,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long to look.")] = 3.0,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
+) -> None:
+    """Look at what the robot publishes, and write a parameter file that records it."""
+    if find_spec("rclpy") is None:
+        raise ConfigError(
+            "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
+        )
+    output = output.expanduser()
+    if output.exists() and not force:
+        raise ConfigError(f"{output} exists already: name another file, or replace it with --force")
+    plan = make_plan(look(seconds))
+    with output.open("w" if force else "x", encoding="utf-8") as file:
+        file.write(parameter_file(plan))
+    _tell(plan, output)
+
+
+def look(seconds: float) -> Survey:
+    """Return what is published in the ROS graph.
+
+    Raises:
+        RecorderError: the graph could not be looked at.
+    """
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    process = NodeProcess("discover", [str(seconds)], node_environment(isolated=False), events)
+    try:
+        lines = []
+        while not isinstance(event := events.get(), NodeEnded):
+            if isinstance(event, NodeOutput) and not event.is_log:
+                lines.append(event.line)
+    finally:
+        process.end(_PATIENCE_S)
+    if event.status != 0 or not lines:
+        raise RecorderError(f"the graph could not be looked at: {last_words(list(process.last_lines))}")
+    return Survey.from_json(lines[-1])
+
+
+def _tell(plan: Plan, output: Path) -> None:
+    for stream in plan.streams:
+        typer.echo(f"{stream.feature:28}  {stream.topic.name}")
+    typer.echo(f"\nwrote {output}; check it, then record with")
+    typer.echo(f"  lerobot-recorder record --hardware none --config {output}")

@@ -1,0 +1,21 @@
+"""From what a robot publishes to a parameter file for the recorder. No ROS in it.
+
+::
+
+    graph ─► Survey (seen) ─► Plan (plan, joints, cameras) ─► text (parameter_file)
+
+==============  ==========================================================
+description     what a URDF tells
+seen            what was published, by topic
+joints          which topics are the state, and which the action
+cameras         which topics are cameras: one transport each, depth apart
+plan            all streams of a robot
+parameter_file  a plan as a file that the recorder and the encoder take
+==============  ==========================================================
+"""
+
+from lerobot_recorder.discovery.parameter_file import parameter_file
+from lerobot_recorder.discovery.plan import Plan, make_plan
+from lerobot_recorder.discovery.seen import SeenTopic, Survey
+
+__all__ = ["Plan", "SeenTopic", "Survey", "make_plan", "parameter_file"]

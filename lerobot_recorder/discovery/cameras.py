@@ -1,0 +1,120 @@
+"""Which topics are cameras: one transport for each, and depth apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lerobot_recorder.discovery.seen import COMPRESSED, IMAGE, SeenTopic
+from lerobot_recorder.discovery.stream import PlannedStream, identifier, unique
+
+_TRANSPORTS = ("compressed", "compressedDepth")
+_GENERIC = frozenset({"camera", "cameras", "cam", "sensors", "color", "colour", "rgb", "depth", "image"})
+_ALIGNED = "aligned_depth_to_"
+_COLOURS = (
+    "rgb8",
+    "bgr8",
+    "rgba8",
+    "bgra8",
+    "mono8",
+    "8UC1",
+    "8UC3",
+    "yuv422_yuy2",
+    "yuyv",
+    "yuv422",
+    "uyvy",
+)
+_PREFERRED = ("raw", "color", "colour", "rect", "mono")
+
+
+@dataclass(frozen=True)
+class _View:
+    """The topics with one picture of one camera."""
+
+    place: tuple[str, ...]
+    topics: tuple[SeenTopic, ...]
+
+    @property
+    def depth(self) -> SeenTopic | None:
+        return min(filter(_is_depth, self.topics), key=lambda topic: topic.type != IMAGE, default=None)
+
+    @property
+    def best(self) -> SeenTopic | None:
+        """The topic to record: as it was compressed, else as it is."""
+        if self.depth is not None:
+            return self.depth
+        usable = [topic for topic in self.topics if _is_usable(topic)]
+        return min(usable, key=_preference, default=None)
+
+
+def camera_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
+    """Plan the cameras that send pictures."""
+    views = [view for view in _views(topics) if view.best is not None]
+    streams: list[PlannedStream] = []
+    for view in _without_unaligned(views):
+        topic = view.best
+        assert topic is not None
+        name = unique(_name(view, views), [each.name for each in streams])
+        streams.append(PlannedStream(name, topic, f"observation.images.{name}", depth=view.depth is not None))
+    return streams
+
+
+def is_image(topic: SeenTopic) -> bool:
+    """Tell whether a topic carries images."""
+    return topic.type in (IMAGE, COMPRESSED)
+
+
+def _views(topics: Sequence[SeenTopic]) -> list[_View]:
+    by_place: dict[tuple[str, ...], list[SeenTopic]] = {}
+    for topic in sorted(filter(is_image, topics), key=lambda topic: topic.name):
+        by_place.setdefault(_place(topic), []).append(topic)
+    return [_View(place, tuple(found)) for place, found in by_place.items()]
+
+
+def _place(topic: SeenTopic) -> tuple[str, ...]:
+    """Tell what the topics of one camera have in common: its namespace, if it has one."""
+    parts = topic.parts[:-1] if topic.parts[-1] in _TRANSPORTS else topic.parts
+    return tuple(parts[:-1] if parts[-1].startswith("image") else parts)
+
+
+def _is_depth(topic: SeenTopic) -> bool:
+    return topic.encoding in ("16UC1", "32FC1") or (topic.encoding == "mono16" and "depth" in topic.words)
+
+
+def _is_usable(topic: SeenTopic) -> bool:
+    known = ("jpeg", "png") if topic.type == COMPRESSED else _COLOURS
+    return bool(topic.received) and topic.encoding in known
+
+
+def _preference(topic: SeenTopic) -> tuple[bool, int, str]:
+    ranks = [rank for rank, word in enumerate(_PREFERRED) if word in topic.words]
+    return topic.type != COMPRESSED, min(ranks, default=len(_PREFERRED)), topic.name
+
+
+def _without_unaligned(views: Sequence[_View]) -> list[_View]:
+    """Leave out depth that a camera also sends aligned to its colour."""
+    aligned = {view.place[:-1] for view in views if view.place and view.place[-1].startswith(_ALIGNED)}
+    return [view for view in views if view.place[-1:] != ("depth",) or view.place[:-1] not in aligned]
+
+
+def _name(view: _View, views: Sequence[_View]) -> str:
+    """Name a camera by what tells it from the others."""
+    telling = [
+        part
+        for part in view.place[_shared(views) :]
+        if not _is_generic(part) and not part.startswith(_ALIGNED)
+    ]
+    words = [part.removesuffix("_camera").removeprefix("camera_") for part in dict.fromkeys(telling)]
+    return identifier(*(words or ["camera"]), *(["depth"] if view.depth is not None else []))
+
+
+def _is_generic(part: str) -> bool:
+    return part.lower() in _GENERIC
+
+
+def _shared(views: Sequence[_View]) -> int:
+    """Count the parts that the names of all cameras begin with; of one camera alone, all but the last."""
+    places = [view.place for view in views]
+    shortest = min(map(len, places))
+    same = next((n for n in range(shortest) if len({place[n] for place in places}) > 1), shortest)
+    return min(same, max(shortest - 1, 0))

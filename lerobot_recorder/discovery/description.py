@@ -1,0 +1,24 @@
+"""What a robot's description in URDF tells: its name, and which joints slide."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from xml.etree import ElementTree
+
+
+def described(descriptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the first robot's name, and the joints of all robots that are measured in metres.
+
+    What is no URDF is passed over.
+    """
+    robots = [robot for text in descriptions if (robot := _parsed(text)) is not None]
+    name = next((robot.get("name", "") for robot in robots), "")
+    joints = (joint for robot in robots for joint in robot.iter("joint"))
+    return name, tuple(joint.get("name", "") for joint in joints if joint.get("type") == "prismatic")
+
+
+def _parsed(text: str) -> ElementTree.Element | None:
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return None

@@ -1,0 +1,190 @@
+"""Which topics are the robot's state, and which its action."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lerobot_recorder.discovery.seen import (
+    ARRAY,
+    CONTROLLER_STATE,
+    JOINT_STATE,
+    TRAJECTORY,
+    TWISTS,
+    SeenTopic,
+)
+from lerobot_recorder.discovery.stream import PlannedStream, identifier, unique
+
+_LEADS = frozenset({"leader", "master", "teleop", "gello", "operator"})
+_FOLLOWS = frozenset({"follower", "puppet", "slave"})
+_COMMANDS = frozenset({"command", "commands", "cmd", "goal", "target", "desired", "reference"})
+_NEVER = 9  # the rank of what is no candidate
+_NOBODY = "nobody publishes it yet: an episode can start as soon as somebody does"
+_NO_NAMES = "the message does not name its values: check their order"
+
+Joint = tuple[str, str]
+"""An arm, and a joint of it."""
+
+
+@dataclass(frozen=True)
+class _Arm:
+    """A topic of joint states, and the namespace of the arm that it belongs to."""
+
+    topic: SeenTopic
+    place: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        return identifier(*self.place)
+
+
+def state_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
+    """Plan the state: the joint states of every arm, each joint once."""
+    arms = _arms(topics)
+    streams: list[PlannedStream] = []
+    for arm in arms:
+        name = "state" if len(arms) == 1 else identifier(arm.label, "state")
+        names = arm.topic.joints
+        aliases = _aliases(names, arm.label if _is_ambiguous(names, arms) else "")
+        streams.append(
+            PlannedStream(
+                unique(name, [each.name for each in streams]),
+                arm.topic,
+                "observation.state",
+                names,
+                aliases,
+            )
+        )
+    return streams
+
+
+def action_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
+    """Plan the action: what leads or commands the joints of the state, each joint once.
+
+    A leader's joint states come first, then commands, then what controllers say that they aim at, and last
+    commands that a controller waits for but nobody sends.
+    """
+    arms = _arms(topics)
+    covered: set[Joint] = set()
+    chosen: list[tuple[SeenTopic, _Arm | None]] = []
+    for topic in sorted(_candidates(topics, arms), key=_rank):
+        arm = _arm_of(topic, arms)
+        joints = {(arm.label if arm else "", _plain(joint)) for joint in _joints(topic, arm)}
+        if joints and not joints & covered:
+            covered |= joints
+            chosen.append((topic, arm))
+    chosen.extend((topic, None) for topic in topics if _is_drive(topic))
+    streams: list[PlannedStream] = []
+    for topic, arm in sorted(chosen, key=lambda pair: pair[0].name):
+        name = "action" if len(chosen) == 1 else _action_name(topic)
+        stream = _action(unique(name, [each.name for each in streams]), topic, arm, arms)
+        streams.append(stream)
+    return streams
+
+
+def _arms(topics: Sequence[SeenTopic]) -> list[_Arm]:
+    found = [topic for topic in topics if topic.type == JOINT_STATE and topic.received and topic.joints]
+    measured = [topic for topic in found if not _leads(topic) and not topic.words & _COMMANDS]
+    arms: list[_Arm] = []
+    for topic in sorted(
+        measured or found, key=lambda topic: (-len(topic.joints), len(topic.name), topic.name)
+    ):
+        arm = _Arm(topic, _place(topic))
+        known = {joint for other in arms if _is_within(arm, other) for joint in other.topic.joints}
+        if not set(topic.joints) <= known:
+            arms.append(arm)
+    return sorted(arms, key=lambda arm: arm.topic.name)
+
+
+def _place(topic: SeenTopic) -> tuple[str, ...]:
+    """Return the namespace without what tells the roles of arms apart."""
+    kept = (
+        "_".join(word for word in part.split("_") if word.lower() not in _LEADS | _FOLLOWS)
+        for part in topic.parts[:-1]
+    )
+    return tuple(part for part in kept if part)
+
+
+def _is_within(inner: _Arm, outer: _Arm) -> bool:
+    return inner.place[: len(outer.place)] == outer.place
+
+
+def _candidates(topics: Sequence[SeenTopic], arms: Sequence[_Arm]) -> list[SeenTopic]:
+    states = {arm.topic.name for arm in arms}
+    return [topic for topic in topics if topic.name not in states and _rank(topic)[0] < _NEVER]
+
+
+def _rank(topic: SeenTopic) -> tuple[int, str]:
+    """Order candidates for the action; the lowest is the best."""
+    if topic.type == JOINT_STATE and topic.received:
+        return (0 if _leads(topic) else 1 if topic.words & _COMMANDS else _NEVER), topic.name
+    if topic.type == CONTROLLER_STATE and topic.received:
+        return 2, topic.name
+    if topic.type == TRAJECTORY or (topic.type == ARRAY and topic.words & _COMMANDS):
+        return (1 if topic.received else 3), topic.name
+    return _NEVER, topic.name
+
+
+def _leads(topic: SeenTopic) -> bool:
+    return bool(topic.words & _LEADS) and not topic.words & _FOLLOWS
+
+
+def _arm_of(topic: SeenTopic, arms: Sequence[_Arm]) -> _Arm | None:
+    """Find the arm in whose namespace a topic is; where arms share it, the one with most of the joints."""
+    place, joints = _place(topic), {_plain(joint) for joint in topic.joints}
+    near = [arm for arm in arms if place[: len(arm.place)] == arm.place]
+    return max(
+        near,
+        key=lambda arm: (len(arm.place), len(joints & {_plain(joint) for joint in arm.topic.joints})),
+        default=arms[0] if len(arms) == 1 else None,
+    )
+
+
+def _joints(topic: SeenTopic, arm: _Arm | None) -> tuple[str, ...]:
+    """Name the values of a topic, also where its messages do not."""
+    if topic.joints or topic.type != ARRAY:
+        return topic.joints
+    if arm is not None and len(arm.topic.joints) == topic.values:
+        return arm.topic.joints
+    label = identifier(*topic.parts[:-1])
+    return tuple(f"{label}_{number}" for number in range(topic.values))
+
+
+def _is_drive(topic: SeenTopic) -> bool:
+    return topic.type in TWISTS and bool(topic.received) and bool(topic.words & {"cmd", "cmds"})
+
+
+def _action_name(topic: SeenTopic) -> str:
+    place = [part.removesuffix("_controller") for part in topic.parts[:-1]] or topic.parts
+    return identifier(*place, "action")
+
+
+def _action(name: str, topic: SeenTopic, arm: _Arm | None, arms: Sequence[_Arm]) -> PlannedStream:
+    names, remarks = _joints(topic, arm), []
+    if not topic.received:
+        remarks.append(_NOBODY)
+    if topic.type == ARRAY and not topic.joints:
+        remarks.append(_NO_NAMES)
+    prefix = arm.label if arm is not None and _is_ambiguous(arm.topic.joints, arms) else ""
+    aliases = _aliases(names, prefix)
+    if topic.type == ARRAY:  # its values have no names but those that are given here
+        names, aliases = aliases or names, ()
+    return PlannedStream(name, topic, "action", names, aliases, remarks=tuple(remarks))
+
+
+def _is_ambiguous(joints: Sequence[str], arms: Sequence[_Arm]) -> bool:
+    """Tell whether another arm has joints of the same names."""
+    plain = set(map(_plain, joints))
+    return sum(bool(plain & set(map(_plain, arm.topic.joints))) for arm in arms) > 1
+
+
+def _aliases(joints: Sequence[str], prefix: str) -> tuple[str, ...]:
+    """Return the joints' names in the dataset, without `_joint`; none where they are the same."""
+    plain = [_plain(joint) for joint in joints]
+    short = plain if len(set(plain)) == len(plain) else list(joints)
+    aliases = tuple(f"{prefix}_{joint}" if prefix else joint for joint in short)
+    return () if aliases == tuple(joints) else aliases
+
+
+def _plain(joint: str) -> str:
+    return joint.removesuffix("_joint") or joint

@@ -1,0 +1,115 @@
+"""Writes a plan as a parameter file, with what was seen in its comments."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from lerobot_recorder.discovery.cameras import is_image
+from lerobot_recorder.discovery.plan import Plan
+from lerobot_recorder.discovery.seen import ARRAY, TWISTS, SeenTopic
+from lerobot_recorder.discovery.stream import PlannedStream, identifier
+
+_SHORTEST_AGE_S = 0.5
+_PERIODS = 4  # without a sample make an episode bad
+
+_HEAD = """\
+# What was published when `lerobot-recorder discover` looked. Check the names and their order, then:
+#
+#   lerobot-recorder record --hardware none --config THIS_FILE --task "Pick up the cube"
+#
+# `ros2 param describe /recorder fps` tells more about a parameter, and whether it may change meanwhile.
+# Subscriptions take the QoS of their publishers; another one is asked for with
+# qos_overrides.TOPIC.subscription.reliability: best_effort, and likewise history, depth and durability.
+"""
+
+
+def parameter_file(plan: Plan) -> str:
+    """Return the text of a file for the recorder and the encoder."""
+    repo_id = f"local/{identifier(plan.survey.robot) or 'robot'}"
+    return "\n".join([_HEAD, *_recorder(plan, repo_id), "", *_encoder(repo_id), *_left_out(plan), ""])
+
+
+def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
+    yield "/**/recorder:"
+    yield "  ros__parameters:"
+    yield _line("repo_id", repo_id)
+    yield _line("robot_type", plan.survey.robot)
+    yield _line("fps", plan.fps)
+    yield _line("task", "")
+    yield "    # 0: episodes are started and saved by hand, with services or keys."
+    yield _line("num_episodes", 0)
+    yield "    # 0: until saved."
+    yield _line("episode_time_s", 60.0)
+    yield _line("reset_time_s", 60.0)
+    yield _line("streams", [stream.name for stream in plan.streams])
+    if not any(stream.feature == "action" for stream in plan.streams):
+        yield "    # No commands were seen: start what commands the robot, and discover again, for an action."
+    for stream in plan.streams:
+        yield from _stream(stream, plan.survey.sliding)
+
+
+def _stream(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:
+    topic, name = stream.topic, stream.name
+    yield ""
+    yield f"    # {_seen(topic)}"
+    for remark in (*_unit(stream, sliding), *stream.remarks):
+        yield f"    # {remark[0].upper()}{remark[1:]}."
+    yield _line(f"{name}.topic", topic.name)
+    yield _line(f"{name}.type", topic.type)
+    yield _line(f"{name}.feature", stream.feature)
+    if stream.names:
+        yield _line(f"{name}.names", list(stream.names))
+    if stream.aliases:
+        yield _line(f"{name}.aliases", list(stream.aliases))
+    if topic.field != "position":
+        yield _line(f"{name}.field", topic.field)
+    if stream.depth:
+        yield _line(f"{name}.depth", True)
+    if topic.rate_hz and _PERIODS / topic.rate_hz > _SHORTEST_AGE_S:
+        yield _line(f"{name}.max_age_s", round(_PERIODS / topic.rate_hz, 1))
+
+
+def _seen(topic: SeenTopic) -> str:
+    rate = f"{topic.rate_hz:.1f} Hz" if topic.rate_hz else "once" if topic.received else "not seen"
+    size = f", {topic.width}x{topic.height} {topic.encoding}" if topic.width else ""
+    return f"{rate}, {'reliable' if topic.reliable else 'best effort'}{size}"
+
+
+def _unit(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:
+    if stream.depth:
+        yield f"depth in {'m' if stream.topic.encoding == '32FC1' else 'mm'}"
+    elif stream.topic.type in TWISTS:
+        yield "m/s and rad/s"
+    elif not is_image(stream.topic):
+        yield _joint_unit(stream, sliding)
+
+
+def _joint_unit(stream: PlannedStream, sliding: tuple[str, ...]) -> str:
+    rad, metre = {"position": ("rad", "m"), "velocity": ("rad/s", "m/s")}.get(stream.topic.field, ("Nm", "N"))
+    in_metres = [name for name in stream.names if name in sliding]
+    exact = f"{', '.join(in_metres)} in {metre}" if in_metres else f"{metre} where a joint slides"
+    source = "as its controller takes them" if stream.topic.type == ARRAY else "as published"
+    return f"{stream.topic.field} in {rad}, {exact}, {source}; unit: degrees turns rad into degrees"
+
+
+def _encoder(repo_id: str) -> Iterator[str]:
+    yield "/**/encoder:"
+    yield "  ros__parameters:"
+    yield _line("repo_id", repo_id)
+    yield "    # Nothing is encoded until so many episodes wait."
+    yield _line("video_encoding_batch_size", 1)
+
+
+def _left_out(plan: Plan) -> Iterator[str]:
+    if plan.left_out:
+        yield ""
+        yield "# Not recorded:"
+    for topic in plan.left_out:
+        yield f"#   {topic.name} ({topic.type.replace('/msg/', '/')}, {_seen(topic)})"
+
+
+def _line(name: str, value: Any) -> str:
+    """Write a parameter; JSON is YAML, and quotes keep texts from being taken for something else."""
+    return f"    {name}: {json.dumps(value, ensure_ascii=False)}"

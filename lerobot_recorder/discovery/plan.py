@@ -1,0 +1,58 @@
+"""All streams of a robot, and how often to record them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lerobot_recorder.discovery.cameras import camera_streams, is_image
+from lerobot_recorder.discovery.joints import action_streams, state_streams
+from lerobot_recorder.discovery.seen import SeenTopic, Survey
+from lerobot_recorder.discovery.stream import PlannedStream
+from lerobot_recorder.errors import StreamError
+
+_USUAL_FPS = (5, 6, 10, 12, 15, 20, 24, 25, 30)
+_DEFAULT_FPS = 30
+_SLACK = 1.15  # a camera of 30 Hz that was measured at 26.5 counts as one of 30
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be recorded.
+
+    Attributes:
+        streams: in the order of the parameter `streams`.
+        fps: rows per second.
+        left_out: what else was published.
+        survey: what it was planned from.
+    """
+
+    streams: tuple[PlannedStream, ...]
+    fps: int
+    left_out: tuple[SeenTopic, ...]
+    survey: Survey
+
+
+def make_plan(survey: Survey) -> Plan:
+    """Choose what to record of what is published.
+
+    Raises:
+        StreamError: nothing is published that could be recorded.
+    """
+    topics = survey.topics
+    streams = (*state_streams(topics), *action_streams(topics), *camera_streams(topics))
+    if not any(stream.topic.received for stream in streams):
+        raise StreamError(
+            "no joint states, commands or images are published: start the robot's drivers first, and see "
+            "that ROS_DOMAIN_ID is the same here and there"
+        )
+    chosen = {stream.topic.name for stream in streams}
+    left_out = tuple(topic for topic in topics if topic.name not in chosen)
+    return Plan(streams, _fps(streams), left_out, survey)
+
+
+def _fps(streams: tuple[PlannedStream, ...]) -> int:
+    """Return the rate of the slowest camera, as far as it is a usual one."""
+    rates = [stream.topic.rate_hz for stream in streams if is_image(stream.topic) and stream.topic.rate_hz]
+    if not rates:
+        return _DEFAULT_FPS
+    return max((fps for fps in _USUAL_FPS if fps <= min(rates) * _SLACK), default=_USUAL_FPS[0])

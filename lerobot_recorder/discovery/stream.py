@@ -1,0 +1,44 @@
+"""A stream that is to be recorded, and names for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lerobot_recorder.discovery.seen import SeenTopic
+
+
+@dataclass(frozen=True)
+class PlannedStream:
+    """A stream that is to be recorded.
+
+    Attributes:
+        name: of the stream.
+        topic: where it comes from.
+        feature: the dataset's feature that it fills.
+        names: values to take, as the message names them.
+        aliases: their names in the dataset; none: the same.
+        depth: whether its images are depth maps.
+        remarks: what the user should know, one sentence each.
+    """
+
+    name: str
+    topic: SeenTopic
+    feature: str
+    names: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    depth: bool = False
+    remarks: tuple[str, ...] = ()
+
+
+def identifier(*words: str) -> str:
+    """Join words to a name that can stand in a parameter's name."""
+    return "_".join(re.sub(r"\W+", "_", word).strip("_").lower() for word in words if word.strip("_"))
+
+
+def unique(name: str, taken: Iterable[str]) -> str:
+    """Return the name, numbered if it is taken."""
+    taken = set(taken)
+    numbered = (f"{name}_{number}" for number in range(2, len(taken) + 3))
+    return name if name not in taken else next(each for each in numbered if each not in taken)

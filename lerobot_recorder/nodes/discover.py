@@ -1,0 +1,203 @@
+"""Look at what is published for a while, and print it as a `Survey` in one line of JSON.
+
+Usage: python -m lerobot_recorder.nodes.discover SECONDS
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import rclpy
+from rcl_interfaces.srv import GetParameters
+from rclpy.executors import ExternalShutdownException
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
+
+from lerobot_recorder.discovery.description import described
+from lerobot_recorder.discovery.seen import (
+    ARRAY,
+    COMPRESSED,
+    CONTROLLER_STATE,
+    IMAGE,
+    JOINT_STATE,
+    TRAJECTORY,
+    TYPES,
+    SeenTopic,
+    Survey,
+)
+from lerobot_recorder.errors import ConfigError, SpoolError
+from lerobot_recorder.nodes.conversion import compressed_to_encoded
+from lerobot_recorder.nodes.qos import matching
+from lerobot_recorder.nodes.subscriptions import message_class
+
+_LOOK_S = 0.2
+_DEPTH = 10
+_ANSWER_S = 1.0
+_DESCRIPTION = "std_msgs/msg/String"
+
+
+@dataclass
+class _Heard:
+    """What came on a topic."""
+
+    received: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
+    message: Any = None
+
+    def note(self, message: Any) -> None:
+        self.last_s = time.monotonic()
+        self.first_s = self.first_s or self.last_s
+        self.received += 1
+        self.message = message
+
+    @property
+    def rate_hz(self) -> float:
+        return (self.received - 1) / (self.last_s - self.first_s) if self.received > 1 else 0.0
+
+
+class DiscoverNode(Node):
+    """Subscribes to all that could be recorded, with the QoS of the publishers."""
+
+    def __init__(self) -> None:
+        super().__init__("discover", enable_rosout=False, start_parameter_services=False)
+        self._heard: dict[tuple[str, str], _Heard] = {}
+        self._descriptions: dict[str, str] = {}
+        self.create_timer(_LOOK_S, self._look)
+
+    def survey(self) -> Survey:
+        """Return what was seen so far."""
+        topics = [self._seen(name, kind, heard) for (name, kind), heard in sorted(self._heard.items())]
+        robot, sliding = described(list(self._descriptions.values()))
+        return Survey(tuple(topics), robot, sliding)
+
+    def _look(self) -> None:
+        for name, kinds in self.get_topic_names_and_types():
+            for kind in kinds:
+                if kind in TYPES and (name, kind) not in self._heard and _is_installed(kind):
+                    self._listen(name, kind)
+                elif kind == _DESCRIPTION and name.endswith("robot_description"):
+                    self._listen_for_description(name)
+
+    def _listen(self, name: str, kind: str) -> None:
+        publishers = self.get_publishers_info_by_topic(name)
+        if not publishers and not _is_command(name, kind):
+            return
+        heard = self._heard[name, kind] = _Heard()
+        self.create_subscription(
+            message_class(kind), name, heard.note, matching(_are_reliable(publishers), _DEPTH)
+        )
+
+    def _listen_for_description(self, name: str) -> None:
+        if name not in self._descriptions:
+            self._descriptions[name] = ""
+            latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+            keep = partial(self._descriptions.__setitem__, name)
+            self.create_subscription(String, name, lambda text: keep(text.data), latched)
+
+    def _seen(self, name: str, kind: str, heard: _Heard) -> SeenTopic:
+        publishers = self.get_publishers_info_by_topic(name)
+        facts = dict(_facts(kind, heard.message)) if heard.message is not None else {}
+        if _is_command(name, kind) and not facts.get("joints"):
+            facts["joints"] = self._joints_of(name.rsplit("/", 1)[0])
+        if kind == ARRAY:
+            facts["field"] = next((each for each in ("velocity", "effort") if each in name), "position")
+        return SeenTopic(
+            name,
+            kind,
+            len(publishers),
+            _are_reliable(publishers),
+            heard.received,
+            round(heard.rate_hz, 2),
+            **facts,
+        )
+
+    def _joints_of(self, controller: str) -> tuple[str, ...]:
+        """Ask a controller which joints it commands; none where it is no controller, or does not answer."""
+        service = f"{controller}/get_parameters"
+        client = self.create_client(GetParameters, service)
+        offered = dict(self.get_service_names_and_types())
+        if service not in offered or not client.wait_for_service(_ANSWER_S):
+            return ()
+        answer = client.call_async(GetParameters.Request(names=["joints"]))
+        rclpy.spin_until_future_complete(self, answer, timeout_sec=_ANSWER_S)
+        values = answer.result().values if answer.done() else []
+        return tuple(joint for value in values for joint in value.string_array_value)
+
+
+def _is_installed(kind: str) -> bool:
+    try:
+        message_class(kind)
+    except ConfigError:
+        return False
+    return True
+
+
+def _is_command(name: str, kind: str) -> bool:
+    """Tell whether a controller may wait for messages on a topic that nobody publishes yet."""
+    return kind == TRAJECTORY or (kind == ARRAY and name.endswith("/commands"))
+
+
+def _are_reliable(publishers: list[Any]) -> bool:
+    return all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in publishers)
+
+
+def _facts(kind: str, message: Any) -> Iterator[tuple[str, Any]]:
+    """Return what a message tells of its topic, as fields of `SeenTopic`."""
+    if kind == JOINT_STATE:
+        yield "joints", tuple(message.name)
+        yield "field", _filled(message, "position", "velocity", "effort")
+    elif kind == CONTROLLER_STATE:
+        yield "joints", tuple(message.joint_names)
+    elif kind == TRAJECTORY:
+        yield "joints", tuple(message.joint_names)
+        if message.points and not message.points[0].positions:
+            yield "field", "velocity"
+    elif kind == ARRAY:
+        yield "values", len(message.data)
+    elif kind == IMAGE:
+        yield from (("encoding", message.encoding), ("width", message.width), ("height", message.height))
+    elif kind == COMPRESSED:
+        yield from _compressed_facts(message)
+
+
+def _filled(message: Any, *fields: str) -> str:
+    return next((field for field in fields if len(getattr(message, field))), fields[0])
+
+
+def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:
+    if message.format.startswith("16UC1"):
+        yield "encoding", "16UC1"
+        return
+    try:
+        image = compressed_to_encoded(message)
+    except SpoolError:
+        return
+    yield from (("encoding", image.format), ("width", image.width), ("height", image.height))
+
+
+def main() -> int:
+    """Look for so many seconds, and print what was seen."""
+    rclpy.init()
+    node = DiscoverNode()
+    deadline = time.monotonic() + float(sys.argv[1])
+    try:
+        while (left := deadline - time.monotonic()) > 0:
+            rclpy.spin_once(node, timeout_sec=left)
+        print(node.survey().to_json(), flush=True)
+    except (KeyboardInterrupt, ExternalShutdownException):
+        return 1
+    finally:
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
