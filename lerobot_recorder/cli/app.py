@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 from lerobot_recorder.cli.calibrate import calibrate
 from lerobot_recorder.cli.cameras import cameras
 from lerobot_recorder.cli.check import check
+from lerobot_recorder.cli.discover import discover
 from lerobot_recorder.cli.encode import encode
 from lerobot_recorder.cli.find_port import find_port
 from lerobot_recorder.cli.record import record
