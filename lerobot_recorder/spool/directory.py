@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from lerobot_recorder.dataset.durable import make_directory
 from lerobot_recorder.dataset.layout import spool_path
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool import locks
@@ -69,11 +70,11 @@ class Spool:
             OSError: they cannot be created.
         """
         for state in STATES:
-            self.directory(state).mkdir(parents=True, exist_ok=True)
+            make_directory(self.directory(state))
 
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock that every move takes; a dead process does not keep it."""
-        self.path.mkdir(parents=True, exist_ok=True)
+        make_directory(self.path)
         return locks.held(self.path / _LOCK_FILE)
 
     # Looking
@@ -378,13 +379,13 @@ class Spool:
 
     def _move(self, episode: SpooledEpisode, state: str) -> SpooledEpisode:
         target = self.directory(state) / episode.episode_id
-        target.parent.mkdir(exist_ok=True)
+        make_directory(target.parent)
         move_directory(episode.path, target)
         return SpooledEpisode(target)
 
     def _discard(self, path: Path) -> Path:
         target = self.directory("discarded") / path.name
-        target.parent.mkdir(exist_ok=True)
+        make_directory(target.parent)
         move_directory(path, target)
         return target
 

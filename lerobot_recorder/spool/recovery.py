@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy.typing as npt
 
+from lerobot_recorder.dataset.durable import sync_tree
 from lerobot_recorder.errors import SpoolError
-from lerobot_recorder.spool.durable import replace_file, sync_directory, sync_file
+from lerobot_recorder.spool.durable import replace_file
 from lerobot_recorder.spool.frames import FrameReader
 from lerobot_recorder.spool.images import image_arrays, image_file, png_file
 from lerobot_recorder.spool.manifest import (
@@ -120,7 +121,6 @@ def _cut_images(directory: Path, key: str, camera: CameraSpool, records: Records
 def _end(directory: Path, header: EpisodeHeader, length: int) -> Manifest:
     manifest = end_header(header, length, verdict="bad", reasons=(_REASON,), ended_by=INTERRUPTED)
     (directory / BALLAST_FILE).unlink(missing_ok=True)
-    for path in directory.rglob("*"):
-        (sync_directory if path.is_dir() else sync_file)(path)
+    sync_tree(directory)
     replace_file(directory / MANIFEST_FILE, to_json(manifest))
     return manifest

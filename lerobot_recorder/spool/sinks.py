@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lerobot_recorder.dataset.durable import sync
 from lerobot_recorder.dataset.statistics import thinning
 from lerobot_recorder.errors import SpoolError
-from lerobot_recorder.spool.durable import sync_directory, sync_file
 from lerobot_recorder.spool.images import (
     EncodedImage,
     depth_dtype,
@@ -230,9 +230,9 @@ class PngSink(ImageSink):
     def sync(self) -> None:
         """Write all files and their directory through."""
         for path in self._unsynced:
-            sync_file(path)
+            sync(path)
         self._unsynced = []
-        sync_directory(self._folder)
+        sync(self._folder)
 
 
 def _require(image: Array | EncodedImage, image_format: str, key: str, camera: CameraSpool) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lerobot_recorder.dataset.durable import sync
 from lerobot_recorder.errors import DiskFullError, EpisodeStateError, SpoolError
-from lerobot_recorder.spool.durable import move_directory, replace_file, sync_directory
+from lerobot_recorder.spool.durable import move_directory, replace_file
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.flush import BackgroundFlush
 from lerobot_recorder.spool.manifest import (
@@ -190,7 +191,7 @@ class EpisodeWriter:
         self._rows.sync()
         os.fsync(self._header_descriptor)
         replace_file(self.path / MANIFEST_FILE, to_json(manifest))
-        sync_directory(self.path)
+        sync(self.path)
 
     def _reserve_ballast(self) -> None:
         """Keep room for the manifest, so that an episode can still be ended on a full disk."""
