@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from lerobot_recorder.cli.operator import EnterKey, operator_console, plain_table
 from lerobot_recorder.cli.scan import PortOption
+from lerobot_recorder.cli.terminal import EnterKey, operator_console, plain_table
 from lerobot_recorder.errors import CalibrationError
 from lerobot_recorder.robot.bus import ServoBus
 from lerobot_recorder.robot.calibrating import FULL_TURN, STANDARD_IDS, Calibrator, JointRange

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from lerobot_recorder.cli.operator import lasting_name, operator_console
+from lerobot_recorder.cli.terminal import lasting_name, operator_console
 from lerobot_recorder.errors import CameraError
 from lerobot_recorder.robot.cameras import (
     CameraInfo,

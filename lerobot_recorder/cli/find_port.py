@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lerobot_recorder.cli.operator import lasting_name, operator_console
+from lerobot_recorder.cli.terminal import lasting_name, operator_console
 from lerobot_recorder.errors import DeviceError
 from lerobot_recorder.robot.finding import serial_ports, unplugged_port
 

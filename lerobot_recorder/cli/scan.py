@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from lerobot_recorder.cli.operator import operator_console, plain_table
+from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import DeviceError
 from lerobot_recorder.robot.calibrating import STANDARD_IDS
 from lerobot_recorder.robot.finding import FoundServo, scan_port

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lerobot_recorder.cli.operator import EnterKey, lasting_name
+from lerobot_recorder.cli.terminal import EnterKey, lasting_name
 from lerobot_recorder.errors import ConfigError
 
 
