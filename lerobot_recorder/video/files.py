@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -176,19 +176,33 @@ def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
 def _copy(source: Any, target: Any, stream: Any, first: int, fps: int) -> int:
     """Copy all packets, frame k of the part becoming frame `first` + k; return their number."""
     origin = source.streams.video[0]
-    ticks = 1 / (fps * origin.time_base)
+    grid = Fraction(1, fps)
+    nearest = _frame_numbers(origin.time_base, grid)
     count = 0
     for packet in source.demux(origin):
         if packet.pts is None:
             continue
-        if abs(packet.pts - round(packet.pts / ticks) * ticks) > GRID_TOLERANCE_S / origin.time_base:
+        shown, off_s = nearest(packet.pts)
+        if off_s > GRID_TOLERANCE_S:
             raise VideoError(f"{source.name}: frame {count} is not on the grid of 1/{fps} s")
-        packet.stream, packet.time_base = stream, Fraction(1, fps)
-        packet.pts, packet.dts = first + round(packet.pts / ticks), first + round(packet.dts / ticks)
+        packet.stream, packet.time_base = stream, grid
+        packet.pts, packet.dts = first + shown, first + nearest(packet.dts)[0]
         packet.duration = 1
         target.mux_one(packet)
         count += 1
     return count
+
+
+def _frame_numbers(time_base: Fraction, grid: Fraction) -> Callable[[int], tuple[int, float]]:
+    """Return a function from a time stamp to the nearest frame and the seconds between, without fractions."""
+    per_frame = grid / time_base
+    ticks, parts, tick_s = per_frame.numerator, per_frame.denominator, float(time_base)
+
+    def nearest(stamp: int) -> tuple[int, float]:
+        frame = (2 * stamp * parts + ticks) // (2 * ticks)
+        return frame, abs(stamp * parts - frame * ticks) * tick_s / parts
+
+    return nearest
 
 
 @contextlib.contextmanager
