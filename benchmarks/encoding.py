@@ -38,8 +38,11 @@ from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import EncoderSettings
 from lerobot_recorder.video.priority import unchanged_priority
 
+CLIP = "bikes.mp4"
 FPS = 30
 LEROBOT = Path(__file__).with_name("lerobot_recording.py")
+FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
+"""Of this Python's environment, what another's must not see."""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def record(root: Path, args: argparse.Namespace) -> tuple[list[float], float]:
     keys = [f"observation.images.cam{index}" for index in range(args.cameras)]
     video = {"dtype": "video", "shape": (480, 640, 3), "names": ["height", "width", "channels"]}
     state = {"dtype": "float32", "shape": (6,), "names": None}
-    frames = load_frames(find_clip("bikes.mp4"), 640, 480)
+    frames = load_frames(find_clip(CLIP), 640, 480)
     cameras = {key: back_and_forth(frames, 17 * index) for index, key in enumerate(keys)}
     waits, before = [], cost(os.getpid())
     with EpisodeRecorder(root, {"observation.state": state, **dict.fromkeys(keys, video)}, FPS) as recorder:
@@ -197,12 +200,14 @@ def lerobot(args: argparse.Namespace) -> tuple[Result, list[float], float]:
     """Record the same frames with LeRobot; returns also the waits and the CPU of recording."""
     options = ("--episodes", args.episodes, "--seconds", args.seconds, "--cameras", args.cameras)
     done = subprocess.run(
-        [args.lerobot, LEROBOT, *map(str, options)],
-        check=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        [args.lerobot, LEROBOT, "--clip", find_clip(CLIP), *map(str, options)],
+        env={key: value for key, value in os.environ.items() if key not in FOREIGN},
+        check=False,
+        capture_output=True,
         text=True,
     )
+    if done.returncode:
+        raise SystemExit(f"LeRobot's Python failed:\n{done.stderr}")
     found = json.loads(done.stdout.splitlines()[-1])
     peak_bytes = round(found["peak_mb"] * 2**20)
     result = Result(sum(found["waits_s"]), found["saving_cpu_s"], peak_bytes)

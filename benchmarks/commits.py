@@ -1,0 +1,151 @@
+"""Measure what a commit costs as the dataset grows: 2,000 short episodes, one by one and ten at a time.
+
+    python benchmarks/commits.py
+    python benchmarks/commits.py --episodes 5000 --sizes 1 50 --frames 450
+
+What a commit costs must not depend on how many episodes there are already. It grows within a file, because a
+commit rewrites the last one, and falls when the next is begun: `--video-mb` and `--data-mb` set when, so that
+2,000 small episodes fill many files as large ones would.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import multiprocessing
+import resource
+import shutil
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset.statistics import image_stats
+from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe
+
+FPS = 30
+HEIGHT, WIDTH = 48, 64
+CAMERAS = ("observation.images.top", "observation.images.wrist")
+FEATURES = {
+    **{key: {"dtype": "float32", "shape": (6,), "names": None} for key in ("observation.state", "action")},
+    **{
+        key: {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]}
+        for key in CAMERAS
+    },
+}
+
+
+@dataclass(frozen=True)
+class Hundred:
+    """What it cost to commit a hundred episodes.
+
+    Attributes:
+        wall_ms: per episode.
+        cpu_ms: per episode.
+        slowest_ms: the slowest commit.
+        peak_mb: the process's largest resident size so far.
+    """
+
+    wall_ms: float
+    cpu_ms: float
+    slowest_ms: float
+    peak_mb: float
+
+
+def main() -> None:
+    args = parse_arguments()
+    results = {}
+    for size in args.sizes:
+        with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+            results[size] = pool.submit(commit_all, args, size).result()
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("episodes", justify="right")
+    for size in args.sizes:
+        for name in (f"{size} at a time: ms/episode", "CPU ms", "slowest commit ms", "peak MB"):
+            table.add_column(name, justify="right")
+    for row, hundreds in enumerate(zip(*results.values(), strict=True), 1):
+        numbers = [f"{value:.1f}" for hundred in hundreds for value in dataclasses.astuple(hundred)]
+        table.add_row(str(row * 100), *numbers)
+    Console(width=160).print(table)
+    for size, hundreds in results.items():
+        print(f"{size} at a time, last 500 episodes against first 500: {growth(hundreds)}")
+
+
+def growth(hundreds: list[Hundred]) -> str:
+    first, last = hundreds[:5], hundreds[-5:]
+    wall = np.mean([each.wall_ms for each in last]) / np.mean([each.wall_ms for each in first])
+    cpu = np.mean([each.cpu_ms for each in last]) / np.mean([each.cpu_ms for each in first])
+    return f"time {wall:.2f}, CPU {cpu:.2f}, peak memory {last[-1].peak_mb / first[-1].peak_mb:.2f}"
+
+
+def commit_all(args: argparse.Namespace, size: int) -> list[Hundred]:
+    """Commit all episodes, `size` at a time, and check the dataset in the end."""
+    folder = Path(tempfile.mkdtemp(prefix="benchmark-", dir=args.directory))
+    try:
+        episode = an_episode(folder, args.frames)
+        sizes = {"data_files_size_in_mb": args.data_mb, "video_files_size_in_mb": args.video_mb}
+        writer = DatasetWriter(folder / "data", Mp4Files(), **sizes)
+        hundreds = [
+            commit_hundred(writer, episode, start, size)
+            for start in track(range(0, args.episodes, 100), f"{size} at a time")
+        ]
+        faults = list(check(folder / "data", probe))
+        assert not faults, faults
+        return hundreds
+    finally:
+        shutil.rmtree(folder)
+
+
+def commit_hundred(writer: DatasetWriter, episode: EncodedEpisode, start: int, size: int) -> Hundred:
+    walls, began = [], time.process_time()
+    for first in range(start, start + 100, size):
+        names = range(first, min(first + size, start + 100))
+        batch = [dataclasses.replace(episode, episode_id=str(name)) for name in names]
+        before = time.perf_counter()
+        writer.commit(batch, features=FEATURES, fps=FPS, forget=lambda ids: None)
+        walls.append((time.perf_counter() - before) * 1e3)
+    cpu_ms = (time.process_time() - began) * 1e3
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Hundred(sum(walls) / 100, cpu_ms / 100, max(walls), peak_mb)
+
+
+def an_episode(folder: Path, frames: int) -> EncodedEpisode:
+    rng = np.random.default_rng(0)
+    planes = rng.integers(0, 256, (frames, HEIGHT * 3 // 2, WIDTH), np.uint8)
+    video = folder / "episode.mp4"
+    encode(planes, video, fps=FPS, width=WIDTH, height=HEIGHT, settings=EncoderSettings())
+    stats = image_stats(rng.integers(0, 256, (min(frames, 100), HEIGHT, WIDTH, 3), np.uint8))
+    rows = rng.normal(size=(frames, 6)).astype(np.float32)
+    return EncodedEpisode(
+        episode_id="",
+        task="benchmark",
+        length=frames,
+        rows={"observation.state": rows, "action": rows},
+        videos={key: EncodedVideo(video, frames, probe(video).info()) for key in CAMERAS},
+        image_stats=dict.fromkeys(CAMERAS, stats),
+    )
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--episodes", type=int, default=2000, help="a multiple of 100")
+    parser.add_argument("--sizes", type=int, nargs="+", default=(1, 10), help="episodes in a commit")
+    parser.add_argument("--frames", type=int, default=30, help="of an episode")
+    parser.add_argument("--data-mb", type=float, default=1.0)
+    parser.add_argument("--video-mb", type=float, default=10.0)
+    parser.add_argument("--directory", type=Path, help="where to write; the directory for temporary files")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
