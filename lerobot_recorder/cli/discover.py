@@ -58,7 +58,8 @@ def look(seconds: float) -> Survey:
 
 
 def _tell(plan: Plan, output: Path) -> None:
+    width = max(len(stream.feature) for stream in plan.streams)
     for stream in plan.streams:
-        typer.echo(f"{stream.feature:28}  {stream.topic.name}")
+        typer.echo(f"{stream.feature:{width}}  {stream.topic.name}")
     typer.echo(f"\nwrote {output}; check it, then record with")
     typer.echo(f"  lerobot-recorder record --hardware none --config {output}")

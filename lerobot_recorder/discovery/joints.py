@@ -39,12 +39,13 @@ class _Arm:
 
 
 def state_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
-    """Plan the state: the joint states of every arm, each joint once."""
-    arms = _arms(topics)
+    """Plan the state: the joint states of every arm, each joint once, in the order of the action."""
+    arms, actions = _arms(topics), _actions(topics)
     streams: list[PlannedStream] = []
     for arm in arms:
         name = "state" if len(arms) == 1 else identifier(arm.label, "state")
-        names = arm.topic.joints
+        commanded = [joint for topic, its in actions if its == arm for joint in _joints(topic, arm)]
+        names = _ordered(arm.topic.joints, commanded)
         aliases = _aliases(names, arm.label if _is_ambiguous(names, arms) else "")
         streams.append(
             PlannedStream(
@@ -64,6 +65,17 @@ def action_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
     A leader's joint states come first, then commands, then what controllers say that they aim at, and last
     commands that a controller waits for but nobody sends.
     """
+    arms, chosen = _arms(topics), _actions(topics)
+    streams: list[PlannedStream] = []
+    for topic, arm in chosen:
+        name = "action" if len(chosen) == 1 else _action_name(topic)
+        stream = _action(unique(name, [each.name for each in streams]), topic, arm, arms)
+        streams.append(stream)
+    return streams
+
+
+def _actions(topics: Sequence[SeenTopic]) -> list[tuple[SeenTopic, _Arm | None]]:
+    """Choose the topics of the action, with the arm that each commands, by the topics' names."""
     arms = _arms(topics)
     covered: set[Joint] = set()
     chosen: list[tuple[SeenTopic, _Arm | None]] = []
@@ -74,12 +86,7 @@ def action_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
             covered |= joints
             chosen.append((topic, arm))
     chosen.extend((topic, None) for topic in topics if _is_drive(topic))
-    streams: list[PlannedStream] = []
-    for topic, arm in sorted(chosen, key=lambda pair: pair[0].name):
-        name = "action" if len(chosen) == 1 else _action_name(topic)
-        stream = _action(unique(name, [each.name for each in streams]), topic, arm, arms)
-        streams.append(stream)
-    return streams
+    return sorted(chosen, key=lambda pair: pair[0].name)
 
 
 def _arms(topics: Sequence[SeenTopic]) -> list[_Arm]:
@@ -148,6 +155,12 @@ def _joints(topic: SeenTopic, arm: _Arm | None) -> tuple[str, ...]:
         return arm.topic.joints
     label = identifier(*topic.parts[:-1])
     return tuple(f"{label}_{number}" for number in range(topic.values))
+
+
+def _ordered(joints: Sequence[str], commanded: Sequence[str]) -> tuple[str, ...]:
+    """Return the joints that are commanded in that order, then the others."""
+    places = {_plain(joint): place for place, joint in reversed(list(enumerate(commanded)))}
+    return tuple(sorted(joints, key=lambda joint: places.get(_plain(joint), len(places))))
 
 
 def _is_drive(topic: SeenTopic) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from lerobot_recorder.discovery.cameras import is_image
 from lerobot_recorder.discovery.plan import Plan
-from lerobot_recorder.discovery.seen import ARRAY, TWISTS, SeenTopic
+from lerobot_recorder.discovery.seen import TWISTS, SeenTopic
 from lerobot_recorder.discovery.stream import PlannedStream, identifier
 
 _SHORTEST_AGE_S = 0.5
@@ -20,6 +20,7 @@ _HEAD = """\
 #   lerobot-recorder record --hardware none --config THIS_FILE --task "Pick up the cube"
 #
 # `ros2 param describe /recorder fps` tells more about a parameter, and whether it may change meanwhile.
+# Units are as published; `unit: degrees` turns an arm's rad into degrees.
 # Subscriptions take the QoS of their publishers; another one is asked for with
 # qos_overrides.TOPIC.subscription.reliability: best_effort, and likewise history, depth and durability.
 """
@@ -88,10 +89,10 @@ def _unit(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:
 
 def _joint_unit(stream: PlannedStream, sliding: tuple[str, ...]) -> str:
     rad, metre = {"position": ("rad", "m"), "velocity": ("rad/s", "m/s")}.get(stream.topic.field, ("Nm", "N"))
-    in_metres = [name for name in stream.names if name in sliding]
-    exact = f"{', '.join(in_metres)} in {metre}" if in_metres else f"{metre} where a joint slides"
-    source = "as its controller takes them" if stream.topic.type == ARRAY else "as published"
-    return f"{stream.topic.field} in {rad}, {exact}, {source}; unit: degrees turns rad into degrees"
+    in_metres = [name for name in stream.topic.joints or stream.names if name in sliding]
+    if in_metres:
+        return f"{stream.topic.field} as published: {rad}, and {metre} for {', '.join(in_metres)}"
+    return f"{stream.topic.field} as published: {rad}, and {metre} for joints that slide"
 
 
 def _encoder(repo_id: str) -> Iterator[str]:

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import pytest
+
+from lerobot_recorder.discovery import SeenTopic, Survey, make_plan, parameter_file
+
+yaml = pytest.importorskip("yaml")
+
+STATE = SeenTopic(
+    "/lab/joint_states", "sensor_msgs/msg/JointState", received=300, rate_hz=100.0, joints=("on", "rail")
+)
+DEPTH = SeenTopic(
+    "/lab/camera/depth/image_raw",
+    "sensor_msgs/msg/Image",
+    received=6,
+    rate_hz=2.0,
+    reliable=False,
+    encoding="32FC1",
+    width=320,
+    height=240,
+)
+
+
+def test_the_file_holds_the_plan_for_both_nodes():
+    text = parameter_file(make_plan(Survey((STATE, DEPTH), "Big Arm", ("rail",))))
+    nodes = {name: node["ros__parameters"] for name, node in yaml.safe_load(text).items()}
+    recorder = nodes["/**/recorder"]
+    assert recorder["repo_id"] == nodes["/**/encoder"]["repo_id"] == "local/big_arm"
+    assert recorder["streams"] == ["state", "camera_depth"]
+    assert recorder["state.names"] == ["on", "rail"]
+    assert recorder["camera_depth.depth"] is True
+    assert recorder["camera_depth.max_age_s"] == 2.0
+
+
+def test_the_comments_tell_units_rates_and_qos():
+    text = parameter_file(make_plan(Survey((STATE, DEPTH), "", ("rail",))))
+    assert "# 100.0 Hz, reliable" in text
+    assert "rad, and m for rail" in text
+    assert "# 2.0 Hz, best effort, 320x240 32FC1" in text
+    assert "# Depth in m." in text
+    assert "No commands were seen" in text
+
+
+def test_what_is_left_out_is_named():
+    other = SeenTopic("/lab/broadcaster/joint_states", STATE.type, received=300, joints=("on",))
+    text = parameter_file(make_plan(Survey((STATE, other))))
+    assert "#   /lab/broadcaster/joint_states (sensor_msgs/JointState, once, reliable)" in text
