@@ -12,6 +12,7 @@ from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
+from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import default_root
 from lerobot_recorder.encoding import BatchEncoder, EncoderStatus
 from lerobot_recorder.errors import ConfigError
@@ -54,6 +55,7 @@ class EncoderNode(Node):
 
     def __init__(self) -> None:
         super().__init__("encoder")
+        self.failure = None
         self._params = Parameters(self)
         self._params.declare(PARAMETERS)
         self._params.refuse_unknown()
@@ -145,12 +147,13 @@ def dataset_root(values: Mapping[str, Any]) -> Path:
 
     Raises:
         ConfigError: neither `root` nor `repo_id` is given.
+        DatasetError: there is something that is not a dataset.
     """
-    if values["root"]:
-        return Path(values["root"]).expanduser().absolute()
-    if not values["repo_id"]:
+    if not values["root"] and not values["repo_id"]:
         raise ConfigError("give repo_id (user/name), or root (a directory), so that the dataset has a place")
-    return default_root(values["repo_id"])
+    root = Path(values["root"]).expanduser().absolute() if values["root"] else default_root(values["repo_id"])
+    load_info(root)
+    return root
 
 
 def encoder_settings(values: Mapping[str, Any]) -> EncoderSettings:

@@ -90,6 +90,7 @@ class HardwareNode(Node):
         for name in self._camera_names:
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
         parameters.refuse_unknown()
+        self.failure = None
         self._stopping = False
         self._cameras: list[CameraTopics] = []
         self._arms: dict[str, Arm] = {}

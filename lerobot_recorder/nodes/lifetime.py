@@ -23,7 +23,13 @@ _ECHO_S = 1.0  # under `ros2 launch`, one Ctrl-C arrives twice
 
 
 class LivingNode(Protocol):
-    """What `run` needs of a node."""
+    """What `run` needs of a node.
+
+    Attributes:
+        failure: why it ends before its work is done; None as long as nothing is wrong.
+    """
+
+    failure: RecorderError | None
 
     def finished(self) -> bool:
         """Tell whether the node has done what it was started for."""
@@ -75,6 +81,8 @@ def run(make: Callable[[], Node]) -> int:
         node = make()
         executor.add_node(node)
         _spin(node, executor, signals)
+        if node.failure is not None:
+            raise node.failure
     except RecorderError as error:
         print(f"error: {error}", file=sys.stderr, flush=True)
         return 1

@@ -11,7 +11,7 @@ from typing import Any
 
 from rclpy.node import Node
 
-from lerobot_recorder.errors import RecorderError, StreamError
+from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, StreamError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.encoder import dataset_root
@@ -74,6 +74,7 @@ class RecorderNode(Node):
         )
         parameters.watch(self._change)
         self._jumps = on_jump_back(self, self._recorder.start_afresh)
+        self.failure: RecorderError | None = None
         self._stopping = False
         self._was_recording = False
         self._refused = ""
@@ -86,7 +87,7 @@ class RecorderNode(Node):
 
     def finished(self) -> bool:
         """Tell whether all episodes of an unattended run are recorded."""
-        return self._schedule.phase(time.monotonic()) == "finished"
+        return self.failure is not None or self._schedule.phase(time.monotonic()) == "finished"
 
     def stop(self) -> None:
         """End; a take under way is set aside as interrupted."""
@@ -122,8 +123,14 @@ class RecorderNode(Node):
     def _start(self) -> ConcurrentFuture[str]:
         if not self._recorder.recording and (missing := self._missing()):
             raise StreamError("the episode cannot start: " + "; ".join(missing))
-        started = self._recorder.start()
         self._schedule.skip_reset()
+        return self._begin()
+
+    def _begin(self) -> ConcurrentFuture[str]:
+        started = self._recorder.start()
+        self._schedule.note_start()
+        self._was_recording = True
+        started.add_done_callback(self._note_start)
         return started
 
     # The run
@@ -131,8 +138,6 @@ class RecorderNode(Node):
     def _step(self) -> None:
         recording = self._recorder.recording
         now_s = time.monotonic()
-        if recording and not self._was_recording:
-            self._schedule.note_start()
         if self._was_recording and not recording:
             self._schedule.note_end(now_s)
         self._was_recording = recording
@@ -144,15 +149,18 @@ class RecorderNode(Node):
 
     def _start_unattended(self) -> None:
         try:
-            self._recorder.start().add_done_callback(self._note_start)
-            self._schedule.note_start()
-            self._was_recording = True
+            self._begin()
         except RecorderError as error:
             self._refuse(str(error))
 
     def _note_start(self, result: ConcurrentFuture[str]) -> None:
         error = result.exception()
         self._refuse("" if error is None else str(error))
+        if error is None:
+            return
+        self._schedule.note_refusal()
+        if self._schedule.num_episodes and isinstance(error, (DatasetError, ConfigError)):
+            self.failure = error
 
     def _refuse(self, reason: str) -> None:
         if reason and not self._refused:
@@ -189,7 +197,7 @@ class RecorderNode(Node):
         status, now_s = self._recorder.status(), time.monotonic()
         phase = self._schedule.phase(now_s)
         missing = self._missing() if status.state == "idle" else []
-        idle = phase if phase in ("waiting", "resetting", "finished") else "idle"
+        idle = phase if phase in ("waiting", "saving", "resetting", "finished") else "idle"
         settings = self._recorder.settings
         content = {
             "state": "recording" if status.state == "starting" else status.state.replace("idle", idle),

@@ -6,7 +6,7 @@ from typing import Literal
 
 from lerobot_recorder.recording.take import Outcome
 
-Phase = Literal["manual", "waiting", "recording", "resetting", "finished"]
+Phase = Literal["manual", "waiting", "recording", "saving", "resetting", "finished"]
 
 
 class Schedule:
@@ -24,6 +24,7 @@ class Schedule:
         self.num_episodes = num_episodes
         self.reset_time_s = reset_time_s
         self.saved = 0
+        self._open = 0
         self._recording = False
         self._ended_s: float | None = None
 
@@ -35,6 +36,8 @@ class Schedule:
             return "manual"
         if self.saved >= self.num_episodes:
             return "finished"
+        if self.saved + self._open >= self.num_episodes:
+            return "saving"
         return "resetting" if self.reset_left_s(now_s) > 0 else "waiting"
 
     def reset_left_s(self, now_s: float) -> float:
@@ -46,6 +49,12 @@ class Schedule:
     def note_start(self) -> None:
         """Note that an episode is being recorded."""
         self._recording = True
+        self._open += 1
+
+    def note_refusal(self) -> None:
+        """Note that an episode could not be started after all."""
+        self._recording = False
+        self._open -= 1
 
     def note_end(self, now_s: float) -> None:
         """Note that the recording of an episode has ended; the pause begins."""
@@ -53,7 +62,8 @@ class Schedule:
         self._ended_s = now_s
 
     def note_outcome(self, outcome: Outcome) -> None:
-        """Count an episode that is safe on disk."""
+        """Count an episode that is safe on disk, or gone."""
+        self._open -= 1
         self.saved += outcome.state == "ready"
 
     def skip_reset(self) -> None:

@@ -111,7 +111,7 @@ def test_killed_in_the_middle_nothing_is_lost(graph, make_robot, tmp_path):
     graph.wait(lambda: graph.frames() >= 3)
     assert graph.call("recorder/save_episode")[0]
     start_episode(graph)
-    graph.wait(lambda: graph.frames() >= 10)
+    graph.wait(lambda: graph.status["recorder"]["saved"] == 1 and graph.frames() >= 10)
     os.kill(recorder._process.pid, signal.SIGKILL)
     assert graph.end_of(recorder) == -signal.SIGKILL
     assert len(Spool(root).ready()) == 1
@@ -161,12 +161,19 @@ def test_a_directory_that_holds_something_else_is_refused(graph, make_robot, tmp
     root = tmp_path / "data"
     root.mkdir()
     (root / "thesis.pdf").write_text("mine")
-    graph.start("recorder", make_robot().recorder_parameters(root))
-    graph.wait(lambda: not graph.status.get("recorder", {"missing": True})["missing"])
-    started, reason = graph.call("recorder/start_episode")
-    assert not started
-    assert "thesis.pdf" in reason
+    recorder = graph.start("recorder", make_robot().recorder_parameters(root))
+    assert graph.end_of(recorder) == 1
+    assert "found thesis.pdf and no meta/info.json" in recorder.last_lines[-1]
     assert (root / "thesis.pdf").exists()
+
+
+def test_an_unattended_run_that_cannot_fit_its_dataset_ends_with_the_reason(graph, make_robot, tmp_path):
+    root, robot = tmp_path / "data", make_robot()
+    parameters = robot.recorder_parameters(root) | {"num_episodes": 1, "episode_time_s": 0.5}
+    assert graph.end_of(graph.start("recorder", parameters)) == 0
+    changed = graph.start("recorder", parameters | {"state.names": ["one"]})
+    assert graph.end_of(changed) == 1
+    assert "shape (2,)" in changed.last_lines[-1]
 
 
 def test_namespaces_move_everything(graph, make_robot, tmp_path):

@@ -24,6 +24,18 @@ def test_episodes_follow_each_other_with_pauses_until_all_are_saved():
     assert schedule.phase(20.0) == "finished"
 
 
+def test_no_episode_is_started_before_it_is_known_that_the_last_is_saved():
+    schedule = Schedule(1, 0.0)
+    schedule.note_start()
+    schedule.note_end(1.0)
+    assert schedule.phase(1.0) == "saving"
+    schedule.note_outcome(REJECTED)
+    assert schedule.phase(1.0) == "waiting"
+    schedule.note_start()
+    schedule.note_refusal()
+    assert schedule.phase(1.0) == "waiting"
+
+
 def test_a_rejected_episode_is_recorded_again():
     schedule = Schedule(1, 0.0)
     record(schedule, 1.0, REJECTED)

@@ -50,6 +50,8 @@ def test_packets_equal_those_that_pyav_makes_of_the_rgb_images(tmp_path, vcodec)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         with unchanged_priority():
             stream.codec_context.open(strict=False)
+        with unchanged_priority():
+            stream.codec_context.open(strict=False)
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode())

@@ -1,0 +1,206 @@
+"""The replay node: sends the follower through the actions of a recorded episode.
+
+Its status is a JSON object, on ``~/status`` and as a line of standard output::
+
+    {"state": "waiting|approaching|replaying|finished|stopped", "frame": n, "frames": n,
+     "comparison": null or {"lag_s": s, "at_once": {...}, "lagged": {...}}}
+
+where ``at_once`` and ``lagged`` hold ``mean``, ``p95`` and ``largest`` in degrees by joint.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rcl_interfaces.srv import GetParameters
+from rclpy.node import Node
+from rclpy.time import Time
+from sensor_msgs.msg import JointState
+from std_srvs.srv import SetBool
+
+from lerobot_recorder.dataset.recorded import RecordedEpisode
+from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.nodes.encoder import dataset_root
+from lerobot_recorder.nodes.lifetime import run
+from lerobot_recorder.nodes.parameters import Parameter, Parameters
+from lerobot_recorder.nodes.reports import JsonTopic
+from lerobot_recorder.nodes.vectors import by_name
+from lerobot_recorder.robot.calibration import JOINTS, Calibration, load_calibration
+from lerobot_recorder.robot.player import Player
+from lerobot_recorder.robot.replay import Comparison, JointErrors, load_movement
+
+PARAMETERS = (
+    Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
+    Parameter("root", "", "The dataset's directory"),
+    Parameter("episode", 0, "Which episode", "", 0),
+    Parameter("calibration", "", "LeRobot's id of the follower, its file, or sim; empty: as the hardware's"),
+    Parameter(
+        "unit",
+        "so100",
+        "The unit of the actions in the dataset",
+        choices=("so100", "degrees", "as_published"),
+    ),
+    Parameter("approach_speed_rad_s", 0.6, "Speed on the way to the first pose", "rad/s", 0.01, 10),
+    Parameter("hardware", "hardware", "Name of the node that has the follower"),
+)
+
+_PATIENCE_S = 20.0
+
+
+class ReplayNode(Node):
+    """Joint states in, joint commands out; `Player` does the work, in a thread of its own."""
+
+    def __init__(self) -> None:
+        super().__init__("replay")
+        self._params = parameters = Parameters(self)
+        parameters.declare(PARAMETERS)
+        parameters.refuse_unknown()
+        self._episode = RecordedEpisode(self._root(), parameters["episode"])
+        self._status = JsonTopic(self, "~/status", 1)
+        self._commands = self.create_publisher(JointState, "follower/joint_commands", 10)
+        self.create_subscription(JointState, "follower/joint_states", self._note, 50)
+        self._player: Player | None = None
+        self._stopping = threading.Event()
+        self._threads = ThreadPoolExecutor(1, "replay")
+        self._done = self._threads.submit(self._replay)
+        parameters.watch(lambda changes: None)
+
+    def _root(self) -> Path:
+        return dataset_root({name: self._params[name] for name in ("root", "repo_id")})
+
+    # Lifetime
+
+    def finished(self) -> bool:
+        """Tell whether all has been replayed; raises what went wrong."""
+        if self._done.done():
+            self._done.result()
+        return self._done.done()
+
+    def stop(self) -> None:
+        """Send nothing more."""
+        self._stopping.set()
+        if self._player is not None:
+            self._player.stop()
+
+    def stop_now(self) -> None:
+        """End; there is nothing that could be left out."""
+
+    def stopped(self) -> bool:
+        """Tell whether it has ended."""
+        return self._stopping.is_set() and self._done.done()
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.stop()
+        self._threads.shutdown()
+
+    # In the replay's thread
+
+    def _replay(self) -> None:
+        movement = load_movement(self._episode, self._calibration(), self._params["unit"])
+        self._switch_teleop_off()
+        speed = self._params["approach_speed_rad_s"]
+        self._player = player = Player(
+            movement, self._command, approach_speed_rad_s=speed, changed=self._tell
+        )
+        if self._stopping.is_set():
+            return
+        comparison = player.run()
+        self._tell(comparison)
+        if comparison is not None:
+            self.get_logger().info(summary(comparison))
+
+    def _calibration(self) -> Calibration:
+        if self._params["calibration"]:
+            return load_calibration(self._params["calibration"], "follower")
+        names = ("follower.calibration", "follower.port")
+        answer = self._ask(GetParameters, "get_parameters", GetParameters.Request(names=names))
+        calibration, port = (value.string_value for value in answer.values)
+        return load_calibration(calibration or ("sim" if port == "sim" else ""), "follower")
+
+    def _switch_teleop_off(self) -> None:
+        answer = self._ask(SetBool, "enable_teleop", SetBool.Request(data=False))
+        if not answer.success:
+            raise DeviceError(f"teleoperation cannot be switched off: {answer.message}")
+
+    def _ask(self, kind: Any, service: str, request: Any) -> Any:
+        client = self.create_client(kind, f"{self._params['hardware']}/{service}")
+        try:
+            self._await(client.service_is_ready, f"there is no {client.srv_name}: start the hardware node")
+            answer = client.call_async(request)
+            self._await(answer.done, f"{client.srv_name} has not answered")
+            return answer.result()
+        finally:
+            self.destroy_client(client)
+
+    def _await(self, condition: Any, failure: str) -> None:
+        deadline = time.monotonic() + _PATIENCE_S
+        while not condition():
+            if time.monotonic() > deadline or self._stopping.wait(0.05):
+                raise DeviceError(failure)
+
+    # Messages
+
+    def _note(self, message: JointState) -> None:
+        if self._player is None:
+            return
+        position = by_name(message.name, message.position, JOINTS, "position")
+        self._player.note(Time.from_msg(message.header.stamp).nanoseconds / 1e9, position)
+
+    def _command(self, position_rad: np.ndarray) -> None:
+        message = JointState(name=list(JOINTS), position=position_rad.tolist())
+        message.header.stamp = self.get_clock().now().to_msg()
+        self._commands.publish(message)
+        if self._player.phase == "replaying" and self._player.row % self._episode.fps == 0:
+            self._tell()
+
+    def _tell(self, comparison: Comparison | None = None) -> None:
+        content = {
+            "state": self._player.phase,
+            "frame": self._player.row,
+            "frames": self._episode.length,
+            "comparison": None if comparison is None else described(comparison),
+        }
+        self._status.publish(content)
+        print(json.dumps(content), flush=True)
+
+
+def described(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as the status tells it."""
+    return {
+        "lag_s": comparison.lag_s,
+        "at_once": _by_joint(comparison.at_once),
+        "lagged": _by_joint(comparison.lagged),
+    }
+
+
+def _by_joint(errors: JointErrors) -> dict[str, dict[str, float]]:
+    return {
+        name: dict(zip(JOINTS, getattr(errors, name).round(3).tolist(), strict=True))
+        for name in ("mean", "p95", "largest")
+    }
+
+
+def summary(comparison: Comparison) -> str:
+    """Say how well the recording was reproduced."""
+    return (
+        f"the follower was {comparison.at_once.mean.mean():.2f} degrees from the recording on average, "
+        f"{comparison.at_once.largest.max():.2f} at most; {comparison.lag_s * 1000:.0f} ms later "
+        f"{comparison.lagged.mean.mean():.2f} and {comparison.lagged.largest.max():.2f}"
+    )
+
+
+def main() -> int:
+    """Run the node."""
+    return run(ReplayNode)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
