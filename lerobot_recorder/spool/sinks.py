@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import zlib
 from abc import ABC, abstractmethod
+from collections import deque
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +61,10 @@ class AppendFile:
         os.ftruncate(self.descriptor, size)
         self.size = size
 
+    def flush(self) -> None:
+        """Write what is in it so far through to the device; from any thread."""
+        os.fdatasync(self.descriptor)
+
     def sync(self) -> None:
         """Write it through to the device."""
         os.fsync(self.descriptor)
@@ -100,6 +106,11 @@ class ImageSink(ABC):
     def size(self) -> int:
         """Bytes written so far."""
         return sum(file.size for file in self.files)
+
+    def flush(self) -> None:
+        """Write what there is so far through to the device; from any thread, one at a time."""
+        for file in self.files:
+            file.flush()
 
     def sync(self) -> None:
         """Write the files through to the device."""
@@ -198,7 +209,7 @@ class PngSink(ImageSink):
         self._folder = image_file(directory, key, "png")
         self._folder.mkdir()
         self._size = 0
-        self._unsynced: list[Path] = []
+        self._unsynced: deque[Path] = deque()
 
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Encode, unless it came as PNG."""
@@ -212,8 +223,8 @@ class PngSink(ImageSink):
     def write(self, index: int, parts: list[Content]) -> None:
         """Write the file of image `index`."""
         path = png_file(self._directory, self.key, index)
-        self._unsynced.append(path)
         path.write_bytes(parts[0])
+        self._unsynced.append(path)
         self._size += len(parts[0])
 
     @property
@@ -223,15 +234,18 @@ class PngSink(ImageSink):
 
     def cut(self, length: int) -> None:
         """Remove the file that a failed write left behind."""
-        leftover = png_file(self._directory, self.key, length)
-        leftover.unlink(missing_ok=True)
-        self._unsynced = [path for path in self._unsynced if path != leftover]
+        png_file(self._directory, self.key, length).unlink(missing_ok=True)
+
+    def flush(self) -> None:
+        """Write the files that are new since the last time through."""
+        while self._unsynced:
+            with contextlib.suppress(FileNotFoundError):  # it was cut
+                sync(self._unsynced[0])
+            self._unsynced.popleft()
 
     def sync(self) -> None:
         """Write all files and their directory through."""
-        for path in self._unsynced:
-            sync(path)
-        self._unsynced = []
+        self.flush()
         sync(self._folder)
 
 

@@ -67,17 +67,14 @@ class EpisodeWriter:
         with _disk_errors(self.path):
             spool.create()
             self._open()
-        descriptors = [file.descriptor for sink in self._sinks.values() for file in sink.files]
-        self._flush = BackgroundFlush([self._header_descriptor, *descriptors, self._rows.descriptor])
+        self._flush = BackgroundFlush([*(sink.flush for sink in self._sinks.values()), self._rows.flush])
 
     def _open(self) -> None:
         with self._spool.locked():
             self.path.mkdir()
             self._rows = AppendFile(self.path / ROWS_FILE)
             fcntl.flock(self._rows.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        header_path = self.path / HEADER_FILE
-        header_path.write_bytes(to_json(self.header))
-        self._header_descriptor = os.open(header_path, os.O_RDONLY | os.O_CLOEXEC)
+        (self.path / HEADER_FILE).write_bytes(to_json(self.header))
         self._sinks = {key: open_sink(self.path, key, camera) for key, camera in self.header.cameras.items()}
         self._reserve_ballast()
 
@@ -189,7 +186,7 @@ class EpisodeWriter:
         for sink in self._sinks.values():
             sink.sync()
         self._rows.sync()
-        os.fsync(self._header_descriptor)
+        sync(self.path / HEADER_FILE)
         replace_file(self.path / MANIFEST_FILE, to_json(manifest))
         sync(self.path)
 
@@ -207,7 +204,6 @@ class EpisodeWriter:
         self._flush.stop()
         for sink in self._sinks.values():
             sink.close()
-        os.close(self._header_descriptor)
         self._rows.close()
 
 
