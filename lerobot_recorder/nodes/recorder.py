@@ -208,6 +208,7 @@ class RecorderNode(Node):
             "episode_time_s": settings.episode_time_s,
             "reset_time_s": self._schedule.reset_time_s,
             "remaining_s": self._schedule.reset_left_s(now_s),
+            "episode_id": status.episode_id,
             "frames": status.frames,
             "queued": status.queued,
             "saved": status.saved,

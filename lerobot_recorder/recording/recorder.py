@@ -74,6 +74,7 @@ class RecorderStatus:
     Attributes:
         state: `idle`, `starting`, `recording` or `saving`.
         task: of the present or the next episode.
+        episode_id: of the present episode, empty when none is recorded.
         frames: rows taken of the present episode.
         queued: rows that wait for the disk.
         elapsed_s: seconds of it.
@@ -88,6 +89,7 @@ class RecorderStatus:
 
     state: str
     task: str
+    episode_id: str
     frames: int
     queued: int
     elapsed_s: float
@@ -267,6 +269,7 @@ class Recorder:
         return RecorderStatus(
             state=self._state(recording),
             task=self.settings.task,
+            episode_id=shown.header.episode_id if shown else "",
             frames=shown.rows if shown else 0,
             queued=shown.queued if shown else 0,
             elapsed_s=max(0.0, (now_ns - shown.header.started_at_ns) / 1e9) if shown else 0.0,

@@ -14,8 +14,15 @@ def running(graph):
     return graph.wait(lambda: graph.status.get("recorder"))
 
 
-def start_episode(graph) -> None:
-    graph.wait(lambda: graph.call("recorder/start_episode")[0])
+def start_episode(graph, frames: int = 0) -> None:
+    """Start an episode, and wait until it has so many frames."""
+    answer = graph.wait(lambda: (answer := graph.call("recorder/start_episode"))[0] and answer[1])
+    episode_id = answer.split()[-1]
+    graph.wait(
+        lambda: (
+            not frames or (graph.frames() >= frames and graph.status["recorder"]["episode_id"] == episode_id)
+        )
+    )
 
 
 @pytest.mark.parametrize("reliable", [True, False])
@@ -23,8 +30,7 @@ def test_what_is_published_is_recorded(graph, make_robot, tmp_path, reliable):
     root = tmp_path / "data"
     robot = make_robot(reliable=reliable)
     graph.start("recorder", robot.recorder_parameters(root))
-    start_episode(graph)
-    graph.wait(lambda: graph.frames() >= 15)
+    start_episode(graph, 15)
     assert graph.call("recorder/save_episode")[0]
     episode = Spool(root).ready()[0]
     assert episode.episode_id == graph.wait(lambda: graph.completed)[0]["episode_id"]
@@ -41,8 +47,7 @@ def test_episodes_are_discarded_deleted_and_marked(graph, make_robot, tmp_path):
     start_episode(graph)
     assert graph.call("recorder/discard_episode")[0]
     for _ in range(2):
-        start_episode(graph)
-        graph.wait(lambda: graph.frames() >= 3)
+        start_episode(graph, 3)
         assert graph.call("recorder/save_episode")[0]
     assert graph.switch("recorder/mark_success", True)[0]
     assert [episode.manifest.success for episode in Spool(root).ready()] == [None, True]
@@ -82,8 +87,7 @@ def test_images_of_another_size_than_declared_are_refused(graph, make_robot, tmp
 def test_a_robot_that_falls_silent_is_noticed_and_the_take_can_be_accepted(graph, make_robot, tmp_path):
     root, robot = tmp_path / "data", make_robot()
     graph.start("recorder", robot.recorder_parameters(root))
-    start_episode(graph)
-    graph.wait(lambda: graph.frames() >= 5)
+    start_episode(graph, 5)
     robot.playing = False
     time.sleep(1)
     saved, reason = graph.call("recorder/save_episode")
@@ -107,11 +111,9 @@ def test_killed_in_the_middle_nothing_is_lost(graph, make_robot, tmp_path):
     root = tmp_path / "data"
     parameters = make_robot().recorder_parameters(root)
     recorder = graph.start("recorder", parameters)
-    start_episode(graph)
-    graph.wait(lambda: graph.frames() >= 3)
+    start_episode(graph, 3)
     assert graph.call("recorder/save_episode")[0]
-    start_episode(graph)
-    graph.wait(lambda: graph.status["recorder"]["saved"] == 1 and graph.frames() >= 10)
+    start_episode(graph, 10)
     os.kill(recorder._process.pid, signal.SIGKILL)
     assert graph.end_of(recorder) == -signal.SIGKILL
     assert len(Spool(root).ready()) == 1
