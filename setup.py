@@ -6,7 +6,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent  # through the link that `colcon build --symlink-install` makes
 NAME = "lerobot_recorder"
-NODES = ("hardware", "recorder", "encoder")
+NODES = ("hardware", "recorder", "encoder", "replay")
 SHARE = f"share/{NAME}"
 KILTED_OR_JAZZY = (
     "ros-rclpy[fastrtps]>=7.1.6,<10",

@@ -17,6 +17,7 @@ from lerobot_recorder.cli.discover import discover
 from lerobot_recorder.cli.encode import encode
 from lerobot_recorder.cli.find_port import find_port
 from lerobot_recorder.cli.record import record
+from lerobot_recorder.cli.replay import replay
 from lerobot_recorder.cli.scan import scan
 from lerobot_recorder.cli.setup_motors import setup_motors
 from lerobot_recorder.cli.simulate import simulate
@@ -43,7 +44,19 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (record, discover, check, encode, find_port, scan, setup_motors, calibrate, cameras, simulate):
+for command in (
+    record,
+    discover,
+    check,
+    encode,
+    find_port,
+    scan,
+    setup_motors,
+    calibrate,
+    cameras,
+    replay,
+    simulate,
+):
     app.command()(command)
 
 

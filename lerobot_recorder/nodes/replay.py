@@ -26,7 +26,7 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from lerobot_recorder.dataset.recorded import RecordedEpisode
-from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.errors import DeviceError, RecorderError
 from lerobot_recorder.nodes.encoder import dataset_root
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
@@ -66,10 +66,11 @@ class ReplayNode(Node):
         self._status = JsonTopic(self, "~/status", 1)
         self._commands = self.create_publisher(JointState, "follower/joint_commands", 10)
         self.create_subscription(JointState, "follower/joint_states", self._note, 50)
+        self.failure: RecorderError | None = None
         self._player: Player | None = None
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(1, "replay")
-        self._done = self._threads.submit(self._replay)
+        self._done = self._threads.submit(self._work)
         parameters.watch(lambda changes: None)
 
     def _root(self) -> Path:
@@ -78,7 +79,7 @@ class ReplayNode(Node):
     # Lifetime
 
     def finished(self) -> bool:
-        """Tell whether all has been replayed; raises what went wrong."""
+        """Tell whether all has been replayed, or cannot be."""
         if self._done.done():
             self._done.result()
         return self._done.done()
@@ -102,6 +103,13 @@ class ReplayNode(Node):
         self._threads.shutdown()
 
     # In the replay's thread
+
+    def _work(self) -> None:
+        try:
+            self._replay()
+        except RecorderError as error:
+            if not self._stopping.is_set():
+                self.failure = error
 
     def _replay(self) -> None:
         movement = load_movement(self._episode, self._calibration(), self._params["unit"])

@@ -1,0 +1,154 @@
+"""``replay``: let the follower do what an episode recorded."""
+
+from __future__ import annotations
+
+import json
+import queue
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from lerobot_recorder.cli.check import DatasetArgument
+from lerobot_recorder.cli.news import last_words, log_remark
+from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
+from lerobot_recorder.cli.terminal import operator_console, plain_table
+from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
+
+_PATIENCE_S = 10.0
+
+Status = dict[str, Any]
+
+
+def replay(
+    dataset: DatasetArgument,
+    *,
+    episode: Annotated[int, typer.Option(min=0, help="Which episode.", show_default=False)],
+    port: Annotated[
+        str | None,
+        typer.Option(
+            help="Start the follower on this port, sim for a simulated one.",
+            show_default="the hardware node that runs",
+        ),
+    ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            help="LeRobot's id of the follower, or the path of its file.",
+            show_default="that of the hardware node",
+        ),
+    ] = None,
+    unit: Annotated[
+        Literal["so100", "degrees", "as_published"], typer.Option(help="The unit of the dataset.")
+    ] = "so100",
+    approach_speed_rad_s: Annotated[
+        float, typer.Option(min=0.01, max=10, help="Speed on the way to the first pose.")
+    ] = 0.6,
+    namespace: Annotated[str, typer.Option(help="Namespace of the nodes.")] = "",
+) -> None:
+    """Replay the actions of an episode on the follower, and tell how well its states repeat.
+
+    Teleoperation is switched off, the first pose is approached slowly. Ctrl-C stops; the follower holds.
+    """
+    if find_spec("rclpy") is None:
+        raise ConfigError(
+            "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
+        )
+    if not dataset.is_dir():
+        raise DatasetError(f"{dataset}: no dataset, there is no such directory")
+    given = {
+        "root": str(dataset.expanduser().absolute()),
+        "episode": episode,
+        "calibration": calibration,
+        "unit": unit,
+        "approach_speed_rad_s": approach_speed_rad_s,
+    }
+    nodes = {"replay": _arguments(given, namespace)}
+    if port is not None:
+        nodes["hardware"] = _arguments(_follower_alone(port, calibration), namespace)
+    console = operator_console()
+    _report(_run(nodes, node_environment(isolated=port == "sim"), console), console)
+
+
+def _follower_alone(port: str, calibration: str | None) -> dict[str, object]:
+    return {
+        "follower.port": port,
+        "follower.calibration": calibration,
+        "leader.port": "",
+        "teleop": False,
+        "cameras": [""],
+    }
+
+
+def _arguments(values: Mapping[str, object], namespace: str) -> list[str]:
+    arguments = ["--ros-args"]
+    for name, value in values.items():
+        if value is not None:
+            arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
+    return [*arguments, "-r", f"__ns:=/{namespace.strip('/')}"] if namespace else arguments
+
+
+def _run(nodes: Mapping[str, list[str]], environment: Mapping[str, str], console: Console) -> Status:
+    """Run the nodes until the replay has ended, and return its last status."""
+    events: queue.SimpleQueue[object] = queue.SimpleQueue()
+    running: dict[str, NodeProcess] = {}
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+    try:
+        for name, arguments in nodes.items():
+            running[name] = NodeProcess(name, arguments, environment, events)
+        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+            return _watch(events, running, progress)
+    finally:
+        for process in running.values():
+            process.end(_PATIENCE_S)
+
+
+def _watch(
+    events: queue.SimpleQueue[object], running: Mapping[str, NodeProcess], progress: Progress
+) -> Status:
+    status: Status = {}
+    bar = progress.add_task("starting", total=None)
+    while True:
+        event = events.get()
+        if isinstance(event, NodeOutput) and event.is_log:
+            _tell(event, progress.console)
+        elif isinstance(event, NodeOutput) and event.node == "replay":
+            status = json.loads(event.line)
+            progress.update(
+                bar, description=status["state"], completed=status["frame"], total=status["frames"]
+            )
+        elif isinstance(event, NodeEnded):
+            if (event.node, event.status) == ("replay", 0):
+                return status
+            reason = last_words(list(running[event.node].last_lines))
+            raise RecorderError(f"the {event.node} node ended: {reason}")
+
+
+def _tell(output: NodeOutput, console: Console) -> None:
+    remark = log_remark(output.node, output.line)
+    if remark is not None and remark.level != "stray":
+        console.print(f"{remark.source:<9} {remark.text}", markup=False)
+
+
+def _report(status: Status, console: Console) -> None:
+    comparison = status.get("comparison")
+    if comparison:
+        console.print(errors_table(comparison))
+
+
+def errors_table(comparison: Mapping[str, Any]) -> Table:
+    """Show how far each joint was from the recording, at its time and when the delay is taken out."""
+    lag = f"{comparison['lag_s'] * 1000:.0f} ms later"
+    table = plain_table("degrees off", "mean", "95 %", "largest", f"{lag}: mean", "95 %", "largest")
+    for joint in comparison["at_once"]["mean"]:
+        errors = [
+            comparison[when][what][joint]
+            for when in ("at_once", "lagged")
+            for what in ("mean", "p95", "largest")
+        ]
+        table.add_row(joint, *(f"{error:.2f}" for error in errors))
+    return table

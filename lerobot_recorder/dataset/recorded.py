@@ -1,0 +1,97 @@
+"""Reads what an episode of a dataset recorded: its vectors, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow.compute as pc
+
+from lerobot_recorder.dataset import tables
+from lerobot_recorder.dataset.counted import CountedDataset, read_counted
+from lerobot_recorder.dataset.features import FeatureDict
+from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.dataset.journal import read_journal
+from lerobot_recorder.errors import DatasetError
+
+
+@dataclass(frozen=True)
+class RecordedVectors:
+    """The values of one feature in one episode.
+
+    Attributes:
+        names: Of the values, as the dataset calls them; empty where it does not.
+        rows: Float64, (rows, values).
+    """
+
+    names: tuple[str, ...]
+    rows: npt.NDArray[np.float64]
+
+
+class RecordedEpisode:
+    """One episode of the dataset at ``root``.
+
+    Attributes:
+        fps: Its rows per second.
+        length: Its rows.
+        task: What it shows.
+    """
+
+    def __init__(self, root: Path, index: int) -> None:
+        """Look the episode up.
+
+        Raises:
+            DatasetError: There is no such dataset or episode, or it cannot be read.
+        """
+        self._dataset = dataset = _open(Path(root))
+        count = dataset.info.total_episodes
+        if not 0 <= index < count:
+            raise DatasetError(
+                f"{root}: no episode {index}, it has {f'0 to {count - 1}' if count else 'none'}."
+            )
+        self._index = index
+        self.fps = dataset.info.fps
+        self.length = int(dataset.lengths[index])
+        self.task = ", ".join(dataset.episodes["tasks"][index])
+
+    def has(self, key: str) -> bool:
+        """Tell whether there is such a feature."""
+        return key in self._dataset.info.features
+
+    def vectors(self, key: str) -> RecordedVectors:
+        """Read a feature.
+
+        Raises:
+            DatasetError: There is none of this name, or it cannot be read.
+        """
+        features = self._dataset.info.features
+        if key not in features:
+            raise DatasetError(
+                f"{self._dataset.layout.root}: no feature {key}, there are {', '.join(features)}."
+            )
+        path = self._dataset.layout.data_file(self._dataset.files("data")[self._index])
+        table = tables.read_table(path, ["episode_index", key])
+        rows = table.filter(pc.equal(table["episode_index"], self._index))[key].to_pylist()
+        if len(rows) != self.length:
+            raise DatasetError(
+                f"{path}: expected {self.length} rows of episode {self._index}, found {len(rows)}."
+            )
+        return RecordedVectors(_names(features[key]), np.array(rows, np.float64).reshape(len(rows), -1))
+
+
+def _open(root: Path) -> CountedDataset:
+    info = load_info(root)
+    if info is None:
+        raise DatasetError(f"{root}: no dataset, there is no meta/info.json.")
+    return read_counted(root, info, read_journal(root))
+
+
+def _names(feature: FeatureDict) -> tuple[str, ...]:
+    """Return a feature's names; older datasets have them one level deeper, as ``{"motors": [...]}``."""
+    names = feature.get("names") or ()
+    if isinstance(names, dict):
+        names = next((value for value in names.values() if isinstance(value, Sequence)), ())
+    return tuple(map(str, names))
