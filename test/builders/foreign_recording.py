@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from lerobot_recorder.cli.processes import node_environment
 
 HERE = Path(__file__).parent
 _CLI = "from lerobot_recorder.cli.app import main; main()"
-EPISODES, EPISODE_S = 2, 2.0
+# Said, as a busy machine may publish too slowly while `discover` looks.
+FPS, EPISODES, EPISODE_S = 30, 2, 2.0
 
 
 def record_foreign_robot(folder: Path) -> Path:
@@ -20,9 +22,10 @@ def record_foreign_robot(folder: Path) -> Path:
     robot = _start([str(HERE / "foreign_robot.py"), str(folder / "sent.npz")], environment, folder / "robot")
     encoder = None
     try:
+        _wait_for("steady", robot, folder / "robot.log")
         _run(["-c", _CLI, "discover", str(file)], environment, folder / "discover")
         encoder = _start(_node("encoder", file, root), environment, folder / "encoder")
-        unattended = {"num_episodes": EPISODES, "episode_time_s": EPISODE_S, "reset_time_s": 0.2}
+        unattended = {"fps": FPS, "num_episodes": EPISODES, "episode_time_s": EPISODE_S, "reset_time_s": 0.2}
         _run(_node("recorder", file, root, **unattended), environment, folder / "recorder")
     finally:
         for process in filter(None, (encoder, robot)):
@@ -40,6 +43,12 @@ def _node(name: str, file: Path, root: Path, **parameters: float) -> list[str]:
 def _start(arguments: list[str], environment: dict[str, str], log: Path) -> subprocess.Popen:
     with log.with_suffix(".log").open("w") as output:
         return subprocess.Popen([sys.executable, *arguments], env=environment, stdout=output, stderr=output)
+
+
+def _wait_for(word: str, process: subprocess.Popen, log: Path) -> None:
+    while word not in log.read_text():
+        assert process.poll() is None, log.read_text()
+        time.sleep(0.1)
 
 
 def _run(arguments: list[str], environment: dict[str, str], log: Path) -> None:

@@ -1,6 +1,7 @@
 """A robot that is none of ours: an arm under ros2_control, three best-effort cameras, all in a namespace.
 
-Usage: python foreign_robot.py SENT.npz; publishes until interrupted, then writes what it has sent.
+Usage: python foreign_robot.py SENT.npz; prints "steady" once it publishes, and writes what it has sent when it is
+interrupted.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from std_msgs.msg import Float64MultiArray, String
 MEASURED = ("wrist_joint", "shoulder_pan_joint", "elbow_joint", "finger_joint")
 COMMANDED = ("shoulder_pan_joint", "elbow_joint", "wrist_joint", "finger_joint")
 WIDTH, HEIGHT = 160, 120
+STEADY = 30
 URDF = '<robot name="arm7"><joint name="finger_joint" type="prismatic"/><joint name="elbow_joint" type="revolute"/></robot>'  # noqa: E501
 
 
@@ -73,6 +75,8 @@ class ForeignRobot:
 
     def step(self) -> None:
         number = len(self.sent["state"])
+        if number == STEADY:
+            print("steady", flush=True)
         angles = {name: math.sin(number / 40 + shift) + number * 1e-4 for shift, name in enumerate(COMMANDED)}
         goals = {name: angle + 0.01 for name, angle in angles.items()}
         self.sent["state"].append([angles[name] for name in MEASURED])

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
-from foreign_recording import EPISODE_S, EPISODES, record_foreign_robot
+from foreign_recording import EPISODE_S, EPISODES, FPS, record_foreign_robot
 
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.info import load_info
@@ -30,7 +30,7 @@ def test_what_discover_wrote_is_recorded_without_a_change(recorded):
     assert list(check(recorded, probe)) == []
     info = load_info(recorded)
     assert info.total_episodes == EPISODES
-    assert info.total_frames == EPISODES * EPISODE_S * 30
+    assert info.total_frames == EPISODES * EPISODE_S * FPS
     assert info.robot_type == "arm7"
     assert info.features["observation.state"]["names"] == info.features["action"]["names"] == JOINTS
     for camera, shape in CAMERAS.items():
