@@ -1,7 +1,6 @@
 """A robot that is none of ours: an arm under ros2_control, three best-effort cameras, all in a namespace.
 
-Usage: python foreign_robot.py SENT.npz; prints "steady" once it publishes, and writes what it has sent when it is
-interrupted.
+Usage: python foreign_robot.py SENT.npz; prints "steady" once it publishes, at its end writes what it sent.
 """
 
 from __future__ import annotations

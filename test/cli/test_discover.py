@@ -1,0 +1,60 @@
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+import pytest
+from typer.testing import CliRunner
+
+from lerobot_recorder.cli import discover
+from lerobot_recorder.cli.app import app
+from lerobot_recorder.cli.processes import node_environment
+from lerobot_recorder.discovery import SeenTopic, Survey
+
+STATE = SeenTopic("/arm/joint_states", "sensor_msgs/msg/JointState", received=9, joints=("elbow",))
+
+
+@pytest.fixture
+def robot(monkeypatch):
+    """A graph in which an arm publishes its joint states."""
+    monkeypatch.setattr(discover, "find_spec", lambda name: True)
+    monkeypatch.setattr(discover, "look", lambda seconds: Survey((STATE,)))
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, ["discover", *map(str, arguments)])
+
+
+def test_it_writes_a_file_and_tells_what_it_records(robot, tmp_path):
+    file = tmp_path / "robot.yaml"
+    result = invoke(file)
+    assert result.exit_code == 0
+    assert "observation.state  /arm/joint_states" in result.output
+    assert f"--config {file}" in result.output
+    assert 'state.topic: "/arm/joint_states"' in file.read_text()
+
+
+def test_a_file_is_only_replaced_when_that_is_asked(robot, tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("mine")
+    result = invoke(file)
+    assert result.exit_code == 1
+    assert f"error: {file} exists already" in result.output
+    assert file.read_text() == "mine"
+    assert invoke("--force", file).exit_code == 0
+    assert "state.topic" in file.read_text()
+
+
+def test_without_ros_it_says_so(monkeypatch, tmp_path):
+    monkeypatch.setattr(discover, "find_spec", lambda name: None)
+    result = invoke(tmp_path / "robot.yaml")
+    assert result.exit_code == 1
+    assert "error: this Python has no ROS 2" in result.output
+
+
+@pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
+def test_in_an_empty_graph_it_says_what_to_do(monkeypatch, tmp_path):
+    monkeypatch.setattr(discover, "node_environment", lambda isolated: node_environment(isolated=True))
+    result = invoke("--seconds", 0.5, tmp_path / "robot.yaml")
+    assert result.exit_code == 1
+    assert "error: no joint states, commands or images are published: start" in result.output
+    assert not (tmp_path / "robot.yaml").exists()
