@@ -87,6 +87,7 @@ def main() -> None:
     parser.add_argument("--transport", choices=("raw", "compressed"), default="raw")
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = RobotPublisher(parser.parse_args())
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print("publishing", flush=True)
     try:
         rclpy.spin(node)

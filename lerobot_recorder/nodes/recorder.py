@@ -45,6 +45,7 @@ PARAMETERS = (
 
 _STEP_S = 0.05
 _STATUS_S = 0.5
+_RETRY_S = 0.2
 
 
 class RecorderNode(Node):
@@ -77,6 +78,7 @@ class RecorderNode(Node):
         self.failure: RecorderError | None = None
         self._stopping = False
         self._was_recording = False
+        self._next_try_s = 0.0
         self._refused = ""
         self._offer_services()
         steady_timer(self, _STEP_S, self._step)
@@ -141,14 +143,14 @@ class RecorderNode(Node):
         if self._was_recording and not recording:
             self._schedule.note_end(now_s)
         self._was_recording = recording
-        if self._schedule.phase(now_s) == "waiting":
-            missing = self._missing()
-            self._refuse("waiting for streams: " + "; ".join(missing) if missing else "")
-            if not missing:
-                self._start_unattended()
+        if self._schedule.phase(now_s) == "waiting" and now_s >= self._next_try_s:
+            self._start_unattended(now_s)
 
-    def _start_unattended(self) -> None:
+    def _start_unattended(self, now_s: float) -> None:
+        self._next_try_s = now_s + _RETRY_S
         try:
+            if missing := self._missing():
+                raise StreamError("waiting for streams: " + "; ".join(missing))
             self._begin()
         except RecorderError as error:
             self._refuse(str(error))
