@@ -14,6 +14,7 @@ journal        the redo log: puts the files in place, from any point of interrup
 writer         `DatasetWriter`: one commit at a time; `check_fits`
 check          finds what is wrong with a dataset
 counted        a dataset as far as ``info.json`` counts
+recorded       the vectors that an episode recorded
 faults         what can be wrong, part by part
 durable        files that survive a power cut
 =============  =============================================================================

@@ -23,6 +23,8 @@ teleop       the thread that does all of this
 finding      which port is an arm, which servos are on it
 servo_setup  new servos get their ids
 calibrating  LeRobot's procedure: the middle, then the ranges
+replay       a recorded episode as a movement, and how well it was repeated
+player       sends the follower through a movement
 kinematics   where the links are
 tabletop     the cube and the plate before the simulated arm
 simulation/  an SO-100 behind a pseudo-terminal

@@ -11,7 +11,7 @@ import numpy as np
 
 from lerobot_recorder.dataset.recorded import RecordedEpisode, RecordedVectors
 from lerobot_recorder.errors import DatasetError
-from lerobot_recorder.robot.calibration import JOINTS, Calibration, Vector
+from lerobot_recorder.robot.calibration import GRIPPER, JOINTS, Calibration, Vector
 
 Unit = Literal["so100", "degrees", "as_published"]
 """As the recorder's parameter: LeRobot's units, degrees throughout, or rad."""
@@ -41,7 +41,7 @@ class Movement:
     def start_rad(self) -> Vector:
         """Where the movement begins, (6,): where the follower was, unless it was led to somewhere else."""
         first = self.action_rad[0]
-        if self.state_rad is None or np.abs(self.state_rad[0] - first).max() > _LARGEST_START_RAD:
+        if self.state_rad is None or np.abs(self.state_rad[0] - first)[:GRIPPER].max() > _LARGEST_START_RAD:
             return np.asarray(first)
         return np.asarray(self.state_rad[0])
 

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+rclpy = pytest.importorskip("rclpy")
+
+from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+
+from lerobot_recorder.cli.processes import NodeOutput  # noqa: E402
+from lerobot_recorder.encoding import BatchEncoder  # noqa: E402
+from lerobot_recorder.robot.calibration import JOINTS  # noqa: E402
+
+HARDWARE = {"follower.port": "sim", "leader.port": "sim", "cameras": [""]}
+
+
+def record(graph, root) -> None:
+    """Record an episode of the simulated arms, and add it to a dataset."""
+    parameters = {
+        "root": str(root),
+        "num_episodes": 1,
+        "episode_time_s": 3.0,
+        "reset_time_s": 0.1,
+        "task": "Pick",
+    }
+    for stream, arm in (("state", "follower"), ("action", "leader")):
+        parameters |= {f"{stream}.topic": f"{arm}/joint_states", f"{stream}.names": list(JOINTS)}
+        parameters |= {f"{stream}.unit": "so100", f"{stream}.calibration": "sim"}
+    assert graph.end_of(graph.start("recorder", parameters)) == 0
+    encoder = BatchEncoder(root)
+    encoder.finish()
+    encoder.join()
+
+
+def follow(graph) -> list[dict]:
+    heard = []
+    profile = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    graph.node.create_subscription(
+        String, "replay/status", lambda message: heard.append(json.loads(message.data)), profile
+    )
+    return heard
+
+
+def outputs(graph) -> list[dict]:
+    events = []
+    while not graph.events.empty():
+        events.append(graph.events.get())
+    return [json.loads(e.line) for e in events if isinstance(e, NodeOutput) and not e.is_log]
+
+
+def test_the_follower_repeats_what_was_recorded(graph, tmp_path):
+    root = tmp_path / "data"
+    graph.start("hardware", HARDWARE)
+    record(graph, root)
+    news = follow(graph)
+    replay = graph.start("replay", {"root": str(root), "episode": 0, "approach_speed_rad_s": 3.0})
+    graph.wait(lambda: news and news[-1]["comparison"])
+    graph.wait(lambda: not replay.running)
+    states = list(dict.fromkeys(each["state"] for each in news))
+    assert states[-3:] == ["approaching", "replaying", "finished"]
+    lagged = news[-1]["comparison"]["lagged"]
+    assert set(lagged["mean"]) == set(JOINTS)
+    assert max(lagged["mean"].values()) < 2.0, lagged
+    assert np.mean(list(lagged["p95"].values())) < 4.0, lagged
+    assert outputs(graph)[-1] == news[-1]
+
+
+def test_what_keeps_it_from_replaying_is_one_sentence(graph, tmp_path):
+    replay = graph.start("replay", {"root": str(tmp_path), "episode": 0})
+    assert graph.end_of(replay) == 1
+    assert replay.last_lines[-1] == f"error: {tmp_path}: no dataset, there is no meta/info.json."
