@@ -167,12 +167,19 @@ def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
         ("shape", shape_of(old), shape_of(new)),
         ("names", _plain(old.get("names")), _plain(new.get("names"))),
         ("is_depth_map", is_depth(old), is_depth(new)),
+        ("depth_unit", _depth_unit(old, new), _depth_unit(new, old)),
     ]
     return [
         f"feature {key!r} has {part} {was} in the dataset, {now} now"
         for part, was, now in pairs
         if was != now
     ]
+
+
+def _depth_unit(feature: FeatureDict, other: FeatureDict) -> str | None:
+    """Return the unit of a depth feature's statistics; where it is not noted, that of the other."""
+    noted = ((each.get("info") or {}).get("depth_unit") for each in (feature, other))
+    return next((unit for unit in noted if unit), None)
 
 
 def _plain(names: Any) -> Any:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lerobot_recorder.dataset import DatasetWriter
+from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.encoding.batch import Batch, CommittedEpisode
 from lerobot_recorder.encoding.camera import CameraJob
 from lerobot_recorder.encoding.pool import WorkerPool, cores
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.spool import Spool, SpooledEpisode
-from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder
+from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder, depth_settings
 
 logger = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ class BatchEncoder:
 
     Attributes:
         root: the dataset's directory.
-        depth: how depth maps are turned into codes.
+        depth: how depth maps are turned into codes, unless the dataset has some already.
         encode_on_exit: whether `close` encodes what remains.
     """
 
@@ -293,10 +294,19 @@ class BatchEncoder:
 
     def _job_of(self, episodes: Sequence[SpooledEpisode]) -> Callable[[Path, str], CameraJob]:
         settings, depth = self._settings, self.depth
-        depth_settings = depth_encoder()
+        lossless = depth_encoder()
         if min(self._workers().size, _cameras(episodes)) >= cores():
             settings = settings.on_one_core()
-        return lambda episode, key: CameraJob(episode, key, settings, depth_settings, depth)
+        return lambda episode, key: CameraJob(
+            episode, key, settings, lossless, self._depth_in_dataset(key, depth)
+        )
+
+    def _depth_in_dataset(self, key: str, default: DepthSettings) -> DepthSettings:
+        """Return how a camera's depth is turned into codes in the dataset, the default if it has none yet."""
+        dataset = load_info(self.root)
+        if dataset is None or key not in dataset.features:
+            return default
+        return depth_settings(dataset.features[key].get("info") or {}, default)
 
     def _workers(self) -> WorkerPool:
         size = self._parallel or cores()

@@ -12,7 +12,7 @@ files          joins and probes video files, on the frame grid
 import os
 
 from lerobot_recorder.video.colour import rgb_to_i420
-from lerobot_recorder.video.depth import DepthSettings, quantize_depth
+from lerobot_recorder.video.depth import DepthSettings, depth_settings, quantize_depth
 from lerobot_recorder.video.encode import encode
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
 from lerobot_recorder.video.settings import EncoderSettings, available_encoders, depth_encoder
@@ -26,6 +26,7 @@ __all__ = [
     "VideoProbe",
     "available_encoders",
     "depth_encoder",
+    "depth_settings",
     "encode",
     "probe",
     "quantize_depth",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +51,13 @@ class DepthSettings:
             "video.shift": self.shift,
             "video.use_log": self.use_log,
         }
+
+
+def depth_settings(info: Mapping[str, Any], default: DepthSettings) -> DepthSettings:
+    """Return the settings that a feature's `info` names, so that new codes mean what those before them do."""
+    names = (setting.name for setting in dataclasses.fields(DepthSettings))
+    named = {name: info[f"video.{name}"] for name in names if f"video.{name}" in info}
+    return dataclasses.replace(default, **named)
 
 
 def depth_unit(dtype: npt.DTypeLike) -> str:

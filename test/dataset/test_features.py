@@ -61,6 +61,15 @@ def test_every_difference_is_said() -> None:
     ]
 
 
+def test_depth_in_another_unit_is_a_difference() -> None:
+    mm, m, unsaid = (
+        {"depth": {**VIDEO, "info": {"is_depth_map": True, **unit}}}
+        for unit in ({"depth_unit": "mm"}, {"depth_unit": "m"}, {})
+    )
+    assert differences(with_defaults(mm), m) == ["feature 'depth' has depth_unit mm in the dataset, m now"]
+    assert differences(with_defaults(unsaid), m) == differences(with_defaults(m), unsaid) == []
+
+
 def test_columns_have_the_declared_dtype_and_shape() -> None:
     column = as_column("state", STATE, np.zeros((5, 2)))
     assert (column.dtype, column.shape) == (np.float32, (5, 2))
