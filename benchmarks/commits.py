@@ -69,14 +69,14 @@ def main() -> None:
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("episodes", justify="right")
     for size in args.sizes:
-        for name in (f"{size} at a time: ms/episode", "CPU ms", "slowest commit ms", "peak MB"):
-            table.add_column(name, justify="right")
+        for name in (f"by {size}: ms/episode", "CPU ms", "slowest commit", "peak MB"):
+            table.add_column(name, justify="right", no_wrap=True)
     for row, hundreds in enumerate(zip(*results.values(), strict=True), 1):
         numbers = [f"{value:.1f}" for hundred in hundreds for value in dataclasses.astuple(hundred)]
         table.add_row(str(row * 100), *numbers)
     Console(width=160).print(table)
     for size, hundreds in results.items():
-        print(f"{size} at a time, last 500 episodes against first 500: {growth(hundreds)}")
+        print(f"by {size}, last 500 episodes against first 500: {growth(hundreds)}")
 
 
 def growth(hundreds: list[Hundred]) -> str:
@@ -95,7 +95,7 @@ def commit_all(args: argparse.Namespace, size: int) -> list[Hundred]:
         writer = DatasetWriter(folder / "data", Mp4Files(), **sizes)
         hundreds = [
             commit_hundred(writer, episode, start, size)
-            for start in track(range(0, args.episodes, 100), f"{size} at a time")
+            for start in track(range(0, args.episodes, 100), f"by {size}")
         ]
         faults = list(check(folder / "data", probe))
         assert not faults, faults
@@ -141,8 +141,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=2000, help="a multiple of 100")
     parser.add_argument("--sizes", type=int, nargs="+", default=(1, 10), help="episodes in a commit")
     parser.add_argument("--frames", type=int, default=30, help="of an episode")
-    parser.add_argument("--data-mb", type=float, default=1.0)
-    parser.add_argument("--video-mb", type=float, default=10.0)
+    parser.add_argument("--data-mb", type=float, default=0.2)
+    parser.add_argument("--video-mb", type=float, default=5.0)
     parser.add_argument("--directory", type=Path, help="where to write; the directory for temporary files")
     return parser.parse_args()
 

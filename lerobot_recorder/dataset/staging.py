@@ -25,7 +25,7 @@ from lerobot_recorder.dataset.statistics import Stats, aggregate_features, vecto
 from lerobot_recorder.errors import DatasetError
 
 MIB = 1024**2
-EPISODES_PER_FILE = 1000
+EPISODES_PER_FILE = 250
 """Rows of an episodes file. LeRobot lets it grow to the size of a data file, but every commit rewrites it."""
 
 
