@@ -6,8 +6,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).resolve().parent  # through the link that `colcon build --symlink-install` makes
 NAME = "lerobot_recorder"
-NODES = ("hardware", "recorder", "encoder", "replay")
 SHARE = f"share/{NAME}"
+MATPLOTLIB = "matplotlib>=3.8,<4"
 KILTED_OR_JAZZY = (
     "ros-rclpy[fastrtps]>=7.1.6,<10",
     "ros-diagnostic-msgs>=5.3.6,<6",
@@ -49,7 +49,14 @@ setup(
     ],
     extras_require={
         "ros": list(KILTED_OR_JAZZY),
-        "test": ["pytest>=8,<10", "hypothesis>=6.100,<7", "feetech-servo-sdk>=1,<2", "sk-video>=1.1.10,<2"],
+        "test": [
+            "pytest>=8,<10",
+            "hypothesis>=6.100,<7",
+            "feetech-servo-sdk>=1,<2",
+            "sk-video>=1.1.10,<2",
+            MATPLOTLIB,
+        ],
+        "demo": [MATPLOTLIB],
         "dev": ["colcon-common-extensions>=0.3,<1", "import-linter>=2,<3", "mypy>=1.11,<3", "ruff>=0.9,<1"],
     },
     entry_points={"console_scripts": ["lerobot-recorder = lerobot_recorder.cli.app:main"]},
@@ -57,8 +64,8 @@ setup(
         ("share/ament_index/resource_index/packages", [f"resource/{NAME}"]),
         (SHARE, ["package.xml"]),
         (f"{SHARE}/launch", files("launch", "*.launch.py")),
-        (f"{SHARE}/config", files("config", "*.yaml")),
+        (f"{SHARE}/config", files("config", "*")),
         # What `ros2 run` and launch files start; pip ignores the `install_scripts` of setup.cfg.
-        (f"lib/{NAME}", [f"executables/{node}_node" for node in NODES]),
+        (f"lib/{NAME}", files("executables", "*")),
     ],
 )

@@ -6,13 +6,15 @@ the parameter file.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, Shutdown
+from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
 from launch_ros.actions import Node
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
+PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 PRESETS = {"so100": CONFIG / "so100.yaml", "sim": CONFIG / "so100_sim.yaml", "none": CONFIG / "so100.yaml"}
 
 ARGUMENTS = {
@@ -46,7 +48,8 @@ def generate_launch_description() -> LaunchDescription:
     declared = [
         DeclareLaunchArgument(name, default_value="", description=text) for name, text in ARGUMENTS.items()
     ]
-    return LaunchDescription([hardware, *declared, OpaqueFunction(function=_nodes)])
+    transport = SetEnvironmentVariable(PROFILE, os.environ.get(PROFILE, str(CONFIG / "fastdds.xml")))
+    return LaunchDescription([hardware, *declared, transport, OpaqueFunction(function=_nodes)])
 
 
 def _nodes(context: LaunchContext) -> list[Node]:

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
+from lerobot_recorder.cli.shipped import shipped_config
+
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _LAST_DOMAIN = 101  # above it, the ports of a domain run into those that Linux hands out
@@ -151,6 +153,7 @@ def node_environment(*, isolated: bool) -> dict[str, str]:
             this machine uses, so that nodes of other sessions are neither seen nor disturbed.
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(shipped_config("fastdds.xml")))
     if isolated:
         environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         environment.setdefault("ROS_LOCALHOST_ONLY", "1")

@@ -1,4 +1,4 @@
-"""Finds the parameter files that come with the package."""
+"""Finds the configuration files that come with the package."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PACKAGE = Path(lerobot_recorder.__file__).resolve().parent
 
 
 def shipped_config(name: str) -> Path:
-    """Return the path of a parameter file in ``config/``.
+    """Return the path of a file in ``config/``.
 
     Raises:
         ConfigError: it was not installed along with the package.
@@ -23,4 +23,4 @@ def shipped_config(name: str) -> Path:
         if (place / name).is_file():
             return place / name
     searched = " and ".join(map(str, places))
-    raise ConfigError(f"{name} is not in {searched}: give a parameter file with --config")
+    raise ConfigError(f"{name} is not in {searched}: install the package again")
