@@ -14,7 +14,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.srv import GetParameters
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
@@ -37,7 +37,7 @@ from lerobot_recorder.nodes.qos import matching
 from lerobot_recorder.nodes.subscriptions import message_class
 
 _LOOK_S = 0.2
-_DEPTH = 10
+_DEPTH = 100
 _ANSWER_S = 1.0
 _DESCRIPTION = "std_msgs/msg/String"
 
@@ -185,11 +185,13 @@ def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:
 def main() -> int:
     """Look for so many seconds, and print what was seen."""
     rclpy.init()
-    node = DiscoverNode()
+    node, executor = DiscoverNode(), SingleThreadedExecutor()
+    executor.add_node(node)
     deadline = time.monotonic() + float(sys.argv[1])
     try:
         while (left := deadline - time.monotonic()) > 0:
-            rclpy.spin_once(node, timeout_sec=left)
+            executor.spin_once(timeout_sec=left)
+        executor.remove_node(node)
         print(node.survey().to_json(), flush=True)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 1

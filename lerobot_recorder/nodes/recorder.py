@@ -14,34 +14,14 @@ from rclpy.node import Node
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, StreamError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
-from lerobot_recorder.nodes.encoder import dataset_root
+from lerobot_recorder.nodes.encoder_settings import dataset_root
 from lerobot_recorder.nodes.lifetime import run
-from lerobot_recorder.nodes.parameters import Parameter, Parameters
+from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.recorder_news import discarded, judged, saved, status_json
+from lerobot_recorder.nodes.recorder_settings import PARAMETERS, settings_of
 from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic
 from lerobot_recorder.nodes.subscriptions import STREAM_PARAMETERS, Subscriptions
-from lerobot_recorder.recording import Outcome, QualityRules, Recorder, RecorderSettings, Schedule
-
-NOW, NEXT = "at once", "from the next episode"
-
-PARAMETERS = (
-    Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
-    Parameter("root", "", "The dataset's directory"),
-    Parameter("fps", 30, "Rows per second", "Hz", 1, 1000),
-    Parameter("robot_type", "", "Kept in the dataset; empty: unknown"),
-    Parameter("streams", ["state", "action"], "Names of the streams; each has <name>.topic and so on"),
-    Parameter("image_format", "raw", "How images of raw topics are spooled", choices=("raw", "png")),
-    Parameter("task", "", "The sentence that describes what is shown", effect=NEXT),
-    Parameter("num_episodes", 0, "Episodes to record unattended; 0: each by hand", "", 0, effect=NOW),
-    Parameter("episode_time_s", 60.0, "Length of an episode; 0: until it is saved", "s", 0, effect=NEXT),
-    Parameter("reset_time_s", 60.0, "Pause between episodes when unattended", "s", 0, effect=NOW),
-    Parameter("record_ages", True, "Add stream_ages: how old each sample was at its tick"),
-    Parameter("record_success", False, "Add next.success, from mark_success"),
-    Parameter(
-        "on_bad_episode", "reject", "What to do with bad ones", choices=("reject", "keep"), effect=NEXT
-    ),
-    Parameter("frozen_after_s", 1.0, "A camera that repeats an image so long is frozen", "s", 0, effect=NEXT),
-    Parameter("queue_mb", 512.0, "Memory for rows that wait for the disk", "MB", 1, effect=NEXT),
-)
+from lerobot_recorder.recording import Outcome, Recorder, Schedule
 
 _STEP_S = 0.05
 _STATUS_S = 0.5
@@ -112,8 +92,8 @@ class RecorderNode(Node):
     def _offer_services(self) -> None:
         services, recorder = Services(self), self._recorder
         services.trigger("~/start_episode", self._start, lambda name: (True, f"recording episode {name}"))
-        services.trigger("~/save_episode", recorder.save, _saved)
-        services.trigger("~/discard_episode", recorder.discard, _discarded)
+        services.trigger("~/save_episode", recorder.save, saved)
+        services.trigger("~/discard_episode", recorder.discard, discarded)
         services.trigger(
             "~/delete_last_episode", recorder.delete_last, lambda name: (True, f"deleted episode {name}")
         )
@@ -180,8 +160,9 @@ class RecorderNode(Node):
             log.warning(
                 f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'as asked'}"
             )
-        content = {**asdict(outcome), "root": str(self._recorder.root), "fps": self._recorder.fps}
-        self._completed.publish(content)
+        if outcome.state in ("ready", "rejected"):
+            place = {"root": str(self._recorder.root), "fps": self._recorder.fps}
+            self._completed.publish({**asdict(outcome), **place})
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         values = {parameter.name: self._params[parameter.name] for parameter in PARAMETERS}
@@ -196,83 +177,10 @@ class RecorderNode(Node):
         return [f"{line} ({self._topics.hint(stream)})" for stream, line in missing.items()]
 
     def _report(self) -> None:
-        status, now_s = self._recorder.status(), time.monotonic()
-        phase = self._schedule.phase(now_s)
-        missing = self._missing() if status.state == "idle" else []
-        idle = phase if phase in ("waiting", "saving", "resetting", "finished") else "idle"
-        settings = self._recorder.settings
-        content = {
-            "state": "recording" if status.state == "starting" else status.state.replace("idle", idle),
-            "task": status.task,
-            "episode": self._schedule.saved + 1,
-            "num_episodes": self._schedule.num_episodes,
-            "elapsed_s": status.elapsed_s,
-            "episode_time_s": settings.episode_time_s,
-            "reset_time_s": self._schedule.reset_time_s,
-            "remaining_s": self._schedule.reset_left_s(now_s),
-            "episode_id": status.episode_id,
-            "frames": status.frames,
-            "queued": status.queued,
-            "saved": status.saved,
-            "rejected": status.rejected,
-            "wait_s": status.last.wait_s if status.last else None,
-            "message": self._refused or status.message,
-            "missing": missing,
-            "streams": {
-                name: {**asdict(health), **status.figures.get(name, {})}
-                for name, health in status.streams.items()
-            },
-            "free_bytes": status.disk.free_bytes,
-            "seconds_left": status.disk.seconds_left,
-        }
+        missing = self._missing() if not self._recorder.recording else []
+        content = status_json(self._recorder, self._schedule, missing, self._refused)
         self._status.publish(content)
-        self._diagnostics.publish(_judged(content, missing, self._topics.streams))
-
-
-def settings_of(values: Mapping[str, Any]) -> RecorderSettings:
-    """Return the settings that the parameters describe.
-
-    Raises:
-        ConfigError: they are out of range.
-    """
-    return RecorderSettings(
-        task=values["task"],
-        episode_time_s=values["episode_time_s"],
-        robot_type=values["robot_type"] or None,
-        record_ages=values["record_ages"],
-        record_success=values["record_success"],
-        queue_mb=values["queue_mb"],
-        rules=QualityRules(values["frozen_after_s"], values["on_bad_episode"] == "reject"),
-    )
-
-
-def _saved(outcome: Outcome) -> tuple[bool, str]:
-    if outcome.state == "ready":
-        kept = f"; kept although {'; '.join(outcome.reasons)}" if outcome.reasons else ""
-        return True, f"saved episode {outcome.episode_id} of {outcome.length} frames{kept}"
-    return (
-        False,
-        f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'no frames'}",
-    )
-
-
-def _discarded(outcome: Outcome) -> tuple[bool, str]:
-    return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames"
-
-
-def _judged(content: Mapping[str, Any], missing: list[str], streams: Any) -> list[tuple[str, int, str, Any]]:
-    """Return the diagnostics: one report on the recorder, one for each stream."""
-    level = 2 if content["message"] else 0
-    reports = [("recorder", level, content["message"] or content["state"], {"frames": content["frames"]})]
-    for stream in streams:
-        name = stream.spec.name
-        values = content["streams"][name]
-        age = values["age_s"]
-        wrong = next((line for line in missing if line.startswith(f"{name}:")), "")
-        if not wrong and (age is None or age > stream.spec.max_age_s):
-            wrong = "nothing is received" if age is None else f"nothing for {age:.1f} s"
-        reports.append((name, 2 if wrong else 0, wrong or f"{values['rate_hz']:.1f} Hz", values))
-    return reports
+        self._diagnostics.publish(judged(content, self._topics.streams))
 
 
 def main() -> int:

@@ -27,7 +27,7 @@ from std_srvs.srv import SetBool
 
 from lerobot_recorder.dataset.recorded import RecordedEpisode
 from lerobot_recorder.errors import DeviceError, RecorderError
-from lerobot_recorder.nodes.encoder import dataset_root
+from lerobot_recorder.nodes.encoder_settings import dataset_root
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.reports import JsonTopic

@@ -1,0 +1,37 @@
+"""What the encoder node tells: its status and diagnostics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from lerobot_recorder.encoding import EncoderStatus
+
+
+def status_json(status: EncoderStatus) -> dict[str, Any]:
+    """Return the status as it is published."""
+    content = asdict(status)
+    content["episodes"] = content.pop("committed")
+    batch = {name: content.pop(name) for name in ("frames_done", "frames")}
+    count = status.episodes
+    content["encoding"] = {"episodes": count, **batch} if count else None
+    content["committed"] = len(status.committed)
+    return content
+
+
+def judged(status: EncoderStatus) -> tuple[int, str, dict[str, Any]]:
+    """Return level, message and values for the diagnostics."""
+    values = {
+        "state": status.state,
+        "waiting episodes": status.waiting,
+        "waiting seconds": f"{status.waiting_s:.1f}",
+        "waiting bytes": status.waiting_bytes,
+        "seconds to clear": "unknown" if status.eta_s is None else f"{status.eta_s:.0f}",
+        "committed": len(status.committed),
+        "failed": status.failed,
+    }
+    if status.message:
+        return 2, status.message, values
+    if status.waiting > 2 * status.batch_size:
+        return 1, f"falls behind: {status.waiting} episodes wait", values
+    return 0, f"{status.state}, {status.waiting} episodes wait", values

@@ -1,0 +1,70 @@
+"""The encoder's parameters, and the settings that they describe."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.dataset.layout import default_root
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.nodes.parameters import Parameter
+from lerobot_recorder.video import EncoderSettings
+from lerobot_recorder.video.settings import ENCODERS
+
+NOW, NEXT = "at once", "from the next batch"
+
+PARAMETERS = (
+    Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
+    Parameter("root", "", "The dataset's directory"),
+    Parameter(
+        "video_encoding_batch_size", 1, "Episodes that must wait before all are encoded", "", 1, effect=NOW
+    ),
+    Parameter("paused", False, "Whether no new batch is begun", effect=NOW),
+    Parameter("vcodec", "libsvtav1", "The video codec", choices=("auto", *ENCODERS), effect=NEXT),
+    Parameter("pix_fmt", "yuv420p", "The video's pixel format", effect=NEXT),
+    Parameter("g", 2, "Frames from key frame to key frame", "frames", 1, effect=NEXT),
+    Parameter("crf", 30, "Quality; lower is better and larger", "", 0, 63, effect=NEXT),
+    Parameter("preset", 12, "Speed of libsvtav1; higher is faster and larger", "", 0, 13, effect=NEXT),
+    Parameter("encoder_threads", 0, "Threads of each codec; 0: its own choice", "", 0, effect=NEXT),
+    Parameter("parallel_encodings", 0, "Cameras encoded side by side; 0: one per core", "", 0, effect=NEXT),
+    Parameter("nice", 10, "How much encoding yields to other programs", "", 0, 19, effect=NEXT),
+    Parameter("encode_on_exit", True, "Whether what waits is encoded before the node ends", effect=NOW),
+    Parameter("depth_min", 0.01, "Smallest depth that is told apart", "m", 0),
+    Parameter("depth_max", 10.0, "Largest depth that is told apart", "m", 0.001),
+    Parameter("depth_shift", 3.5, "Added to depth before the logarithm", "m", 0),
+    Parameter("depth_use_log", True, "Whether the steps of depth grow with it"),
+)
+
+
+def dataset_root(values: Mapping[str, Any]) -> Path:
+    """Return the dataset's directory.
+
+    Raises:
+        ConfigError: neither `root` nor `repo_id` is given.
+        DatasetError: there is something that is not a dataset.
+    """
+    if not values["root"] and not values["repo_id"]:
+        raise ConfigError("give repo_id (user/name), or root (a directory), so that the dataset has a place")
+    root = Path(values["root"]).expanduser().absolute() if values["root"] else default_root(values["repo_id"])
+    load_info(root)
+    return root
+
+
+def encoder_settings(values: Mapping[str, Any]) -> EncoderSettings:
+    """Return the settings that the parameters describe.
+
+    Raises:
+        ConfigError: they are out of range.
+        EncoderUnavailableError: this machine lacks the encoder.
+    """
+    settings = EncoderSettings(
+        vcodec=values["vcodec"],
+        pix_fmt=values["pix_fmt"],
+        g=values["g"],
+        crf=values["crf"],
+        threads=values["encoder_threads"],
+    ).resolved()
+    return replace(settings, preset=values["preset"]) if settings.vcodec == "libsvtav1" else settings
