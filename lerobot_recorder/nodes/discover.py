@@ -37,7 +37,7 @@ from lerobot_recorder.nodes.qos import matching
 from lerobot_recorder.nodes.subscriptions import message_class
 
 _LOOK_S = 0.2
-_DEPTH = 100
+_DEPTHS = {True: 10, False: 100}  # of images, and of all else
 _ANSWER_S = 1.0
 _DESCRIPTION = "std_msgs/msg/String"
 
@@ -90,9 +90,8 @@ class DiscoverNode(Node):
         if not publishers and not _is_command(name, kind):
             return
         heard = self._heard[name, kind] = _Heard()
-        self.create_subscription(
-            message_class(kind), name, heard.note, matching(_are_reliable(publishers), _DEPTH)
-        )
+        profile = matching(_are_reliable(publishers), _DEPTHS[kind in (IMAGE, COMPRESSED)])
+        self.create_subscription(message_class(kind), name, heard.note, profile)
 
     def _listen_for_description(self, name: str) -> None:
         if name not in self._descriptions:
