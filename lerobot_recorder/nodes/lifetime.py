@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.nodes.logs import forwarded_logs
 
 SPIN_S = 0.1
 """How soon a signal is noticed."""
@@ -75,6 +76,11 @@ def run(make: Callable[[], Node]) -> int:
     """
     signals = Signals()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    with forwarded_logs():
+        return _live(make, signals)
+
+
+def _live(make: Callable[[], Node], signals: Signals) -> int:
     executor = SingleThreadedExecutor()
     node = None
     try:

@@ -23,7 +23,7 @@ from std_srvs.srv import SetBool, Trigger  # noqa: E402
 from lerobot_recorder.cli.processes import NodeEnded, NodeProcess, node_environment  # noqa: E402
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 JOINTS = ("one", "two")
 
 
