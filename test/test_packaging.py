@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 COLCON = shutil.which("colcon", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
 SHIPPED = ("setup.py", "package.xml", "README.md", "LICENSE", "resource", "launch", "config", "executables")
 ROS_TOOLS = {"rclpy", "launch", "launch_ros", "ament_index_python"}
-NODES = ("hardware_node", "recorder_node", "encoder_node")
+EXECUTABLES = ("hardware_node", "recorder_node", "encoder_node", "replay_node", "batch_demo")
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def test_colcon_installs_the_package(workspace, options):
     assert colcon(workspace, "list").split()[::2] == ["lerobot_recorder", "(ros.ament_python)"]
     colcon(workspace, "build", *options)
     installed = workspace / "install" / "lerobot_recorder"
-    assert all(os.access(installed / "lib" / "lerobot_recorder" / node, os.X_OK) for node in NODES)
+    assert all(os.access(installed / "lib" / "lerobot_recorder" / name, os.X_OK) for name in EXECUTABLES)
     share = installed / "share" / "lerobot_recorder"
     for directory in ("launch", "config"):
         assert {path.name for path in (share / directory).iterdir()} == {

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 from typer.core import TyperGroup
 
+from lerobot_recorder.cli.batch_demo import batch_demo
 from lerobot_recorder.cli.calibrate import calibrate
 from lerobot_recorder.cli.cameras import cameras
 from lerobot_recorder.cli.check import check
@@ -56,6 +57,7 @@ for command in (
     cameras,
     replay,
     simulate,
+    batch_demo,
 ):
     app.command()(command)
 
@@ -64,3 +66,7 @@ def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     app()
+
+
+if __name__ == "__main__":
+    main()

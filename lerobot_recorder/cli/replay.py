@@ -130,7 +130,7 @@ def _watch(
 
 def _tell(output: NodeOutput, console: Console) -> None:
     remark = log_remark(output.node, output.line)
-    if remark is not None and remark.level != "stray":
+    if remark is not None:
         console.print(f"{remark.source:<9} {remark.text}", markup=False)
 
 

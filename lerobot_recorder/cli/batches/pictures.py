@@ -1,0 +1,54 @@
+"""What the simulated robot sees and does, drawn beforehand, so that drawing it is not measured."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.robot.calibration import JOINTS
+from lerobot_recorder.robot.cameras.simulated.renderer import Renderer
+from lerobot_recorder.robot.cameras.simulated.viewpoint import viewpoint_of
+from lerobot_recorder.robot.kinematics import forward
+from lerobot_recorder.robot.simulation import PickAndPlace
+from lerobot_recorder.robot.tabletop import Tabletop
+
+WIDTH, HEIGHT = 640, 480
+CAMERAS = ("top", "wrist")
+DRAWN_S = 3.0
+"""How much is drawn; it is played back and forth."""
+
+_NAMES = [f"{joint}.pos" for joint in JOINTS]
+_VECTOR = {"dtype": "float32", "shape": (len(JOINTS),), "names": _NAMES}
+_VIDEO = {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]}
+FEATURES: dict[str, dict[str, Any]] = {
+    "observation.state": _VECTOR,
+    "action": _VECTOR,
+    **{f"observation.images.{name}": _VIDEO for name in CAMERAS},
+}
+
+Frame = dict[str, npt.NDArray[Any]]
+
+
+def draw(fps: int) -> list[Frame]:
+    """Draw the first seconds of picking up a cube: a value for each of `FEATURES` per frame."""
+    hand, table = PickAndPlace(), Tabletop()
+    renderers = {name: Renderer(viewpoint_of(name), WIDTH, HEIGHT) for name in CAMERAS}
+    frames = []
+    for number in range(round(DRAWN_S * fps)):
+        position_rad = hand(number / fps)
+        pose = dict(zip(JOINTS, position_rad.tolist(), strict=True))
+        links = forward(pose) | {"cube": table.update(pose, number / fps).frame}
+        vector = np.asarray(position_rad, np.float32)
+        frame: Frame = {"observation.state": vector, "action": vector}
+        frame |= {f"observation.images.{name}": each.draw(links) for name, each in renderers.items()}
+        frames.append(frame)
+    return frames
+
+
+def played(frames: list[Frame]) -> Iterator[Frame]:
+    """Yield the frames forwards, then backwards, for ever."""
+    return itertools.cycle(frames + frames[-2:0:-1])
