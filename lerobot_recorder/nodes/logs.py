@@ -1,4 +1,4 @@
-"""What the core logs goes where the nodes log."""
+"""What arms and cameras log goes where the nodes log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
 
-PACKAGE = "lerobot_recorder"
+DEVICES = "lerobot_recorder.robot"
 
 
 class NodeLog(logging.Handler):
@@ -33,11 +33,11 @@ class NodeLog(logging.Handler):
 
 @contextmanager
 def forwarded_logs() -> Iterator[None]:
-    """Let the package's loggers log to ROS meanwhile."""
-    package, handler = logging.getLogger(PACKAGE), NodeLog(get_logger(PACKAGE))
-    package.addHandler(handler)
-    package.setLevel(logging.INFO)
+    """Let arms and cameras log to ROS meanwhile."""
+    devices, handler = logging.getLogger(DEVICES), NodeLog(get_logger(DEVICES))
+    devices.addHandler(handler)
+    devices.setLevel(logging.INFO)
     try:
         yield
     finally:
-        package.removeHandler(handler)
+        devices.removeHandler(handler)
