@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,16 +22,14 @@ from lerobot_recorder.discovery.description import described
 from lerobot_recorder.discovery.seen import (
     ARRAY,
     COMPRESSED,
-    CONTROLLER_STATE,
     IMAGE,
-    JOINT_STATE,
     TRAJECTORY,
     TYPES,
     SeenTopic,
     Survey,
 )
-from lerobot_recorder.errors import ConfigError, SpoolError
-from lerobot_recorder.nodes.conversion import compressed_to_encoded
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.nodes.message_facts import facts_of
 from lerobot_recorder.nodes.qos import matching
 from lerobot_recorder.nodes.subscriptions import message_class
 
@@ -102,7 +99,7 @@ class DiscoverNode(Node):
 
     def _seen(self, name: str, kind: str, heard: _Heard) -> SeenTopic:
         publishers = self.get_publishers_info_by_topic(name)
-        facts = dict(_facts(kind, heard.message)) if heard.message is not None else {}
+        facts = facts_of(kind, heard.message) if heard.message is not None else {}
         if _is_command(name, kind) and not facts.get("joints"):
             facts["joints"] = self._joints_of(name.rsplit("/", 1)[0])
         if kind == ARRAY:
@@ -145,40 +142,6 @@ def _is_command(name: str, kind: str) -> bool:
 
 def _are_reliable(publishers: list[Any]) -> bool:
     return all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in publishers)
-
-
-def _facts(kind: str, message: Any) -> Iterator[tuple[str, Any]]:
-    """Return what a message tells of its topic, as fields of `SeenTopic`."""
-    if kind == JOINT_STATE:
-        yield "joints", tuple(message.name)
-        yield "field", _filled(message, "position", "velocity", "effort")
-    elif kind == CONTROLLER_STATE:
-        yield "joints", tuple(message.joint_names)
-    elif kind == TRAJECTORY:
-        yield "joints", tuple(message.joint_names)
-        if message.points and not message.points[0].positions:
-            yield "field", "velocity"
-    elif kind == ARRAY:
-        yield "values", len(message.data)
-    elif kind == IMAGE:
-        yield from (("encoding", message.encoding), ("width", message.width), ("height", message.height))
-    elif kind == COMPRESSED:
-        yield from _compressed_facts(message)
-
-
-def _filled(message: Any, *fields: str) -> str:
-    return next((field for field in fields if len(getattr(message, field))), fields[0])
-
-
-def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:
-    if message.format.startswith("16UC1"):
-        yield "encoding", "16UC1"
-        return
-    try:
-        image = compressed_to_encoded(message)
-    except SpoolError:
-        return
-    yield from (("encoding", image.format), ("width", image.width), ("height", image.height))
 
 
 def main() -> int:
