@@ -444,5 +444,11 @@ def _what_is_missing(stream: Stream, now_ns: int) -> str:
         unusable = "; ".join(f"{what} ({number} times)" for what, number in health.faults.items())
         return f"{spec.name}: {unusable or 'nothing is received'} on {spec.source or spec.name}"
     if health.age_s > spec.max_age_s:
-        return f"{spec.name}: nothing for {health.age_s:.1f} s on {spec.source or spec.name}"
+        by = " by its headers" if spec.by_header else ""
+        return f"{spec.name}: nothing for {health.age_s:.1f} s{by} on {spec.source or spec.name}"
+    if health.age_s < -spec.max_age_s:
+        return (
+            f"{spec.name}: the headers on {spec.source or spec.name} are {-health.age_s:.1f} s ahead of the "
+            "clock; set the computers' clocks by the same server, or use stamp: receive"
+        )
     return ""

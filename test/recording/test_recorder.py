@@ -277,3 +277,11 @@ def test_when_the_clock_jumps_back_the_take_is_set_aside_and_the_next_one_is_who
     robot.start()
     robot.run(3)
     assert robot.recorder.save().result(10).length == 3
+
+
+def test_headers_of_a_clock_that_is_ahead_are_refused_with_the_way_out(bench):
+    robot = bench()
+    robot.push(robot.clock.now_ns() + 3 * SECOND, only=("state",))
+    robot.push(only=("action", "top"))
+    with pytest.raises(StreamError, match=r"headers on state_topic are 3\.0 s ahead .* use stamp: receive"):
+        robot.recorder.start()
