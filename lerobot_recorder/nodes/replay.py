@@ -141,9 +141,10 @@ class ReplayNode(Node):
     def _ask(self, kind: Any, service: str, request: Any) -> Any:
         client = self.create_client(kind, f"{self._params['hardware']}/{service}")
         try:
-            self._await(client.service_is_ready, f"there is no {client.srv_name}: start the hardware node")
+            name = self.resolve_service_name(client.srv_name)
+            self._await(client.service_is_ready, f"no node offers {name}: start the hardware node")
             answer = client.call_async(request)
-            self._await(answer.done, f"{client.srv_name} has not answered")
+            self._await(answer.done, f"{name} has not answered")
             return answer.result()
         finally:
             self.destroy_client(client)
@@ -166,13 +167,13 @@ class ReplayNode(Node):
         message = JointState(name=list(JOINTS), position=position_rad.tolist())
         message.header.stamp = self.get_clock().now().to_msg()
         self._commands.publish(message)
-        if self._player.phase == "replaying" and self._player.row % self._episode.fps == 0:
+        if self._player.phase == "replaying" and self._player.rows_sent % self._episode.fps == 0:
             self._tell()
 
     def _tell(self, comparison: Comparison | None = None) -> None:
         content = {
             "state": self._player.phase,
-            "frame": self._player.row,
+            "frame": self._player.rows_sent,
             "frames": self._episode.length,
             "comparison": None if comparison is None else described(comparison),
         }

@@ -30,7 +30,7 @@ class Player:
 
     Attributes:
         phase: What it does.
-        row: The row that was sent last.
+        rows_sent: How many rows of the movement have been sent.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Player:
             changed: Called after each change of `phase`.
         """
         self.phase: Phase = "waiting"
-        self.row = 0
+        self.rows_sent = 0
         self._movement = movement
         self._publish = publish
         self._speed_rad_s = approach_speed_rad_s
@@ -117,7 +117,8 @@ class Player:
             self._wait_until(started + row / rate_hz)
             self._check_alive()
             self._publish(pose)
-            self.row = row
+            if self.phase == "replaying":
+                self.rows_sent = row + 1
         self._wait_until(started + len(poses) / rate_hz)
         return started_s
 
