@@ -227,14 +227,18 @@ def _vector_source(name: str, settings: Mapping[str, Any], message_type: str) ->
         source=settings["topic"],
     )
     extract = vectors.extractor(message_type, names, settings["field"])
-    convert = _converter(aliases, settings)
+    convert = _converter(message_type, aliases, settings)
     return _Source(Stream(spec), settings["topic"], message_type, lambda message: convert(extract(message)))
 
 
-def _converter(names: list[str], settings: Mapping[str, Any]) -> Callable[[np.ndarray], np.ndarray]:
+def _converter(
+    message_type: str, names: list[str], settings: Mapping[str, Any]
+) -> Callable[[np.ndarray], np.ndarray]:
     if settings["unit"] == "as_published":
         return lambda values: values
     if settings["unit"] == "degrees":
+        if not vectors.has_joints(message_type) or settings["field"] == "effort":
+            raise ConfigError("the unit degrees is for positions and velocities of joints")
         return np.degrees
     if sorted(names) != sorted(JOINTS) or settings["field"] != "position":
         raise ConfigError(

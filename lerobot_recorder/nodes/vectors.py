@@ -47,9 +47,14 @@ def has_header(message_type: str) -> bool:
     return message_type in _STAMPED
 
 
+def has_joints(message_type: str) -> bool:
+    """Tell whether the values of a type of message are those of joints."""
+    return message_type in (*_BY_JOINT, _CONTROLLER, _ARRAY)
+
+
 def feature_names(message_type: str, names: Sequence[str], field: str) -> tuple[str, ...]:
     """Name the values as LeRobot does: joints carry what is measured, as in ``gripper.pos``."""
-    suffix = SUFFIXES[field] if message_type in (*_BY_JOINT, _CONTROLLER, _ARRAY) else ""
+    suffix = SUFFIXES[field] if has_joints(message_type) else ""
     return tuple(name if "." in name else name + suffix for name in names)
 
 

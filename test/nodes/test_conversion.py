@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("rclpy")
 
+from geometry_msgs import msg as geometry
 from geometry_msgs.msg import PoseStamped, Twist
 from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
@@ -150,6 +151,21 @@ def test_twists_and_poses():
     pose.pose.position.y = 2.0
     take = vectors.extractor("geometry_msgs/msg/PoseStamped", ("position.y", "orientation.w"), "position")
     assert take(pose).tolist() == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("kind", ["Twist", "Wrench", "Pose"])
+def test_stamped_messages_give_what_plain_ones_do(kind):
+    plain = getattr(geometry, kind)()
+    part = "position" if kind == "Pose" else "linear" if kind == "Twist" else "force"
+    getattr(plain, part).z = 3.0
+    stamped = getattr(geometry, f"{kind}Stamped")(**{kind.lower(): plain})
+    for message in (plain, stamped):
+        message_type = f"geometry_msgs/msg/{type(message).__name__}"
+        names = vectors.default_names(message_type)
+        values = vectors.extractor(message_type, names, "position")(message)
+        assert values[names.index(f"{part}.z")] == 3.0
+        assert vectors.feature_names(message_type, names, "position") == names
+        assert vectors.has_header(message_type) == hasattr(message, "header")
 
 
 def test_types_that_cannot_be_recorded_are_named():

@@ -63,6 +63,10 @@ def test_qos_overrides_have_the_last_word(graph, make_robot, tmp_path):
             "Float64MultiArray has no header; use receive",
         ),
         (
+            {"state.type": "geometry_msgs/Twist", "state.names": ["linear.x"], "state.unit": "degrees"},
+            "the unit degrees is for positions and velocities of joints",
+        ),
+        (
             {
                 "streams": ["state", "top", "more"],
                 "more.topic": "x",
