@@ -30,7 +30,7 @@ from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Sp
 
 logger = logging.getLogger(__name__)
 
-_LEAD_S = 0.02
+_LEAD_S = 0.05
 """From the start's order to the first row: the time to create the files."""
 
 _DISK_WATCH_S = 2.0
