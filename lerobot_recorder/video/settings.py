@@ -26,6 +26,8 @@ HARDWARE_ENCODERS = (
 ENCODERS = ("libsvtav1", "h264", "hevc", "libaom-av1", *HARDWARE_ENCODERS)
 SOFTWARE_FALLBACK = "libsvtav1"
 SVT_DEFAULT_PRESET = 12
+LARGEST_CRF = {"h264": 51, "hevc": 51}
+"""Where it is not 63."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +59,9 @@ class EncoderSettings:
             raise ConfigError(f"vcodec {self.vcodec!r} is not one of auto, {', '.join(ENCODERS)}")
         if self.g is not None and self.g < 1:
             raise ConfigError(f"g: expected at least 1, found {self.g}")
-        if self.crf is not None and not 0 <= self.crf <= 63:
-            raise ConfigError(f"crf: expected 0 to 63, found {self.crf}")
+        largest = LARGEST_CRF.get(self.vcodec, 63)
+        if self.crf is not None and not 0 <= self.crf <= largest:
+            raise ConfigError(f"crf: expected 0 to {largest} for {self.vcodec}, found {self.crf}")
         if self.threads < 0:
             raise ConfigError(
                 f"encoder_threads: expected 0 (the codec's choice) or more, found {self.threads}"
@@ -67,17 +70,20 @@ class EncoderSettings:
             object.__setattr__(self, "preset", SVT_DEFAULT_PRESET)
 
     def resolved(self) -> EncoderSettings:
-        """Replace `auto` by the encoder that it means here, and make sure that the encoder is there.
+        """Replace `auto` by the encoder that it means here; make sure that it is there and takes the rest.
 
         Raises:
             EncoderUnavailableError: this machine lacks the encoder.
+            ConfigError: the encoder refuses a setting.
         """
         vcodec = self.vcodec if self.vcodec != "auto" else _automatic()
         if vcodec not in available_encoders():
             raise EncoderUnavailableError(
                 f"this machine has no encoder {vcodec}; it has {', '.join(available_encoders())}"
             )
-        return dataclasses.replace(self, vcodec=vcodec)
+        found = dataclasses.replace(self, vcodec=vcodec)
+        _try(found)
+        return found
 
     def on_one_core(self) -> EncoderSettings:
         """Give the codec one thread where that is its own choice to make and changes no bit of the video.
@@ -153,6 +159,32 @@ def _whole(value: float | None) -> float | None:
     return int(value) if value is not None and float(value).is_integer() else value
 
 
+def _try(settings: EncoderSettings) -> None:
+    """Open the codec with its settings, so that a wrong one is refused before an episode depends on it."""
+    known = [each.name for each in av.Codec(settings.vcodec, "w").video_formats or ()]
+    if known and settings.pix_fmt not in known:
+        raise ConfigError(
+            f"pix_fmt {settings.pix_fmt!r}: {settings.vcodec} has only {', '.join(sorted(known))}"
+        )
+    context = _context(settings.vcodec, settings.pix_fmt, settings.options())
+    try:
+        with unchanged_priority():
+            context.open(strict=False)
+    except (av.error.FFmpegError, ValueError, RuntimeError) as error:
+        reason = getattr(error, "strerror", "") or error
+        raise ConfigError(f"{settings.vcodec} refuses {settings.options()}: {reason}") from error
+
+
+def _context(vcodec: str, pix_fmt: str, options: Mapping[str, str]) -> Any:
+    """Make an encoder for small images, to try it."""
+    context: Any = av.CodecContext.create(vcodec, "w")
+    context.width, context.height, context.pix_fmt, context.framerate = 320, 240, pix_fmt, 30
+    # It prints a page at every start, and takes the word of the last who says how much.
+    quiet = {"x265-params": ":".join([*filter(None, [options.get("x265-params")]), "log-level=none"])}
+    context.options = {**options, **(quiet if vcodec == "hevc" else {})}
+    return context
+
+
 @functools.cache
 def available_encoders() -> tuple[str, ...]:
     """Name the encoders that work on this machine, by encoding a frame with each."""
@@ -167,10 +199,7 @@ def _works(name: str) -> bool:
     """Tell whether an encoder takes a frame; hardware encoders are built in even where no hardware is."""
     if name not in av.codecs_available:
         return False
-    context: Any = av.CodecContext.create(name, "w")
-    context.width, context.height, context.pix_fmt, context.framerate = 320, 240, "yuv420p", 30
-    if name == "hevc":
-        context.options = {"x265-params": "log-level=none"}
+    context = _context(name, "yuv420p", {})
     try:
         with unchanged_priority():
             context.open(strict=False)

@@ -29,6 +29,7 @@ def test_threads_are_given_but_not_part_of_what_decides_the_bits_of_av1():
 
 
 def test_auto_is_a_hardware_encoder_that_works_else_svtav1(monkeypatch):
+    monkeypatch.setattr(module, "_try", lambda settings: None)  # this machine need not have the hardware
     monkeypatch.setattr(module, "available_encoders", lambda: ("libsvtav1", "h264_vaapi"))
     assert EncoderSettings(vcodec="auto").resolved().vcodec == "h264_vaapi"
     monkeypatch.setattr(module, "available_encoders", lambda: ("libsvtav1", "h264"))
@@ -41,10 +42,32 @@ def test_a_missing_encoder_is_named_with_those_that_are_there():
         EncoderSettings(vcodec=missing).resolved()
 
 
-@pytest.mark.parametrize("wrong", [{"vcodec": "mpeg2"}, {"g": 0}, {"crf": 64}, {"threads": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"vcodec": "mpeg2"}, {"g": 0}, {"crf": 64}, {"vcodec": "h264", "crf": 52}, {"threads": -1}],
+)
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ConfigError):
         EncoderSettings(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"pix_fmt": "yuv444p"}, "libsvtav1 has only yuv420p, yuv420p10le"),
+        ({"preset": 99}, "libsvtav1 refuses .*'preset': '99'"),
+        ({"vcodec": "h264", "preset": "fst"}, "h264 refuses .*'preset': 'fst'"),
+    ],
+)
+def test_what_the_codec_refuses_is_refused_before_it_encodes(wrong, reason):
+    with pytest.raises(ConfigError, match=reason):
+        EncoderSettings(**wrong).resolved()
+
+
+def test_one_core_is_enough_where_the_bits_stay_the_same():
+    assert EncoderSettings().on_one_core().threads == 1
+    assert EncoderSettings(threads=4).on_one_core().threads == 4
+    assert EncoderSettings(vcodec="h264").on_one_core().threads == 0
 
 
 def test_depth_survives_within_half_a_step(tmp_path):
