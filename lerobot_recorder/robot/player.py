@@ -20,7 +20,7 @@ Phase = Literal["waiting", "approaching", "replaying", "finished", "stopped"]
 
 _RATE_HZ = 50.0
 _FIRST_STATE_S = 10.0
-_SILENT_S = 1.0
+_SILENT_S = 2.0
 _ARRIVED_RAD = 0.1
 _ARRIVING_S = 5.0
 
