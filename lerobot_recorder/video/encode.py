@@ -57,7 +57,7 @@ def encode(
     try:
         with av.open(str(output), "w", format="mp4") as container:
             container.metadata[SETTINGS_TAG] = settings.tag()
-            stream: Any = container.add_stream(settings.vcodec, fps, options=settings.options())
+            stream: Any = container.add_stream(settings.vcodec, fps, options=_quiet(settings))
             stream.width, stream.height, stream.pix_fmt = width, height, settings.pix_fmt
             with unchanged_priority():
                 stream.codec_context.open(strict=False)
@@ -72,6 +72,15 @@ def encode(
         raise VideoError(f"{output}: there are no images to encode")
     sync_video(output)
     return count
+
+
+def _quiet(settings: EncoderSettings) -> dict[str, str]:
+    """Return the codec's options, with which it prints errors only; x265 prints a page per video else."""
+    options = settings.options()
+    if settings.vcodec == "hevc":
+        given = options.get("x265-params")
+        options["x265-params"] = ":".join([*([given] if given else []), "log-level=error"])
+    return options
 
 
 def _frame(image: Array, size: tuple[int, int], depth: DepthSettings | None) -> av.VideoFrame:

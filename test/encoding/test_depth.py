@@ -37,3 +37,8 @@ def test_codes_mean_the_same_in_all_episodes_of_a_dataset(tmp_path):
     assert np.array_equal(codes(tmp_path / "data"), np.concatenate([expected, expected]))
     info = load_info(tmp_path / "data").features[KEY]["info"]
     assert (info["video.depth_max"], info["video.use_log"]) == (2.0, False)
+
+
+def test_nothing_is_printed_while_depth_is_encoded(tmp_path, capfd):
+    record(tmp_path / "data")
+    assert capfd.readouterr() == ("", "")
