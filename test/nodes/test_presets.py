@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import array
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from lerobot_recorder.cli.processes import NodeProcess
 
-CONFIG = Path(__file__).parents[2] / "config"
+PACKAGE = Path(__file__).parents[2]
+CONFIG = PACKAGE / "config"
 PRESETS = ("ros2_control", "usb_cam", "v4l2_camera", "realsense2_camera")
 
 
@@ -29,6 +31,11 @@ def message_for(parameters: dict, stream: str):
     return image
 
 
+def start_recorder(graph, file: Path, root: Path) -> None:
+    arguments = ["--ros-args", "--params-file", str(file), "-p", f"root:={root}"]
+    graph.processes.append(NodeProcess("recorder", arguments, graph.environment, graph.events))
+
+
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_records_the_topics_that_it_names(graph, tmp_path, preset):
     file = CONFIG / f"{preset}.yaml"
@@ -40,8 +47,7 @@ def test_a_preset_records_the_topics_that_it_names(graph, tmp_path, preset):
         publishers.append(
             (graph.node.create_publisher(type(message), topic, qos_profile_sensor_data), message)
         )
-    arguments = ["--ros-args", "--params-file", str(file), "-p", f"root:={tmp_path / 'data'}"]
-    graph.processes.append(NodeProcess("recorder", arguments, graph.environment, graph.events))
+    start_recorder(graph, file, tmp_path / "data")
 
     def starts() -> bool:
         for publisher, message in publishers:
@@ -50,3 +56,11 @@ def test_a_preset_records_the_topics_that_it_names(graph, tmp_path, preset):
 
     graph.wait(starts)
     graph.wait(lambda: graph.status["recorder"]["state"] == "recording")
+
+
+def test_the_recorder_takes_the_example_of_the_documentation(graph, tmp_path):
+    text = (PACKAGE / "docs" / "any_robot.md").read_text()
+    file = tmp_path / "robot.yaml"
+    file.write_text(re.search(r"```yaml\n(.*?)```", text, re.DOTALL)[1])
+    start_recorder(graph, file, tmp_path / "data")
+    assert len(graph.wait(lambda: graph.status["recorder"]["missing"])) == 5
