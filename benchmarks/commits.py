@@ -108,7 +108,7 @@ def commit_hundred(writer: DatasetWriter, episode: EncodedEpisode, start: int, s
     walls, began = [], time.process_time()
     for first in range(start, start + 100, size):
         names = range(first, min(first + size, start + 100))
-        batch = [dataclasses.replace(episode, episode_id=str(name)) for name in names]
+        batch = [dataclasses.replace(episode, episode_id=str(n), rows=rows(n, episode)) for n in names]
         before = time.perf_counter()
         writer.commit(batch, features=FEATURES, fps=FPS, forget=lambda ids: None)
         walls.append((time.perf_counter() - before) * 1e3)
@@ -117,18 +117,23 @@ def commit_hundred(writer: DatasetWriter, episode: EncodedEpisode, start: int, s
     return Hundred(sum(walls) / 100, cpu_ms / 100, max(walls), peak_mb)
 
 
+def rows(number: int, episode: EncodedEpisode) -> dict[str, np.ndarray]:
+    """Make rows that are new in each episode, or else its file would hardly grow."""
+    values = np.random.default_rng(number).normal(size=(episode.length, 6)).astype(np.float32)
+    return {"observation.state": values, "action": values + 1}
+
+
 def an_episode(folder: Path, frames: int) -> EncodedEpisode:
     rng = np.random.default_rng(0)
     planes = rng.integers(0, 256, (frames, HEIGHT * 3 // 2, WIDTH), np.uint8)
     video = folder / "episode.mp4"
     encode(planes, video, fps=FPS, width=WIDTH, height=HEIGHT, settings=EncoderSettings())
     stats = image_stats(rng.integers(0, 256, (min(frames, 100), HEIGHT, WIDTH, 3), np.uint8))
-    rows = rng.normal(size=(frames, 6)).astype(np.float32)
     return EncodedEpisode(
         episode_id="",
         task="benchmark",
         length=frames,
-        rows={"observation.state": rows, "action": rows},
+        rows={},
         videos={key: EncodedVideo(video, frames, probe(video).info()) for key in CAMERAS},
         image_stats=dict.fromkeys(CAMERAS, stats),
     )
