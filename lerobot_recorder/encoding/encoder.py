@@ -290,7 +290,10 @@ class BatchEncoder:
             self._failed += len(batch.failed)
             self._message = batch.failed[-1] if batch.failed else self._message
         for episode in self._committed[before:]:
-            logger.info("episode %d is in the dataset: %d frames", episode.episode_index, episode.frames)
+            size = f"{episode.size_bytes / 1e6:.1f} MB of video, encoded in {episode.encode_s:.1f} s"
+            logger.info(
+                "episode %d is in the dataset: %d frames, %s", episode.episode_index, episode.frames, size
+            )
 
     def _job_of(self, episodes: Sequence[SpooledEpisode]) -> Callable[[Path, str], CameraJob]:
         settings, depth = self._settings, self.depth

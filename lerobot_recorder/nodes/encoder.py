@@ -47,7 +47,6 @@ class EncoderNode(Node):
         self._params.watch(self._change)
         self._status = JsonTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
-        self._reported = 0
         self.create_subscription(String, "episode_completed", lambda _: self._encoder.notify(), latched(100))
         self.create_service(Trigger, "~/encode_pending", self._encode_pending)
         steady_timer(self, _STATUS_S, self._report)
@@ -106,12 +105,6 @@ class EncoderNode(Node):
         status = self._encoder.status()
         self._status.publish(status_json(status))
         self._diagnostics.publish([("episodes", *judged(status))])
-        for episode in status.committed[self._reported :]:
-            self.get_logger().info(
-                f"episode {episode.episode_index} is in the dataset: {episode.frames} frames, "
-                f"{episode.size_bytes / 1e6:.1f} MB of video, encoded in {episode.encode_s:.1f} s"
-            )
-        self._reported = len(status.committed)
 
 
 def main() -> int:

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import JointState
 
-from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.camera_topics import CAMERA_PARAMETERS, CameraTopics
 from lerobot_recorder.nodes.clock import steady_timer
@@ -90,7 +90,7 @@ class HardwareNode(Node):
         for name in self._camera_names:
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
         parameters.refuse_unknown()
-        self.failure = None
+        self.failure: DeviceError | None = None
         self._stopping = False
         self._cameras: list[CameraTopics] = []
         self._arms: dict[str, Arm] = {}
@@ -148,8 +148,10 @@ class HardwareNode(Node):
     # Lifetime
 
     def finished(self) -> bool:
-        """Run until told to end."""
-        return False
+        """Tell whether there is nothing left to do: no, unless the arms can no longer be driven."""
+        if self._loop is not None and self._loop.crash:
+            self.failure = DeviceError(self._loop.crash)
+        return self.failure is not None
 
     def stop(self) -> None:
         """End."""

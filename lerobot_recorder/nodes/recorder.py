@@ -26,6 +26,7 @@ from lerobot_recorder.recording import Outcome, Recorder, Schedule
 _STEP_S = 0.05
 _STATUS_S = 0.5
 _RETRY_S = 0.2
+_MOST_BAD = 5
 
 
 class RecorderNode(Node):
@@ -151,14 +152,9 @@ class RecorderNode(Node):
 
     def _announce(self, outcome: Outcome) -> None:
         self._schedule.note_outcome(outcome)
-        log = self.get_logger()
-        if outcome.state == "ready":
-            log.info(
-                f"episode {outcome.episode_id} is saved: {outcome.length} frames, {outcome.wait_s:.3f} s"
-            )
-        else:
-            log.warning(
-                f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'as asked'}"
+        if self._schedule.num_episodes and self._schedule.bad_in_a_row >= _MOST_BAD:
+            self.failure = StreamError(
+                f"{_MOST_BAD} takes in a row were bad, the last because: {'; '.join(outcome.reasons)}"
             )
         if outcome.state in ("ready", "rejected"):
             place = {"root": str(self._recorder.root), "fps": self._recorder.fps}

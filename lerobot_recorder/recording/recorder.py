@@ -36,6 +36,7 @@ _LEAD_S = 0.05
 _DISK_WATCH_S = 2.0
 _QUEUE_S = 3.0
 _SHORTEST_FIT_S = 5.0
+_WORDS = {"ready": "saved"}
 
 
 @dataclass(frozen=True)
@@ -392,6 +393,11 @@ class Recorder:
         if outcome.reasons:
             self._message = f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons)}"
             logger.warning("%s", self._message)
+        else:
+            wait = f"{outcome.length} frames, {outcome.wait_s:.3f} s"
+            logger.info(
+                "episode %s is %s: %s", outcome.episode_id, _WORDS.get(outcome.state, outcome.state), wait
+            )
         self._on_end(outcome)
 
     # The disk

@@ -18,12 +18,14 @@ class Schedule:
         num_episodes: episodes to save; 0: the operator starts each by hand.
         reset_time_s: pause between episodes, in seconds.
         saved: episodes saved so far.
+        bad_in_a_row: takes rejected since the last good one.
     """
 
     def __init__(self, num_episodes: int, reset_time_s: float) -> None:
         self.num_episodes = num_episodes
         self.reset_time_s = reset_time_s
         self.saved = 0
+        self.bad_in_a_row = 0
         self._open = 0
         self._recording = False
         self._ended_s: float | None = None
@@ -64,6 +66,7 @@ class Schedule:
     def note_outcome(self, outcome: Outcome) -> None:
         """Count an episode that is safe on disk, or gone."""
         self._open -= 1
+        self.bad_in_a_row = self.bad_in_a_row + 1 if outcome.state == "rejected" else 0
         self.saved += outcome.state == "ready"
 
     def skip_reset(self) -> None:

@@ -218,7 +218,6 @@ class Take:
                 except (RecorderError, OSError, ValueError) as error:
                     self._fail(error)
         outcome = self._conclude()
-        logger.info("episode %s: %s, %d rows", outcome.episode_id, outcome.state, outcome.length)
         self._decoded.clear()
         self._on_end(outcome)
         self.result.set_result(outcome)

@@ -127,6 +127,11 @@ class TeleopLoop:
         else:
             self._desk.take(names, position_rad, age_s, self.settings)
 
+    @property
+    def crash(self) -> str:
+        """Why the thread has ended although nobody stopped it; empty as long as all is well."""
+        return self._crash
+
     def status(self) -> RobotStatus:
         """Return how the arms are."""
         status = status_of(self._driver, self._leader, self._teleop, self._values())
