@@ -48,6 +48,10 @@ def replay(
     approach_speed_rad_s: Annotated[
         float, typer.Option(min=0.01, max=10, help="Speed on the way to the first pose.")
     ] = 0.6,
+    max_relative_target: Annotated[
+        float,
+        typer.Option(min=0, help="With --port: largest step of a joint in rad, as when recording; 0: any."),
+    ] = 0.0,
     namespace: Annotated[str, typer.Option(help="Namespace of the nodes.")] = "",
 ) -> None:
     """Replay the actions of an episode on the follower, and tell how well its states repeat.
@@ -69,16 +73,18 @@ def replay(
     }
     nodes = {"replay": _arguments(given, namespace)}
     if port is not None:
-        nodes["hardware"] = _arguments(_follower_alone(port, calibration), namespace)
+        follower = _follower_alone(port, calibration, max_relative_target)
+        nodes["hardware"] = _arguments(follower, namespace)
     console = operator_console()
     _report(_run(nodes, node_environment(isolated=port == "sim"), console), console)
 
 
-def _follower_alone(port: str, calibration: str | None) -> dict[str, object]:
+def _follower_alone(port: str, calibration: str | None, max_relative_target: float) -> dict[str, object]:
     return {
         "follower.port": port,
         "follower.calibration": calibration,
         "leader.port": "",
+        "max_relative_target": max_relative_target,
         "teleop": False,
         "cameras": [""],
     }
