@@ -57,7 +57,8 @@ def test_sizes_are_read_and_wrong_ones_refused():
 
 def test_the_chart_has_a_bar_for_each(tmp_path):
     pytest.importorskip("matplotlib")
-    chart.draw_chart([SMALL, LARGE], "two sizes", tmp_path / "chart.png")
+    costs = [SMALL, LARGE, replace(LARGE, name="LeRobot", batch_size=0, error="TypeError")]
+    chart.draw_chart(costs, "two sizes", tmp_path / "chart.png")
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -11,7 +11,7 @@ from lerobot_recorder.cli.batches.trial import Cost
 NEEDED = "matplotlib"
 _PANELS: tuple[tuple[str, Callable[[Cost], float], str], ...] = (
     ("waited per episode [s]", lambda cost: cost.wait_s, "{:.2f}"),
-    ("in the dataset after [s]", lambda cost: cost.encoded_s, "{:.1f}"),
+    ("in the dataset after [s]", lambda cost: cost.encoded_s if not cost.error else 0.0, "{:.1f}"),
     ("disk held at most [MB]", lambda cost: cost.peak_bytes / 1e6, "{:.0f}"),
     ("CPU per second recorded [s]", lambda cost: cost.cpu_s / cost.recorded_s, "{:.2f}"),
 )
@@ -36,7 +36,8 @@ def draw_chart(costs: Sequence[Cost], title: str, path: Path) -> None:
     for panel, (name, value, form) in zip(panels, _PANELS, strict=True):
         colours = [_OURS if cost.batch_size else _THEIRS for cost in costs]
         bars = panel.barh([cost.name for cost in costs], [value(cost) for cost in costs], color=colours)
-        panel.bar_label(bars, fmt=form, padding=3)
+        labels = [form.format(value(cost)) if value(cost) else "never" for cost in costs]
+        panel.bar_label(bars, labels, padding=3)
         panel.set_title(name, fontsize="medium")
         panel.margins(x=0.2)
         panel.xaxis.set_visible(False)

@@ -15,7 +15,7 @@ _DISTURBED = 0.02
 
 def table(costs: Sequence[Cost]) -> Table:
     """List what each trial cost: the seconds waited and until encoded per episode, the rest in all."""
-    found = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    found = Table(box=None, header_style="bold", padding=(0, 1, 0, 0))
     found.add_column("", no_wrap=True)
     for name in COLUMNS:
         found.add_column(name, justify="right", no_wrap=True)
@@ -28,8 +28,7 @@ def _cells(cost: Cost) -> list[str]:
     return [
         f"{cost.wait_s:.3f}",
         f"{cost.longest_wait_s:.3f}",
-        f"{cost.encoded_s:.1f}",
-        f"{cost.encoded_last_s:.1f}",
+        *(["never", ""] if cost.error else [f"{cost.encoded_s:.1f}", f"{cost.encoded_last_s:.1f}"]),
         f"{cost.peak_bytes / 1e6:.0f}",
         f"{cost.cpu_s:.1f}",
         f"{cost.late:.1%}",

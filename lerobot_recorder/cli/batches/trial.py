@@ -19,7 +19,7 @@ TASK = "Pick up the cube"
 _JOIN_S = 0.2
 
 Tell = Callable[[str, float], None]
-"""Told what is done now, and the share of the recording that is done."""
+"""Told what is done now, and the share of all that is done."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ class Trial:
 
     def _report(self, encoder: BatchEncoder, done: float) -> None:
         encoded = len(encoder.status().committed)
-        self._tell(f"recorded {int(done)}, encoded {encoded}", done / self._plan.episodes)
+        self._tell(f"recorded {int(done)}, encoded {encoded}", (done + encoded) / self._plan.episodes / 2)
 
     def _encode_rest(self, encoder: BatchEncoder) -> None:
         encoder.finish()
