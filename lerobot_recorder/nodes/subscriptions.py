@@ -46,7 +46,9 @@ STREAM_PARAMETERS = (
     Parameter("stamp", "receive", "The time of a sample: when it came, or its header's", choices=STAMPS),
 )
 
-_DEPTHS = {True: 10, False: 100}  # messages kept for a moment of inattention, of images and of vectors
+# Messages kept for a moment of inattention, of images and of vectors. Of vectors few: a queue of a hundred
+# would be worked off oldest first, and be a second behind as long as the machine is busy.
+_DEPTHS = {True: 10, False: 5}
 _MATCH_S = 0.2
 
 
@@ -121,13 +123,13 @@ class Subscriptions:
         source.subscription = self._node.create_subscription(
             message_class(source.message_type),
             source.topic,
-            lambda message: self._receive(source, message),
+            lambda message, info: self._receive(source, message, info),
             matching(reliable, _DEPTHS[source.stream.spec.is_image]),
             qos_overriding_options=self._overrides.options(source.topic),
         )
 
-    def _receive(self, source: _Source, message: Any) -> None:
-        received_ns = self._clock.now_ns()
+    def _receive(self, source: _Source, message: Any, info: Mapping[str, Any]) -> None:
+        received_ns = self._received_ns(info)
         try:
             stamp_ns = _header_ns(message) if source.stream.spec.by_header else received_ns
             if not received_ns:
@@ -135,6 +137,11 @@ class Subscriptions:
             source.stream.push(Sample(stamp_ns, source.take(message)))
         except RecorderError as error:
             source.stream.fault(str(error))
+
+    def _received_ns(self, info: Mapping[str, Any]) -> int:
+        """Return when a message came: by the middleware, as this callback may be late."""
+        came_ns = info.get("received_timestamp", 0) if self._clock.name == "system" else 0
+        return came_ns or self._clock.now_ns()
 
 
 def message_class(message_type: str) -> Any:
