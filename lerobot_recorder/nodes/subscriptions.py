@@ -46,9 +46,12 @@ STREAM_PARAMETERS = (
     Parameter("stamp", "receive", "The time of a sample: when it came, or its header's", choices=STAMPS),
 )
 
-# Messages kept for a moment of inattention, of images and of vectors. Of vectors few: a queue of a hundred
-# would be worked off oldest first, and be a second behind as long as the machine is busy.
-_DEPTHS = {True: 10, False: 5}
+_IMAGES_KEPT = 10
+_VECTORS_KEPT = 5
+_STAMPED_KEPT = 100
+"""Messages kept for a moment of inattention. Of vectors few, unless their source has stamped them: a long queue
+is worked off oldest first, and would be a second behind as long as the machine is busy."""
+
 _MATCH_S = 0.2
 
 
@@ -124,7 +127,7 @@ class Subscriptions:
             message_class(source.message_type),
             source.topic,
             lambda message, info: self._receive(source, message, info),
-            matching(reliable, _DEPTHS[source.stream.spec.is_image]),
+            matching(reliable, _kept(source.stream.spec)),
             qos_overriding_options=self._overrides.options(source.topic),
         )
 
@@ -142,6 +145,12 @@ class Subscriptions:
         """Return when a message came: by the middleware, as this callback may be late."""
         came_ns = info.get("received_timestamp", 0) if self._clock.name == "system" else 0
         return came_ns or self._clock.now_ns()
+
+
+def _kept(spec: StreamSpec) -> int:
+    if spec.is_image:
+        return _IMAGES_KEPT
+    return _STAMPED_KEPT if spec.by_header else _VECTORS_KEPT
 
 
 def message_class(message_type: str) -> Any:
