@@ -49,8 +49,8 @@ STREAM_PARAMETERS = (
 _IMAGES_KEPT = 10
 _VECTORS_KEPT = 5
 _STAMPED_KEPT = 100
-"""Messages kept for a moment of inattention. Of vectors few, unless their source has stamped them: a long queue
-is worked off oldest first, and would be a second behind as long as the machine is busy."""
+"""Messages kept for a moment of inattention. Of vectors few, unless their source has stamped them: a long
+queue is worked off oldest first, and would be a second behind as long as the machine is busy."""
 
 _MATCH_S = 0.2
 
