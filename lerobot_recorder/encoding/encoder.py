@@ -81,7 +81,7 @@ class BatchEncoder:
         *,
         depth: DepthSettings | None = None,
         parallel_encodings: int = 0,
-        nice: int = 10,
+        nice: int = 19,
         encode_on_exit: bool = True,
     ) -> None:
         """Start watching.

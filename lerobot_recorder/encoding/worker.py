@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from lerobot_recorder.encoding.camera import Answer, CameraJob, encode_camera
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
 
 PROGRESS_STEP = 15
 """Frames from one word on progress to the next."""
@@ -22,7 +23,8 @@ PROGRESS_STEP = 15
 
 def main() -> None:
     """Encode until standard input ends."""
-    os.nice(int(sys.argv[1]))
+    yield_to_others(int(sys.argv[1]))
+    forbid_real_time()
     answers = _claim_stdout()
     jobs: queue.SimpleQueue[CameraJob] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()

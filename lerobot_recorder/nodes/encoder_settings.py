@@ -30,7 +30,7 @@ PARAMETERS = (
     Parameter("preset", 12, "Speed of libsvtav1; higher is faster and larger", "", 0, 13, effect=NEXT),
     Parameter("encoder_threads", 0, "Threads of each codec; 0: its own choice", "", 0, effect=NEXT),
     Parameter("parallel_encodings", 0, "Cameras encoded side by side; 0: one per core", "", 0, effect=NEXT),
-    Parameter("nice", 10, "How much encoding yields to other programs", "", 0, 19, effect=NEXT),
+    Parameter("nice", 19, "How much encoding yields to other programs", "", 0, 19, effect=NEXT),
     Parameter("encode_on_exit", True, "Whether what waits is encoded before the node ends", effect=NOW),
     Parameter("depth_min", 0.01, "Smallest depth that is told apart", "m", 0),
     Parameter("depth_max", 10.0, "Largest depth that is told apart", "m", 0.001),

@@ -7,12 +7,51 @@ everything else on the machine waits, the robot included.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 _TASKS = Path("/proc/self/task")
+_CAPABILITY_VERSION_3 = 0x20080522
+_CAP_SYS_NICE = 23
+_AUTOGROUP = Path("/proc/self/autogroup")
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+def yield_to_others(nice: int) -> None:
+    """Lower the priority of this process, and of its session where the kernel shares out time by sessions.
+
+    Linux does so where `sched_autogroup_enabled` is set, and then a process's own value only counts among
+    those of its session; see sched(7).
+    """
+    os.nice(nice)
+    if os.getsid(0) == os.getpid():
+        with contextlib.suppress(OSError):
+            _AUTOGROUP.write_text(str(nice))
+
+
+def forbid_real_time() -> None:
+    """Take from this thread, and those that it starts, the right to become real-time; see capabilities(7).
+
+    `unchanged_priority` comes too late for a thread that is to yield: opening a codec takes a quarter of a
+    second, in which a real-time thread stops everything else on its core.
+    """
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "capset"):
+        return
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    sets = (
+        ctypes.c_uint32 * 6
+    )()  # effective, permitted, inheritable: of capabilities 0 to 31, then 32 to 63
+    if libc.capget(ctypes.byref(header), sets) == 0:
+        for each in range(3):
+            sets[each] &= ~(1 << _CAP_SYS_NICE)
+        libc.capset(ctypes.byref(header), sets)
 
 
 @contextlib.contextmanager

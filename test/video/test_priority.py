@@ -26,6 +26,23 @@ print(found | policies() == {os.SCHED_OTHER})
 """
 
 
+FORBIDDEN = """
+import os
+from lerobot_recorder.video.priority import forbid_real_time
+
+forbid_real_time()
+try:
+    os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(99))
+except PermissionError:
+    print("refused")
+"""
+
+
+def test_a_thread_that_is_to_yield_cannot_become_real_time_even_as_root():
+    done = subprocess.run([sys.executable, "-c", FORBIDDEN], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "refused"
+
+
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed by Linux")
 def test_no_thread_becomes_real_time_because_a_video_is_encoded(tmp_path):
     program = [sys.executable, "-c", PROGRAM, str(tmp_path / "a.mp4")]
