@@ -11,6 +11,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.encoder_news import judged, status_json
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, dataset_root, encoder_settings
@@ -84,6 +85,9 @@ class EncoderNode(Node):
         self._report()
 
     def _change(self, changes: Mapping[str, Any]) -> None:
+        vcodec = changes.get("vcodec", self._encoder.settings.vcodec)
+        if "preset" in changes and vcodec != "libsvtav1":
+            raise ConfigError(f"preset is for libsvtav1; {vcodec} is used with its default")
         names = ("vcodec", "pix_fmt", "g", "crf", "preset", "encoder_threads")
         if any(name in changes for name in names):
             values = {name: self._params[name] for name in names}
