@@ -170,11 +170,14 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
     result = Result()
     try:
         record(client, nodes, result, episodes, seconds)
+        robot.send_signal(2)
+        robot.wait(30)
+        time.sleep(1.5)  # the last status
         result.received = sum(
             stream["received"] for name, stream in client.status["streams"].items() if name.startswith("cam")
         )
     finally:
-        robot.send_signal(2)
+        robot.terminate()
         result.published = sum(json.loads(robot.communicate(timeout=30)[0].splitlines()[-1]).values())
         client.close()
         for node in nodes.values():
@@ -202,7 +205,6 @@ def record(client: Client, nodes: dict, result: Result, episodes: int, seconds: 
                 result.problems.append(reason)
                 break
     client.wait(lambda: len(client.completed) > episodes - 1, 10)
-    time.sleep(1.0)  # the last status
     for name, pid in pids.items():
         result.costs[name] = cost(pid).since(before[name])
 

@@ -27,6 +27,8 @@ _STEP_S = 0.05
 _STATUS_S = 0.5
 _RETRY_S = 0.2
 _MOST_BAD = 5
+_SWITCH_S = 0.001
+"""How long a thread may go on while the one that ticks waits for the interpreter; Python allows 5 ms."""
 
 
 class RecorderNode(Node):
@@ -181,6 +183,7 @@ class RecorderNode(Node):
 
 def main() -> int:
     """Run the node."""
+    sys.setswitchinterval(_SWITCH_S)
     return run(RecorderNode)
 
 
