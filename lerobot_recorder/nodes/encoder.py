@@ -85,13 +85,13 @@ class EncoderNode(Node):
         self._report()
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        vcodec = changes.get("vcodec", self._encoder.settings.vcodec)
-        if "preset" in changes and vcodec != "libsvtav1":
-            raise ConfigError(f"preset is for libsvtav1; {vcodec} is used with its default")
         names = ("vcodec", "pix_fmt", "g", "crf", "preset", "encoder_threads")
         if any(name in changes for name in names):
             values = {name: self._params[name] for name in names}
-            self._encoder.settings = encoder_settings({**values, **changes})
+            settings = encoder_settings({**values, **changes})
+            if "preset" in changes and settings.vcodec != "libsvtav1":
+                raise ConfigError(f"preset is for libsvtav1; {settings.vcodec} is used with its default")
+            self._encoder.settings = settings
         if "video_encoding_batch_size" in changes:
             self._encoder.batch_size = changes["video_encoding_batch_size"]
         for name in ("paused", "parallel_encodings", "nice", "encode_on_exit"):
