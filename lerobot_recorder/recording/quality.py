@@ -149,11 +149,12 @@ def judge(
         faults: per stream, messages during the episode that could not be used, by what was wrong.
         rules: when an episode is bad.
     """
-    reasons = [reason for stream in streams for reason in stream.reasons(rules)]
-    known = {stream.spec.name for stream in streams if stream.reasons(rules)}
-    for name, counts in faults.items():
-        if name in known:
-            reasons.extend(f"{name}: {what} ({number} times)" for what, number in counts.items())
+    reasons: list[str] = []
+    for stream in streams:
+        name, found = stream.spec.name, stream.reasons(rules)
+        if found:
+            counts = faults.get(name, {})
+            reasons += [*found, *(f"{name}: {what} ({number} times)" for what, number in counts.items())]
     return Verdict(not reasons, tuple(reasons))
 
 
