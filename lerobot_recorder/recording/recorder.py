@@ -393,6 +393,9 @@ class Recorder:
         if outcome.reasons:
             self._message = f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons)}"
             logger.warning("%s", self._message)
+        elif outcome.ended_by == "disk_full":
+            self._message = f"the disk of {self.root.parent} is full: the episode is saved as far as it came"
+            logger.warning("%s", self._message)
         else:
             wait = f"{outcome.length} frames, {outcome.wait_s:.3f} s"
             logger.info(
@@ -423,8 +426,7 @@ class Recorder:
                 self._message = str(error)
             take = self._take
             if take is not None and not take.over and self._forecast.exhausted:
-                self._message = f"the disk of {self.root.parent} is full: the episode is saved so far"
-                take.end("save")
+                take.end("disk_full")
             if self._closing.wait(_DISK_WATCH_S):
                 return
 

@@ -21,7 +21,7 @@ from lerobot_recorder.spool import EpisodeWriter, SpooledEpisode
 
 logger = logging.getLogger(__name__)
 
-Ending = Literal["save", "time", "discard", "interrupted", "clock"]
+Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
 
 _CUT_SHORT = {
     "interrupted": "interrupted: the recorder was stopped during the take",
@@ -218,6 +218,9 @@ class Take:
                     self._append(row)
                 except (RecorderError, OSError, ValueError) as error:
                     self._fail(error)
+                except Exception as error:
+                    logger.exception("the recorder's writer thread failed")
+                    self._fail(SpoolError(f"a row cannot be written: {type(error).__name__}: {error}"))
         outcome = self._conclude()
         self._decoded.clear()
         self._on_end(outcome)

@@ -177,6 +177,35 @@ def test_a_full_disk_refuses_the_start_and_ends_a_recording(bench):
         robot.recorder.start()
 
 
+def test_a_disk_that_fills_up_saves_the_take_so_far_and_says_so(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.wait(lambda: robot.recorder._take._writer.length == 3)
+
+    def full(row):
+        raise DiskFullError("no room is left")
+
+    robot.recorder._take._writer.append = full
+    robot.run(1)
+    robot.wait(lambda: robot.outcomes)
+    outcome = robot.outcomes[0]
+    assert (outcome.state, outcome.length, outcome.ended_by) == ("ready", 3, "disk_full")
+    assert "is full: the episode is saved as far as it came" in robot.recorder.status().message
+
+
+def test_a_surprise_while_writing_ends_the_take_and_loses_nothing(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.wait(lambda: robot.recorder._take._writer.length == 3)
+    robot.streams["top"].decode = lambda value: value.no_such_thing
+    robot.run(1)
+    robot.wait(lambda: robot.outcomes)
+    assert (robot.outcomes[0].state, robot.outcomes[0].length) == ("rejected", 3)
+    assert "a row cannot be written: AttributeError" in robot.outcomes[0].reasons[0]
+
+
 def test_a_take_cut_short_by_the_end_of_the_recorder_is_offered_as_rejected(bench):
     robot = bench()
     robot.start()
