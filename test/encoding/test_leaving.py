@@ -61,8 +61,9 @@ def test_an_exception_changes_nothing_about_that(tmp_path, error):
 
 
 PROGRAM = """
-import sys, time
+import signal, sys, time
 from lerobot_recorder import BatchEncoder
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
 with BatchEncoder(sys.argv[1], batch_size=10) as encoder:
     encoder.batch_size = 1
     while not encoder.status().frames_done:
