@@ -24,6 +24,8 @@ from lerobot_recorder.cli.processes import NodeEnded, NodeProcess, node_environm
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATIENCE_S = 120.0
+MATCH_S = 0.2
+"""For the service to find its client too: an answer that it cannot send within 0.1 s is lost for good."""
 JOINTS = ("one", "two")
 
 
@@ -39,6 +41,7 @@ class Graph:
         self.executor.add_node(self.node)
         self.events: queue.SimpleQueue = queue.SimpleQueue()
         self.processes: list[NodeProcess] = []
+        self.clients: dict = {}
         self.status: dict[str, dict] = {}
         self.completed: list[dict] = []
         for name in ("recorder", "encoder"):
@@ -100,12 +103,16 @@ class Graph:
             return False
 
     def ask(self, kind, service: str, request):
-        client = self.node.create_client(kind, service)
-        assert client.wait_for_service(PATIENCE_S)
-        answer = client.call_async(request)
+        answer = self._client(kind, service).call_async(request)
         self.wait(answer.done)
-        self.node.destroy_client(client)
         return answer.result()
+
+    def _client(self, kind, service: str):
+        if service not in self.clients:
+            self.clients[service] = self.node.create_client(kind, service)
+            assert self.clients[service].wait_for_service(PATIENCE_S)
+            time.sleep(MATCH_S)
+        return self.clients[service]
 
     def call(self, service: str) -> tuple[bool, str]:
         answer = self.ask(Trigger, service, Trigger.Request())
