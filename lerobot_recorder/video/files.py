@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -161,6 +162,7 @@ def _identity(path: Path) -> tuple[Any, ...]:
 
 
 def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
+    delay = max(_decoding_delay(part, fps) for part in parts)
     with av.open(str(output), "w", format="mp4", options=_MUXER) as target:
         stream: Any = None
         frames = 0
@@ -170,27 +172,33 @@ def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
                     target.metadata.update(source.metadata)
                     stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
                     stream.time_base = Fraction(1, fps)
-                frames += _copy(source, target, stream, frames, fps)
+                first = frames
+                for packet in _on_grid(source, fps):
+                    packet.stream = stream
+                    packet.pts, packet.dts = first + packet.pts, frames - delay
+                    target.mux_one(packet)
+                    frames += 1
 
 
-def _copy(source: Any, target: Any, stream: Any, first: int, fps: int) -> int:
-    """Copy all packets, frame k of the part becoming frame `first` + k; return their number."""
-    origin = source.streams.video[0]
+def _decoding_delay(path: Path, fps: int) -> int:
+    """Return how many frames ahead of being shown the first is decoded; it takes more where frames wait."""
+    with _opened(path) as container:
+        return max((-packet.dts for packet in itertools.islice(_on_grid(container, fps), 1)), default=0)
+
+
+def _on_grid(source: Any, fps: int) -> Iterator[Any]:
+    """Read the packets of a video in the order in which they are decoded, their times in frames."""
+    stream = source.streams.video[0]
     grid = Fraction(1, fps)
-    nearest = _frame_numbers(origin.time_base, grid)
-    count = 0
-    for packet in source.demux(origin):
-        if packet.pts is None:
-            continue
+    nearest = _frame_numbers(stream.time_base, grid)
+    for count, packet in enumerate(packet for packet in source.demux(stream) if packet.pts is not None):
         shown, off_s = nearest(packet.pts)
         if off_s > GRID_TOLERANCE_S:
             raise VideoError(f"{source.name}: frame {count} is not on the grid of 1/{fps} s")
-        packet.stream, packet.time_base = stream, grid
-        packet.pts, packet.dts = first + shown, first + nearest(packet.dts)[0]
-        packet.duration = 1
-        target.mux_one(packet)
-        count += 1
-    return count
+        decoded = nearest(packet.dts)[0]
+        packet.time_base = grid
+        packet.pts, packet.dts, packet.duration = shown, decoded, 1
+        yield packet
 
 
 def _frame_numbers(time_base: Fraction, grid: Fraction) -> Callable[[int], tuple[int, float]]:

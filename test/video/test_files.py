@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 
 from lerobot_recorder.errors import VideoError
-from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe, read_frames, rgb_to_i420
+from lerobot_recorder.video import (
+    DepthSettings,
+    EncoderSettings,
+    Mp4Files,
+    depth_encoder,
+    encode,
+    probe,
+    read_frames,
+    rgb_to_i420,
+)
 from lerobot_recorder.video.priority import unchanged_priority
 
 WIDTH, HEIGHT, FPS = 64, 48, 30
@@ -26,6 +35,16 @@ def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
 def write(path: Path, images: list[np.ndarray], settings: EncoderSettings = SETTINGS) -> Path:
     planes = [rgb_to_i420(image) for image in images]
     encode(planes, path, fps=FPS, width=WIDTH, height=HEIGHT, settings=settings)
+    return path
+
+
+def write_any(path: Path, length: int, settings: EncoderSettings) -> Path:
+    """Write a video of colour images, or of depth maps where the settings are for those."""
+    if settings.pix_fmt == "yuv420p":
+        return write(path, pictures(length), settings)
+    maps = [np.full((HEIGHT, WIDTH), 500 + 10 * number, np.uint16) for number in range(length)]
+    size = {"fps": FPS, "width": WIDTH, "height": HEIGHT}
+    encode(maps, path, **size, settings=settings, depth=DepthSettings())
     return path
 
 
@@ -95,6 +114,21 @@ def test_the_bytes_do_not_tell_in_which_steps_parts_were_joined(tmp_path):
     for n in range(1, 4):
         files.join([tmp_path / f"0-{n - 1}.mp4", parts[n]], tmp_path / f"0-{n}.mp4", FPS)
     assert (tmp_path / "0-3.mp4").read_bytes() == (tmp_path / "at-once.mp4").read_bytes()
+
+
+@pytest.mark.parametrize("settings", [EncoderSettings(vcodec="h264", g=12, threads=1), depth_encoder()])
+def test_parts_too_short_to_be_reordered_join_with_longer_ones(tmp_path, settings):
+    lengths = (1, 7, 1, 2, 1, 9)
+    parts = [write_any(tmp_path / f"{n}.mp4", length, settings) for n, length in enumerate(lengths)]
+    files = Mp4Files()
+    files.join(parts, tmp_path / "at-once.mp4", FPS)
+    files.join(parts[:1], tmp_path / "0-0.mp4", FPS)
+    for n in range(1, len(parts)):
+        files.join([tmp_path / f"0-{n - 1}.mp4", parts[n]], tmp_path / f"0-{n}.mp4", FPS)
+    found = probe(tmp_path / "at-once.mp4")
+    assert (found.frames, found.on_grid) == (sum(lengths), True)
+    assert (tmp_path / f"0-{n}.mp4").read_bytes() == (tmp_path / "at-once.mp4").read_bytes()
+    assert len(read_frames(tmp_path / "at-once.mp4", range(found.frames))) == found.frames
 
 
 def test_a_thousand_joins_do_not_drift(tmp_path):
