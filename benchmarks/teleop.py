@@ -25,7 +25,7 @@ def main() -> None:
     stamps: list[int] = []
 
     def publish(sample: JointSample) -> None:
-        if sample.arm == "follower":
+        if sample.source == "follower":
             stamps.append(sample.stamp_ns)
 
     follower = open_arm("follower", args.follower, load_calibration(args.follower_calibration, "follower"))

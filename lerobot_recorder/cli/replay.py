@@ -50,7 +50,7 @@ def replay(
     ] = 0.6,
     max_relative_target: Annotated[
         float,
-        typer.Option(min=0, help="With --port: largest step of a joint in rad, as when recording; 0: any."),
+        typer.Option(min=0, max=360, help="With --port: as when recording, in degrees and percent; 0: any."),
     ] = 0.0,
     namespace: Annotated[str, typer.Option(help="Namespace of the nodes.")] = "",
 ) -> None:

@@ -15,6 +15,7 @@ from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.camera_topics import CAMERA_PARAMETERS, CameraTopics
 from lerobot_recorder.nodes.clock import steady_timer
+from lerobot_recorder.nodes.hardware_settings import ARM_PARAMETERS, TELEOP_PARAMETERS, teleop_settings
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.reports import Diagnostics
@@ -23,54 +24,8 @@ from lerobot_recorder.robot.calibration import load_calibration
 from lerobot_recorder.robot.settings import JointSample, TeleopSettings
 from lerobot_recorder.robot.teleop import TeleopLoop
 
-ARM_PARAMETERS = (
-    Parameter("port", "", "Its serial port, sim for a simulated arm, empty for none"),
-    Parameter("calibration", "", "LeRobot's id of the arm, the path of its calibration file, or sim"),
-    Parameter(
-        "write_calibration", False, "Whether a calibration that the servos do not hold is written to them"
-    ),
-)
-TELEOP_PARAMETERS = (
-    Parameter(
-        "rate_hz",
-        100.0,
-        "How often the arms are read and the follower is told",
-        "Hz",
-        1,
-        500,
-        effect="at once",
-    ),
-    Parameter(
-        "teleop_start",
-        "slow",
-        "How the follower joins the leader",
-        choices=("slow", "match"),
-        effect="at once",
-    ),
-    Parameter("approach_speed_rad_s", 0.6, "Speed of a slow approach", "rad/s", 0.01, 10, effect="at once"),
-    Parameter(
-        "match_tolerance_rad",
-        0.15,
-        "How near all joints must be to match",
-        "rad",
-        0.01,
-        3.2,
-        effect="at once",
-    ),
-    Parameter(
-        "max_relative_target", 0.0, "Largest step of a joint, 0: any", "rad", 0.0, 6.3, effect="at once"
-    ),
-    Parameter(
-        "command_timeout_s", 0.5, "After this silence the follower holds", "s", 0.01, 60, effect="at once"
-    ),
-    Parameter(
-        "torque_on_exit", "off", "What is left when the node ends", choices=("off", "hold"), effect="at once"
-    ),
-)
 PARAMETERS = (
     *TELEOP_PARAMETERS,
-    Parameter("teleop", True, "Whether the follower follows the leader from the start"),
-    Parameter("torque", True, "Whether the follower is powered from the start"),
     Parameter("cameras", ["top", "wrist"], "Names of cameras, each with <name>.source etc.; [''] for none"),
 )  # fmt: skip
 
@@ -107,8 +62,11 @@ class HardwareNode(Node):
         self._arms = {role: arm for role in ("follower", "leader") if (arm := self._open(role)) is not None}
         if not self._arms and not self._camera_names:
             raise ConfigError("there is nothing to publish: give follower.port, leader.port or cameras")
+        topics = {role: f"{role}/joint_states" for role in self._arms}
+        if "follower" in self._arms:
+            topics["target"] = "follower/joint_target"
         self._joints = {
-            role: self.create_publisher(JointState, f"{role}/joint_states", 50) for role in self._arms
+            source: self.create_publisher(JointState, topic, 50) for source, topic in topics.items()
         }
         if self._arms:
             self._start_loop()
@@ -132,7 +90,7 @@ class HardwareNode(Node):
 
     def _start_loop(self) -> None:
         self._loop = TeleopLoop(
-            self._arms.get("follower"), self._arms.get("leader"), self._teleop_settings({}), self._publish
+            self._arms.get("follower"), self._arms.get("leader"), self._settings({}), self._publish
         )
         self._loop.start()
         services = Services(self)
@@ -182,7 +140,7 @@ class HardwareNode(Node):
         message.header.stamp = Time(nanoseconds=sample.stamp_ns).to_msg()
         message.position = sample.position_rad.tolist()
         message.velocity = sample.velocity_rad_s.tolist()
-        self._joints[sample.arm].publish(message)
+        self._joints[sample.source].publish(message)
 
     def _command(self, message: JointState) -> None:
         stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
@@ -197,14 +155,11 @@ class HardwareNode(Node):
 
     # Parameters and news
 
-    def _teleop_settings(self, changes: Mapping[str, Any]) -> TeleopSettings:
-        names = [parameter.name for parameter in TELEOP_PARAMETERS] + ["teleop", "torque"]
-        values = {**{name: self._params[name] for name in names}, **changes}
-        values["max_relative_target"] = values["max_relative_target"] or None
-        return TeleopSettings(**values)
+    def _settings(self, changes: Mapping[str, Any]) -> TeleopSettings:
+        return teleop_settings({**self._params.group(""), **changes})
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        settings = self._teleop_settings(changes)
+        settings = self._settings(changes)
         if self._loop is not None:
             self._loop.settings = settings
 

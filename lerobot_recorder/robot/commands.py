@@ -48,7 +48,8 @@ class CommandDesk:
             self.refuse("stale", f"it is {age_s:.2f} s old, the limit is {settings.command_timeout_s:g} s")
             return
         self.accepted += 1
-        self.latest = Target(self._clock() - max(age_s, 0.0), position)
+        age_s = max(age_s, 0.0)
+        self.latest = Target(self._clock() - age_s, position, time.time_ns() - round(age_s * 1e9))
 
     def refuse(self, kind: str, reason: str) -> None:
         """Count a refused command, and say so the first time."""

@@ -6,12 +6,14 @@ import logging
 import time
 from collections.abc import Callable
 
+import numpy as np
+
 from lerobot_recorder.errors import DeviceError
 from lerobot_recorder.robot.arm import Arm
 from lerobot_recorder.robot.calibration import JOINTS, Vector
 from lerobot_recorder.robot.kinematics import RESTING, grasp_point
 from lerobot_recorder.robot.link import Link, Reading
-from lerobot_recorder.robot.motion import Motion, Target
+from lerobot_recorder.robot.motion import Motion, Phase, Target
 from lerobot_recorder.robot.settings import TeleopSettings
 from lerobot_recorder.robot.timing import Durations
 from lerobot_recorder.robot.watch import Watch
@@ -56,18 +58,27 @@ class FollowerDriver:
         """Whether it is powered, as far as one knows: an arm that was away may have lost its torque."""
         return self.torque and self.link.up and self._powered_connection == self.link.connections
 
-    def drive(self, target: Target | None, settings: TeleopSettings) -> None:
-        """Go one tick towards a target; hold while there is none, it is too old, or something is wrong."""
+    def drive(self, target: Target | None, settings: TeleopSettings) -> Vector | None:
+        """Go one tick towards a target; hold while there is none, it is too old, or something is wrong.
+
+        Returns:
+            Where every joint is asked to be, (6,) rad, once the follower follows; None until then.
+        """
         now = self._clock()
         elapsed, self._driven_at = now - self._driven_at, now
         if self.motion is None or self._present is None or not self.is_powered:
-            return
+            return None
         if self.danger or target is None or now - target.time_s > settings.command_timeout_s:
             self.hold()
-            return
+            return None
+        before = self.motion.phase
         goal = self.motion.towards(target.position_rad, self._present, elapsed, settings)
-        if self.link.attempt(lambda arm: arm.write_goal(goal)):
-            self.ages.add(self._clock() - target.time_s)
+        self._tell_phase(before, self.motion)
+        if not self.link.attempt(lambda arm: arm.write_goal(goal)):
+            return None
+        self.ages.add(self._clock() - target.time_s)
+        asked = np.where(np.isnan(target.position_rad), goal, target.position_rad)
+        return asked if self.motion.phase == "following" else None
 
     def read(self) -> Reading | None:
         """Read the arm and see to it; None if it cannot be read at present."""
@@ -122,6 +133,15 @@ class FollowerDriver:
             )
             time.sleep(delay)
         self._let_go()
+
+    @staticmethod
+    def _tell_phase(before: Phase, motion: Motion) -> None:
+        if motion.phase == before:
+            return
+        if motion.phase == "waiting":
+            logger.info("The follower waits until both arms are in the same pose: %s", motion.disagreement)
+        else:
+            logger.info("The follower is %s", motion.phase)
 
     def _look_after(self) -> None:
         if self.torque and not self.is_powered:

@@ -25,10 +25,12 @@ class Target:
     Attributes:
         time_s: When that was said, on the monotonic clock.
         position_rad: (6,), NaN for joints that stay where they were sent before.
+        stamp_ns: When that was said, as `time.time_ns`.
     """
 
     time_s: float
     position_rad: Vector
+    stamp_ns: int = 0
 
 
 class Motion:
@@ -73,7 +75,7 @@ class Motion:
             self.hold()
         self._target = allowed
         paced = self._paced(allowed, present, min(elapsed_s, _LONGEST_STEP_S), settings)
-        self.goal = self._calibration.clip(_near(paced, present, settings.max_relative_target))
+        self.goal = self._calibration.clip(self._near(paced, present, settings))
         self.limited += _differ(asked, allowed) or _differ(paced, self.goal)
         return self.goal
 
@@ -108,12 +110,12 @@ class Motion:
             self.phase = "following"
         return np.asarray(goal)
 
-
-def _near(goal: Vector, present: Vector, largest_step: float | None) -> Vector:
-    """Return the goal, cut to the largest step from where the arm is."""
-    if largest_step is None:
-        return goal
-    return np.asarray(np.clip(goal, present - largest_step, present + largest_step))
+    def _near(self, goal: Vector, present: Vector, settings: TeleopSettings) -> Vector:
+        """Return the goal, cut to the largest step from where the arm is."""
+        if settings.largest_steps is None:
+            return goal
+        steps = self._calibration.from_lerobot_units(settings.largest_steps)
+        return np.asarray(np.clip(goal, present - steps, present + steps))
 
 
 def _differ(one: Vector, other: Vector) -> bool:

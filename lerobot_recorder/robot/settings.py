@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+import numpy as np
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.robot.calibration import JOINTS, Vector
@@ -25,7 +28,8 @@ class TeleopSettings:
         approach_speed_rad_s: The speed at which "slow" begins, and at which commands are approached; it rises
             with time, so that a leader that keeps moving is caught up with.
         match_tolerance_rad: How near every joint has to be for "match".
-        max_relative_target: How far from where it is, in rad, a joint may be sent at once; None for any.
+        max_relative_target: How far from where it is a joint may be sent at once, for all joints or by joint,
+            in LeRobot's units: degrees, the gripper percent of its range. None for any.
         largest_jump_rad: A target of a body joint that jumps farther, from one moment to the next, is
             approached as at the start.
         command_timeout_s: After this time without a command or a leader's position the follower holds, and
@@ -41,7 +45,7 @@ class TeleopSettings:
     teleop_start: Literal["slow", "match"] = "slow"
     approach_speed_rad_s: float = 0.6
     match_tolerance_rad: float = 0.15
-    max_relative_target: float | None = None
+    max_relative_target: float | Mapping[str, float] | None = None
     largest_jump_rad: float = 1.0
     command_timeout_s: float = 0.5
     limit_tolerance_rad: float = 0.05
@@ -54,28 +58,40 @@ class TeleopSettings:
         _require(self.torque_on_exit in ("off", "hold"), "torque_on_exit", "off or hold", self.torque_on_exit)
         for name in _POSITIVE:
             _require_positive(name, getattr(self, name))
-        if self.max_relative_target is not None:
-            _require_positive("max_relative_target", self.max_relative_target)
+        for name, step in self._steps().items():
+            _require(name in JOINTS, "max_relative_target", f"joints of {', '.join(JOINTS)}", name)
+            _require_positive("max_relative_target", step)
         for name in ("limit_tolerance_rad", "torque_off_warning_s"):
             _require(0 <= getattr(self, name) < 60, name, "at least 0", getattr(self, name))
+
+    @property
+    def largest_steps(self) -> Vector | None:
+        """`max_relative_target` of every joint, (6,), infinity for any; None where no joint has one."""
+        steps = self._steps()
+        return np.array([steps.get(name, math.inf) for name in JOINTS]) if steps else None
+
+    def _steps(self) -> Mapping[str, float]:
+        if isinstance(self.max_relative_target, Mapping):
+            return self.max_relative_target
+        return {} if self.max_relative_target is None else dict.fromkeys(JOINTS, self.max_relative_target)
 
 
 @dataclass(frozen=True)
 class JointSample:
-    """Where an arm was.
+    """Where an arm was, or where the follower was sent.
 
     Attributes:
-        arm: "follower" or "leader".
-        stamp_ns: When its answer was complete, as `time.time_ns`.
+        source: "follower" or "leader", the arm; or "target", what the follower follows.
+        stamp_ns: When that was measured or said, as `time.time_ns`.
         position_rad: (6,), in the order of `names`.
-        velocity_rad_s: (6,).
+        velocity_rad_s: (6,); empty for a target.
         names: Of the joints.
     """
 
-    arm: str
+    source: Literal["follower", "leader", "target"]
     stamp_ns: int
     position_rad: Vector
-    velocity_rad_s: Vector
+    velocity_rad_s: Vector = field(default_factory=lambda: np.zeros(0))
     names: tuple[str, ...] = JOINTS
 
 

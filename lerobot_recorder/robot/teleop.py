@@ -16,6 +16,7 @@ from queue import SimpleQueue
 
 from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.robot.arm import Arm
+from lerobot_recorder.robot.calibration import Role
 from lerobot_recorder.robot.commands import CommandDesk
 from lerobot_recorder.robot.driver import FollowerDriver
 from lerobot_recorder.robot.link import Link, Reading
@@ -70,6 +71,7 @@ class TeleopLoop:
         self._desk = CommandDesk(follower.calibration, clock) if follower else None
         self._leader = Link(leader, clock) if leader else None
         self._led: Target | None = None
+        self._told: Target | None = None
         self._teleop = settings.teleop and follower is not None and leader is not None
         self._crash = ""
         self._ticks = Durations()
@@ -144,7 +146,7 @@ class TeleopLoop:
         if leader and self._driver:
             self._led = self._as_target(leader, self._driver.link.arm)
         if self._driver:
-            self._driver.drive(self._target(), self.settings)
+            self._drive(self._driver)
         follower = self._driver.read() if self._driver else None
         self._tell("leader", leader)
         self._tell("follower", follower)
@@ -173,14 +175,22 @@ class TeleopLoop:
         """Return the leader's pose as the follower's: the same degrees, the gripper open in proportion."""
         assert self._leader is not None
         units = self._leader.arm.calibration.lerobot_units(leader.position_rad)
-        return Target(leader.time_s, follower.calibration.from_lerobot_units(units))
+        return Target(leader.time_s, follower.calibration.from_lerobot_units(units), leader.stamp_ns)
 
     def _target(self) -> Target | None:
         if self._teleop:
             return self._led
         return self._desk.latest if self._desk else None
 
-    def _tell(self, arm: str, reading: Reading | None) -> None:
+    def _drive(self, driver: FollowerDriver) -> None:
+        """Drive one tick; what is followed is told, each target once."""
+        target = self._target()
+        followed = driver.drive(target, self.settings)
+        if target is not None and followed is not None and target is not self._told:
+            self._told = target
+            self._publish(JointSample("target", target.stamp_ns, followed))
+
+    def _tell(self, arm: Role, reading: Reading | None) -> None:
         if reading:
             self._publish(JointSample(arm, reading.stamp_ns, reading.position_rad, reading.velocity_rad_s))
 

@@ -56,7 +56,7 @@ def test_a_target_beyond_the_limits_is_followed_to_the_limit() -> None:
 
 def test_a_target_that_is_never_caught_up_with_is_no_end() -> None:
     motion = Motion(SIMULATED, FOLDED)
-    settings = TeleopSettings(max_relative_target=0.001)
+    settings = TeleopSettings(max_relative_target=0.05)
     for _ in range(21_000):
         motion.towards(UPRIGHT, FOLDED, 0.05, settings)
     assert motion.phase == "approaching"
@@ -90,11 +90,21 @@ def test_a_match_is_waited_for_and_says_what_is_off() -> None:
 
 def test_the_largest_step_is_kept_from_where_the_arm_is() -> None:
     motion = Motion(SIMULATED, FOLDED)
-    settings = TeleopSettings(max_relative_target=0.1)
+    settings = TeleopSettings(max_relative_target=5.0)
     ticks(motion, FOLDED, settings, 1)
-    goal = motion.towards(FOLDED + 0.5, FOLDED, TICK_S, settings)
-    assert (goal - FOLDED)[1] == pytest.approx(0.1)
+    steps = motion.towards(FOLDED + 0.5, FOLDED, TICK_S, settings) - FOLDED
+    assert np.degrees(steps[1]) == pytest.approx(5)
+    assert steps[GRIPPER] == pytest.approx(0.05 * SIMULATED.limits_rad[GRIPPER, 1])
     assert motion.limited == 1
+
+
+def test_a_joint_may_have_its_own_largest_step() -> None:
+    motion = Motion(SIMULATED, FOLDED)
+    settings = TeleopSettings(max_relative_target={"wrist_roll": 2.0})
+    ticks(motion, FOLDED, settings, 1)
+    target = FOLDED + np.array([0.5, 0.5, -0.5, -0.5, 0.5, 0.5])
+    steps = motion.towards(target, FOLDED, TICK_S, settings) - FOLDED
+    assert steps == pytest.approx([0.5, 0.5, -0.5, -0.5, np.radians(2), 0.5])
 
 
 def test_a_target_that_jumps_is_approached() -> None:
@@ -127,7 +137,7 @@ def test_joints_without_a_target_stay() -> None:
 
 @given(
     st.lists(st.lists(st.floats(-10, 10), min_size=6, max_size=6), min_size=1, max_size=20),
-    st.sampled_from([SLOW, MATCH, TeleopSettings(max_relative_target=0.2)]),
+    st.sampled_from([SLOW, MATCH, TeleopSettings(max_relative_target=10.0)]),
 )
 def test_no_target_leads_out_of_the_limits(targets: list[list[float]], settings: TeleopSettings) -> None:
     motion = Motion(SIMULATED, FOLDED)

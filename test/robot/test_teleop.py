@@ -42,6 +42,14 @@ class Bench:
             self.loop.step()
 
 
+def states(samples: list[JointSample]) -> list[JointSample]:
+    return [sample for sample in samples if sample.source != "target"]
+
+
+def targets(samples: list[JointSample]) -> list[JointSample]:
+    return [sample for sample in samples if sample.source == "target"]
+
+
 def test_the_follower_follows_the_leader() -> None:
     bench = Bench()
     bench.leader.position = UPRIGHT.copy()
@@ -54,10 +62,43 @@ def test_both_arms_are_published_in_every_tick() -> None:
     bench = Bench()
     before = time.time_ns()
     bench.tick(2)
-    assert [sample.arm for sample in bench.samples] == ["leader", "follower"] * 2
+    assert [sample.source for sample in states(bench.samples)] == ["leader", "follower"] * 2
     assert all(before <= sample.stamp_ns <= time.time_ns() for sample in bench.samples)
     assert bench.samples[0].names == JOINTS
     assert (bench.samples[0].position_rad == FOLDED).all()
+
+
+def test_no_target_is_told_before_the_follower_follows() -> None:
+    bench = Bench(teleop_start="match")
+    bench.leader.position = UPRIGHT.copy()
+    bench.tick(10)
+    assert targets(bench.samples) == []
+    bench.leader.position = FOLDED + 0.1
+    bench.samples.clear()
+    bench.tick(3)
+    told, led = targets(bench.samples), bench.samples[::3]
+    assert [sample.stamp_ns for sample in told] == [sample.stamp_ns for sample in led]
+    assert told[0].position_rad == pytest.approx(FOLDED + 0.1)
+
+
+def test_an_approach_tells_no_target() -> None:
+    bench = Bench()
+    bench.leader.position = UPRIGHT.copy()
+    bench.tick(300)
+    first = targets(bench.samples)[0]
+    before = next(sample for sample in reversed(states(bench.samples)) if sample.stamp_ns < first.stamp_ns)
+    assert before.position_rad == pytest.approx(UPRIGHT, abs=0.05)
+
+
+def test_a_command_is_told_once_with_all_joints_and_as_asked() -> None:
+    bench = Bench(leader=False)
+    bench.tick(1)
+    before = time.time_ns()
+    bench.loop.command(["wrist_roll"], [0.01], age_s=0.1)
+    bench.tick(5)
+    (told,) = targets(bench.samples)
+    assert told.position_rad == pytest.approx([*FOLDED[:4], 0.01, FOLDED[GRIPPER]])
+    assert -1e8 <= told.stamp_ns - before <= time.time_ns() - before
 
 
 def test_the_gripper_opens_in_proportion() -> None:
@@ -81,7 +122,7 @@ def test_when_the_leader_is_away_the_follower_holds_and_is_still_published() -> 
     bench.samples.clear()
     bench.tick(3)
     assert len(bench.follower.goals) == goals
-    assert [sample.arm for sample in bench.samples] == ["follower"] * 3
+    assert [sample.source for sample in bench.samples] == ["follower"] * 3
     status = bench.loop.status()
     assert (status.level, status.message) == (2, "the leader is lost: the cable is gone")
     assert status.values["leader.connected"] == "false"
@@ -146,7 +187,7 @@ def test_a_leader_alone_is_read() -> None:
     bench = Bench(follower=False)
     bench.tick(2)
     bench.loop.command(["wrist_roll"], [1.0])
-    assert [sample.arm for sample in bench.samples] == ["leader"] * 2
+    assert [sample.source for sample in bench.samples] == ["leader"] * 2
     assert bench.loop.status().message == "reading the leader"
 
 
@@ -202,6 +243,8 @@ def test_the_status_names_what_hurts() -> None:
         {"teleop_start": "jump"},
         {"torque_on_exit": ""},
         {"max_relative_target": 0.0},
+        {"max_relative_target": {"elbow": 5.0}},
+        {"max_relative_target": {"elbow_flex": float("nan")}},
         {"largest_jump_rad": float("inf")},
         {"command_timeout_s": -1},
         {"torque_off_warning_s": -1},
@@ -243,7 +286,7 @@ def simulated(arm: Arm) -> SimulatedArm:
 
 
 def follower_samples(samples: list[JointSample]) -> list[JointSample]:
-    return [sample for sample in samples if sample.arm == "follower"]
+    return [sample for sample in samples if sample.source == "follower"]
 
 
 def test_the_simulated_follower_follows_the_script(arms, start) -> None:
