@@ -45,6 +45,7 @@ def set_up(bus: ServoBus, role: Role, calibration: Calibration, write_calibratio
     memory = {name: memories[joint.id] for name, joint in calibration.joints.items()}
     where = f"the {role} on {bus.port}"
     _check_models(memory, where)
+    _check_firmware(memory, where)
     _check_calibration(calibration, memory, where, write_calibration)
     for name, joint in calibration.joints.items():
         _configure(bus, joint, memory[name], _settings(role, name, joint, memory[name]), f"{name} of {where}")
@@ -56,6 +57,20 @@ def _check_models(memory: Mapping[str, bytes], where: str) -> None:
         if model not in _MODELS:
             found = r.MODELS.get(model, f"model {model}")
             raise DeviceError(f"{name} of {where}: expected an STS3215 servo, found {found}")
+
+
+def _check_firmware(memory: Mapping[str, bytes], where: str) -> None:
+    """Check that all versions are the same, as LeRobot does: servos of different ones move differently."""
+    versions = {
+        name: f"{r.FIRMWARE_MAJOR.within(block, 0)}.{r.FIRMWARE_MINOR.within(block, 0)}"
+        for name, block in memory.items()
+    }
+    if len(set(versions.values())) > 1:
+        found = ", ".join(f"{name} {version}" for name, version in versions.items())
+        raise DeviceError(
+            f"the servos of {where} have different firmware: {found}. LeRobot refuses that, too: "
+            "update them with Feetech's software"
+        )
 
 
 def _check_calibration(

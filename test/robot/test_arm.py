@@ -189,6 +189,14 @@ def test_another_kind_of_servo_is_named(simulated: SimulatedArm) -> None:
         open_arm("follower", simulated.port, SIMULATED)
 
 
+def test_servos_of_different_firmware_are_refused_with_their_versions(simulated: SimulatedArm) -> None:
+    simulated.servos["wrist_flex"]._memory[1] = 9
+    with pytest.raises(
+        DeviceError, match=r"different firmware: .*elbow_flex 3\.10, wrist_flex 3\.9, .*LeRobot"
+    ):
+        open_arm("follower", simulated.port, SIMULATED)
+
+
 def test_a_failed_connection_leaves_the_port_free(simulated: SimulatedArm) -> None:
     with pytest.raises(CalibrationError):
         open_arm("follower", simulated.port, OTHER)
