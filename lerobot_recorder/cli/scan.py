@@ -34,7 +34,8 @@ def scan(
     console = operator_console()
     baud_rates = BAUD_RATES if all_baud_rates else BAUD_RATES[:1]
     with console.status(f"looking for servos on {port}"):
-        servos = list(scan_port(port, baud_rates, range(max_id + 1)))
+        found = scan_port(port, baud_rates, range(max_id + 1))
+        servos = sorted(found, key=lambda servo: servo.id)
     if not servos:
         hint = "" if all_baud_rates else "; new or foreign ones may need --all-baud-rates"
         raise DeviceError(f"no servo answers on {port}: check the power supply and the cables{hint}")

@@ -14,18 +14,21 @@ import serial
 
 from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
 from lerobot_recorder.robot import protocol
-from lerobot_recorder.robot.protocol import MAX_ID, Alarm, Decoder, Packet
+from lerobot_recorder.robot.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Packet
 from lerobot_recorder.robot.registers import ID, MODEL_NUMBER, Block, Register
 
 BAUD_RATE = 1_000_000
 TIMEOUT_S = 0.04
 """How long a servo may take to begin its answer: 0.5 ms for itself, the rest for USB and a busy computer."""
-SCAN_TIMEOUT_S = 0.006
 RETRIES = 2
 """As LeRobot's `num_read_retries`."""
 
 _MARKS = range(20, 52)
 """Sizes of reads that only serve to tell old answers from new ones."""
+_SCAN_TIMEOUT_S = 0.006
+"""Short, as most ids are nobody's; a servo that a busy computer hears later still answers the broadcast."""
+_BROADCAST_S = 0.8
+"""As LeRobot: servos answer a broadcast in the order of their ids, up to 3 ms for each."""
 _POLL_S = 0.002
 _WRITE_TIMEOUT_S = 0.2
 _BABBLE_BYTES = 8192
@@ -185,15 +188,20 @@ class ServoBus:
             self._send(protocol.sync_write(register.address, data))
 
     def scan(self, servos: Iterable[int] = range(MAX_ID + 1)) -> Iterator[int]:
-        """Ping a range of ids and yield those that answer, without retries.
+        """Ping a range of ids and yield those that answer, at the end those that only answer a broadcast.
 
         Raises:
             PortError: The port is gone.
         """
+        silent = []
         for servo in servos:
             self._doubtful = True
-            if servo in self._ask(protocol.ping(servo), [servo], 0, SCAN_TIMEOUT_S).replies:
+            if servo in self._ask(protocol.ping(servo), [servo], 0, _SCAN_TIMEOUT_S).replies:
                 yield servo
+            else:
+                silent.append(servo)
+        if silent:
+            yield from sorted(self._ask(protocol.ping(BROADCAST_ID), silent, 0, _BROADCAST_S).replies)
 
     def answers(self, servos: Sequence[int]) -> bool:
         """Tell whether any of several servos answers, without retries.

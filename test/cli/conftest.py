@@ -20,12 +20,6 @@ def simulated() -> Iterator[SimulatedArm]:
         yield arm
 
 
-@pytest.fixture(autouse=True)
-def patient_scan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give servos more time than a real one needs: a busy computer simulates them late."""
-    monkeypatch.setattr("lerobot_recorder.robot.bus.SCAN_TIMEOUT_S", 0.05)
-
-
 class ScriptedEnter:
     """An operator who does something each time before Enter is pressed, or looked at.
 

@@ -72,6 +72,11 @@ def test_servos_answer(bus: ServoBus, simulated: SimulatedArm) -> None:
     assert list(bus.scan(range(9))) == list(IDS)
 
 
+def test_a_scan_finds_servos_that_answer_late(bus: ServoBus, simulated: SimulatedArm) -> None:
+    simulated.faults.late, simulated.faults.late_s = 1.0, 0.03
+    assert sorted(bus.scan(range(9))) == list(IDS)
+
+
 def test_what_is_written_is_read(bus: ServoBus) -> None:
     bus.write(2, r.GOAL_POSITION, 1234)
     assert bus.read(2, r.GOAL_POSITION) == 1234
