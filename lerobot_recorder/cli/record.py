@@ -18,6 +18,7 @@ from lerobot_recorder.cli.summary import summarise
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import default_root
 from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.spool import Spool
 
 _NODES = ("hardware", "recorder", "encoder")
 _DATASET = ("repo_id", "root")
@@ -80,7 +81,7 @@ def record(
         "reset_time_s": reset_time_s,
         "video_encoding_batch_size": video_encoding_batch_size,
     }
-    _refuse_other_content(root, repo_id)
+    _refuse_unusable(root, repo_id)
     arguments = node_arguments(_config(config, hardware), options, parameter or [])
     if hardware == "none":
         del arguments["hardware"]
@@ -90,14 +91,17 @@ def record(
         raise RecorderError("; ".join(news.problems))
 
 
-def _refuse_other_content(root: Path | None, repo_id: str | None) -> None:
+def _refuse_unusable(root: Path | None, repo_id: str | None) -> None:
     """Raise an error now, before the robot moves, where no dataset can be.
 
     Raises:
         DatasetError: there is something that is not a dataset.
+        SpoolError: nothing can be written there.
     """
     if root or repo_id:
-        load_info(root.expanduser() if root else default_root(repo_id or ""))
+        place = root.expanduser().absolute() if root else default_root(repo_id or "")
+        load_info(place)
+        Spool(place).require()
 
 
 def node_arguments(config: Path, options: Mapping[str, Value], parameters: list[str]) -> dict[str, list[str]]:

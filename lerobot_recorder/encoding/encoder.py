@@ -98,6 +98,7 @@ class BatchEncoder:
         Raises:
             ConfigError: a setting is out of range.
             EncoderUnavailableError: this machine lacks the encoder.
+            SpoolError: no spool can be beside that directory.
         """
         self.root = Path(root).expanduser().absolute()
         self.depth = depth or DepthSettings()
@@ -117,6 +118,7 @@ class BatchEncoder:
         self._message = ""
         self._frame_s: float | None = None
         self._pool: WorkerPool | None = None
+        Spool(self.root).require()
         # Not `Thread.join`: once interrupted, it takes the thread for ended, up to Python 3.12.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="batch-encoder").start()

@@ -137,6 +137,7 @@ class Recorder:
 
         Raises:
             ConfigError: fps or the streams cannot be used.
+            SpoolError: no spool can be beside that directory.
         """
         if fps < 1:
             raise ConfigError(f"fps: expected at least 1, found {fps}")
@@ -158,6 +159,7 @@ class Recorder:
         self._forecast = DiskForecast(None, 0.0)
         self._cameras: dict[str, CameraSpool] = {}
         self._spool = Spool(self.root)
+        self._spool.require()
         self._disk = ThreadPoolExecutor(1, "recorder-disk")
         self._closing = threading.Event()
         self._disk.submit(self._recover)

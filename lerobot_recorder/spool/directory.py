@@ -72,6 +72,21 @@ class Spool:
         for state in STATES:
             make_directory(self.directory(state))
 
+    def require(self) -> None:
+        """Create the spool where it is missing.
+
+        Raises:
+            SpoolError: no spool can be there, or this user may not write it.
+        """
+        try:
+            self.create()
+            with self.locked():
+                return
+        except OSError as error:
+            raise SpoolError(
+                f"{self.path} cannot be written: {error.strerror} ({error.filename}); choose another root"
+            ) from error
+
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock that every move takes; a dead process does not keep it."""
         make_directory(self.path)
@@ -347,7 +362,7 @@ class Spool:
     def _paths(self, state: str) -> list[Path]:
         try:
             return sorted(path for path in self.directory(state).iterdir() if path.is_dir())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _held(self, episode_id: str) -> Path | None:

@@ -36,6 +36,13 @@ def test_a_spool_that_nobody_made_is_empty(spool):
     assert spool.free_bytes() > 0
 
 
+def test_a_place_that_takes_no_spool_is_refused_by_name(tmp_path):
+    (tmp_path / "file").touch()
+    spool = Spool(tmp_path / "file" / "dataset")
+    with pytest.raises(SpoolError, match=r"dataset\.spool cannot be written: .*; choose another root"):
+        spool.require()
+
+
 # The recorder's moves
 
 
