@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -163,10 +164,14 @@ class Parameters:
             if name not in self._known and not name.startswith(_FOREIGN)
         ]
         if unknown:
+            named = "; ".join(f"{name!r}{self._similar(name)}" for name in sorted(unknown))
             raise ConfigError(
-                f"{self._node.get_name()} has no parameter {', '.join(map(repr, sorted(unknown)))}; "
-                f"it has {', '.join(sorted(self._known))}"
+                f"{self._node.get_name()} has no parameter {named}; README.md and config/ name them"
             )
+
+    def _similar(self, name: str) -> str:
+        found = difflib.get_close_matches(name, self._known, n=1)
+        return f" (did you mean {found[0]!r}?)" if found else ""
 
     def watch(self, on_change: Callable[[Mapping[str, Any]], None]) -> None:
         """Call `on_change` with the new values when some are set; what it raises refuses them."""

@@ -141,10 +141,14 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
 @pytest.mark.parametrize(
     ("wrong", "reason"),
     [
-        ({"fpss": 30}, "recorder has no parameter 'fpss'"),
+        ({"fpss": 30}, "recorder has no parameter 'fpss' (did you mean 'fps'?)"),
         ({"fps": 0}, "fps: expected 1 to 1000 Hz, found 0"),
         ({"fps": "fast"}, "fps: expected a whole number, found 'fast'"),
         ({"root": ""}, "give repo_id (user/name), or root"),
+        (
+            {"root": "/dev/null/data"},
+            "/dev/null/data.spool cannot be written: File exists (/dev/null); choose another root",
+        ),
         ({"state.names": [""]}, "state.names: name the joints"),
         ({"top.type": "sensor_msgs/Imagine"}, "are not installed here"),
         ({"state.unit": "furlongs"}, "state.unit: expected one of 'as_published', 'degrees', 'so100'"),
