@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import signal
 import sys
 import time
@@ -12,7 +11,6 @@ from typing import Protocol
 
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
@@ -50,15 +48,6 @@ class LivingNode(Protocol):
         """Let go of everything."""
 
 
-class RosLog(logging.Handler):
-    """Hands what the core logs to ROS, under the name of the module."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Log a message with its severity."""
-        level = "warning" if record.levelno == logging.WARNING else record.levelname.lower()
-        getattr(get_logger(record.name), level, get_logger(record.name).error)(self.format(record))
-
-
 class Signals:
     """SIGINT and SIGTERM as a wish to end; a second one is impatience, but not the echo of the first."""
 
@@ -86,8 +75,6 @@ def run(make: Callable[[], Node]) -> int:
         The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
     """
     signals = Signals()
-    logging.getLogger("lerobot_recorder").addHandler(RosLog())
-    logging.getLogger("lerobot_recorder").setLevel(logging.INFO)
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with forwarded_logs():
         return _live(make, signals)

@@ -1,4 +1,4 @@
-"""What arms and cameras log goes where the nodes log."""
+"""What the core logs goes where the nodes log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
 
-DEVICES = "lerobot_recorder.robot"
+CORE = "lerobot_recorder"
 
 
 class NodeLog(logging.Handler):
@@ -33,11 +33,11 @@ class NodeLog(logging.Handler):
 
 @contextmanager
 def forwarded_logs() -> Iterator[None]:
-    """Let arms and cameras log to ROS meanwhile."""
-    devices, handler = logging.getLogger(DEVICES), NodeLog(get_logger(DEVICES))
-    devices.addHandler(handler)
-    devices.setLevel(logging.INFO)
+    """Let the core log to ROS meanwhile."""
+    core, handler = logging.getLogger(CORE), NodeLog(get_logger(CORE))
+    core.addHandler(handler)
+    core.setLevel(logging.INFO)
     try:
         yield
     finally:
-        devices.removeHandler(handler)
+        core.removeHandler(handler)
