@@ -26,6 +26,9 @@ from lerobot_recorder.recording import Outcome, Recorder, Schedule
 _STEP_S = 0.05
 _STATUS_S = 0.5
 _RETRY_S = 0.2
+_GRACE_S = 3.0
+"""How long nothing is said of streams that are missing: the robot's nodes may just be starting, too."""
+
 _MOST_BAD = 5
 _SWITCH_S = 0.001
 """How long a thread may go on while the one that ticks waits for the interpreter; Python allows 5 ms."""
@@ -62,6 +65,7 @@ class RecorderNode(Node):
         self._stopping = False
         self._was_recording = False
         self._next_try_s = 0.0
+        self._patient_until_s = time.monotonic() + _GRACE_S
         self._refused = ""
         self._offer_services()
         steady_timer(self, _STEP_S, self._step)
@@ -132,9 +136,10 @@ class RecorderNode(Node):
     def _start_unattended(self, now_s: float) -> None:
         self._next_try_s = now_s + _RETRY_S
         try:
-            if missing := self._missing():
+            if not (missing := self._missing()):
+                self._begin()
+            elif now_s >= self._patient_until_s:
                 raise StreamError("waiting for streams: " + "; ".join(missing))
-            self._begin()
         except RecorderError as error:
             self._refuse(str(error))
 
@@ -148,7 +153,8 @@ class RecorderNode(Node):
             self.failure = error
 
     def _refuse(self, reason: str) -> None:
-        if reason and not self._refused:
+        # Of one kind, only the first: which streams are missing changes from second to second.
+        if reason and reason.partition(":")[0] != self._refused.partition(":")[0]:
             self.get_logger().warning(reason)
         self._refused = reason
 
