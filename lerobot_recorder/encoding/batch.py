@@ -198,9 +198,11 @@ class Batch:
         return True
 
     def _fail(self, work: _Work, error: BaseException) -> None:
+        if self._spool.fail(work.episode, str(error)) is None:
+            logger.info("episode %s was taken back while it was encoded", work.episode.episode_id)
+            return
         logger.error("episode %s cannot be encoded: %s", work.episode.episode_id, error)
         self.failed.append(str(error))
-        self._spool.fail(work.episode, str(error))
 
 
 def _features(manifest: Manifest) -> Features:

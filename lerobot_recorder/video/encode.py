@@ -61,11 +61,13 @@ def encode(
             stream.width, stream.height, stream.pix_fmt = width, height, settings.pix_fmt
             with unchanged_priority():
                 stream.codec_context.open(strict=False)
-            for image in images:
-                container.mux(stream.encode(_frame(image, (height, width), depth)))
-                count += 1
-                progress(count)
-            container.mux(stream.encode())
+            try:
+                for image in images:
+                    container.mux(stream.encode(_frame(image, (height, width), depth)))
+                    count += 1
+                    progress(count)
+            finally:  # also where an image is missing: a codec that is not flushed complains
+                container.mux(stream.encode())
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
     if count == 0:

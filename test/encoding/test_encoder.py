@@ -181,6 +181,18 @@ def test_a_damaged_episode_is_set_aside_and_the_others_go_on(tmp_path):
     assert encoder.status().failed == 1
 
 
+def test_an_episode_that_is_taken_back_meanwhile_is_no_failure(tmp_path, caplog, capfd):
+    root = tmp_path / "data"
+    record(root, 400)
+    with BatchEncoder(root, parallel_encodings=1) as encoder:
+        wait_for(lambda: encoder.status().frames_done)
+        Spool(root).delete_last()
+    assert encoder.status().failed == 0
+    assert not encoder.status().committed
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert not capfd.readouterr().err
+
+
 def test_a_worker_that_dies_fails_its_episode_only(tmp_path, monkeypatch):
     root = tmp_path / "data"
     record(root, 400, 4)
