@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,11 @@ from lerobot_recorder.cli.contact_sheet import write_contact_sheet
 from lerobot_recorder.cli.news import News
 from lerobot_recorder.cli.sheet_source import sheet_episodes
 from lerobot_recorder.dataset.layout import spool_path
+from lerobot_recorder.spool import Spool
 
 _COLUMNS = ("episode", "frames", "recorded s", "waited s", "encoded s", "size MB")
 _SHEET_EPISODES = 8
+_WAITING = ("ready", "claimed", "committing")
 
 
 def summarise(news: News, console: Console) -> None:
@@ -28,27 +31,36 @@ def summarise(news: News, console: Console) -> None:
     if root is None:
         console.print("no episode was saved")
         return
-    console.print(episode_table(news))
-    _count_left(news, root, console)
-    console.print(f"dataset        {root}")
+    left = _left(news, root)
+    if news.committed or any(state in _WAITING for state in left.values()):
+        console.print(episode_table(news, left))
+    for name, text in _places(news, root, left):
+        console.print(f"{name:<15}{text}")
     indices = [episode["episode_index"] for episode in news.committed][-_SHEET_EPISODES:]
     if indices:
         sheet = root.with_name(f"{root.name}_contact_sheet.png")
         write_contact_sheet(sheet_episodes(root, indices), sheet)
-        console.print(f"contact sheet  {sheet}")
+        console.print(f"{'contact sheet':<15}{sheet}")
 
 
-def episode_table(news: News) -> Table:
+def _left(news: News, root: Path) -> dict[str, str]:
+    """Return the states of those episodes of this run that are still in the spool."""
+    spool = Spool(root)
+    found = {episode_id: spool.find(episode_id) for episode_id in news.completed}
+    return {name: episode.path.parent.name for name, episode in found.items() if episode is not None}
+
+
+def episode_table(news: News, left: Mapping[str, str]) -> Table:
     """List the episodes of this run: first those that are in the dataset, then those that wait."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in _COLUMNS:
         table.add_column(name, justify="right")
-    done = {episode["episode_id"]: episode for episode in news.committed}
-    for episode_id, episode in done.items():
-        table.add_row(str(episode["episode_index"]), *_cells(news.completed.get(episode_id), episode))
-    for episode_id, saved in news.completed.items():
-        if saved["state"] == "ready" and episode_id not in done:
-            table.add_row("waits", *_cells(saved, None))
+    for episode in news.committed:
+        saved = news.completed.get(episode["episode_id"])
+        table.add_row(str(episode["episode_index"]), *_cells(saved, episode))
+    for episode_id, state in left.items():
+        if state in _WAITING:
+            table.add_row("waits", *_cells(news.completed[episode_id], None))
     return table
 
 
@@ -64,15 +76,13 @@ def _cells(saved: dict[str, Any] | None, encoded: dict[str, Any] | None) -> list
     ]
 
 
-def _count_left(news: News, root: Path, console: Console) -> None:
-    rejected = sum(episode["state"] == "rejected" for episode in news.completed.values())
-    if rejected:
-        console.print(f"{rejected} rejected takes are in {spool_path(root) / 'rejected'}")
-    if news.encoder.get("failed"):
-        console.print(
-            f"{news.encoder['failed']} episodes could not be encoded, see {spool_path(root) / 'failed'}"
-        )
-    if news.encoder.get("waiting"):
-        console.print(
-            f"{news.encoder['waiting']} episodes wait; to encode them: lerobot-recorder encode {root}"
-        )
+def _places(news: News, root: Path, left: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Tell where everything is that the operator may look for."""
+    if rejected := sum(state == "rejected" for state in left.values()):
+        yield "rejected", f"{rejected}, in {spool_path(root) / 'rejected'}"
+    if failed := news.encoder.get("failed"):
+        yield "not encoded", f"{failed}, with the reason in {spool_path(root) / 'failed'}"
+    if waiting := news.encoder.get("waiting"):
+        yield "waiting", f"{waiting}; to encode: lerobot-recorder encode {root}"
+    if root.exists():
+        yield "dataset", str(root)
