@@ -43,6 +43,11 @@ def cost(pid: int) -> Cost:
     return found
 
 
+def resident_bytes(pid: int) -> int:
+    """Measure the memory that a process without its descendants holds now."""
+    return _number(Path(f"/proc/{pid}/status").read_text(), "VmRSS:") * 1024
+
+
 def _own(pid: int) -> Cost:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()

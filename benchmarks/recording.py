@@ -3,10 +3,12 @@
     python benchmarks/recording.py                       two cameras of 640x480, raw, jpeg and png spools
     python benchmarks/recording.py --all                 1 to 4 cameras, 640x480 and 1280x720, all spools
     python benchmarks/recording.py --lerobot PYTHON      and LeRobot 0.6.1's three ways on the same frames
+    python benchmarks/recording.py --seconds 300         long episodes; --episodes 20: many
 
 A robot made of real footage publishes joint states at 100 Hz and images at 30 Hz from a process of its own;
 the recorder and the encoder node run as they always do, the encoder at work on earlier episodes. The wait is
-that of a client: from its call of `save_episode` until its call of `start_episode` has been answered.
+that of a client: from its call of `save_episode` until its call of `start_episode` has been answered. The
+recorder's memory is read 10 s into the first episode and at the end of the last.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -27,7 +30,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import rclpy
-from processes import Cost, cost
+from processes import Cost, cost, resident_bytes
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rich.console import Console
@@ -41,6 +44,9 @@ HERE = Path(__file__).parent
 JOINTS = ["shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper"]
 FPS = 30
 PATIENCE_S = 120.0
+WARM_S = 10.0
+KEEPS_UP = 0.9
+"""Recorded seconds that the encoder must encode in a second; what it told last may be a second old."""
 AROUND_CALLS = 2
 """Ticks at either end of an episode that fall into the time of the calls; they do not count as missed."""
 
@@ -71,6 +77,9 @@ class Result:
     published: int = 0
     received: int = 0
     spooled: int = 0
+    repeated: int = 0
+    resident: list[int] = field(default_factory=list)
+    encoded_s_per_s: float = 0.0
     costs: dict[str, Cost] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
 
@@ -122,6 +131,17 @@ class Client:
             time.sleep(every_s)
         return True
 
+    def encoded_s(self) -> float:
+        """Return the recorded seconds that are encoded, by what the encoder has told."""
+        committed_s = sum(episode["length"] for episode in self.encoder.get("episodes", [])) / FPS
+        batch = self.encoder.get("encoding")
+        if not batch:
+            return committed_s
+        here = [each for each in self.completed if each["state"] == "ready"]
+        done = len(self.encoder["episodes"])
+        batch_s = sum(each["length"] for each in here[done : done + batch["episodes"]]) / FPS
+        return committed_s + batch_s * batch["frames_done"] / batch["frames"]
+
     def close(self) -> None:
         self.stopped.set()
         self.thread.join()
@@ -163,22 +183,25 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
             "recorder", ["--ros-args", *recorder_parameters(setup, root)], environment, events
         ),
         "encoder": NodeProcess(
-            "encoder", ["--ros-args", "-p", f"root:={json.dumps(str(root))}"], environment, events
+            "encoder",
+            ["--ros-args", "-p", f"root:={json.dumps(str(root))}", "-p", "encode_on_exit:=false"],
+            environment,
+            events,
         ),
     }
     client = Client(int(environment["ROS_DOMAIN_ID"]))
     result = Result()
     try:
-        record(client, nodes, result, episodes, seconds)
-        robot.send_signal(2)
-        robot.wait(30)
+        pids = {name: node._process.pid for name, node in nodes.items()} | {"robot": robot.pid}
+        record(client, pids, result, episodes, seconds)
+        robot.send_signal(signal.SIGINT)
+        result.published = sum(json.loads(robot.communicate(timeout=30)[0].splitlines()[-1]).values())
         time.sleep(1.5)  # the last status
         result.received = sum(
             stream["received"] for name, stream in client.status["streams"].items() if name.startswith("cam")
         )
     finally:
-        robot.terminate()
-        result.published = sum(json.loads(robot.communicate(timeout=30)[0].splitlines()[-1]).values())
+        robot.kill()
         client.close()
         for node in nodes.values():
             node.end(patience_s=PATIENCE_S)
@@ -187,13 +210,17 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
     return result
 
 
-def record(client: Client, nodes: dict, result: Result, episodes: int, seconds: float) -> None:
-    pids = {name: node._process.pid for name, node in nodes.items()}
+def record(client: Client, pids: dict[str, int], result: Result, episodes: int, seconds: float) -> None:
     if not client.wait(lambda: client.call("start_episode")[0], 30):
         raise SystemExit(f"the recording does not start: {client.status.get('missing')}")
     before = {name: cost(pid) for name, pid in pids.items()}
+    encoding_from = time.perf_counter() + seconds
     for number in range(episodes):
-        time.sleep(seconds)
+        warm_s = min(WARM_S, seconds) if number == 0 else 0.0
+        time.sleep(warm_s)
+        if number == 0:
+            result.resident.append(resident_bytes(pids["recorder"]))
+        time.sleep(seconds - warm_s)
         began = time.perf_counter()
         saved, reason = client.call("save_episode")
         if not saved:
@@ -204,6 +231,8 @@ def record(client: Client, nodes: dict, result: Result, episodes: int, seconds: 
             if not started:
                 result.problems.append(reason)
                 break
+    result.resident.append(resident_bytes(pids["recorder"]))
+    result.encoded_s_per_s = client.encoded_s() / (time.perf_counter() - encoding_from)
     client.wait(lambda: len(client.completed) > episodes - 1, 10)
     for name, pid in pids.items():
         result.costs[name] = cost(pid).since(before[name])
@@ -231,6 +260,9 @@ def count(result: Result, completed: list[dict], expected: int, setup: Setup) ->
             continue
         result.ticks += episode["length"]
         result.spooled += episode["length"] * setup.cameras
+        result.repeated += sum(
+            stream["repeated_ticks"] for name, stream in episode["streams"].items() if name.startswith("cam")
+        )
         result.missed += max(0, expected - AROUND_CALLS - episode["length"])
         result.late += ticks["late"]
         result.mean_lateness_s.append(ticks["mean_lateness_s"])
@@ -240,8 +272,8 @@ def count(result: Result, completed: list[dict], expected: int, setup: Setup) ->
 def row(setup: str, result: Result, recorded_s: float) -> list[str]:
     waits = sorted(result.waits_s) or [0.0]
     p95 = waits[min(len(waits) - 1, int(0.95 * len(waits)))]
-    cpu = [result.costs.get(name, Cost()).cpu_s / recorded_s for name in ("recorder", "encoder")]
-    peak = sum(cost.peak_bytes for cost in result.costs.values()) / 1e6
+    cpu = [f"{cost.cpu_s / recorded_s:.2f}" for cost in result.costs.values()]
+    peaks = [f"{cost.peak_bytes / 1e6:.0f}" for cost in result.costs.values()]
     written = sum(cost.written_bytes for cost in result.costs.values()) / 1e6
     lateness = statistics.mean(result.mean_lateness_s) * 1e3 if result.mean_lateness_s else 0.0
     return [
@@ -250,8 +282,11 @@ def row(setup: str, result: Result, recorded_s: float) -> list[str]:
         f"{lateness:.1f} / {result.max_lateness_s * 1e3:.0f}",
         f"{result.missed} + {result.late} of {result.ticks}",
         f"{result.published} / {result.received} / {result.spooled}",
-        f"{cpu[0]:.2f} + {cpu[1]:.2f}",
-        f"{peak:.0f}",
+        f"{result.repeated}",
+        " + ".join(cpu),
+        " + ".join(peaks[:2]),
+        " to ".join(f"{size / 1e6:.0f}" for size in result.resident),
+        f"{result.encoded_s_per_s:.2f}",
         f"{written:.0f}",
     ]
 
@@ -277,12 +312,13 @@ def lerobot_row(python: str, mode: str, setup: Setup, args: argparse.Namespace) 
     name = f"LeRobot 0.6.1 {mode}, {setup.cameras} x {setup.width}x{setup.height}"
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if not lines:
-        return [name, f"failed: {(done.stderr.strip().splitlines() or ['?'])[-1][:60]}", *[""] * 6]
+        return [name, f"failed: {(done.stderr.strip().splitlines() or ['?'])[-1][:60]}", *[""] * 9]
     found = json.loads(lines[-1])
     waits = sorted(found["waits_s"])
     if error := found.get("error"):
         name = f"{name} ({error[:40]})"
     lateness = [late * 1e3 for late in found["lateness_s"]] or [0.0]
+    late = sum(each > 500 / FPS for each in lateness)
     recorded_s = found["ticks"] / FPS
     return [
         name,
@@ -290,10 +326,13 @@ def lerobot_row(python: str, mode: str, setup: Setup, args: argparse.Namespace) 
         if waits
         else "",
         f"{statistics.mean(lateness):.1f} / {max(lateness):.0f}",
-        f"{found['missed']} of {found['ticks']}",
+        f"{found['missed']} + {late} of {found['ticks']}",
+        "",
         "",
         f"{found['cpu_s'] / recorded_s:.2f}",
         f"{found['peak_mb']:.0f}",
+        "",
+        "",
         f"{found['written_mb']:.0f}",
     ]
 
@@ -310,11 +349,15 @@ def setups(args: argparse.Namespace) -> list[Setup]:
 
 
 def verdict(result: Result) -> str:
-    if result.problems:
-        return f"exceeds this machine: {result.problems[0][-160:]}"
+    """Say what this machine cannot do, if there is something."""
+    found = [problem[-200:] for problem in dict.fromkeys(result.problems)]
     if result.missed or result.late:
-        return "exceeds this machine: ticks are late or missed"
-    return ""
+        found.append(f"{result.missed} ticks missed, {result.late} late by more than half a period")
+    if result.received < result.published:
+        found.append(f"{result.published - result.received} images lost on their way to the recorder")
+    if result.encoded_s_per_s < KEEPS_UP:
+        found.append(f"the encoder falls behind: {result.encoded_s_per_s:.2f} s encoded per recorded s")
+    return f"exceeds this machine: {'; '.join(found)}" if found else ""
 
 
 def main() -> None:
@@ -338,12 +381,15 @@ def main() -> None:
         "lateness ms\nmean / max",
         "ticks\nmissed + late",
         "images published\n/ received / spooled",
-        "CPU s per s\nrecorder + encoder",
-        "peak MB",
-        "disk MB",
+        "images\nrepeated",
+        "CPU s per s\nrecorder + encoder + robot",
+        "peak MB\nrecorder + encoder",
+        "recorder MB\nfirst to last",
+        "encoded\ns per s",
+        "disk\nMB",
     ):
         table.add_column(heading)
-    console = Console(width=max(160, Console().width))
+    console, verdicts = Console(width=max(200, Console().width)), []
     for setup in setups(args):
         console.print(f"recording {setup}", style="dim")
         folder = Path(tempfile.mkdtemp(prefix="recording-benchmark-"))
@@ -353,12 +399,14 @@ def main() -> None:
             shutil.rmtree(folder)
         table.add_row(*row(str(setup), result, args.episodes * args.seconds))
         if said := verdict(result):
-            table.add_row(f"  {said}")
+            verdicts.append(f"{setup} {said}")
     if args.lerobot:
         for mode in ("default", "batched", "streaming"):
             console.print(f"recording with LeRobot, {mode}", style="dim")
             table.add_row(*lerobot_row(args.lerobot, mode, Setup("", 2, 640, 480), args))
     console.print(table)
+    for said in verdicts:
+        console.print(said, soft_wrap=True)
 
 
 if __name__ == "__main__":

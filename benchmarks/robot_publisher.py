@@ -1,6 +1,7 @@
 """Publish a robot made of real footage, and count: joint states at 100 Hz, cameras at a given rate.
 
-When it is interrupted, it prints one JSON object: the images of each camera that it sent to a subscriber.
+A camera's first image is sent once its subscriber has settled, so that each image sent has someone to
+receive it. When it is interrupted, it prints one JSON object: the images that each camera sent.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CompressedImage, Image, JointState
 
+SETTLED_S = 1.0
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 
 
@@ -29,6 +31,7 @@ class RobotPublisher(Node):
     def __init__(self, args: argparse.Namespace) -> None:
         super().__init__("robot_publisher")
         self.counts = {f"cam{index}": 0 for index in range(args.cameras)}
+        self.matched_s: dict[str, float] = {}
         self.joints = [
             self.create_publisher(JointState, topic, 50)
             for topic in ("follower/joint_states", "leader/joint_states")
@@ -72,10 +75,20 @@ class RobotPublisher(Node):
     def publish_images(self) -> None:
         stamp = self.get_clock().now().to_msg()
         for name, publisher in self.images.items():
+            if not self.settled(name):
+                continue
             message = self.messages[int(next(self.sequences[name]))]
             message.header.stamp = stamp
             publisher.publish(message)
-            self.counts[name] += publisher.get_subscription_count() > 0
+            self.counts[name] += 1
+
+    def settled(self, name: str) -> bool:
+        """Tell whether a camera has had its subscriber for a while: both ends match at different moments."""
+        if name not in self.matched_s:
+            if not self.images[name].get_subscription_count():
+                return False
+            self.matched_s[name] = time.monotonic()
+        return time.monotonic() - self.matched_s[name] > SETTLED_S
 
 
 def main() -> None:
