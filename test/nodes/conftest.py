@@ -55,12 +55,22 @@ class Graph:
             LATCHED,
         )
         self.stopped = threading.Event()
+        self.failure: Exception | None = None
         self.thread = threading.Thread(target=self._spin)
         self.thread.start()
 
     def _spin(self) -> None:
-        while not self.stopped.is_set():
-            self.executor.spin_once(timeout_sec=0.05)
+        try:
+            while not self.stopped.is_set():
+                self.executor.spin_once(timeout_sec=0.05)
+        except Exception as error:
+            self.failure = error
+
+    def do(self, act):
+        """Let the thread that spins do something, as for what its callbacks use."""
+        task = self.executor.create_task(act)
+        self.wait(task.done)
+        return task.result()
 
     def _note(self, name: str, message: String) -> None:
         self.status[name] = json.loads(message.data)
@@ -89,6 +99,8 @@ class Graph:
     def wait(self, condition, timeout_s: float = PATIENCE_S):
         deadline = time.monotonic() + timeout_s
         while not (found := self._holds(condition)):
+            if self.failure is not None:
+                raise AssertionError("the test's own node failed") from self.failure
             if time.monotonic() > deadline:
                 lines = [line for process in self.processes for line in process.last_lines]
                 raise AssertionError("it did not happen; the nodes said:\n" + "\n".join(lines))

@@ -17,10 +17,15 @@ def subscribed(graph, topic: str = "/robot/joint_states"):
 
 
 def republish(graph, robot, reliability) -> None:
-    graph.node.destroy_publisher(robot.joints)
-    robot.joints = graph.node.create_publisher(
-        JointState, "robot/joint_states", QoSProfile(depth=10, reliability=reliability)
-    )
+    """Replace the publisher, in the thread that publishes: there is none to publish with in between."""
+
+    def replace() -> None:
+        graph.node.destroy_publisher(robot.joints)
+        robot.joints = graph.node.create_publisher(
+            JointState, "robot/joint_states", QoSProfile(depth=10, reliability=reliability)
+        )
+
+    graph.do(replace)
 
 
 def alive(graph) -> bool:
