@@ -55,7 +55,7 @@ class News:
         return list(self.encoder.get("episodes", []))
 
     def take(self, line: str) -> Remark | None:
-        """Take a line that the monitor printed, and return what the operator should read."""
+        """Take a line of JSON that a node printed, and return what the operator should read."""
         message: dict[str, Any] = json.loads(line)
         source = message["from"]
         if "status" in message:

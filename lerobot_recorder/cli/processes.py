@@ -22,11 +22,12 @@ _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
 _LAST_DOMAIN = 101  # above it, the ports of a domain run into those that Linux hands out
 _LINES_KEPT = 20
+_NEWS = "LEROBOT_RECORDER_NEWS"  # has nodes print what they tell of themselves
 
 
 @dataclass(frozen=True)
 class NodeOutput:
-    """A line that a node printed: to its log, or for its parent to read."""
+    """A line that a node printed: to its log, or as JSON for its parent."""
 
     node: str
     line: str
@@ -63,7 +64,7 @@ class NodeProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=dict(environment),
+            env={**environment, _NEWS: "1"},
             text=True,
             errors="replace",
             start_new_session=True,

@@ -122,8 +122,8 @@ def _watch(
         event = events.get()
         if isinstance(event, NodeOutput) and event.is_log:
             _tell(event, progress.console)
-        elif isinstance(event, NodeOutput) and event.node == "replay":
-            status = json.loads(event.line)
+        elif isinstance(event, NodeOutput) and event.line.startswith("{"):
+            status = json.loads(event.line)["status"]
             progress.update(
                 bar, description=status["state"], completed=status["frame"], total=status["frames"]
             )

@@ -6,7 +6,6 @@ import contextlib
 import json
 import queue
 import signal
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +15,8 @@ from lerobot_recorder.cli.news import News, Remark, last_words, log_remark
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
 from lerobot_recorder.cli.screen import Screen
 
-_LAST_NEWS_S = 2.0
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
-_PATIENCE_S = {"monitor": 2.0, "hardware": 10.0, "recorder": 10.0, "encoder": 10.0}
+_PATIENCE_S = {"caller": 2.0, "hardware": 10.0, "recorder": 10.0, "encoder": 10.0}
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,6 @@ class Session:
                     self._start()
                     while self._running and self._interruptions < 3:
                         self._take(self._events.get())
-                    self._hear_last_news()
             finally:
                 self._end()
         return self.news
@@ -76,20 +73,13 @@ class Session:
     # From start to end
 
     def _start(self) -> None:
-        for name, arguments in {"monitor": ["--ros-args"], **self._arguments}.items():
+        for name, arguments in {"caller": ["--ros-args"], **self._arguments}.items():
             self._nodes[name] = NodeProcess(name, arguments, self._environment, self._events)
         self._running = set(self._arguments)
 
-    def _hear_last_news(self) -> None:
-        """Wait for the encoder's last status, which tells of its last episodes."""
-        deadline = time.monotonic() + _LAST_NEWS_S
-        while self.news.encoder.get("state") != "ended" and (left := deadline - time.monotonic()) > 0:
-            with contextlib.suppress(queue.Empty):
-                self._take(self._events.get(timeout=left))
-
     def _end(self) -> None:
         for name, node in self._nodes.items():
-            if name == "monitor":
+            if name == "caller":
                 node.close_input()
             node.end(_PATIENCE_S[name])
 
@@ -106,18 +96,16 @@ class Session:
             self._interrupt()
 
     def _take_output(self, output: NodeOutput) -> None:
-        if output.is_log:
+        if output.is_log or not output.line.startswith("{"):
             remark = log_remark(output.node, output.line)
-        elif output.node == "monitor":
+        else:
             remark = self.news.take(output.line)
             self._stop_if_saved()
-        else:
-            return
         if remark is not None:
             self._screen.say(remark)
 
     def _note_end(self, end: NodeEnded) -> None:
-        if end.node == "monitor":
+        if end.node == "caller":
             if "recorder" in self._running:
                 self._fail(end)
                 self._ask_to_end("recorder")
@@ -191,7 +179,7 @@ class Session:
 
     def _call(self, node: str, service: str) -> None:
         request: dict[str, Any] = {"node": node, "call": service}
-        self._nodes["monitor"].send(json.dumps(request))
+        self._nodes["caller"].send(json.dumps(request))
 
 
 @contextlib.contextmanager

@@ -1,6 +1,6 @@
 """The replay node: sends the follower through the actions of a recorded episode.
 
-Its status is a JSON object, on ``~/status`` and as a line of standard output::
+Its status is a JSON object on ``~/status``::
 
     {"state": "waiting|approaching|replaying|finished|stopped", "frame": n, "frames": n,
      "comparison": null or {"lag_s": s, "at_once": {...}, "lagged": {...}}}
@@ -10,7 +10,6 @@ where ``at_once`` and ``lagged`` hold ``mean``, ``p95`` and ``largest`` in degre
 
 from __future__ import annotations
 
-import json
 import sys
 import threading
 import time
@@ -178,7 +177,6 @@ class ReplayNode(Node):
             "comparison": None if comparison is None else described(comparison),
         }
         self._status.publish(content)
-        print(json.dumps(content), flush=True)
 
 
 def described(comparison: Comparison) -> dict[str, Any]:

@@ -11,6 +11,8 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
+from lerobot_recorder.nodes.parent import parent_news
+
 _LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
 
@@ -22,14 +24,17 @@ def latched(depth: int) -> QoSProfile:
 
 
 class JsonTopic:
-    """A latched topic of JSON objects."""
+    """A latched topic of JSON objects; the process that started the node gets them, too, where it asks."""
 
     def __init__(self, node: Node, topic: str, depth: int) -> None:
         self._publisher = node.create_publisher(String, topic, latched(depth))
+        self._node, self._kind = node.get_name(), topic.rpartition("/")[2]
 
     def publish(self, content: Mapping[str, Any]) -> None:
         """Publish one object."""
         self._publisher.publish(String(data=json.dumps(content)))
+        if news := parent_news():
+            news.tell(self._node, self._kind, content)
 
 
 class Diagnostics:

@@ -28,7 +28,7 @@ class Stage:
         self.stubborn: set[str] = set()
 
     def heard(self, **content: object) -> NodeOutput:
-        return NodeOutput("monitor", json.dumps(content), is_log=False)
+        return NodeOutput(str(content["from"]), json.dumps(content), is_log=False)
 
     def status(self, state: str) -> NodeOutput:
         return self.heard(**{"from": "recorder", "status": {"state": state}})
@@ -75,7 +75,6 @@ class FakeNode:
 def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     FakeNode.stage = Stage()
     monkeypatch.setattr(module, "NodeProcess", FakeNode)
-    monkeypatch.setattr(module, "_LAST_NEWS_S", 0.01)
     return FakeNode.stage
 
 
@@ -89,8 +88,8 @@ def test_when_the_recorder_has_finished_the_others_end_too(stage):
     assert stage.calls == [
         "interrupt hardware",
         "interrupt encoder",
-        "close monitor",
-        "end monitor",
+        "close caller",
+        "end caller",
         "end hardware",
         "end recorder",
         "end encoder",
@@ -124,10 +123,10 @@ def test_nodes_that_were_told_to_end_may_do_so_by_the_signal(stage):
     assert news.problems == []
 
 
-def test_without_the_monitor_the_recording_ends(stage):
-    stage.last_lines["monitor"] = ["ImportError: rclpy"]
-    news = record(NodeEnded("monitor", 1), stage=stage)
-    assert news.problems == ["the monitor node ended: ImportError: rclpy"]
+def test_without_the_caller_the_recording_ends(stage):
+    stage.last_lines["caller"] = ["ImportError: rclpy"]
+    news = record(NodeEnded("caller", 1), stage=stage)
+    assert news.problems == ["the caller node ended: ImportError: rclpy"]
     assert stage.calls[0] == "interrupt recorder"
 
 
@@ -159,8 +158,8 @@ def test_signals_are_interruptions(stage, number):
 
 def test_the_nodes_end_when_something_unforeseen_happens(stage):
     with pytest.raises(json.JSONDecodeError):
-        record(NodeOutput("monitor", "no JSON", is_log=False), stage=stage)
-    assert {"end hardware", "end recorder", "end encoder", "end monitor"} <= set(stage.calls)
+        record(NodeOutput("recorder", "{no JSON", is_log=False), stage=stage)
+    assert {"end hardware", "end recorder", "end encoder", "end caller"} <= set(stage.calls)
 
 
 @pytest.mark.parametrize(
@@ -195,11 +194,13 @@ def test_quitting_between_episodes_ends_at_once(stage):
 def test_what_the_nodes_log_is_shown(stage, capsys):
     log = NodeOutput("recorder", "[WARN] [1763.5] [recorder]: the wrist camera froze", is_log=True)
     printed = NodeOutput("encoder", "Fatal Python error", is_log=True)
+    stray = NodeOutput("encoder", "a library says hello", is_log=False)
     reason = NodeOutput("hardware", "error: the port is busy", is_log=True)
     refusal = stage.heard(**{"from": "recorder", "call": "start_episode", "success": False, "message": "no"})
-    record(log, printed, reason, refusal, NodeEnded("recorder", 0), stage=stage)
+    record(log, printed, stray, reason, refusal, NodeEnded("recorder", 0), stage=stage)
     shown = capsys.readouterr().out
     assert "recorder the wrist camera froze" in shown
     assert "recorder no" in shown
     assert "encoder  Fatal Python error" in shown
+    assert "encoder  a library says hello" in shown
     assert "busy" not in shown

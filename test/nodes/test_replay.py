@@ -49,8 +49,8 @@ def said_until_its_end(graph, process) -> list[dict]:
     graph.wait(lambda: not process.running)
     said = []
     while not isinstance(event := graph.events.get(timeout=10), NodeEnded):
-        if not event.is_log:
-            said.append(json.loads(event.line))
+        if not event.is_log and "status" in (news := json.loads(event.line)) and news["from"] == "replay":
+            said.append(news["status"])
     assert (event.node, event.status) == (process.name, 0), process.last_lines
     return said
 

@@ -10,29 +10,25 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 
 from rclpy.executors import SingleThreadedExecutor  # noqa: E402
-from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment  # noqa: E402
 
-LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-
 
 class Robot:
-    """A recorder as the monitor sees it, and the monitor's process beside it."""
+    """A recorder as the caller sees it, and the caller's process beside it."""
 
     def __init__(
-        self, node: rclpy.node.Node, executor: SingleThreadedExecutor, monitor: NodeProcess, events
+        self, node: rclpy.node.Node, executor: SingleThreadedExecutor, caller: NodeProcess, events
     ) -> None:
-        self.node, self.monitor, self._executor, self._events = node, monitor, executor, events
+        self.node, self.caller, self._executor, self._events = node, caller, executor, events
 
     def next_event(self) -> object:
         for _ in range(400):
             self._executor.spin_once(timeout_sec=0.05)
             if not self._events.empty():
                 return self._events.get()
-        raise AssertionError("nothing came from the monitor")
+        raise AssertionError("nothing came from the caller")
 
     def next_news(self) -> dict:
         while not isinstance(event := self.next_event(), NodeOutput) or event.is_log:
@@ -54,11 +50,11 @@ def running_robot() -> Iterator[Robot]:
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
-    monitor = NodeProcess("monitor", [], environment, events)
+    caller = NodeProcess("caller", [], environment, events)
     try:
-        yield Robot(node, executor, monitor, events)
+        yield Robot(node, executor, caller, events)
     finally:
-        monitor.end(patience_s=5)
+        caller.end(patience_s=5)
         executor.shutdown()
         node.destroy_node()
         context.try_shutdown()
@@ -77,20 +73,13 @@ def robot() -> Iterator[Robot]:
         yield robot
 
 
-def test_status_and_episodes_are_relayed(robot):
-    robot.node.create_publisher(String, "recorder/status", LATCHED).publish(String(data='{"state": "ready"}'))
-    assert robot.next_news() == {"from": "recorder", "status": {"state": "ready"}}
-    robot.node.create_publisher(String, "episode_completed", LATCHED).publish(String(data='{"length": 3}'))
-    assert robot.next_news() == {"from": "recorder", "episode_completed": {"length": 3}}
-
-
 def test_calls_are_made_and_answered(robot):
     def refuse(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.message = "The camera is missing."
         return response
 
     robot.node.create_service(Trigger, "recorder/start_episode", refuse)
-    robot.monitor.send('{"node": "recorder", "call": "start_episode"}')
+    robot.caller.send('{"node": "recorder", "call": "start_episode"}')
     assert robot.next_news() == {
         "from": "recorder",
         "call": "start_episode",
@@ -105,29 +94,29 @@ def test_a_call_may_carry_a_flag(robot):
         return response
 
     robot.node.create_service(SetBool, "recorder/mark_success", agree)
-    robot.monitor.send('{"node": "recorder", "call": "mark_success", "data": true}')
+    robot.caller.send('{"node": "recorder", "call": "mark_success", "data": true}')
     assert robot.next_news()["success"] is True
 
 
 def test_a_service_that_is_not_there_is_said(robot):
-    robot.monitor.send('{"node": "encoder", "call": "encode_pending"}')
+    robot.caller.send('{"node": "encoder", "call": "encode_pending"}')
     assert robot.next_news()["message"] == "The encoder node does not offer encode_pending."
 
 
 def test_it_ends_with_its_input(robot):
-    robot.monitor.close_input()
+    robot.caller.close_input()
     assert robot.next_end() == 0
 
 
 def test_it_ends_when_interrupted(robot):
-    robot.node.create_publisher(String, "recorder/status", LATCHED).publish(String(data="{}"))
+    robot.caller.send('{"node": "recorder", "call": "no_such_service"}')
     robot.next_news()
-    robot.monitor.interrupt()
+    robot.caller.interrupt()
     assert robot.next_end() == 0
 
 
 def test_sessions_side_by_side_choose_different_domains(robot):
-    robot.node.create_publisher(String, "recorder/status", LATCHED).publish(String(data="{}"))
+    robot.caller.send('{"node": "recorder", "call": "no_such_service"}')
     robot.next_news()
     taken = robot.node.context.get_domain_id()
     from lerobot_recorder.cli import processes
