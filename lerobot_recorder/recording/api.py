@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from lerobot_recorder.dataset import check_fits
-from lerobot_recorder.dataset.features import is_depth, is_video, validate_features
-from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.dataset.features import FeatureDict, is_depth, is_video, validate_features
+from lerobot_recorder.errors import ConfigError, SpoolError
+from lerobot_recorder.recording.row_queue import RowQueue
 from lerobot_recorder.spool import (
     CameraSpool,
     EpisodeHeader,
     EpisodeWriter,
     Spool,
-    SpooledEpisode,
     new_episode_id,
 )
+from lerobot_recorder.video.depth import depth_unit
+
+Frame = Mapping[str, Any]
 
 
 class Episode:
@@ -27,26 +32,54 @@ class Episode:
         episode_id: its identifier.
     """
 
-    def __init__(self, writer: EpisodeWriter) -> None:
-        self.episode_id = writer.header.episode_id
-        self._writer = writer
+    def __init__(self, begin: Callable[[str, Frame], EpisodeWriter]) -> None:
+        self.episode_id = new_episode_id()
+        self._begin = begin
+        self._writer: EpisodeWriter | None = None
+        self._rows: RowQueue | None = None
 
     def __len__(self) -> int:
         """Return the number of frames."""
-        return self._writer.length
+        return self._rows.length if self._rows is not None else 0
 
-    def add(self, frame: Mapping[str, Any]) -> None:
-        """Add a frame; blocks until it is handed to the disk.
+    def add(self, frame: Frame) -> None:
+        """Add a frame; a thread writes it to the disk, and 60 frames may wait for that.
+
+        The frame's arrays may be used again when this returns.
 
         Args:
             frame: a value for every feature: vectors as arrays of the declared shape, images as RGB, uint8,
                 (height, width, 3), as `EncodedImage`, or depth uint16 (mm) or float32 (m), (height, width).
 
         Raises:
-            SpoolError: a value is missing, or of another shape or kind; nothing was added.
-            DiskFullError: no room is left.
+            SpoolError: a value is missing, unknown, or of another shape or kind; nothing was added. Or an
+                earlier frame could not be written.
+            DiskFullError: an earlier frame could not be written, as no room is left.
+            DatasetMismatchError: depth is of another unit than in the dataset.
         """
-        self._writer.append(frame)
+        if self._rows is None:
+            self._writer = self._begin(self.episode_id, frame)
+            self._rows = RowQueue(self._writer)
+        self._rows.append(frame)
+
+    def _drain(self) -> None:
+        if self._rows is not None:
+            self._rows.drain()
+
+    def _save(self) -> None:
+        if self._writer is not None and self._writer.length:
+            self._writer.save()
+        elif self._writer is not None:
+            self._writer.discard()
+
+    def _set_aside(self, error: BaseException) -> None:
+        if self._rows is not None:
+            self._rows.stop()
+        if self._writer is not None and self._writer.length:
+            reason = f"interrupted by {type(error).__name__}: {error}"
+            self._writer.reject(reason, ended_by="interrupted")
+        elif self._writer is not None:
+            self._writer.discard()
 
 
 class EpisodeRecorder:
@@ -70,26 +103,26 @@ class EpisodeRecorder:
         Args:
             root: the dataset's directory; it need not exist yet.
             features: as LeRobot declares them, without the default ones; depth has `info`
-                `{"is_depth_map": True}` and `depth_unit` `mm` (uint16) or `m` (float32).
+                `{"is_depth_map": True}`. Its `depth_unit` is `mm` (uint16) or `m` (float32); where it is not
+                declared, the first frame tells.
             fps: frames per second.
             robot_type: kept in the dataset.
             image_format: how colour images are spooled: `raw`, `png` or `jpeg` (which takes `EncodedImage`).
 
         Raises:
-            ConfigError: a feature cannot be recorded.
+            ConfigError: a feature cannot be recorded, or not in that image format.
             DatasetError: the directory holds another dataset, or something else.
         """
         self.root = Path(root).expanduser().absolute()
         self._features: dict[str, Any] = {key: dict(feature) for key, feature in features.items()}
         validate_features(self._features)
+        if not isinstance(fps, int) or fps < 1:
+            raise ConfigError(f"fps: expected a whole number of at least 1, found {fps!r}")
         check_fits(self.root, self._features, fps, robot_type)
         self._fps = fps
         self._robot_type = robot_type
-        self._cameras = {
-            key: _camera(key, feature, image_format)
-            for key, feature in self._features.items()
-            if is_video(feature)
-        }
+        self._image_format = image_format
+        _cameras(self._features, image_format)
         self._spool = Spool(self.root)
 
     def __enter__(self) -> EpisodeRecorder:
@@ -108,39 +141,56 @@ class EpisodeRecorder:
         Raises:
             SpoolError: the spool cannot be written.
         """
-        writer = EpisodeWriter(self._spool, self._header(task))
+        episode = Episode(partial(self._begin, task))
         try:
-            yield Episode(writer)
+            yield episode
+            episode._drain()
         except BaseException as error:
-            self._end_early(writer, error)
+            episode._set_aside(error)
             raise
-        if writer.length == 0:
-            writer.discard()
-        else:
-            writer.save()
+        episode._save()
 
-    @staticmethod
-    def _end_early(writer: EpisodeWriter, error: BaseException) -> SpooledEpisode | None:
-        if writer.length == 0:
-            writer.discard()
-            return None
-        return writer.reject(f"interrupted by {type(error).__name__}: {error}", ended_by="interrupted")
-
-    def _header(self, task: str) -> EpisodeHeader:
-        return EpisodeHeader(
-            episode_id=new_episode_id(),
+    def _begin(self, task: str, episode_id: str, frame: Frame) -> EpisodeWriter:
+        self._note_units(frame)
+        header = EpisodeHeader(
+            episode_id=episode_id,
             fps=self._fps,
             features=self._features,
-            cameras=self._cameras,
+            cameras=_cameras(self._features, self._image_format),
             task=task,
             robot_type=self._robot_type,
+            started_at_ns=time.time_ns(),
         )
+        return EpisodeWriter(self._spool, header)
+
+    def _note_units(self, frame: Frame) -> None:
+        """Note the unit of depth where it is not declared, as LeRobot does: by the values' kind."""
+        noted = {key: _with_unit(feature, frame.get(key)) for key, feature in self._features.items()}
+        if noted != self._features:
+            check_fits(self.root, noted, self._fps, self._robot_type)
+            self._features = noted
+
+
+def _with_unit(feature: dict[str, Any], image: Any) -> dict[str, Any]:
+    info = feature.get("info") or {}
+    if not is_depth(cast("FeatureDict", feature)) or info.get("depth_unit") or not hasattr(image, "dtype"):
+        return feature
+    return {**feature, "info": {**info, "depth_unit": depth_unit(image.dtype)}}
+
+
+def _cameras(features: Mapping[str, Any], image_format: str) -> dict[str, CameraSpool]:
+    return {
+        key: _camera(key, feature, image_format) for key, feature in features.items() if is_video(feature)
+    }
 
 
 def _camera(key: str, feature: Any, image_format: str) -> CameraSpool:
     height, width = (int(size) for size in feature["shape"][:2])
     if not is_depth(feature):
-        return CameraSpool(image_format, width, height)
+        try:
+            return CameraSpool(image_format, width, height)
+        except SpoolError as error:
+            raise ConfigError(f"feature {key!r}: {error}") from error
     unit = (feature.get("info") or {}).get("depth_unit", "mm")
     if unit not in ("mm", "m"):
         raise ConfigError(f"feature {key!r}: depth_unit is 'mm' (uint16) or 'm' (float32), found {unit!r}")

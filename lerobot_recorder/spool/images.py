@@ -127,8 +127,8 @@ def encode_png(image: Image) -> bytes:
 
 
 def thin(image: npt.NDArray[np.generic], step: int) -> npt.NDArray[np.generic]:
-    """Take every `step`-th pixel both ways, contiguous in memory."""
-    return np.ascontiguousarray(image[::step, ::step])
+    """Copy every `step`-th pixel both ways."""
+    return image[::step, ::step].copy()
 
 
 def depth_dtype(image_format: str) -> np.dtype[np.generic]:

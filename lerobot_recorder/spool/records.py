@@ -21,6 +21,9 @@ from lerobot_recorder.spool.manifest import SUCCESS_KEY, CameraSpool, EpisodeHea
 
 ROWS_FILE = "rows.bin"
 CHECKSUM = "checksum"
+END_PREFIX = "end:"
+_WIDTH = {"b": 0, "u": 1, "i": 1, "f": 2}
+"""Kinds of values by what they can tell; what can tell more is not cut down to less."""
 
 Array = npt.NDArray[np.generic]
 
@@ -43,7 +46,7 @@ def thumb_field(key: str) -> str:
 
 def end_field(key: str) -> str:
     """Name the field with the byte offset where a JPEG ends in its file."""
-    return f"end:{key}"
+    return f"{END_PREFIX}{key}"
 
 
 def record_dtype(header: EpisodeHeader) -> np.dtype[np.void]:
@@ -82,21 +85,27 @@ def _camera_fields(key: str, camera: CameraSpool) -> Iterator[tuple[str, str]]:
         yield end_field(key), "<u8"
 
 
-def pack(dtype: np.dtype[np.void], index: int, values: Mapping[str, object]) -> bytes:
-    """Make the record of row `index`.
+def fill(dtype: np.dtype[np.void], values: Mapping[str, object]) -> npt.NDArray[Any]:
+    """Make the record of a row; where its JPEGs end is for the writer to fill in, the checksum for `seal`.
 
     Args:
         dtype: from `record_dtype`.
-        index: number of the row in its episode.
-        values: one value for every field but the checksum, of the field's shape.
+        values: one value for every other field, of the field's shape.
 
     Raises:
-        SpoolError: a value is missing or of another shape.
+        SpoolError: a value is missing, there is one too many, or one is of another shape or kind.
     """
+    expected = [name for name in dtype.names or () if name != CHECKSUM and not name.startswith(END_PREFIX)]
+    if unknown := [name for name in values if name not in expected]:
+        raise SpoolError(f"the row has a value for {', '.join(unknown)}, which is no feature")
     record = np.zeros((), dtype)
-    for name in dtype.names or ():
-        if name != CHECKSUM:
-            record[name] = _fitting(name, values, dtype[name])
+    for name in expected:
+        record[name] = _fitting(name, values, dtype[name])
+    return record
+
+
+def seal(record: npt.NDArray[Any], index: int) -> bytes:
+    """Return the bytes of a complete record, of row `index` of its episode."""
     content = record.tobytes()[:-4]
     return content + zlib.crc32(content, index).to_bytes(4, "little")
 
@@ -105,9 +114,15 @@ def _fitting(name: str, values: Mapping[str, object], dtype: np.dtype[np.generic
     if name not in values:
         raise SpoolError(f"the row has no value for {name}")
     value = np.asarray(values[name])
-    if value.shape != dtype.shape and value.size != int(np.prod(dtype.shape, dtype=int)):
+    if value.shape != dtype.shape and not (dtype.shape == (1,) and value.shape == ()):
         raise SpoolError(f"{name}: expected shape {dtype.shape}, found {value.shape}")
-    return value.reshape(dtype.shape)
+    kind = dtype.base
+    if _WIDTH.get(value.dtype.kind, len(_WIDTH)) > _WIDTH[kind.kind]:
+        raise SpoolError(f"{name}: expected {kind.name} values, found {value.dtype}")
+    cast = value.astype(kind)
+    if kind.kind in "iu" and (cast != value).any():
+        raise SpoolError(f"{name}: the values do not fit {kind.name}: {value}")
+    return cast.reshape(dtype.shape)
 
 
 def is_whole(record: bytes | memoryview, index: int) -> bool:

@@ -89,6 +89,8 @@ class ImageSink(ABC):
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Turn an image into what is written to each file, and the row's fields on it.
 
+        Nothing of the image is needed afterwards: whoever owns it may change it.
+
         Raises:
             SpoolError: the image is of another size or kind.
         """
@@ -97,10 +99,11 @@ class ImageSink(ABC):
     def cut(self, length: int) -> None:
         """Shorten the files to the first `length` images."""
 
-    def write(self, index: int, parts: list[Content]) -> None:
-        """Append what `prepare` made of image `index`."""
+    def write(self, index: int, parts: list[Content]) -> Fields:
+        """Append what `prepare` made of image `index`; return the row's fields that are known only now."""
         for file, part in zip(self.files, parts, strict=True):
             file.write(part)
+        return {}
 
     @property
     def size(self) -> int:
@@ -173,7 +176,7 @@ class DepthSink(ArraySink):
             raise SpoolError(
                 f"{self.key}: expected depth {dtype.name} {size}, found {image.dtype} {image.shape}"
             )
-        depth = np.ascontiguousarray(image).data
+        depth = image.astype(dtype, order="C").data
         return [depth], {image_field(self.key): zlib.crc32(depth)}
 
 
@@ -188,13 +191,13 @@ class JpegSink(ImageSink):
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Check kind and size."""
         _require(image, "jpeg", self.key, self.camera)
-        end = self.files[0].size + len(image.data)
-        return [image.data], {image_field(self.key): zlib.crc32(image.data), end_field(self.key): end}
+        return [image.data], {image_field(self.key): zlib.crc32(image.data)}
 
-    def write(self, index: int, parts: list[Content]) -> None:
+    def write(self, index: int, parts: list[Content]) -> Fields:
         """Append, and note the end."""
         super().write(index, parts)
         self._ends.append(self.files[0].size)
+        return {end_field(self.key): self.files[0].size}
 
     def cut(self, length: int) -> None:
         """Shorten the file."""
@@ -220,12 +223,13 @@ class PngSink(ImageSink):
             data = encode_png(self._rgb(image))
         return [data], {image_field(self.key): zlib.crc32(data)}
 
-    def write(self, index: int, parts: list[Content]) -> None:
+    def write(self, index: int, parts: list[Content]) -> Fields:
         """Write the file of image `index`."""
         path = png_file(self._directory, self.key, index)
         path.write_bytes(parts[0])
         self._unsynced.append(path)
         self._size += len(parts[0])
+        return {}
 
     @property
     def size(self) -> int:

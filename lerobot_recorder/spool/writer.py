@@ -8,8 +8,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy.typing as npt
 
 from lerobot_recorder.dataset.durable import sync
 from lerobot_recorder.errors import DiskFullError, EpisodeStateError, SpoolError
@@ -24,8 +27,8 @@ from lerobot_recorder.spool.manifest import (
     end_header,
     to_json,
 )
-from lerobot_recorder.spool.records import ROWS_FILE, pack, record_dtype
-from lerobot_recorder.spool.sinks import AppendFile, open_sink
+from lerobot_recorder.spool.records import ROWS_FILE, fill, record_dtype, seal
+from lerobot_recorder.spool.sinks import AppendFile, Content, open_sink
 
 if TYPE_CHECKING:
     from lerobot_recorder.spool.directory import Spool
@@ -33,6 +36,19 @@ if TYPE_CHECKING:
 BALLAST_FILE = "ballast"
 _BALLAST_BYTES = 1 << 20
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+@dataclass(frozen=True)
+class PreparedRow:
+    """A row as it is written.
+
+    Attributes:
+        record: the row in `rows.bin`, as far as it is known.
+        images: per camera what is written to each of its files.
+    """
+
+    record: npt.NDArray[Any]
+    images: Mapping[str, list[Content]]
 
 
 class EpisodeWriter:
@@ -86,27 +102,45 @@ class EpisodeWriter:
                 `EncodedImage`, or depth (height, width).
 
         Raises:
-            SpoolError: a value is missing, or of another size or kind; nothing was appended.
+            SpoolError: a value is missing, unknown, or of another size or kind; nothing was appended.
             DiskFullError: no room is left; the rows before are whole.
+        """
+        self.write(self.prepare(row))
+
+    def prepare(self, row: Mapping[str, Any]) -> PreparedRow:
+        """Turn a row into what is written of it; from any thread. Its arrays may be changed afterwards.
+
+        Raises:
+            SpoolError: as for `append`.
         """
         self._require_open()
         started = time.perf_counter()
-        values: dict[str, Any] = dict(row)
-        parts = {}
+        values = {key: value for key, value in row.items() if key not in self._sinks}
+        images = {}
         for key, sink in self._sinks.items():
             if key not in row:
                 raise SpoolError(f"the row has no image for {key}")
-            parts[key], fields = sink.prepare(row[key])
+            images[key], fields = sink.prepare(row[key])
             values.update(fields)
-        record = pack(self._dtype, self.length, values)
-        converted = time.perf_counter()
+        prepared = PreparedRow(fill(self._dtype, values), images)
+        self.convert_s += time.perf_counter() - started
+        return prepared
+
+    def write(self, row: PreparedRow) -> None:
+        """Append a row that is prepared.
+
+        Raises:
+            DiskFullError: as for `append`.
+        """
+        self._require_open()
+        started = time.perf_counter()
         with _disk_errors(self.path), self._whole_or_nothing():
             for key, sink in self._sinks.items():
-                sink.write(self.length, parts[key])
-            self._rows.write(record)
+                for name, value in sink.write(self.length, row.images[key]).items():
+                    row.record[name] = value
+            self._rows.write(seal(row.record, self.length))
         self.length += 1
-        self.convert_s += converted - started
-        self.write_s += time.perf_counter() - converted
+        self.write_s += time.perf_counter() - started
 
     @property
     def size_bytes(self) -> int:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
-from lerobot_recorder.errors import ConfigError, SpoolError
+from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.errors import ConfigError, DatasetMismatchError, DiskFullError, SpoolError
 from lerobot_recorder.recording import EpisodeRecorder
-from lerobot_recorder.spool import Spool
+from lerobot_recorder.spool import EpisodeWriter, Spool
 
 FEATURES = {
     "observation.state": {"dtype": "float32", "shape": [2], "names": ["a", "b"]},
@@ -44,7 +47,110 @@ def test_a_wrong_frame_is_refused_and_adds_nothing(tmp_path):
             episode.add({**FRAME, "observation.images.top": np.zeros((8, 8, 3), np.uint8)})
         with pytest.raises(SpoolError, match=r"observation\.state"):
             episode.add({**FRAME, "observation.state": np.zeros(3, np.float32)})
+        with pytest.raises(SpoolError, match=r"observation\.state: expected float32 values"):
+            episode.add({**FRAME, "observation.state": ["0.5", "1.0"]})
+        with pytest.raises(SpoolError, match="reward, which is no feature"):
+            episode.add({**FRAME, "reward": 1.0})
         assert len(episode) == 1
+    assert [each.length for each in Spool(tmp_path / "d").ready()] == [1]
+
+
+def test_a_value_that_its_type_cannot_hold_is_refused(tmp_path):
+    features = {"count": {"dtype": "uint8", "shape": (1,), "names": None}}
+    with EpisodeRecorder(tmp_path / "d", features, 30) as recorder, recorder.episode("Count") as episode:
+        episode.add({"count": 255})
+        for value, trouble in ((256, "do not fit uint8"), (-1, "do not fit"), (1.5, "expected uint8 values")):
+            with pytest.raises(SpoolError, match=trouble):
+                episode.add({"count": value})
+    assert Spool(tmp_path / "d").ready()[0].rows()["count"].tolist() == [[255]]
+
+
+@pytest.mark.parametrize("image_format", ["raw", "png"])
+def test_arrays_may_be_used_again_at_once(tmp_path, image_format):
+    small = {"dtype": "video", "shape": [16, 16, 1], "names": None, "info": {"is_depth_map": True}}
+    features = {**FEATURES, "observation.images.depth": small}
+    frame = {
+        "observation.state": np.zeros(2, np.float32),
+        "observation.images.top": np.zeros((16, 16, 3), np.uint8),
+        "observation.images.depth": np.zeros((16, 16), np.uint16),
+    }
+    root = tmp_path / "d"
+    recorder = EpisodeRecorder(root, features, 30, image_format=image_format)
+    with recorder, recorder.episode("Pick up") as episode:
+        for number in range(40):
+            for array in frame.values():
+                array[:] = number
+            episode.add(frame)
+    saved = Spool(root).ready()[0]
+    saved.verify()
+    assert saved.rows()["observation.state"][:, 0].tolist() == list(range(40))
+    depth = [int(image[0, 0]) for image in saved.frames("observation.images.depth")]
+    assert depth == list(range(40))
+    assert saved.sample("observation.images.top", range(40))[:, 0, 0, 0].tolist() == list(range(40))
+
+
+def test_a_busy_disk_holds_nobody_up(tmp_path, monkeypatch):
+    free, write = threading.Event(), EpisodeWriter.write
+
+    def late(writer, row):
+        free.wait()
+        write(writer, row)
+
+    monkeypatch.setattr(EpisodeWriter, "write", late)
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder, recorder.episode("Pick up") as episode:
+        for _ in range(30):
+            episode.add(FRAME)
+        assert len(episode) == 30
+        free.set()
+    assert [each.length for each in Spool(tmp_path / "d").ready()] == [30]
+
+
+@pytest.mark.parametrize("more", [0, 3])
+def test_a_full_disk_is_told_and_what_is_whole_is_kept(tmp_path, monkeypatch, more):
+    write = EpisodeWriter.write
+
+    def full(writer, row):
+        if writer.length == 2:
+            raise DiskFullError("no room")
+        write(writer, row)
+
+    monkeypatch.setattr(EpisodeWriter, "write", full)
+    recorder = EpisodeRecorder(tmp_path / "d", FEATURES, 30)
+    with pytest.raises(DiskFullError), recorder, recorder.episode("Pick up") as episode:
+        for _ in range(3 + more):
+            episode.add(FRAME)
+    rejected = Spool(tmp_path / "d").rejected()
+    assert [each.length for each in rejected] == [2]
+    assert "no room" in rejected[0].manifest.reasons[0]
+
+
+@pytest.mark.parametrize(("dtype", "unit"), [(np.uint16, "mm"), (np.float32, "m")])
+def test_the_first_frame_tells_the_unit_of_depth(tmp_path, dtype, unit):
+    depth = {"dtype": "video", "shape": [16, 16, 1], "names": None, "info": {"is_depth_map": True}}
+    root = tmp_path / "d"
+    with EpisodeRecorder(root, {"depth": depth}, 30) as recorder:
+        for _ in range(2):
+            with recorder.episode("Look") as episode:
+                episode.add({"depth": np.ones((16, 16, 1), dtype)})
+    noted = [each.manifest.features["depth"]["info"]["depth_unit"] for each in Spool(root).ready()]
+    assert noted == [unit, unit]
+
+
+def test_depth_of_another_unit_than_in_the_dataset_is_refused(tmp_path):
+    depth = {"dtype": "video", "shape": [16, 16, 1], "names": None, "info": {"is_depth_map": True}}
+    root = tmp_path / "d"
+    recorder = EpisodeRecorder(root, {"depth": depth}, 30)
+    with recorder, BatchEncoder(root), recorder.episode("Look") as episode:
+        episode.add({"depth": np.ones((16, 16), np.uint16)})
+    recorder = EpisodeRecorder(root, {"depth": depth}, 30)
+    with pytest.raises(DatasetMismatchError, match="depth_unit mm"), recorder.episode("Look") as episode:
+        episode.add({"depth": np.ones((16, 16), np.float32)})
+
+
+@pytest.mark.parametrize("fps", [0, 29.97])
+def test_a_rate_that_is_no_whole_number_is_refused(tmp_path, fps):
+    with pytest.raises(ConfigError, match="fps"):
+        EpisodeRecorder(tmp_path / "d", FEATURES, fps)
 
 
 def test_features_that_cannot_be_recorded_are_refused(tmp_path):
