@@ -11,7 +11,6 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lerobot_recorder.encoding import BatchEncoder
-from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.encoder_news import judged, status_json
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, dataset_root, encoder_settings
@@ -88,10 +87,7 @@ class EncoderNode(Node):
         names = ("vcodec", "pix_fmt", "g", "crf", "preset", "encoder_threads")
         if any(name in changes for name in names):
             values = {name: self._params[name] for name in names}
-            settings = encoder_settings({**values, **changes})
-            if "preset" in changes and settings.vcodec != "libsvtav1":
-                raise ConfigError(f"preset is for libsvtav1; {settings.vcodec} is used with its default")
-            self._encoder.settings = settings
+            self._encoder.settings = encoder_settings({**values, **changes})
         if "video_encoding_batch_size" in changes:
             self._encoder.batch_size = changes["video_encoding_batch_size"]
         for name in ("paused", "parallel_encodings", "nice", "encode_on_exit"):

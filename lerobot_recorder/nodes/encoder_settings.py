@@ -12,7 +12,7 @@ from lerobot_recorder.dataset.layout import default_root
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.parameters import Parameter
 from lerobot_recorder.video import EncoderSettings
-from lerobot_recorder.video.settings import ENCODERS
+from lerobot_recorder.video.settings import ENCODERS, SVT_DEFAULT_PRESET
 
 NOW, NEXT = "at once", "from the next batch"
 
@@ -27,15 +27,24 @@ PARAMETERS = (
     Parameter("pix_fmt", "yuv420p", "The video's pixel format", effect=NEXT),
     Parameter("g", 2, "Frames from key frame to key frame", "frames", 1, effect=NEXT),
     Parameter("crf", 30, "Quality; lower is better and larger", "", 0, 63, effect=NEXT),
-    Parameter("preset", 12, "Speed of libsvtav1; higher is faster and larger", "", 0, 13, effect=NEXT),
-    Parameter("encoder_threads", 0, "Threads of each codec; 0: its own choice", "", 0, effect=NEXT),
+    Parameter(
+        "preset",
+        SVT_DEFAULT_PRESET,
+        "Speed of libsvtav1, higher is faster and larger; other codecs have only the default",
+        "",
+        0,
+        13,
+        effect=NEXT,
+    ),
+    Parameter("encoder_threads", 0, "Threads of each software codec; 0: its own choice", "", 0, effect=NEXT),
     Parameter("parallel_encodings", 0, "Cameras encoded side by side; 0: one per core", "", 0, effect=NEXT),
     Parameter("nice", 19, "How much encoding yields to other programs", "", 0, 19, effect=NEXT),
     Parameter("encode_on_exit", True, "Whether what waits is encoded before the node ends", effect=NOW),
-    Parameter("depth_min", 0.01, "Smallest depth that is told apart", "m", 0),
-    Parameter("depth_max", 10.0, "Largest depth that is told apart", "m", 0.001),
-    Parameter("depth_shift", 3.5, "Added to depth before the logarithm", "m", 0),
-    Parameter("depth_use_log", True, "Whether the steps of depth grow with it"),
+    # A dataset that has depth already keeps to what it began with.
+    Parameter("depth_min", 0.01, "Smallest depth that a new dataset tells apart", "m", 0),
+    Parameter("depth_max", 10.0, "Largest depth that a new dataset tells apart", "m", 0.001),
+    Parameter("depth_shift", 3.5, "Added to depth before the logarithm, in a new dataset", "m", 0),
+    Parameter("depth_use_log", True, "Whether the steps of depth grow with it, in a new dataset"),
 )
 
 
@@ -67,4 +76,12 @@ def encoder_settings(values: Mapping[str, Any]) -> EncoderSettings:
         crf=values["crf"],
         threads=values["encoder_threads"],
     ).resolved()
-    return replace(settings, preset=values["preset"]) if settings.vcodec == "libsvtav1" else settings
+    preset, vcodec = values["preset"], settings.vcodec
+    if vcodec == "libsvtav1":
+        return replace(settings, preset=preset)
+    if preset != SVT_DEFAULT_PRESET:
+        raise ConfigError(
+            f"preset {preset} is for libsvtav1, and {vcodec} would be used with its own default: "
+            f"leave preset at {SVT_DEFAULT_PRESET}"
+        )
+    return settings

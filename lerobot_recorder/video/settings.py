@@ -159,8 +159,21 @@ def _whole(value: float | None) -> float | None:
     return int(value) if value is not None and float(value).is_integer() else value
 
 
+def _without_meaning(settings: EncoderSettings) -> list[str]:
+    """Name the settings that the codec has nothing for."""
+    vcodec = settings.vcodec
+    found = {
+        "encoder_threads": settings.threads and vcodec in HARDWARE_ENCODERS,
+        "preset": settings.preset is not None and vcodec.endswith(("_videotoolbox", "_vaapi")),
+        "fast_decode": settings.fast_decode and vcodec not in ("libsvtav1", "h264", "hevc"),
+    }
+    return [name for name, ignored in found.items() if ignored]
+
+
 def _try(settings: EncoderSettings) -> None:
     """Open the codec with its settings, so that a wrong one is refused before an episode depends on it."""
+    if ignored := _without_meaning(settings):
+        raise ConfigError(f"{settings.vcodec} has no {', '.join(ignored)}: leave that at its default")
     known = [each.name for each in av.Codec(settings.vcodec, "w").video_formats or ()]
     if known and settings.pix_fmt not in known:
         raise ConfigError(
@@ -173,6 +186,9 @@ def _try(settings: EncoderSettings) -> None:
     except (av.error.FFmpegError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", "") or error
         raise ConfigError(f"{settings.vcodec} refuses {settings.options()}: {reason}") from error
+    if context.options:  # what the codec has not taken
+        unknown = ", ".join(context.options)
+        raise ConfigError(f"{settings.vcodec} does not know {unknown}: leave that at its default")
 
 
 def _context(vcodec: str, pix_fmt: str, options: Mapping[str, str]) -> Any:

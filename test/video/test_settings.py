@@ -57,11 +57,32 @@ def test_settings_out_of_range_are_refused(wrong):
         ({"pix_fmt": "yuv444p"}, "libsvtav1 has only yuv420p, yuv420p10le"),
         ({"preset": 99}, "libsvtav1 refuses .*'preset': '99'"),
         ({"vcodec": "h264", "preset": "fst"}, "h264 refuses .*'preset': 'fst'"),
+        ({"extra_options": {"speed": 3}}, "libsvtav1 does not know speed"),
     ],
 )
 def test_what_the_codec_refuses_is_refused_before_it_encodes(wrong, reason):
     with pytest.raises(ConfigError, match=reason):
         EncoderSettings(**wrong).resolved()
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        {"vcodec": "h264_nvenc", "threads": 2},
+        {"vcodec": "h264_vaapi", "preset": 5},
+        {"vcodec": "h264_qsv", "fast_decode": 1},
+    ],
+)
+def test_what_hardware_has_nothing_for_is_refused(monkeypatch, ignored):
+    monkeypatch.setattr(module, "available_encoders", lambda: (ignored["vcodec"],))
+    with pytest.raises(ConfigError, match=f"{ignored['vcodec']} has no"):
+        EncoderSettings(**ignored).resolved()
+
+
+@pytest.mark.skipif("libaom-av1" not in available_encoders(), reason="this PyAV lacks the codec")
+def test_what_a_codec_would_ignore_is_refused():
+    with pytest.raises(ConfigError, match="libaom-av1 does not know preset"):
+        EncoderSettings(vcodec="libaom-av1", preset=5).resolved()
 
 
 def test_one_core_is_enough_where_the_bits_stay_the_same():
