@@ -31,7 +31,7 @@ from lerobot_recorder.discovery.seen import (
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.message_facts import facts_of
 from lerobot_recorder.nodes.qos import matching
-from lerobot_recorder.nodes.subscriptions import message_class
+from lerobot_recorder.nodes.sources import message_class
 
 _LOOK_S = 0.2
 _DEPTHS = {True: 10, False: 100}  # of images, and of all else

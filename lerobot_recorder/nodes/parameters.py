@@ -20,6 +20,7 @@ from lerobot_recorder.errors import ConfigError, RecorderError
 
 Effect = Literal["at once", "from the next episode", "from the next batch", "at the next start"]
 
+_FIXED = ("use_sim_time",)
 _FOREIGN = ("use_sim_time", "qos_overrides.", "start_type_description_service")
 
 
@@ -51,7 +52,7 @@ class Parameter:
     def descriptor(self) -> ParameterDescriptor:
         """Describe it for ``ros2 param describe``."""
         unit = f" [{self.unit}]" if self.unit else ""
-        choices = f" One of: {', '.join(self.choices)}." if self.choices else ""
+        choices = f" One of: {', '.join(each or 'empty' for each in self.choices)}." if self.choices else ""
         when = (
             "Cannot change while the node runs"
             if self.effect == "at the next start"
@@ -180,16 +181,15 @@ class Parameters:
 
     def _set(self, changes: Sequence[RosParameter]) -> SetParametersResult:
         try:
-            self._on_change(
-                {change.name: self._changed(change) for change in changes if change.name in self._known}
-            )
+            own = [change for change in changes if change.name in self._known or change.name in _FIXED]
+            self._on_change({change.name: self._changed(change) for change in own})
         except (RecorderError, ValueError) as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def _changed(self, change: RosParameter) -> Any:
-        parameter = self._known[change.name]
-        if parameter.effect == "at the next start":
+        parameter = self._known.get(change.name)
+        if parameter is None or parameter.effect == "at the next start":
             raise ConfigError(
                 f"{change.name} cannot change while the node runs: stop it and start it with the new value"
             )

@@ -20,8 +20,9 @@ from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_news import discarded, judged, saved, status_json
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS, settings_of
 from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic
-from lerobot_recorder.nodes.subscriptions import STREAM_PARAMETERS, Subscriptions
-from lerobot_recorder.recording import Outcome, Recorder, Schedule
+from lerobot_recorder.nodes.sources import STREAM_PARAMETERS
+from lerobot_recorder.nodes.subscriptions import Subscriptions
+from lerobot_recorder.recording import Deleted, Outcome, Recorder, Schedule
 
 _STEP_S = 0.05
 _STATUS_S = 0.5
@@ -101,10 +102,8 @@ class RecorderNode(Node):
         services.trigger("~/start_episode", self._start, lambda name: (True, f"recording episode {name}"))
         services.trigger("~/save_episode", recorder.save, saved)
         services.trigger("~/discard_episode", recorder.discard, discarded)
-        services.trigger(
-            "~/delete_last_episode", recorder.delete_last, lambda name: (True, f"deleted episode {name}")
-        )
-        services.trigger("~/accept_episode", recorder.accept, lambda name: (True, f"accepted episode {name}"))
+        services.trigger("~/delete_last_episode", recorder.delete_last, self._deleted)
+        services.trigger("~/accept_episode", recorder.accept, self._accepted)
         services.set_bool(
             "~/mark_success", recorder.mark_success, lambda name: (True, f"marked episode {name}")
         )
@@ -114,6 +113,14 @@ class RecorderNode(Node):
             raise StreamError("the episode cannot start: " + "; ".join(missing))
         self._schedule.skip_reset()
         return self._begin()
+
+    def _deleted(self, deleted: Deleted) -> tuple[bool, str]:
+        self._schedule.note_second_thought(-deleted.was_saved)
+        return True, f"deleted episode {deleted.episode_id}"
+
+    def _accepted(self, episode_id: str) -> tuple[bool, str]:
+        self._schedule.note_second_thought(1)
+        return True, f"accepted episode {episode_id}"
 
     def _begin(self) -> ConcurrentFuture[str]:
         started = self._recorder.start()
@@ -148,6 +155,7 @@ class RecorderNode(Node):
         self._refuse("" if error is None else str(error))
         if error is None:
             return
+        self._was_recording = False
         self._schedule.note_refusal()
         if self._schedule.num_episodes and isinstance(error, (DatasetError, ConfigError)):
             self.failure = error
@@ -171,7 +179,8 @@ class RecorderNode(Node):
     def _change(self, changes: Mapping[str, Any]) -> None:
         values = {parameter.name: self._params[parameter.name] for parameter in PARAMETERS}
         self._recorder.settings = settings_of({**values, **changes})
-        self._schedule.num_episodes = changes.get("num_episodes", self._schedule.num_episodes)
+        if "num_episodes" in changes:
+            self._schedule.aim(changes["num_episodes"])
         self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)
 
     # News
@@ -184,7 +193,7 @@ class RecorderNode(Node):
         missing = self._missing() if not self._recorder.recording else []
         content = status_json(self._recorder, self._schedule, missing, self._refused)
         self._status.publish(content)
-        self._diagnostics.publish(judged(content, self._topics.streams))
+        self._diagnostics.publish(judged(content))
 
 
 def main() -> int:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from lerobot_recorder.recording import Outcome, Recorder, Schedule, Stream
+from lerobot_recorder.recording import Outcome, Recorder, RecorderStatus, Schedule, StreamSpec
+from lerobot_recorder.recording.streams import StreamHealth
 
 _STATES = {"starting": "recording"}
 _IDLE = ("waiting", "saving", "resetting", "finished")
+_OK, _WARN, _ERROR = range(3)
+_SHOWN = ("frames", "late", "queued", "saved", "rejected", "free_bytes", "seconds_left")
 
 
 def status_json(recorder: Recorder, schedule: Schedule, missing: list[str], refused: str) -> dict[str, Any]:
@@ -22,23 +25,22 @@ def status_json(recorder: Recorder, schedule: Schedule, missing: list[str], refu
         missing: the streams that bring nothing.
         refused: why the next episode does not start, empty when nothing is wrong.
     """
-    status, now_s, settings = recorder.status(), time.monotonic(), recorder.settings
+    status, now_s = recorder.status(), time.monotonic()
     phase = schedule.phase(now_s)
     idle = phase if phase in _IDLE else "idle"
-    streams = {
-        name: {**asdict(health), **status.figures.get(name, {})} for name, health in status.streams.items()
-    }
+    streams = {stream.spec.name: _stream_json(stream.spec, status, missing) for stream in recorder.streams}
     return {
         "state": idle if status.state == "idle" else _STATES.get(status.state, status.state),
         "task": status.task,
         "episode": schedule.saved + 1,
         "num_episodes": schedule.num_episodes,
         "elapsed_s": status.elapsed_s,
-        "episode_time_s": settings.episode_time_s,
+        "episode_time_s": status.episode_time_s,
         "reset_time_s": schedule.reset_time_s,
         "remaining_s": schedule.reset_left_s(now_s),
         "episode_id": status.episode_id,
         "frames": status.frames,
+        "late": status.late,
         "queued": status.queued,
         "saved": status.saved,
         "rejected": status.rejected,
@@ -49,6 +51,24 @@ def status_json(recorder: Recorder, schedule: Schedule, missing: list[str], refu
         "free_bytes": status.disk.free_bytes,
         "seconds_left": status.disk.seconds_left,
     }
+
+
+def _stream_json(spec: StreamSpec, status: RecorderStatus, missing: list[str]) -> dict[str, Any]:
+    health, reasons = status.streams[spec.name], status.reasons.get(spec.name, [])
+    absent = [line for line in missing if line.startswith(f"{spec.name}:")] or _silent(spec, health)
+    trouble = [f"{spec.name}: {health.trouble}"] if health.trouble else []
+    return {
+        **asdict(health),
+        **status.figures.get(spec.name, {}),
+        "silent": bool(absent),
+        "wrong": "; ".join([*absent, *reasons, *trouble]),
+    }
+
+
+def _silent(spec: StreamSpec, health: StreamHealth) -> list[str]:
+    if health.age_s is None:
+        return [f"{spec.name}: nothing is received"]
+    return [f"{spec.name}: nothing for {health.age_s:.1f} s"] if health.age_s > spec.max_age_s else []
 
 
 def saved(outcome: Outcome) -> tuple[bool, str]:
@@ -67,16 +87,17 @@ def discarded(outcome: Outcome) -> tuple[bool, str]:
     return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames"
 
 
-def judged(content: Mapping[str, Any], streams: Sequence[Stream]) -> list[tuple[str, int, str, Any]]:
-    """Return the diagnostics: one report on the recorder, one for each stream."""
-    level = 2 if content["message"] else 0
-    reports = [("recorder", level, content["message"] or content["state"], {"frames": content["frames"]})]
-    for stream in streams:
-        name = stream.spec.name
-        values = content["streams"][name]
-        age = values["age_s"]
-        wrong = next((line for line in content["missing"] if line.startswith(f"{name}:")), "")
-        if not wrong and (age is None or age > stream.spec.max_age_s):
-            wrong = "nothing is received" if age is None else f"nothing for {age:.1f} s"
-        reports.append((name, 2 if wrong else 0, wrong or f"{values['rate_hz']:.1f} Hz", values))
+def judged(content: Mapping[str, Any]) -> list[tuple[str, int, str, Any]]:
+    """Return the diagnostics that a status makes: one report on the recorder, one for each stream."""
+    shown = {key: content[key] for key in _SHOWN}
+    level = _ERROR if content["message"] else _OK
+    reports = [("recorder", level, content["message"] or content["state"], shown)]
+    for name, stream in content["streams"].items():
+        level = _ERROR if stream["silent"] else _WARN if stream["wrong"] else _OK
+        values = {**stream, "faults": _listed(stream["faults"])}
+        reports.append((name, level, stream["wrong"] or f"{stream['rate_hz']:.1f} Hz", values))
     return reports
+
+
+def _listed(faults: Mapping[str, int]) -> str:
+    return "; ".join(f"{what} ({number} times)" for what, number in faults.items())

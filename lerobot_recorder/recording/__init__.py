@@ -8,12 +8,17 @@
 
 =============  =============================================================================
 recorder       `Recorder`: start, save, discard; what the operator commands
+opening        what is fixed when an episode starts, and that it fits what is there
 take           one episode being recorded, with its two threads
+outcome        how a take can end, and what becomes of it
 rows           which samples make a row of the dataset
 streams        samples of one source, looked up by time
 clock          the time that ticks and samples are measured in
 quality        what was wrong with an episode, and the verdict
+pace           what takes a row so long, should the queue to the disk fill
 disk           how long the room on disk lasts
+settings       what may change from episode to episode
+status         what a recorder is at
 schedule       unattended runs: so many episodes, so long, with pauses
 api            `EpisodeRecorder`: record from your own Python loop, without streams
 =============  =============================================================================
@@ -21,14 +26,17 @@ api            `EpisodeRecorder`: record from your own Python loop, without stre
 
 from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.clock import Clock, SystemClock
+from lerobot_recorder.recording.outcome import Outcome
 from lerobot_recorder.recording.quality import QualityRules
-from lerobot_recorder.recording.recorder import Recorder, RecorderSettings, RecorderStatus
+from lerobot_recorder.recording.recorder import Deleted, Recorder
 from lerobot_recorder.recording.schedule import Schedule
+from lerobot_recorder.recording.settings import RecorderSettings
+from lerobot_recorder.recording.status import RecorderStatus
 from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
-from lerobot_recorder.recording.take import Outcome
 
 __all__ = [
     "Clock",
+    "Deleted",
     "EpisodeRecorder",
     "Outcome",
     "QualityRules",

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from lerobot_recorder.recording.streams import Sample, StreamSpec
+from lerobot_recorder.errors import StreamError
+from lerobot_recorder.recording.streams import Sample, Stream
+from lerobot_recorder.spool import EncodedImage
+
+Image = npt.NDArray[Any] | EncodedImage
 
 _LOOKED_AT = 16  # every so many pixels both ways tell whether two images are the same
 
@@ -27,73 +32,112 @@ class QualityRules:
     reject: bool = True
 
 
-@dataclass
+@dataclass(frozen=True)
+class _Shown:
+    """A camera's last image: when it came, since when it has been the same, and what tells it from others."""
+
+    stamp_ns: int
+    since_ns: int
+    size: tuple[int, int]
+    fingerprint: int
+
+
 class StreamQuality:
-    """Counts over one episode of one stream; each method is called by one thread only.
+    """Counts over one episode of one stream; each `note_` method is called by one thread only.
 
     Attributes:
-        spec: the stream.
-        fps: ticks per second.
+        spec: the stream's.
     """
 
-    spec: StreamSpec
-    fps: int
-    ticks: int = 0
-    stale: int = 0
-    repeated: int = 0
-    nan: int = 0
-    same: int = 0
-    longest_same: int = 0
-    age_sum_s: float = 0.0
-    max_age_s: float = 0.0
-    _last: Sample | None = None
-    _print: int | None = None
+    def __init__(self, stream: Stream) -> None:
+        """Begin to count."""
+        self.spec = stream.spec
+        self._stream = stream
+        self._faults_before = stream.faults()
+        self._ticks = 0
+        self._stale = 0
+        self._repeated_ticks = 0
+        self._nan_ticks = 0
+        self._age_sum_s = 0.0
+        self._max_age_s = 0.0
+        self._taken: Sample | None = None
+        self._repeated_images = 0
+        self._size_changes = 0
+        self._longest_same_s = 0.0
+        self._shown: _Shown | None = None
 
     def note_tick(self, sample: Sample, age_s: float) -> None:
         """Count a tick and the sample that it took."""
-        self.ticks += 1
-        self.age_sum_s += age_s
-        self.max_age_s = max(self.max_age_s, age_s)
-        self.stale += age_s > self.spec.max_age_s
-        self.repeated += sample is self._last
+        self._ticks += 1
+        self._age_sum_s += age_s
+        self._max_age_s = max(self._max_age_s, age_s)
+        self._stale += age_s > self.spec.max_age_s
+        self._repeated_ticks += sample is self._taken
         if not self.spec.is_image and not np.isfinite(sample.value).all():
-            self.nan += 1
-        self._last = sample
+            self._nan_ticks += 1
+        self._taken = sample
 
-    def note_image(self, image: Any) -> None:
-        """Compare an image with the one before it."""
-        if isinstance(image, np.ndarray):
-            fingerprint = zlib.crc32(image[::_LOOKED_AT, ::_LOOKED_AT].tobytes())
-        else:
-            fingerprint = zlib.crc32(image.data)
-        self.same = self.same + 1 if fingerprint == self._print else 0
-        self.longest_same = max(self.longest_same, self.same)
-        self._print = fingerprint
+    def note_image(self, sample: Sample, image: Image) -> None:
+        """Compare an image with the one before it.
+
+        Raises:
+            StreamError: it is of another size.
+        """
+        before = self._shown
+        if before is not None and before.stamp_ns == sample.stamp_ns:
+            return
+        self._shown = shown = _Shown(sample.stamp_ns, sample.stamp_ns, image_size(image), _fingerprint(image))
+        if before is None:
+            return
+        if shown.size != before.size:
+            self._size_changes += 1
+            (width, height), (now_width, now_height) = before.size, shown.size
+            raise StreamError(
+                f"{self.spec.name}: the images on {self.spec.source or self.spec.name} changed from "
+                f"{width}x{height} to {now_width}x{now_height}"
+            )
+        if shown.fingerprint == before.fingerprint:
+            self._repeated_images += 1
+            self._shown = replace(shown, since_ns=before.since_ns)
+            self._longest_same_s = max(self._longest_same_s, (sample.stamp_ns - before.since_ns) / 1e9)
 
     def figures(self) -> dict[str, Any]:
         """Return what is kept with the episode."""
         return {
-            "stale_ticks": int(self.stale),
-            "repeated_ticks": int(self.repeated),
-            "mean_age_s": round(self.age_sum_s / self.ticks, 6) if self.ticks else None,
-            "max_age_s": round(self.max_age_s, 6),
-            "nan_ticks": self.nan,
-            "longest_same_image_s": round(self.longest_same / self.fps, 3),
+            "stale_ticks": int(self._stale),
+            "repeated_ticks": int(self._repeated_ticks),
+            "mean_age_s": round(self._age_sum_s / self._ticks, 6) if self._ticks else None,
+            "max_age_s": round(self._max_age_s, 6),
+            "nan_ticks": self._nan_ticks,
+            "repeated_images": self._repeated_images,
+            "longest_same_image_s": round(self._longest_same_s, 3),
+            "size_changes": self._size_changes,
+            "faults": self._faults(),
         }
 
     def reasons(self, rules: QualityRules) -> list[str]:
-        """Say what is wrong, one sentence each."""
+        """Say what makes the episode a bad one, one sentence each."""
         name, found = self.spec.name, []
-        if self.stale:
+        if self._stale:
             found.append(
-                f"{name}: {self.stale} of {self.ticks} ticks had no sample within {self.spec.max_age_s:g} s "
-                f"(the oldest was {self.max_age_s:.2f} s old)"
+                f"{name}: {self._stale} of {self._ticks} ticks had no sample within "
+                f"{self.spec.max_age_s:g} s (the oldest was {self._max_age_s:.2f} s old)"
             )
-        if self.nan:
-            found.append(f"{name}: {self.nan} of {self.ticks} rows hold NaN or infinity")
-        if rules.frozen_after_s and self.longest_same >= rules.frozen_after_s * self.fps:
-            found.append(f"{name}: the image did not change for {self.longest_same / self.fps:.1f} s")
+        if self._nan_ticks:
+            found.append(f"{name}: {self._nan_ticks} of {self._ticks} rows hold NaN or infinity")
+        if rules.frozen_after_s and self._longest_same_s >= rules.frozen_after_s:
+            found.append(f"{name}: the image did not change for {self._longest_same_s:.1f} s")
+        if found:
+            found += [f"{name}: {what} ({number} times)" for what, number in self._faults().items()]
         return found
+
+    def _faults(self) -> dict[str, int]:
+        before = self._faults_before
+        return {
+            what: number - before.get(what, 0)
+            for what, number in self._stream.faults().items()
+            if number > before.get(what, 0)
+        }
 
 
 @dataclass
@@ -139,37 +183,20 @@ class Verdict:
     reasons: tuple[str, ...] = field(default=())
 
 
-def judge(
-    streams: Sequence[StreamQuality], faults: Mapping[str, Mapping[str, int]], rules: QualityRules
-) -> Verdict:
-    """Judge an episode.
-
-    Args:
-        streams: what was counted.
-        faults: per stream, messages during the episode that could not be used, by what was wrong.
-        rules: when an episode is bad.
-    """
-    reasons: list[str] = []
-    for stream in streams:
-        name, found = stream.spec.name, stream.reasons(rules)
-        if found:
-            counts = faults.get(name, {})
-            reasons += [*found, *(f"{name}: {what} ({number} times)" for what, number in counts.items())]
-    return Verdict(not reasons, tuple(reasons))
+def judge(streams: Iterable[StreamQuality], rules: QualityRules) -> Verdict:
+    """Judge an episode."""
+    reasons = tuple(reason for stream in streams for reason in stream.reasons(rules))
+    return Verdict(not reasons, reasons)
 
 
-def figures(streams: Sequence[StreamQuality]) -> dict[str, dict[str, Any]]:
-    """Return what is kept of all streams with the episode."""
-    return {stream.spec.name: stream.figures() for stream in streams}
+def image_size(image: Image) -> tuple[int, int]:
+    """Return an image's width and height."""
+    if isinstance(image, EncodedImage):
+        return image.width, image.height
+    return image.shape[1], image.shape[0]
 
 
-def fresh(streams: Sequence[StreamSpec], fps: int) -> dict[str, StreamQuality]:
-    """Begin to count, for each stream by name."""
-    return {spec.name: StreamQuality(spec, fps) for spec in streams}
-
-
-def merged(counts: Mapping[str, int], before: Mapping[str, int]) -> dict[str, int]:
-    """Return what was counted since `before`."""
-    return {
-        what: number - before.get(what, 0) for what, number in counts.items() if number > before.get(what, 0)
-    }
+def _fingerprint(image: Image) -> int:
+    if isinstance(image, EncodedImage):
+        return zlib.crc32(image.data)
+    return zlib.crc32(image[::_LOOKED_AT, ::_LOOKED_AT].tobytes())

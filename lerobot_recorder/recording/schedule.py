@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lerobot_recorder.recording.take import Outcome
+from lerobot_recorder.recording.outcome import Outcome
 
 Phase = Literal["manual", "waiting", "recording", "saving", "resetting", "finished"]
 
@@ -54,9 +54,10 @@ class Schedule:
         self._open += 1
 
     def note_refusal(self) -> None:
-        """Note that an episode could not be started after all."""
+        """Note that an episode could not be started after all; the pause before it is over all the same."""
         self._recording = False
         self._open -= 1
+        self._ended_s = None
 
     def note_end(self, now_s: float) -> None:
         """Note that the recording of an episode has ended; the pause begins."""
@@ -68,6 +69,16 @@ class Schedule:
         self._open -= 1
         self.bad_in_a_row = self.bad_in_a_row + 1 if outcome.state == "rejected" else 0
         self.saved += outcome.state == "ready"
+
+    def note_second_thought(self, by: int) -> None:
+        """Count an episode that was accepted (1) or taken back (-1) after its outcome."""
+        self.saved += by
+
+    def aim(self, num_episodes: int) -> None:
+        """Change how many episodes to save; what was recorded by hand before counts for none of them."""
+        if self.num_episodes == 0 and num_episodes > 0:
+            self.saved = 0
+        self.num_episodes = num_episodes
 
     def skip_reset(self) -> None:
         """End the pause."""

@@ -15,6 +15,10 @@ _KEPT_IMAGES = 64
 _RATE_WINDOW = 32
 _FOREVER_NS = 1 << 62
 
+_KINDS_OF_FAULTS = 20
+_OTHER_FAULTS = "something else is wrong with a message"
+"""What further kinds are counted as: a fault may name a number, and never be the same twice."""
+
 Feature = dict[str, Any]
 
 
@@ -74,13 +78,15 @@ class StreamHealth:
         rate_hz: messages per second, 0 when none came lately.
         age_s: seconds since the newest sample's stamp; None when there is none.
         received: samples since the start.
-        faults: what was wrong with messages that could not be used, with their number.
+        faults: what was wrong with messages, with their number since the start.
+        trouble: what is wrong with the newest message, empty when nothing is.
     """
 
     rate_hz: float
     age_s: float | None
     received: int
     faults: Mapping[str, int] = field(default_factory=dict)
+    trouble: str = ""
 
 
 class Stream:
@@ -101,6 +107,7 @@ class Stream:
         self._needed_from_ns = _FOREVER_NS
         self._received = 0
         self._faults: dict[str, int] = {}
+        self._trouble = ""
 
     def push(self, sample: Sample) -> None:
         """Add a sample. One that is older than the newest is left out: time does not run back in a stream."""
@@ -111,12 +118,18 @@ class Stream:
             self._samples.append(sample)
             self._recent.append(sample.stamp_ns)
             self._received += 1
+            self._trouble = ""
             self._prune()
 
     def fault(self, what: str) -> None:
-        """Note a message that cannot be used, and why."""
+        """Note that something is wrong with the newest message; most often, that it cannot be used."""
         with self._lock:
             self._count_fault(what)
+
+    def faults(self) -> dict[str, int]:
+        """Return what was wrong with messages, with their number since the start."""
+        with self._lock:
+            return dict(self._faults)
 
     def reset(self) -> None:
         """Forget all samples, as when the clock jumps back."""
@@ -145,7 +158,25 @@ class Stream:
         with self._lock:
             newest = self._samples[-1].stamp_ns if self._samples else None
             age_s = None if newest is None else (now_ns - newest) / 1e9
-            return StreamHealth(self._rate(now_ns), age_s, self._received, dict(self._faults))
+            return StreamHealth(self._rate(now_ns), age_s, self._received, dict(self._faults), self._trouble)
+
+    def missing(self, now_ns: int) -> str:
+        """Say why nothing could be recorded of it at the moment; empty when it could."""
+        health, spec = self.health(now_ns), self.spec
+        source = spec.source or spec.name
+        if health.age_s is None:
+            unusable = "; ".join(f"{what} ({number} times)" for what, number in health.faults.items())
+            return f"{spec.name}: {unusable or 'nothing is received'} on {source}"
+        if health.age_s > spec.max_age_s:
+            by = " by its headers" if spec.by_header else ""
+            why = f": {health.trouble}" if health.trouble else ""
+            return f"{spec.name}: nothing for {health.age_s:.1f} s{by} on {source}{why}"
+        if health.age_s < -spec.max_age_s:
+            return (
+                f"{spec.name}: the headers on {source} are {-health.age_s:.1f} s ahead of the clock; set the "
+                "computers' clocks by the same server, or use stamp: receive"
+            )
+        return ""
 
     def _rate(self, now_ns: int) -> float:
         if len(self._recent) < 2 or self._recent[-1] == self._recent[0]:
@@ -158,4 +189,6 @@ class Stream:
             self._samples.popleft()
 
     def _count_fault(self, what: str) -> None:
-        self._faults[what] = self._faults.get(what, 0) + 1
+        self._trouble = what
+        counted = what if what in self._faults or len(self._faults) < _KINDS_OF_FAULTS else _OTHER_FAULTS
+        self._faults[counted] = self._faults.get(counted, 0) + 1

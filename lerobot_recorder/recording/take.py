@@ -6,65 +6,27 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError
-from lerobot_recorder.recording import quality
 from lerobot_recorder.recording.clock import Clock
-from lerobot_recorder.recording.quality import QualityRules, TickQuality
+from lerobot_recorder.recording.outcome import CUT_SHORT, Ending, Outcome
+from lerobot_recorder.recording.pace import Pace
+from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, Verdict, judge
 from lerobot_recorder.recording.rows import Row, row_at
-from lerobot_recorder.recording.streams import Stream
+from lerobot_recorder.recording.streams import Sample, Stream
 from lerobot_recorder.spool import EpisodeWriter, SpooledEpisode
 
 logger = logging.getLogger(__name__)
 
-Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
-
-_CUT_SHORT = {
-    "interrupted": "interrupted: the recorder was stopped during the take",
-    "clock": "interrupted: the clock jumped back during the take",
-}
-
 _SETTLE_S = 0.5
-"""How long a tick waits for late samples of streams that are stamped by their source."""
+"""How long a tick waits for late samples of streams that are stamped by their source: so long on the clock,
+as a bag may be played slowly, and so long for real, as it may be played fast."""
 
 _SETTLE_STEP_S = 0.002
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a take.
-
-    Attributes:
-        episode_id: of the episode.
-        state: `ready`, `rejected` or `discarded`.
-        length: rows.
-        duration_s: length on the grid.
-        task: what was shown.
-        verdict: `good` or `bad`.
-        reasons: why it is bad, or was not saved.
-        ended_by: `save`, `time`, `discard`, `interrupted`, `clock`, `disk_full`, `overrun` or `error`.
-        wait_s: seconds from the end of the recording until it was safe on disk.
-        size_bytes: what it takes in the spool.
-        ticks: how late the rows were taken.
-        streams: what was counted of each stream.
-    """
-
-    episode_id: str
-    state: str
-    length: int
-    duration_s: float
-    task: str
-    verdict: str = "good"
-    reasons: tuple[str, ...] = ()
-    ended_by: str = "save"
-    wait_s: float = 0.0
-    size_bytes: int = 0
-    ticks: Mapping[str, Any] = field(default_factory=dict)
-    streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -114,10 +76,11 @@ class Take:
         self._ended_at = 0.0
         self._failure: Exception | None = None
         self._success: bool | None = None
-        self._quality = quality.fresh([stream.spec for stream in streams], self.header.fps)
+        self._quality = {stream.spec.name: StreamQuality(stream) for stream in streams}
         self._ticks = TickQuality(1 / self.header.fps)
-        self._faults = {stream.spec.name: dict(stream.health(0).faults) for stream in streams}
-        self._decoded: dict[str, tuple[Any, Any]] = {}
+        self._settled_ns = 0
+        self._pace = Pace(writer)
+        self._decoded: dict[str, tuple[Sample, Any]] = {}
         self._tick_thread = threading.Thread(target=self._tick, name="recorder-tick", daemon=True)
         self._write_thread = threading.Thread(target=self._write, name="recorder-write", daemon=True)
         self._tick_thread.start()
@@ -134,9 +97,25 @@ class Take:
         return self._queue.qsize()
 
     @property
-    def size_bytes(self) -> int:
-        """Bytes written so far."""
-        return self._writer.size_bytes
+    def limit_s(self) -> float:
+        """Its length in seconds, if it ends by itself; else 0."""
+        return (self._settings.max_rows or 0) / self.header.fps
+
+    @property
+    def late(self) -> int:
+        """Rows that were taken more than half a period late."""
+        return self._ticks.late
+
+    @property
+    def bytes_per_s(self) -> float:
+        """What is written per second of recording; 0 before the first second is."""
+        rows = self._writer.length
+        return self._writer.size_bytes / rows * self.header.fps if rows >= self.header.fps else 0.0
+
+    @property
+    def trouble(self) -> str:
+        """What has ended the take before its time, empty when nothing has."""
+        return str(self._failure or "")
 
     @property
     def over(self) -> bool:
@@ -145,7 +124,11 @@ class Take:
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """Return what has been counted of each stream so far."""
-        return quality.figures(list(self._quality.values()))
+        return {name: counted.figures() for name, counted in self._quality.items()}
+
+    def reasons(self) -> dict[str, list[str]]:
+        """Say of each stream what makes the take a bad one so far."""
+        return {name: counted.reasons(self._settings.rules) for name, counted in self._quality.items()}
 
     def end(self, how: Ending) -> Future[Outcome]:
         """Take no more rows, and save, discard or set aside what was taken; returns at once."""
@@ -168,8 +151,11 @@ class Take:
                 time_ns = self.header.started_at_ns + self.rows * 1_000_000_000 // self.header.fps
                 if not self._clock.wait_until(time_ns, self._stop):
                     break
-                self._settle(time_ns)
+                late_s = (self._clock.now_ns() - max(time_ns, self._settled_ns)) / 1e9
+                if not self._settle(time_ns):
+                    break
                 self._take_row(time_ns)
+                self._ticks.note(late_s)
         except RecorderError as error:
             if self._ending != "clock":  # then the streams have forgotten what the row would be made of
                 self._fail(error)
@@ -179,13 +165,22 @@ class Take:
         self.end("time")
         self._queue.put(None)
 
-    def _settle(self, time_ns: int) -> None:
-        """Wait until no stream that is stamped by its source can still bring a sample for the tick."""
+    def _settle(self, time_ns: int) -> bool:
+        """Wait until no stream that is stamped by its source can still bring a sample for the tick.
+
+        Returns:
+            False as soon as the take is over instead.
+        """
         awaited = [stream for stream in self._streams if stream.spec.by_header]
-        deadline = time.monotonic() + _SETTLE_S
+        deadline, deadline_ns = time.monotonic() + _SETTLE_S, time_ns + int(_SETTLE_S * 1e9)
         while any(_may_bring(stream, time_ns) for stream in awaited):
-            if time.monotonic() > deadline or self._stop.wait(_SETTLE_STEP_S):
-                return
+            if time.monotonic() > deadline and self._clock.now_ns() > deadline_ns:
+                break
+            if self._stop.wait(_SETTLE_STEP_S):
+                return False
+        if awaited:
+            self._settled_ns = self._clock.now_ns()
+        return True
 
     def _take_row(self, time_ns: int) -> None:
         row = row_at(self._streams, time_ns, with_ages=self._settings.with_ages)
@@ -194,20 +189,9 @@ class Take:
         try:
             self._queue.put_nowait(row)
         except queue.Full:
-            raise OverrunError(self._overrun()) from None
+            raise OverrunError(self._pace.overrun(self._settings.queue_rows)) from None
         for name, sample in row.samples.items():
             self._quality[name].note_tick(sample, row.ages_s[name])
-        self._ticks.note((self._clock.now_ns() - time_ns) / 1e9)
-
-    def _overrun(self) -> str:
-        rows = max(1, self._writer.length)
-        convert_ms, write_ms = self._writer.convert_s / rows * 1e3, self._writer.write_s / rows * 1e3
-        what = "writing to the disk" if write_ms > convert_ms else "converting the images"
-        return (
-            f"{what} is too slow for {self.header.fps} fps: a row takes {convert_ms:.0f} ms to convert and "
-            f"{write_ms:.0f} ms to write, and {self._settings.queue_rows} rows wait; "
-            "use fewer or smaller images, compressed topics, or a faster disk"
-        )
 
     # The thread that writes
 
@@ -230,18 +214,19 @@ class Take:
         images = {}
         for stream in self._streams:
             if stream.spec.is_image:
-                name = stream.spec.name
-                images[stream.spec.feature] = self._decode(stream, row.samples[name])
-                self._quality[name].note_image(images[stream.spec.feature])
-        self._writer.append({**row.vectors, **images})
+                name, feature = stream.spec.name, stream.spec.feature
+                images[feature] = self._decode(stream, row.samples[name])
+                self._quality[name].note_image(row.samples[name], images[feature])
+        with self._pace.appending():
+            self._writer.append({**row.vectors, **images})
 
-    def _decode(self, stream: Stream, sample: Any) -> Any:
+    def _decode(self, stream: Stream, sample: Sample) -> Any:
         """Decode a sample, once however many ticks took it."""
-        seen, image = self._decoded.get(stream.spec.name, (None, None))
-        if seen is not sample:
-            image = stream.decode(sample.value)
-            self._decoded[stream.spec.name] = (sample, image)
-        return image
+        name = stream.spec.name
+        if name not in self._decoded or self._decoded[name][0] is not sample:
+            with self._pace.decoding():
+                self._decoded[name] = (sample, stream.decode(sample.value))
+        return self._decoded[name][1]
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
@@ -293,18 +278,14 @@ class Take:
             streams=manifest.streams,
         )
 
-    def _judge(self) -> quality.Verdict:
-        faults = {
-            stream.spec.name: quality.merged(stream.health(0).faults, self._faults[stream.spec.name])
-            for stream in self._streams
-        }
-        verdict = quality.judge(list(self._quality.values()), faults, self._settings.rules)
+    def _judge(self) -> Verdict:
+        verdict = judge(self._quality.values(), self._settings.rules)
         extra = []
         if self._failure is not None and not isinstance(self._failure, DiskFullError):
             extra.append(str(self._failure))
-        if self._ending in _CUT_SHORT:
-            extra.append(_CUT_SHORT[self._ending])
-        return quality.Verdict(verdict.good and not extra, (*extra, *verdict.reasons))
+        if self._ending is not None and self._ending in CUT_SHORT:
+            extra.append(CUT_SHORT[self._ending])
+        return Verdict(verdict.good and not extra, (*extra, *verdict.reasons))
 
     def _ended_by(self) -> str:
         if isinstance(self._failure, DiskFullError):

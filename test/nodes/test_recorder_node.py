@@ -76,12 +76,14 @@ def test_a_start_is_refused_with_what_is_missing_and_what_is_published_instead(g
     assert "/robot/camera" in missing[0]
 
 
-def test_images_of_another_size_than_declared_are_refused(graph, make_robot, tmp_path):
+def test_images_of_another_size_than_declared_are_missing_and_refused(graph, make_robot, tmp_path):
     declared = {"top.width": 640, "top.height": 480}
     graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **declared})
-    graph.wait(lambda: not graph.status["recorder"]["missing"])
-    refusal = "top: images of 640x480 are declared, those on robot/camera are 48x32"
-    assert graph.call("recorder/start_episode") == (False, refusal)
+    reason = "top: images of 640x480 are declared, those that come are 48x32"
+    graph.wait(lambda: reason in str(graph.status["recorder"]["missing"]))
+    started, refusal = graph.call("recorder/start_episode")
+    assert not started
+    assert reason in refusal
 
 
 def test_a_robot_that_falls_silent_is_noticed_and_the_take_can_be_accepted(graph, make_robot, tmp_path):
@@ -151,6 +153,10 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
         ),
         ({"state.names": [""]}, "state.names: name the joints"),
         ({"top.type": "sensor_msgs/Imagine"}, "are not installed here"),
+        ({"top.width": 640}, "top.width and top.height: give both, or none"),
+        ({"top.names": ["one"]}, "top.names: has no meaning for sensor_msgs/msg/Image"),
+        ({"top.image_format": "bmp"}, "top.image_format: expected one of '', 'raw', 'png', found 'bmp'"),
+        ({"state.depth": True}, "state.depth: has no meaning for sensor_msgs/msg/JointState"),
         ({"state.unit": "furlongs"}, "state.unit: expected one of 'as_published', 'degrees', 'so100'"),
     ],
 )

@@ -144,7 +144,8 @@ def test_an_image_of_another_size_ends_the_episode_before_it(bench):
     robot.wait(lambda: robot.outcomes)
     assert robot.outcomes[0].state == "rejected"
     assert robot.outcomes[0].length == 3
-    assert "(32, 48, 3)" in robot.outcomes[0].reasons[0]
+    assert "top: the images on camera_topic changed from 48x32 to 16x16" in robot.outcomes[0].reasons[0]
+    assert robot.outcomes[0].streams["top"]["size_changes"] == 1
 
 
 def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(bench):
@@ -172,7 +173,7 @@ def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(bench):
 def test_a_full_disk_refuses_the_start_and_ends_a_recording(bench):
     robot = bench()
     robot.push()
-    robot.recorder._forecast = DiskForecast(70 << 20, 10e6)
+    robot.recorder._watch._forecast = DiskForecast(70 << 20, 10e6)
     with pytest.raises(DiskFullError, match="free some space"):
         robot.recorder.start()
 
@@ -191,7 +192,7 @@ def test_a_disk_that_fills_up_saves_the_take_so_far_and_says_so(bench):
     robot.wait(lambda: robot.outcomes)
     outcome = robot.outcomes[0]
     assert (outcome.state, outcome.length, outcome.ended_by) == ("ready", 3, "disk_full")
-    assert "is full: the episode is saved as far as it came" in robot.recorder.status().message
+    assert "is saved up to its last whole frame, 3 frames" in robot.recorder.status().message
 
 
 def test_a_surprise_while_writing_ends_the_take_and_loses_nothing(bench):
@@ -224,7 +225,7 @@ def test_the_last_episode_can_be_deleted_and_marked(bench):
     assert robot.recorder.mark_success(True).result(10) == saved
     success = Spool(robot.root).ready()[0].rows()["next.success"]
     assert success[:, 0].tolist() == [False, False, True]
-    assert robot.recorder.delete_last().result(10) == saved
+    assert robot.recorder.delete_last().result(10) == (saved, True)
     assert not Spool(robot.root).ready()
 
 
