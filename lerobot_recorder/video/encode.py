@@ -22,6 +22,9 @@ Array = npt.NDArray[Any]
 SETTINGS_TAG = "comment"
 """Where in the file's metadata the settings are kept."""
 
+X265_DECODES_AHEAD = 2
+"""Frames by which x265 decodes before it shows, by default."""
+
 
 def encode(
     images: Iterable[Array],
@@ -67,13 +70,24 @@ def encode(
                     count += 1
                     progress(count)
             finally:  # also where an image is missing: a codec that is not flushed complains
-                container.mux(stream.encode())
+                container.mux(_in_time(stream.encode(), settings, count))
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
     if count == 0:
         raise VideoError(f"{output}: there are no images to encode")
     sync_video(output)
     return count
+
+
+def _in_time(packets: list[Any], settings: EncoderSettings, frames: int) -> list[Any]:
+    """Return the last packets of a video with the times at which they are decoded.
+
+    x265 learns how far ahead it decodes from its third frame, and says whatever was in memory before that.
+    """
+    if settings.vcodec == "hevc" and frames <= X265_DECODES_AHEAD:
+        for number, packet in enumerate(packets):
+            packet.dts = number - X265_DECODES_AHEAD
+    return packets
 
 
 def _quiet(settings: EncoderSettings) -> dict[str, str]:

@@ -116,6 +116,13 @@ def test_the_bytes_do_not_tell_in_which_steps_parts_were_joined(tmp_path):
     assert (tmp_path / "0-3.mp4").read_bytes() == (tmp_path / "at-once.mp4").read_bytes()
 
 
+def test_the_shortest_depth_videos_are_the_same_every_time(tmp_path):
+    for length in (1, 2, 3):
+        found = {write_any(tmp_path / "a.mp4", length, depth_encoder()).read_bytes() for _ in range(12)}
+        assert len(found) == 1
+        assert probe(tmp_path / "a.mp4").on_grid
+
+
 @pytest.mark.parametrize("settings", [EncoderSettings(vcodec="h264", g=12, threads=1), depth_encoder()])
 def test_parts_too_short_to_be_reordered_join_with_longer_ones(tmp_path, settings):
     lengths = (1, 7, 1, 2, 1, 9)
