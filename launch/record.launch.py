@@ -18,6 +18,7 @@ PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 PRESETS = {"so100": CONFIG / "so100.yaml", "sim": CONFIG / "so100_sim.yaml", "none": CONFIG / "so100.yaml"}
 
 ARGUMENTS = {
+    "namespace": "Namespace of the nodes and all their topics, as for a second robot.",
     "config": "Parameter file of the three nodes; default: so100.yaml, with hardware:=sim so100_sim.yaml.",
     "repo_id": "Name of the dataset, user/name; says where it is, unless root does.",
     "root": "Directory of the dataset; default: where LeRobot looks for repo_id.",
@@ -59,19 +60,24 @@ def _nodes(context: LaunchContext) -> list[Node]:
     if not config.is_file():
         raise RuntimeError(f"config: there is no parameter file {config}")
     nodes = [
-        _node("recorder", config, _values(given, OF_RECORDER), on_exit=Shutdown(reason="the recorder ended")),
-        _node("encoder", config, _values(given, OF_ENCODER)),
+        _node("recorder", given, config, OF_RECORDER, on_exit=Shutdown(reason="the recorder ended")),
+        _node("encoder", given, config, OF_ENCODER),
     ]
     if kind != "none":
-        nodes.insert(0, _node("hardware", config, {}, on_exit=Shutdown(reason="the hardware node ended")))
+        ended = Shutdown(reason="the hardware node ended")
+        nodes.insert(0, _node("hardware", given, config, (), on_exit=ended))
     return nodes
 
 
-def _node(name: str, config: Path, values: dict[str, object], **options: object) -> Node:
+def _node(
+    name: str, given: dict[str, str], config: Path, arguments: tuple[str, ...], **options: object
+) -> Node:
+    values = _values(given, arguments)
     return Node(
         package="lerobot_recorder",
         executable=f"{name}_node",
         name=name,
+        namespace=given.get("namespace"),
         output="screen",
         parameters=[str(config), *([values] if values else [])],
         sigterm_timeout=str(PATIENCE_S[name]),

@@ -23,7 +23,7 @@ from lerobot_recorder.robot.cameras.calibration import (
 )
 
 CAMERA_PARAMETERS = (
-    Parameter("source", "sim", "sim, a video file, a device (0 or /dev/video0), or a stream (http, rtsp)"),
+    Parameter("source", "", "A device (0 or /dev/video0), a stream (http, rtsp), a video file, or sim"),
     Parameter("width", 640, "Width; 0: the source's own", "pixels", 0, 8192),
     Parameter("height", 480, "Height; 0: the source's own", "pixels", 0, 8192),
     Parameter("fps", 30.0, "Rate; a video file keeps its own", "Hz", 0.1, 1000),
@@ -45,6 +45,11 @@ def camera_settings(name: str, values: Mapping[str, Any]) -> CameraSettings:
     Raises:
         ConfigError: they cannot be used.
     """
+    if not values["source"]:
+        raise ConfigError(
+            f"camera {name}: give {name}.source: a device, a stream, a video file, or sim; "
+            "and cameras: [''] for none"
+        )
     return CameraSettings(
         name=name,
         source=values["source"],

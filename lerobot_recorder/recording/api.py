@@ -167,7 +167,7 @@ class EpisodeRecorder:
         """Note the unit of depth where it is not declared, as LeRobot does: by the values' kind."""
         noted = {key: _with_unit(feature, frame.get(key)) for key, feature in self._features.items()}
         if noted != self._features:
-            check_fits(self.root, noted, self._fps, self._robot_type)
+            check_fits(self.root, cast("dict[str, FeatureDict]", noted), self._fps, self._robot_type)
             self._features = noted
 
 

@@ -128,7 +128,8 @@ def encode_png(image: Image) -> bytes:
 
 def thin(image: npt.NDArray[np.generic], step: int) -> npt.NDArray[np.generic]:
     """Copy every `step`-th pixel both ways."""
-    return image[::step, ::step].copy()
+    thinned: npt.NDArray[np.generic] = image[::step, ::step].copy()
+    return thinned
 
 
 def depth_dtype(image_format: str) -> np.dtype[np.generic]:

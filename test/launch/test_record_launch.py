@@ -21,6 +21,7 @@ ARGUMENTS = (
     "config",
     "episode_time_s",
     "hardware",
+    "namespace",
     "num_episodes",
     "repo_id",
     "reset_time_s",
@@ -90,16 +91,6 @@ def test_a_missing_parameter_file_is_named(launch_file):
 
 # With the real nodes
 
-IN_A_NAMESPACE = """
-from launch import LaunchDescription
-from launch.actions import GroupAction, IncludeLaunchDescription
-from launch_ros.actions import PushRosNamespace
-
-def generate_launch_description():
-    record = IncludeLaunchDescription(FILE, launch_arguments=ARGUMENTS.items())
-    return LaunchDescription([GroupAction([PushRosNamespace("left"), record])])
-"""
-
 
 def is_installed() -> bool:
     from ament_index_python.packages import PackageNotFoundError, get_package_prefix
@@ -113,13 +104,11 @@ def is_installed() -> bool:
 @pytest.mark.skipif(not is_installed(), reason="the package is not installed for ros2 launch")
 def test_the_nodes_record_in_a_namespace_and_all_end_with_the_recorder(tmp_path):
     root = tmp_path / "dataset"
-    file = tmp_path / "left.launch.py"
-    given = {"hardware": "sim", "root": str(root), "num_episodes": "2", "episode_time_s": "1"}
-    arguments = {**given, "reset_time_s": "1", "video_encoding_batch_size": "9"}
-    file.write_text(f"FILE, ARGUMENTS = {str(FILE)!r}, {arguments}\n{IN_A_NAMESPACE}")
+    given = {"hardware": "sim", "namespace": "left", "root": str(root), "num_episodes": "2"}
+    given |= {"episode_time_s": "1", "reset_time_s": "1", "video_encoding_batch_size": "9"}
     alone = {"ROS_DOMAIN_ID": "67", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
     ended = subprocess.run(
-        ["ros2", "launch", str(file)],
+        ["ros2", "launch", str(FILE), *(f"{name}:={value}" for name, value in given.items())],
         env={**os.environ, **alone},
         capture_output=True,
         text=True,

@@ -13,8 +13,8 @@ from lerobot_recorder.robot.cameras import CameraSettings  # noqa: E402
 from lerobot_recorder.robot.cameras.calibration import simulated_calibration  # noqa: E402
 from lerobot_recorder.robot.cameras.jpeg import decode_jpeg  # noqa: E402
 
-DEFAULTS = {parameter.name: parameter.default for parameter in CAMERA_PARAMETERS}
-SMALL = {"top.width": 64, "top.height": 48}
+DEFAULTS = {parameter.name: parameter.default for parameter in CAMERA_PARAMETERS} | {"source": "sim"}
+SMALL = {"top.source": "sim", "top.width": 64, "top.height": 48}
 CALIBRATION = """\
 image_width: 64
 image_height: 48

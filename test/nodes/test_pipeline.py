@@ -36,7 +36,7 @@ def test_the_simulated_arm_is_recorded_encoded_and_committed(graph, tmp_path):
     root = tmp_path / "data"
     hardware = {"follower.port": "sim", "leader.port": "sim", "cameras": list(CAMERAS)}
     for camera in CAMERAS:
-        hardware |= {f"{camera}.width": 160, f"{camera}.height": 120}
+        hardware |= {f"{camera}.source": "sim", f"{camera}.width": 160, f"{camera}.height": 120}
     recorder = {"root": str(root), "robot_type": "so_follower", "streams": ["state", "action", *CAMERAS]}
     recorder |= {"num_episodes": 3, "episode_time_s": 1.0, "reset_time_s": 0.2, "task": "Pick up"}
     for stream, arm in (("state", "follower"), ("action", "leader")):

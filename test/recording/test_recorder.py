@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lerobot_recorder.errors import DatasetMismatchError, DiskFullError, EpisodeStateError, StreamError
+from lerobot_recorder.errors import (
+    DatasetMismatchError,
+    DiskFullError,
+    EpisodeStateError,
+    SpoolError,
+    StreamError,
+)
 from lerobot_recorder.recording import QualityRules, Sample
-from lerobot_recorder.recording.disk import DiskForecast
+from lerobot_recorder.recording.disk import RESERVE_BYTES, DiskForecast
 from lerobot_recorder.recording.rows import AGES_FEATURE
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import rgb_to_i420
@@ -148,34 +157,80 @@ def test_an_image_of_another_size_ends_the_episode_before_it(bench):
     assert robot.outcomes[0].streams["top"]["size_changes"] == 1
 
 
+class SlowDisk:
+    """Holds up the present take's rows until it is let go."""
+
+    def __init__(self, robot) -> None:
+        self._append = robot.recorder._take._writer.append
+        self._gate = threading.Event()
+        robot.recorder._take._writer.append = self._wait
+
+    def _wait(self, row) -> None:
+        self._gate.wait(30)
+        self._append(row)
+
+    def let_go(self) -> None:
+        self._gate.set()
+
+
 def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(bench):
     robot = bench(queue_mb=0.02)
     robot.start()
     robot.run(1)
-    append = robot.recorder._take._writer.append
-    import threading
-
-    gate = threading.Event()
-
-    def slow(row):
-        gate.wait(10)
-        append(row)
-
-    robot.recorder._take._writer.append = slow
+    disk = SlowDisk(robot)
     robot.run(8)
     robot.wait(lambda: robot.recorder._take.over)
-    gate.set()
+    disk.let_go()
     robot.wait(lambda: robot.outcomes)
     assert (robot.outcomes[0].state, robot.outcomes[0].ended_by) == ("rejected", "overrun")
     assert "too slow for 10 fps" in robot.outcomes[0].reasons[0]
 
 
-def test_a_full_disk_refuses_the_start_and_ends_a_recording(bench):
+def test_a_disk_that_stands_still_is_told_before_it_moves_again(bench, monkeypatch):
+    monkeypatch.setattr("lerobot_recorder.recording.pace._STALL_S", 0.0)
+    robot = bench(queue_mb=0.02)
+    robot.start()
+    robot.run(1)
+    disk = SlowDisk(robot)
+    robot.run(8)
+    robot.wait(lambda: robot.recorder._take.over)
+    status = robot.recorder.status()
+    assert status.state == "saving"
+    assert "has failed: writing to the disk is too slow for 10 fps: it is at one row for" in status.message
+    disk.let_go()
+    robot.wait(lambda: robot.outcomes)
+    assert robot.outcomes[0].length < 8
+    assert Spool(robot.root).rejected()[0].length == robot.outcomes[0].length
+
+
+def test_a_full_disk_refuses_the_start(bench):
     robot = bench()
     robot.push()
     robot.recorder._watch._forecast = DiskForecast(70 << 20, 10e6)
     with pytest.raises(DiskFullError, match="free some space"):
         robot.recorder.start()
+
+
+def test_the_first_start_of_an_episode_that_cannot_fit_is_refused_too(bench):
+    robot = bench(episode_time_s=1e9)
+    robot.push()
+    robot.recorder._watch._forecast = DiskForecast(10**9, 0.0)
+    with pytest.raises(DiskFullError, match="1000000000 s are needed"):
+        robot.recorder.start().result(10)
+    assert not robot.recorder.recording
+
+
+def test_a_take_ends_while_there_is_room_for_the_encoder(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.wait(lambda: robot.recorder._take._writer.length == 3)
+    robot.recorder._spool.free_bytes = lambda: RESERVE_BYTES - 1
+    robot.recorder._watch._look()
+    robot.wait(lambda: robot.outcomes)
+    assert (robot.outcomes[0].state, robot.outcomes[0].length) == ("ready", 3)
+    with pytest.raises(EpisodeStateError, match=r"start one first \(no room is left"):
+        robot.recorder.save()
 
 
 def test_a_disk_that_fills_up_saves_the_take_so_far_and_says_so(bench):
@@ -205,6 +260,69 @@ def test_a_surprise_while_writing_ends_the_take_and_loses_nothing(bench):
     robot.wait(lambda: robot.outcomes)
     assert (robot.outcomes[0].state, robot.outcomes[0].length) == ("rejected", 3)
     assert "a row cannot be written: AttributeError" in robot.outcomes[0].reasons[0]
+
+
+def test_at_its_end_all_takes_that_are_being_saved_are_waited_for(bench):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.wait(lambda: robot.recorder._take._writer.length == 2)
+    writer = robot.recorder._take._writer
+    gate, save = threading.Event(), writer.save
+    writer.save = lambda **facts: gate.wait(30) and save(**facts)
+    robot.recorder.save()
+    robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    threading.Timer(0.1, gate.set).start()
+    robot.recorder.close()
+    assert [episode.length for episode in Spool(robot.root).ready()] == [2, 2]
+
+
+def test_an_episode_can_be_deleted_while_it_is_saved(bench):
+    robot = bench()
+    first = robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    second = robot.start()
+    robot.run(2)
+    robot.recorder.save()
+    assert robot.recorder.delete_last().result(10) == (second, True)
+    assert [episode.episode_id for episode in Spool(robot.root).ready()] == [first]
+    assert robot.recorder.status().saved == 1
+    with pytest.raises(SpoolError, match="was discarded"):
+        robot.recorder.delete_last().result(10)
+
+
+def test_an_accepted_take_counts_as_saved(bench):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.run(8, only=("state", "action"))
+    robot.recorder.save().result(10)
+    assert (robot.recorder.status().saved, robot.recorder.status().rejected) == (0, 1)
+    robot.recorder.accept().result(10)
+    assert (robot.recorder.status().saved, robot.recorder.status().rejected) == (1, 0)
+    assert robot.recorder.delete_last().result(10).was_saved
+
+
+def test_what_is_wrong_is_told_while_it_is_recorded(bench):
+    robot = bench()
+    robot.start()
+    robot.run(8, only=("state", "action"))
+    status = robot.recorder.status()
+    assert status.figures["top"]["stale_ticks"] > 0
+    assert "top: " in status.reasons["top"][0]
+    assert not status.reasons["state"]
+
+
+def test_settings_of_the_next_episode_are_not_told_of_the_present_one(bench):
+    robot = bench(episode_time_s=5.0)
+    robot.start()
+    robot.recorder.with_settings(task="Open the drawer", episode_time_s=7.0)
+    assert (robot.recorder.status().task, robot.recorder.status().episode_time_s) == ("Pick up", 5.0)
+    robot.recorder.discard().result(10)
+    assert (robot.recorder.status().task, robot.recorder.status().episode_time_s) == ("Open the drawer", 7.0)
 
 
 def test_a_take_cut_short_by_the_end_of_the_recorder_is_offered_as_rejected(bench):
@@ -251,9 +369,7 @@ def test_episodes_that_would_not_fit_those_that_wait_are_refused(bench):
     assert not robot.recorder.recording
 
 
-def test_ticks_wait_for_samples_that_are_stamped_by_their_source(bench, tmp_path):
-    from dataclasses import replace
-
+def test_ticks_wait_for_samples_that_are_stamped_by_their_source(bench):
     robot = bench()
     for stream in robot.streams.values():
         stream.spec = replace(stream.spec, by_header=True)
@@ -267,6 +383,21 @@ def test_ticks_wait_for_samples_that_are_stamped_by_their_source(bench, tmp_path
     robot.wait(lambda: take.rows == 1)
     robot.recorder.save().result(10)
     assert Spool(robot.root).ready()[0].rows()["observation.state"][0, 0] == expected
+
+
+def test_ticks_wait_as_long_as_the_clock_stands_still(bench, monkeypatch):
+    monkeypatch.setattr("lerobot_recorder.recording.take._SETTLE_S", 0.01)
+    robot = bench()
+    for stream in robot.streams.values():
+        stream.spec = replace(stream.spec, by_header=True)
+    robot.start()
+    take = robot.recorder._take
+    robot.clock.move_to(take.header.started_at_ns)
+    threading.Event().wait(0.1)
+    assert take.rows == 0
+    robot.clock.advance(0.02)
+    robot.wait(lambda: take.rows == 1)
+    assert take.late == 0
 
 
 def test_an_episode_can_be_marked_while_it_is_recorded_and_while_it_is_saved(bench):

@@ -54,3 +54,32 @@ def test_the_pause_can_be_skipped():
     record(schedule, 1.0, SAVED)
     schedule.skip_reset()
     assert schedule.phase(1.0) == "waiting"
+
+
+def test_what_is_accepted_counts_and_what_is_taken_back_is_recorded_again():
+    schedule = Schedule(1, 0.0)
+    schedule.note_second_thought(1)
+    assert schedule.phase(0.0) == "finished"
+    schedule.note_second_thought(-1)
+    assert schedule.phase(0.0) == "waiting"
+
+
+def test_a_number_that_is_set_during_the_run_counts_from_there():
+    schedule = Schedule(0, 0.0)
+    schedule.note_second_thought(3)
+    schedule.aim(2)
+    assert schedule.phase(0.0) == "waiting"
+    schedule.note_second_thought(2)
+    schedule.aim(5)
+    assert schedule.saved == 2
+    assert schedule.phase(0.0) == "waiting"
+    schedule.aim(2)
+    assert schedule.phase(0.0) == "finished"
+
+
+def test_a_refused_start_begins_no_pause():
+    schedule = Schedule(1, 60.0)
+    schedule.note_start()
+    schedule.note_end(10.0)
+    schedule.note_refusal()
+    assert schedule.phase(11.0) == "waiting"

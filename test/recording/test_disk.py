@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from lerobot_recorder.errors import DiskFullError, SpoolError
+from lerobot_recorder.recording.disk import RESERVE_BYTES, DiskForecast, DiskWatch, typical_bytes
+from lerobot_recorder.spool import CameraSpool, Spool
+
+MB = 1_000_000
+
+
+class SmallDisk(Spool):
+    """A spool on a disk with as much room as the test says."""
+
+    free = 100 * MB
+
+    def free_bytes(self) -> int:
+        if self.free < 0:
+            raise SpoolError("the disk is gone")
+        return self.free
+
+
+@pytest.fixture
+def watch(tmp_path):
+    made = []
+
+    def make(free: int, bytes_per_s: float = 10.0 * MB) -> DiskWatch:
+        spool, looked = SmallDisk(tmp_path / "data"), threading.Event()
+        spool.free = free
+        acted = []
+        made.append(DiskWatch(spool, lambda: looked.set() or bytes_per_s, lambda: acted.append(spool.free)))
+        made[-1].acted = acted
+        if free >= 0:
+            assert looked.wait(10)
+        made[-1]._look()
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.stop()
+
+
+def test_what_is_kept_for_the_encoder_is_no_room(watch):
+    disk = watch(RESERVE_BYTES + 100 * MB)
+    assert disk.forecast.seconds_left == 10.0
+    assert not disk.acted
+    assert watch(RESERVE_BYTES - 1).acted
+
+
+@pytest.mark.parametrize(
+    ("free", "bytes_per_s", "seconds", "fits"),
+    [
+        (RESERVE_BYTES + 100 * MB, 10 * MB, 10, True),
+        (RESERVE_BYTES + 100 * MB, 10 * MB, 11, False),
+        (RESERVE_BYTES + 1, 0, 3600, True),
+        (RESERVE_BYTES - 1, 0, 1, False),
+        (None, 10 * MB, 3600, True),
+    ],
+)
+def test_an_episode_fits_as_far_as_is_known(free, bytes_per_s, seconds, fits):
+    assert DiskForecast(free, bytes_per_s).fits(seconds) is fits
+
+
+def test_what_does_not_fit_is_refused_with_the_way_out(watch):
+    disk = watch(RESERVE_BYTES + 100 * MB)
+    disk.require(10)
+    with pytest.raises(
+        DiskFullError, match=r"167 MB free, 10 s of recording, and 60 s are needed; free some"
+    ):
+        disk.require(60)
+    with pytest.raises(DiskFullError, match="1 s of recording"):
+        disk.require(10, 100 * MB)
+
+
+def test_a_disk_that_cannot_be_asked_is_told(watch):
+    assert watch(-1).problem == "the disk is gone"
+    assert watch(100 * MB).problem == ""
+
+
+def test_before_the_first_episode_its_size_is_estimated():
+    cameras = [CameraSpool("raw", 640, 480), CameraSpool("depth16", 640, 480)]
+    assert typical_bytes(cameras) == pytest.approx(640 * 480 * (1.69 + 2))

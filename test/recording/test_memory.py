@@ -1,0 +1,58 @@
+"""What a recorder holds does not grow, with the length of an episode nor with their number."""
+
+from __future__ import annotations
+
+import gc
+import tracemalloc
+
+import pytest
+
+SECOND = 1_000_000_000
+SLACK_BYTES = 20_000
+"""An image of the bench has 4.6 kB; a number for each row would be more."""
+
+
+@pytest.fixture
+def held():
+    """Measure the memory that Python and NumPy hold."""
+    tracemalloc.start()
+
+    def measure() -> int:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    yield measure
+    tracemalloc.stop()
+
+
+def run_fast(robot, rows: int) -> None:
+    """Let rows be taken as fast as they can be written."""
+    take = robot.recorder._take
+    for number in range(1, rows + 1):
+        robot.clock.advance(0.1)
+        robot.push()
+        if number % 20 == 0:
+            due = (robot.clock.now_ns() - take.header.started_at_ns) // (SECOND // 10)
+            robot.wait(lambda due=due: take._writer.length >= due)
+
+
+def test_not_with_the_length_of_an_episode(bench, held):
+    robot = bench()
+    robot.start()
+    run_fast(robot, 200)
+    before = held()
+    run_fast(robot, 1000)
+    assert held() - before < SLACK_BYTES
+    assert robot.recorder.save().result(10).length > 1000
+
+
+def test_not_with_the_number_of_episodes(bench, held):
+    robot = bench()
+    for number in range(25):
+        robot.start()
+        robot.run(2)
+        robot.recorder.save().result(10)
+        robot.outcomes.clear()
+        if number == 4:
+            before = held()
+    assert held() - before < SLACK_BYTES

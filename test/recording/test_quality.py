@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lerobot_recorder.errors import StreamError
+from lerobot_recorder.recording import QualityRules, Sample, Stream, StreamSpec
+from lerobot_recorder.recording.quality import StreamQuality, judge
+
+SECOND = 1_000_000_000
+RULES = QualityRules(frozen_after_s=1.0)
+
+
+def camera() -> StreamQuality:
+    spec = StreamSpec("top", "observation.images.top", is_image=True, source="camera_topic")
+    return StreamQuality(Stream(spec))
+
+
+def show(quality: StreamQuality, *images: tuple[float, int], size: tuple[int, int] = (48, 32)) -> None:
+    """Show images: when each came, in seconds, and how bright it is."""
+    for at_s, value in images:
+        image = np.full((size[1], size[0], 3), value, np.uint8)
+        quality.note_image(Sample(int(at_s * SECOND), image), image)
+
+
+def test_a_camera_that_repeats_its_image_is_frozen():
+    quality = camera()
+    show(quality, *((number / 10, 7) for number in range(13)))
+    assert quality.figures()["repeated_images"] == 12
+    assert quality.reasons(RULES) == ["top: the image did not change for 1.2 s"]
+    assert quality.reasons(QualityRules(frozen_after_s=0)) == []
+
+
+def test_a_slow_camera_is_not_frozen():
+    quality = camera()
+    for number in range(3):
+        show(quality, *[(2.0 * number, number)] * 60)
+    assert quality.figures()["repeated_images"] == 0
+    assert quality.reasons(RULES) == []
+
+
+def test_an_image_of_another_size_is_counted_and_refused():
+    quality = camera()
+    show(quality, (0, 1))
+    with pytest.raises(StreamError, match="top: the images on camera_topic changed from 48x32 to 24x16"):
+        show(quality, (1, 2), size=(24, 16))
+    assert quality.figures()["size_changes"] == 1
+
+
+def test_stale_ticks_come_with_what_was_wrong_with_the_messages():
+    stream = Stream(StreamSpec("state", "observation.state", ("a",), max_age_s=0.5))
+    stream.fault("before the take")
+    quality = StreamQuality(stream)
+    sample = Sample(0, np.array([1.0]))
+    quality.note_tick(sample, 0.1)
+    stream.fault("no joint a in the message")
+    assert quality.reasons(RULES) == []
+    quality.note_tick(sample, 0.7)
+    assert quality.figures()["repeated_ticks"] == 1
+    assert quality.figures()["faults"] == {"no joint a in the message": 1}
+    assert judge([quality], RULES).reasons == (
+        "state: 1 of 2 ticks had no sample within 0.5 s (the oldest was 0.70 s old)",
+        "state: no joint a in the message (1 times)",
+    )
+
+
+def test_rows_with_nan_are_counted():
+    quality = StreamQuality(Stream(StreamSpec("state", "observation.state", ("a",))))
+    quality.note_tick(Sample(0, np.array([np.nan])), 0.0)
+    assert quality.reasons(RULES) == ["state: 1 of 1 rows hold NaN or infinity"]
+
+
+def test_kinds_of_faults_are_bounded():
+    stream = Stream(StreamSpec("state", "observation.state", ("a",)))
+    for number in range(1000):
+        stream.fault(f"the message has {number} values")
+    assert len(stream.faults()) < 30
+    assert sum(stream.faults().values()) == 1000
+    assert stream.health(0).trouble == "the message has 999 values"
+    stream.push(Sample(0, np.array([1.0])))
+    assert stream.health(0).trouble == ""
