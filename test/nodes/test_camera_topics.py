@@ -48,7 +48,7 @@ def test_numbers_are_taken_for_texts():
 @pytest.mark.parametrize("control", ["gain", "gain=much"])
 def test_a_control_needs_a_number(control):
     with pytest.raises(ConfigError, match="camera top: controls: expected NAME=NUMBER"):
-        camera_settings("top", {**DEFAULTS, "controls": [control]})
+        camera_settings("top", {**DEFAULTS, "source": "0", "controls": [control]})
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
