@@ -12,6 +12,7 @@ Where to look:
 
 ==============  ====================================================================================
 errors          the tree of errors
+durable         files that survive a power cut
 dataset/        the format: layout, features, statistics, tables, the commit, the check
 video           all that imports PyAV for encoding, joining, probing and colour conversion
 spool/          one directory per episode: what the recorder writes and the encoder reads
@@ -22,7 +23,8 @@ nodes/          the three ROS 2 nodes: parameters in, messages to values, values
 cli/            ``lerobot-recorder``, the operator's command line
 ==============  ====================================================================================
 
-Imports point one way only: ``cli, nodes -> recording, encoding, robot -> spool -> dataset, video -> errors``.
+Imports point one way only: ``cli, nodes -> recording, encoding, robot -> spool -> dataset, video ->
+durable, errors``.
 Only ``nodes/`` and the launch file import ROS; everything else is plain Python.
 
 ``BatchEncoder`` and ``EpisodeRecorder``, the Python API, can be imported from here.

@@ -16,7 +16,6 @@ check          finds what is wrong with a dataset
 counted        a dataset as far as ``info.json`` counts
 recorded       the vectors that an episode recorded
 faults         what can be wrong, part by part
-durable        files that survive a power cut
 =============  =============================================================================
 """
 

@@ -20,10 +20,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lerobot_recorder.dataset.durable import make_directory, sync, sync_tree
 from lerobot_recorder.dataset.episode import CommittedEpisode
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import commit_path
+from lerobot_recorder.durable import make_directory, replace_file, sync, sync_tree
 from lerobot_recorder.errors import DatasetError
 
 WHOLE_DATASET = "."
@@ -95,12 +95,7 @@ def drop_staged(root: Path) -> None:
 def write_journal(root: Path, journal: Journal) -> None:
     """Make the commit certain: write through what is staged, then the journal."""
     sync_tree(staged_path(root))
-    path = journal_path(root)
-    partial = path.with_suffix(".partial")
-    partial.write_text(json.dumps(dataclasses.asdict(journal), indent=1), encoding="utf-8")
-    sync(partial)
-    partial.replace(path)
-    sync(path.parent)
+    replace_file(journal_path(root), json.dumps(dataclasses.asdict(journal), indent=1).encode())
 
 
 def read_journal(root: Path) -> Journal | None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_recorder.dataset import journal
-from lerobot_recorder.dataset.durable import make_directory
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
 from lerobot_recorder.dataset.existing import read_existing
 from lerobot_recorder.dataset.features import (
@@ -26,6 +25,7 @@ from lerobot_recorder.dataset.journal import WHOLE_DATASET, Forget, Journal
 from lerobot_recorder.dataset.layout import commit_path
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.staging import Staging
+from lerobot_recorder.durable import make_directory
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError, RecorderError
 
 __all__ = ["CommittedEpisode", "DatasetWriter", "EncodedEpisode", "EncodedVideo", "VideoFiles", "check_fits"]

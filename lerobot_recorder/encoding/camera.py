@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from lerobot_recorder.dataset import statistics
 from lerobot_recorder.dataset.statistics import Stats
+from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import VideoError
 from lerobot_recorder.spool import SpooledEpisode
-from lerobot_recorder.spool.durable import replace_file
 from lerobot_recorder.video import DepthSettings, EncoderSettings, depth_encoder, encode, probe
 
 ENCODED_FOLDER = "encoded"

@@ -22,7 +22,6 @@ manifest       what is known of an episode besides its rows and images
 records        the fixed-size record of a row
 images         the files of each image format
 sinks          appends images to them
-durable        files and renames that survive a power cut
 flush          writes files through to the device while they grow
 locks          locks on files that no process keeps when it dies
 =============  =============================================================================

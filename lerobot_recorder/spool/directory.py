@@ -11,11 +11,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
-from lerobot_recorder.dataset.durable import make_directory
 from lerobot_recorder.dataset.layout import spool_path
+from lerobot_recorder.durable import make_directory, move_directory, replace_file
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool import locks
-from lerobot_recorder.spool.durable import move_directory, replace_file
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
 from lerobot_recorder.spool.records import ROWS_FILE

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.dataset.durable import sync_tree
+from lerobot_recorder.durable import replace_file, sync_tree
 from lerobot_recorder.errors import SpoolError
-from lerobot_recorder.spool.durable import replace_file
 from lerobot_recorder.spool.frames import FrameReader
 from lerobot_recorder.spool.images import image_arrays, image_file, png_file
 from lerobot_recorder.spool.manifest import (

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.dataset.durable import sync
 from lerobot_recorder.dataset.statistics import thinning
+from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.images import (
     EncodedImage,
@@ -186,7 +186,8 @@ class JpegSink(ImageSink):
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
         self.files = [AppendFile(image_file(directory, key, "jpeg"))]
-        self._ends: list[int] = [0]
+        self._written = 0
+        self._ends: deque[int] = deque([0], maxlen=2)  # no append is taken back but the last
 
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
         """Check kind and size."""
@@ -197,11 +198,14 @@ class JpegSink(ImageSink):
         """Append, and note the end."""
         super().write(index, parts)
         self._ends.append(self.files[0].size)
+        self._written = index + 1
         return {end_field(self.key): self.files[0].size}
 
     def cut(self, length: int) -> None:
         """Shorten the file."""
-        self.files[0].cut(self._ends[length])
+        end = self._ends[length - self._written - 1]
+        self.files[0].cut(end)
+        self._written, self._ends = length, deque([end], maxlen=2)
 
 
 class PngSink(ImageSink):

@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.dataset.durable import sync
+from lerobot_recorder.durable import move_directory, replace_file, sync
 from lerobot_recorder.errors import DiskFullError, EpisodeStateError, SpoolError
-from lerobot_recorder.spool.durable import move_directory, replace_file
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.flush import BackgroundFlush
 from lerobot_recorder.spool.manifest import (

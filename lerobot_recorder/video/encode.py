@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
+from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
 from lerobot_recorder.video.depth import DepthSettings, quantize_depth
 from lerobot_recorder.video.priority import unchanged_priority
@@ -75,7 +75,7 @@ def encode(
         raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
     if count == 0:
         raise VideoError(f"{output}: there are no images to encode")
-    sync_video(output)
+    sync(output)
     return count
 
 
@@ -117,12 +117,3 @@ def _gray12(codes: npt.NDArray[np.uint16]) -> av.VideoFrame:
     rows = np.frombuffer(plane, np.uint16).reshape(height, plane.line_size // 2)
     rows[:, :width] = codes
     return frame
-
-
-def sync_video(path: Path) -> None:
-    """Write a file through to the device."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

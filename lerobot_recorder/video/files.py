@@ -15,8 +15,9 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
+from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
-from lerobot_recorder.video.encode import SETTINGS_TAG, sync_video
+from lerobot_recorder.video.encode import SETTINGS_TAG
 
 GRID_TOLERANCE_S = 1e-6
 """How far a frame may be from its grid time."""
@@ -150,7 +151,7 @@ class Mp4Files:
             _remux(parts, output, fps)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise VideoError(f"{output} cannot be joined: {error}") from error
-        sync_video(output)
+        sync(output)
 
 
 def _identity(path: Path) -> tuple[Any, ...]:

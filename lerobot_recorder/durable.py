@@ -1,4 +1,4 @@
-"""Files that survive a power cut once a call has returned."""
+"""Files and directories that survive a power cut once a call has returned."""
 
 from __future__ import annotations
 
@@ -29,3 +29,27 @@ def make_directory(path: Path) -> None:
     make_directory(path.parent)
     path.mkdir(exist_ok=True)
     sync(path.parent)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file so that a reader, or a start after a power cut, finds the old content or the new.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(content)
+    sync(partial)
+    partial.replace(path)
+    sync(path.parent)
+
+
+def move_directory(source: Path, target: Path) -> None:
+    """Rename a directory, and write both parents through.
+
+    Raises:
+        OSError: the rename failed, as when `target` exists and is not empty.
+    """
+    source.rename(target)
+    sync(target.parent)
+    sync(source.parent)
