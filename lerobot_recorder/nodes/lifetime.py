@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from lerobot_recorder.errors import RecorderError
-from lerobot_recorder.nodes.logs import forwarded_logs
+from lerobot_recorder.nodes.logs import NodeLog, forwarded_logs
 
 SPIN_S = 0.1
 """How soon a signal is noticed."""
@@ -76,15 +76,16 @@ def run(make: Callable[[], Node]) -> int:
     """
     signals = Signals()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    with forwarded_logs():
-        return _live(make, signals)
+    with forwarded_logs() as logs:
+        return _live(make, signals, logs)
 
 
-def _live(make: Callable[[], Node], signals: Signals) -> int:
+def _live(make: Callable[[], Node], signals: Signals, logs: NodeLog) -> int:
     executor = SingleThreadedExecutor()
     node = None
     try:
         node = make()
+        logs.log = node.get_logger()
         executor.add_node(node)
         _spin(node, executor, signals)
         if node.failure is not None:

@@ -41,7 +41,7 @@ def test_what_the_arms_say_is_in_the_nodes_log(graph):
 
         graph.wait(lambda: said("follower on"))
         arm.unplug()
-        graph.wait(lambda: said("[ERROR]") and said("[lerobot_recorder]: Lost the follower"))
+        graph.wait(lambda: said("[ERROR]") and said("[hardware]: Lost the follower"))
         arm.replug()
         graph.wait(lambda: said("[WARN]") and said("The follower is back on"))
         assert sum("Lost the follower" in line for line in process.last_lines) == 1
