@@ -5,7 +5,10 @@ from __future__ import annotations
 import gc
 import tracemalloc
 
+import cv2
 import pytest
+
+from lerobot_recorder.spool import EncodedImage
 
 SECOND = 1_000_000_000
 SLACK_BYTES = 20_000
@@ -36,8 +39,12 @@ def run_fast(robot, rows: int) -> None:
             robot.wait(lambda due=due: take._writer.length >= due)
 
 
-def test_not_with_the_length_of_an_episode(bench, held):
+@pytest.mark.parametrize("encoded", [False, True])
+def test_not_with_the_length_of_an_episode(bench, held, encoded):
     robot = bench()
+    if encoded:
+        pixels = robot.image
+        robot.image = lambda number: EncodedImage.parse(cv2.imencode(".jpg", pixels(number))[1].tobytes())
     robot.start()
     run_fast(robot, 200)
     before = held()
