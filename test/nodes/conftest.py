@@ -170,6 +170,7 @@ class Robot:
         self.joints = graph.node.create_publisher(JointState, "robot/joint_states", profile)
         self.camera = graph.node.create_publisher(Image, "robot/camera", profile)
         self.sent: list[list[float]] = []
+        self.pixels: np.ndarray | None = None  # what its camera sees from now on, the same all the time
         self.playing = True
         self.timer = graph.node.create_timer(1 / 60, self.publish)
         self.graph = graph
@@ -183,8 +184,11 @@ class Robot:
         self.joints.publish(
             JointState(name=["two_joint", "extra", "one_joint"], position=[values[1], 9.0, values[0]])
         )
-        pixels = np.random.default_rng(number).integers(0, 255, (32, 48, 3), np.uint8)
-        message = Image(height=32, width=48, encoding=self.encoding, step=48 * 3)
+        pixels = self.pixels
+        if pixels is None:
+            pixels = np.random.default_rng(number).integers(0, 255, (32, 48, 3), np.uint8)
+        height, width, _ = pixels.shape
+        message = Image(height=height, width=width, encoding=self.encoding, step=width * 3)
         message.data = array.array("B", pixels.tobytes())
         self.camera.publish(message)
 
