@@ -50,6 +50,7 @@ class Session:
         self._nodes: dict[str, NodeProcess] = {}
         self._running: set[str] = set()
         self._asked_to_end: set[str] = set()
+        self._heard_of: set[str] = set()
         self._interruptions = 0
         self._stop_when_saved = False
 
@@ -101,8 +102,15 @@ class Session:
         else:
             remark = self.news.take(output.line)
             self._stop_if_saved()
-        if remark is not None:
-            self._screen.say(remark)
+        if remark is None or self._is_of_cut_start(remark):
+            return
+        self._screen.say(remark)
+
+    def _is_of_cut_start(self, remark: Remark) -> bool:
+        """Tell whether this is the traceback of a Python that is interrupted while it still imports."""
+        if remark.level != "stray":
+            self._heard_of.add(remark.source)
+        return remark.source in self._asked_to_end - self._heard_of
 
     def _note_end(self, end: NodeEnded) -> None:
         if end.node == "caller":

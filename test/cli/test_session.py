@@ -191,6 +191,12 @@ def test_quitting_between_episodes_ends_at_once(stage):
     assert stage.calls[0] == "interrupt recorder"
 
 
+def test_an_interruption_while_nodes_start_shows_no_traceback(stage, capsys):
+    trace = NodeOutput("recorder", "KeyboardInterrupt", is_log=True)
+    record(Interrupted(), trace, NodeEnded("recorder", -signal.SIGINT), stage=stage)
+    assert "KeyboardInterrupt" not in capsys.readouterr().out
+
+
 def test_what_the_nodes_log_is_shown(stage, capsys):
     log = NodeOutput("recorder", "[WARN] [1763.5] [recorder]: the wrist camera froze", is_log=True)
     printed = NodeOutput("encoder", "Fatal Python error", is_log=True)
