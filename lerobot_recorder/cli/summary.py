@@ -28,10 +28,10 @@ def summarise(news: News, console: Console) -> None:
         OSError: the contact sheet cannot be written.
     """
     root = news.root
-    if root is None:
+    left = _left(news, root) if root else {}
+    if root is None or not (news.committed or left):
         console.print("no episode was saved")
         return
-    left = _left(news, root)
     if news.committed or any(state in _WAITING for state in left.values()):
         console.print(episode_table(news, left))
     for name, text in _places(news, root, left):
