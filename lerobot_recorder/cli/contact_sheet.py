@@ -20,6 +20,7 @@ _GAP = 4
 _FRAME_WIDTH = 208
 _TITLE_HEIGHT = 34
 _PLOT_HEIGHT = 190
+_TIMES_HEIGHT = 18
 _LEGEND_HEIGHT = 26
 _EPISODE_GAP = 22
 
@@ -39,6 +40,9 @@ _CURVES = (
     (117, 112, 179),
     (140, 86, 75),
 )
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_ANY_SCRIPT = int(cv2.__version__.partition(".")[0]) >= 5
+_SMALL = 0.42
 _SUBPIXEL_BITS = 4
 
 
@@ -92,7 +96,8 @@ def _draw_episode(episode: SheetEpisode, width: int) -> Image:
     _text(title, episode.title, (0, 20), _INK, 0.55)
     strips = [_draw_strip(name, frames, width) for name, frames in episode.frames.items()]
     end = _paper(_EPISODE_GAP, width + _GUTTER)
-    return np.concatenate([title, *strips, _draw_curves(episode, width), _draw_legend(episode, width), end])
+    plot = [_draw_curves(episode, width), _draw_times(episode, width), _draw_legend(episode, width)]
+    return np.concatenate([title, *strips, *plot, end])
 
 
 def _draw_strip(camera: str, frames: Sequence[Image], width: int) -> Image:
@@ -125,20 +130,22 @@ def _draw_curves(episode: SheetEpisode, width: int) -> Image:
     return panel
 
 
+def _draw_times(episode: SheetEpisode, width: int) -> Image:
+    panel = _paper(_TIMES_HEIGHT, width + _GUTTER)
+    for x in _frame_positions(episode, width):
+        text = f"{(x - _GUTTER) / width * episode.seconds:.1f} s"
+        _text(panel, text, (x + _text_width(text) // 2, 13), _FAINT, right=True)
+    return panel
+
+
 def _draw_legend(episode: SheetEpisode, width: int) -> Image:
     panel = _paper(_LEGEND_HEIGHT, width + _GUTTER)
     x = _GUTTER
     for joint, name in enumerate(episode.names):
         cv2.line(panel, (x, 14), (x + 18, 14), _CURVES[joint % len(_CURVES)], 2, cv2.LINE_AA)
         x = _text(panel, name, (x + 24, 18), _FAINT) + 18
-    span = f"0 to {episode.seconds:.1f} s"
-    _text(
-        panel,
-        span + ", pale: action" if len(episode.actions) else span,
-        (_GUTTER + width, 18),
-        _FAINT,
-        right=True,
-    )
+    if len(episode.actions):
+        _text(panel, "bold: state, pale: action", (_GUTTER + width, 18), _FAINT, right=True)
     return panel
 
 
@@ -194,13 +201,22 @@ def _text(
     text: str,
     at: tuple[int, int],
     colour: Colour,
-    scale: float = 0.42,
+    scale: float = _SMALL,
     *,
     right: bool = False,
 ) -> int:
-    """Write at a baseline position, and return where the text ends. OpenCV's fonts are ASCII only."""
-    plain = text.encode("ascii", "replace").decode()
-    (width, _), _ = cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
+    """Write at a baseline position, and return where the text ends."""
+    width = _text_width(text, scale)
     left = at[0] - width if right else at[0]
-    cv2.putText(image, plain, (left, at[1]), cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
-    return left + int(width)
+    cv2.putText(image, _drawable(text), (left, at[1]), _FONT, scale, colour, 1, cv2.LINE_AA)
+    return left + width
+
+
+def _text_width(text: str, scale: float = _SMALL) -> int:
+    (width, _), _ = cv2.getTextSize(_drawable(text), _FONT, scale, 1)
+    return int(width)
+
+
+def _drawable(text: str) -> str:
+    """Replace what OpenCV's fonts do not have: before version 5 all but ASCII."""
+    return text if _ANY_SCRIPT else text.encode("ascii", "replace").decode()
