@@ -30,6 +30,9 @@ _CHUNK = 4096
 _SETTLING_S = 5.0
 """After this time without a word nothing moves any more."""
 
+_REST_S = 2.0
+"""How long the hand rests at first: about as long as it takes to start the nodes that record it."""
+
 
 class SimulatedArm:
     """Six servos on a pseudo-terminal, in this process.
@@ -171,7 +174,10 @@ class SimulatedArm:
 
 def simulated_arm(role: str, calibration: Calibration = SIMULATED) -> SimulatedArm:
     """Build a simulated arm: a leader in the hand of the script, or a follower on its own."""
-    return SimulatedArm(calibration=calibration, hand=PickAndPlace() if role == "leader" else None)
+    if role != "leader":
+        return SimulatedArm(calibration=calibration)
+    demonstration = PickAndPlace()
+    return SimulatedArm(calibration=calibration, hand=lambda time_s: demonstration(time_s - _REST_S))
 
 
 def _link(path: Path, target: str) -> None:
