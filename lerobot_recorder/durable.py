@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def is_full(error: BaseException) -> bool:
+    """Tell whether an error, or what it was raised from, says that no room is left."""
+    causes = (error, error.__cause__)
+    return any(getattr(cause, "errno", None) in _FULL for cause in causes)
 
 
 def sync(path: Path) -> None:

@@ -25,7 +25,7 @@ from lerobot_recorder.dataset.journal import WHOLE_DATASET, Forget, Journal
 from lerobot_recorder.dataset.layout import commit_path
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.staging import Staging
-from lerobot_recorder.durable import make_directory
+from lerobot_recorder.durable import is_full, make_directory
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError, RecorderError
 
 __all__ = ["CommittedEpisode", "DatasetWriter", "EncodedEpisode", "EncodedVideo", "VideoFiles", "check_fits"]
@@ -159,9 +159,13 @@ class DatasetWriter:
 def _explained(root: Path) -> Iterator[None]:
     try:
         yield
-    except RecorderError:
-        raise
-    except OSError as error:
+    except (RecorderError, OSError) as error:
+        if is_full(error):
+            raise DatasetError(
+                f"{root}: no room is left for the commit. Free some space; no episode is lost."
+            ) from error
+        if isinstance(error, RecorderError):
+            raise
         raise DatasetError(f"{root}: the commit stopped: {error}. No episode is lost.") from error
 
 

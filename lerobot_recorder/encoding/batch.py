@@ -17,7 +17,7 @@ from lerobot_recorder.dataset.episode import columns_of
 from lerobot_recorder.dataset.features import Features, with_defaults
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, video_path
 from lerobot_recorder.encoding.pool import WorkerPool
-from lerobot_recorder.errors import DatasetMismatchError, RecorderError
+from lerobot_recorder.errors import DatasetMismatchError, DiskFullError, RecorderError
 from lerobot_recorder.spool import Manifest, Spool, SpooledEpisode
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,12 @@ class _Work:
 
 
 class Batch:
-    """Some episodes of the spool, claimed for this process until they are committed, failed or released."""
+    """Some episodes of the spool, claimed for this process until they are committed, failed or released.
+
+    Attributes:
+        failed: why episodes were set aside.
+        no_room: why episodes were given back instead, None if none was.
+    """
 
     def __init__(self, spool: Spool, writer: DatasetWriter, pool: WorkerPool, job_of: JobOf) -> None:
         self._spool = spool
@@ -82,12 +87,21 @@ class Batch:
         self._job_of = job_of
         self._works: list[_Work] = []
         self.failed: list[str] = []
+        self.no_room: DiskFullError | None = None
 
     def begin(self, episodes: Sequence[SpooledEpisode]) -> None:
-        """Claim the episodes that others have not, and set their cameras to work; the first come first."""
-        for episode in episodes:
-            if (claimed := self._spool.claim(episode)) is not None:
-                self._begin(claimed)
+        """Claim the episodes that others have not, and set their cameras to work; the first come first.
+
+        Raises:
+            OSError: one cannot be claimed; all are given back.
+        """
+        try:
+            for episode in episodes:
+                if (claimed := self._spool.claim(episode)) is not None:
+                    self._begin(claimed)
+        except OSError:
+            self.release()
+            raise
 
     def _begin(self, episode: SpooledEpisode) -> None:
         work = _Work(episode)
@@ -137,6 +151,8 @@ class Batch:
     def commit(self, forget: Callable[[Sequence[str]], None]) -> list[CommittedEpisode]:
         """Add what could be encoded to the dataset, oldest first, and set aside what could not.
 
+        What there was no room to encode is given back.
+
         Raises:
             RecorderError: the dataset cannot be written; the episodes are given back.
             OSError: the same.
@@ -176,6 +192,10 @@ class Batch:
         try:
             cameras = [result.result() for result in work.cameras.values()]
             work.size_bytes = sum(camera.path.stat().st_size for camera in cameras)
+        except DiskFullError as error:
+            self.no_room = error
+            self._spool.release(work.episode)
+            return False
         except (RecorderError, OSError) as error:
             self._fail(work, error)
             return False

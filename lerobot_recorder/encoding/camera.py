@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lerobot_recorder.dataset import statistics
 from lerobot_recorder.dataset.statistics import Stats
 from lerobot_recorder.durable import replace_file
-from lerobot_recorder.errors import VideoError
+from lerobot_recorder.errors import RecorderError, VideoError
 from lerobot_recorder.spool import SpooledEpisode
 from lerobot_recorder.video import DepthSettings, EncoderSettings, depth_encoder, encode, probe
 
@@ -61,7 +61,7 @@ class EncodedCamera:
     stats: Stats
 
 
-Answer = int | EncodedCamera | str
+Answer = int | EncodedCamera | RecorderError
 """What a process that encodes tells: frames so far, the result, or why there is none."""
 
 

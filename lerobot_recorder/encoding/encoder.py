@@ -296,6 +296,8 @@ class BatchEncoder:
             logger.info(
                 "episode %d is in the dataset: %d frames, %s", episode.episode_index, episode.frames, size
             )
+        if batch.no_room is not None:
+            raise batch.no_room
 
     def _job_of(self, episodes: Sequence[SpooledEpisode]) -> Callable[[Path, str], CameraJob]:
         settings, depth = self._settings, self.depth

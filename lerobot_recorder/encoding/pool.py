@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import IO, cast
 
 from lerobot_recorder.encoding.camera import Answer, CameraJob, EncodedCamera
-from lerobot_recorder.errors import VideoError
+from lerobot_recorder.errors import RecorderError, VideoError
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class WorkerPool:
     def submit(
         self, job: CameraJob, progress: Callable[[int], None] = lambda frames: None
     ) -> Future[EncodedCamera]:
-        """Queue a job; its `VideoError` is what went wrong."""
+        """Queue a job; its `VideoError`, or `DiskFullError`, is what went wrong."""
         order = _Order(job, progress, Future())
         self._orders.put(order)
         return order.result
@@ -109,7 +109,7 @@ class WorkerPool:
         if isinstance(answer, EncodedCamera):
             order.result.set_result(answer)
         else:
-            order.result.set_exception(VideoError(str(answer)))
+            order.result.set_exception(cast("RecorderError", answer))
 
 
 def _converse(order: _Order, process: subprocess.Popen[bytes]) -> Answer:

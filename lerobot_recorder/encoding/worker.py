@@ -13,8 +13,9 @@ import sys
 import threading
 from typing import BinaryIO
 
+from lerobot_recorder.durable import is_full
 from lerobot_recorder.encoding.camera import Answer, CameraJob, encode_camera
-from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.errors import DiskFullError, RecorderError, VideoError
 from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
 
 PROGRESS_STEP = 15
@@ -54,10 +55,16 @@ def _run(job: CameraJob, answers: BinaryIO) -> Answer:
 
     try:
         return encode_camera(job, progress)
-    except (RecorderError, OSError, MemoryError) as error:
-        return str(error) or type(error).__name__
     except Exception as error:  # one episode's surprise must not end the others
-        return f"{type(error).__name__}: {error}"
+        return _translated(error, job)
+
+
+def _translated(error: Exception, job: CameraJob) -> RecorderError:
+    if is_full(error):
+        return DiskFullError(f"no room is left to encode {job.key} in {job.episode.parent}: free some space")
+    if isinstance(error, (RecorderError, OSError)):
+        return VideoError(str(error))
+    return VideoError(f"{type(error).__name__}: {error}")
 
 
 def _send(answers: BinaryIO, answer: Answer) -> None:

@@ -154,14 +154,22 @@ class Spool:
 
         Returns:
             The episode at its new place, or None where another process was faster.
+
+        Raises:
+            OSError: its claim cannot be written; it waits as before.
         """
+        waiting = self.directory("ready") / episode.episode_id
         target = self.directory("claimed") / episode.episode_id
         with self.locked():
             try:
-                self.directory("ready").joinpath(episode.episode_id).rename(target)
+                waiting.rename(target)
             except FileNotFoundError:
                 return None
-            self._claims[episode.episode_id] = locks.take(target / CLAIM_FILE)
+            try:
+                self._claims[episode.episode_id] = locks.take(target / CLAIM_FILE)
+            except OSError:
+                target.rename(waiting)
+                raise
         return SpooledEpisode(target)
 
     def release(self, episode: SpooledEpisode) -> None:

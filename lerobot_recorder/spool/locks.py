@@ -26,8 +26,9 @@ def take(path: Path) -> int:
     """Lock a file and note in it who did; the lock lasts until the returned descriptor is closed."""
     descriptor = _open(path)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
+    with contextlib.suppress(OSError):  # the disk may be full; the lock is what counts
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, json.dumps({"host": socket.gethostname(), "pid": os.getpid()}).encode())
     return descriptor
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import time
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.durable import move_directory, replace_file, sync
+from lerobot_recorder.durable import is_full, move_directory, replace_file, sync
 from lerobot_recorder.errors import DiskFullError, EpisodeStateError, SpoolError
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.flush import BackgroundFlush
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 
 BALLAST_FILE = "ballast"
 _BALLAST_BYTES = 1 << 20
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @dataclass(frozen=True)
@@ -249,6 +247,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
     except SpoolError:
         raise
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full(error):
             raise DiskFullError(full) from error
         raise SpoolError(f"{path} cannot be written: {error.strerror or error}") from error

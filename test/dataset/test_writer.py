@@ -295,9 +295,9 @@ def test_dataset_whose_files_disagree_is_not_appended_to(root: Path, tmp_path: P
 def test_full_disk_is_an_error_and_the_next_commit_works(root: Path, tmp_path: Path) -> None:
     class FullDisk(LineFiles):
         def join(self, parts: object, output: Path, fps: int) -> None:
-            raise OSError(28, "No space left on device")
+            raise OSError(28, "no room is left for the commit")
 
-    with pytest.raises(DatasetError, match="No space left on device"):
+    with pytest.raises(DatasetError, match="no room is left for the commit"):
         commit(DatasetWriter(root, FullDisk()), [encoded_episode(tmp_path, 0)])
     commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
     assert faults(root) == []

@@ -3,10 +3,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -281,3 +284,44 @@ def test_two_encoders_share_the_work_without_doubling_it(tmp_path):
     assert [process.wait(120) for process in processes] == [0, 0]
     assert sorted(states(root)) == [[number, frame] for number in range(8) for frame in range(6)]
     assert len(rows(root)) == 48
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file of this process and its children grow beyond a size, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_an_episode_waits_while_there_is_no_room_to_encode_it(tmp_path):
+    root = tmp_path / "data"
+    record(root, 30)
+    with room_for(2000), BatchEncoder(root) as encoder:
+        pass
+    assert "no room is left to encode" in encoder.status().message
+    assert [each.length for each in Spool(root).ready()] == [30]
+    assert not Spool(root).failed()
+    with BatchEncoder(root):
+        pass
+    assert len(states(root)) == 30
+
+
+def test_an_episode_waits_while_there_is_no_room_for_its_commit(tmp_path):
+    root = tmp_path / "data"
+    record(root, 30, 30)
+    largest = 0
+    with BatchEncoder(root, batch_size=2, encode_on_exit=False) as encoder:
+        wait_for(lambda: len(encoder.status().committed) == 2)
+        largest = max(len(content) for content in videos(root).values())
+    record(root, 30)
+    with room_for(largest), BatchEncoder(root) as encoder:
+        pass
+    assert "no room is left for the commit" in encoder.status().message
+    assert (len(Spool(root).ready()), len(Spool(root).failed())) == (1, 0)
+    with BatchEncoder(root):
+        pass
+    assert len(states(root)) == 90
