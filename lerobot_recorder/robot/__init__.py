@@ -7,6 +7,7 @@ The arms' way, from the wire to rad::
 ===========  ===================================================================================
 protocol     Feetech's packets, in bytes
 registers    what is where in an STS3215 servo
+port         a serial port, and what is wrong with it
 bus          a serial port with servos: retries, and no stale answers
 calibration  LeRobot's calibration files; ticks, rad and LeRobot's units
 arm          six servos, read and moved in rad

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import errno
-import termios
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 
 import serial
 
-from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
+from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError
 from lerobot_recorder.robot import protocol
+from lerobot_recorder.robot.port import open_port, port_errors
 from lerobot_recorder.robot.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Packet
 from lerobot_recorder.robot.registers import ID, MODEL_NUMBER, Block, Register
 
@@ -30,7 +29,6 @@ _SCAN_TIMEOUT_S = 0.006
 _BROADCAST_S = 0.8
 """As LeRobot: servos answer a broadcast in the order of their ids, up to 3 ms for each."""
 _POLL_S = 0.002
-_WRITE_TIMEOUT_S = 0.2
 _BABBLE_BYTES = 8192
 """How much of a line that never falls silent is listened to."""
 _BITS_PER_BYTE = 10
@@ -113,7 +111,7 @@ class ServoBus:
         self._retries = retries
         self._doubtful = False
         self._marks = cycle(_MARKS)
-        self._serial = _open(port, baud_rate)
+        self._serial = open_port(port, baud_rate, timeout_s=_POLL_S)
 
     def close(self) -> None:
         """Close the port. The servos stay as they are."""
@@ -132,7 +130,7 @@ class ServoBus:
 
     @baud_rate.setter
     def baud_rate(self, baud_rate: int) -> None:
-        with _port_errors(self.port):
+        with port_errors(self.port):
             self._serial.baudrate = baud_rate
 
     def ping(self, servo: int) -> Alarm:
@@ -184,7 +182,7 @@ class ServoBus:
             PortError: The port is gone.
         """
         data = {servo: register.encode(value) for servo, value in values.items()}
-        with _port_errors(self.port):
+        with port_errors(self.port):
             self._send(protocol.sync_write(register.address, data))
 
     def scan(self, servos: Iterable[int] = range(MAX_ID + 1)) -> Iterator[int]:
@@ -254,7 +252,7 @@ class ServoBus:
         answer = _Answer()
         wire_s = _BITS_PER_BYTE * (len(request) + protocol.reply_bytes(size, len(servos))) / self.baud_rate
         waited_s, received = 0.0, 0
-        with _port_errors(self.port):
+        with port_errors(self.port):
             self._serial.reset_input_buffer()
             self._send(request)
             while (
@@ -308,41 +306,3 @@ class ServoBus:
         return ", ".join(
             f"{servo} ({self._names[servo]})" if servo in self._names else str(servo) for servo in servos
         )
-
-
-def _open(port: str, baud_rate: int) -> serial.Serial:
-    try:
-        with _port_errors(port):
-            return serial.Serial(
-                port, baud_rate, timeout=_POLL_S, write_timeout=_WRITE_TIMEOUT_S, exclusive=True
-            )
-    except ValueError as error:
-        raise PortError(f"port {port} cannot be set to {baud_rate} bit/s: {error}") from error
-
-
-@contextmanager
-def _port_errors(port: str) -> Iterator[None]:
-    """Turn what pyserial and the operating system raise into one sentence about the port."""
-    try:
-        yield
-    except (OSError, termios.error) as error:
-        raise PortError(f"port {port} {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    number = _error_number(error) or _error_number(error.__context__)
-    if number == errno.ENOENT:
-        return "does not exist: plug the arm in, and look for its port with 'lerobot-recorder find-port'"
-    if number == errno.EACCES:
-        return "may not be opened by this user: add the user to the group 'dialout' and log in again"
-    if number in (errno.EAGAIN, errno.EBUSY):
-        return "is in use by another program: stop that one first"
-    if number == errno.ENOTTY:
-        return "is not a serial port: look for the arm's port with 'lerobot-recorder find-port'"
-    return f"failed, as when its cable is pulled: {error}"
-
-
-def _error_number(error: BaseException | None) -> int | None:
-    """Return the operating system's number, which pyserial and termios each keep elsewhere."""
-    number = getattr(error, "errno", None) or (error.args[0] if error and error.args else None)
-    return number if isinstance(number, int) else None

@@ -1,0 +1,57 @@
+"""Serial ports, and what is wrong with them in one sentence."""
+
+from __future__ import annotations
+
+import errno
+import termios
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import serial
+
+from lerobot_recorder.errors import PortError
+
+_WRITE_TIMEOUT_S = 0.2
+
+
+def open_port(port: str, baud_rate: int, timeout_s: float) -> serial.Serial:
+    """Open a serial port for nobody else, to wait ``timeout_s`` for each byte.
+
+    Raises:
+        PortError: It does not exist, is in use, or may not be opened.
+    """
+    try:
+        with port_errors(port):
+            return serial.Serial(
+                port, baud_rate, timeout=timeout_s, write_timeout=_WRITE_TIMEOUT_S, exclusive=True
+            )
+    except ValueError as error:
+        raise PortError(f"port {port} cannot be set to {baud_rate} bit/s: {error}") from error
+
+
+@contextmanager
+def port_errors(port: str) -> Iterator[None]:
+    """Turn what pyserial and the operating system raise into one sentence about the port."""
+    try:
+        yield
+    except (OSError, termios.error) as error:
+        raise PortError(f"port {port} {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    number = _error_number(error) or _error_number(error.__context__)
+    if number == errno.ENOENT:
+        return "does not exist: plug the arm in, and look for its port with 'lerobot-recorder find-port'"
+    if number == errno.EACCES:
+        return "may not be opened by this user: add the user to the group 'dialout' and log in again"
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "is in use by another program: stop that one first"
+    if number == errno.ENOTTY:
+        return "is not a serial port: look for the arm's port with 'lerobot-recorder find-port'"
+    return f"failed, as when its cable is pulled: {error}"
+
+
+def _error_number(error: BaseException | None) -> int | None:
+    """Return the operating system's number, which pyserial and termios each keep elsewhere."""
+    number = getattr(error, "errno", None) or (error.args[0] if error and error.args else None)
+    return number if isinstance(number, int) else None
