@@ -193,7 +193,7 @@ class FollowerDriver:
         trouble = ""
         for _ in range(_LETTING_GO_TRIES):
             try:
-                self.link.do(lambda arm: arm.enable_torque(False))
+                self.link.insist(lambda arm: arm.enable_torque(False))
                 return
             except DeviceError as error:
                 trouble = self.link.trouble or str(error)

@@ -104,6 +104,17 @@ class Link:
                 self._lose(error)
             raise
 
+    def insist(self, action: Callable[[Arm], T]) -> T:
+        """Do something with the arm; one that is lost is connected first.
+
+        Raises:
+            DeviceError: It cannot be done.
+        """
+        if not self.up:
+            self._retry_at = self._clock()
+            self._reconnect()
+        return self.do(action)
+
     def require_up(self) -> None:
         """Check that the arm is there.
 

@@ -160,6 +160,16 @@ def test_torque_that_cannot_be_switched_off_is_said(driver: FollowerDriver, arm:
     assert "could not be switched off: the cable is gone" in caplog.text
 
 
+def test_an_arm_that_is_lost_at_the_end_is_connected_to_let_it_go(
+    driver: FollowerDriver, arm: FakeArm, clock: FakeClock
+) -> None:
+    arm.failure = PortError("the cable is gone")
+    run(driver, clock, FOLDED, 1)
+    arm.failure = None
+    driver.leave(SETTINGS)
+    assert arm.torque == [True, False]
+
+
 def test_an_arm_that_is_away_at_the_end_is_said(
     driver: FollowerDriver, arm: FakeArm, clock: FakeClock, caplog
 ) -> None:
