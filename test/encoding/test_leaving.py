@@ -64,11 +64,16 @@ PROGRAM = """
 import signal, sys, time
 from lerobot_recorder import BatchEncoder
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for what runs in the background
-with BatchEncoder(sys.argv[1], batch_size=10) as encoder:
+
+class Encoder(BatchEncoder):
+    def finish(self):
+        super().finish()
+        print("leaving", flush=True)
+
+with Encoder(sys.argv[1], batch_size=10) as encoder:
     encoder.batch_size = 1
     while not encoder.status().frames_done:
         time.sleep(0.01)
-    print("encoding", flush=True)
 """
 
 
@@ -79,7 +84,7 @@ def test_ctrl_c_while_leaving_leaves_the_rest_for_the_next_start(tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(root)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    assert process.stdout.readline() == "encoding\n"
+    assert process.stdout.readline() == "leaving\n"
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     assert "KeyboardInterrupt" in stderr
