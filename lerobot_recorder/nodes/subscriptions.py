@@ -27,15 +27,28 @@ _STAMPED_KEPT = 100
 queue is worked off oldest first, and would be a second behind as long as the machine is busy."""
 
 _MATCH_S = 0.2
+_SENT_AGAIN_NS = 2_000_000_000
+"""By less than this, a busy computer's messages overtake each other; by more, the clock was set back."""
 
 
 @dataclass
-class _Listener:
+class Listener:
     """A source and the subscription to it; none before a publisher was seen."""
 
     source: Source
     reliable: bool | None = None
     subscription: Subscription | None = None
+    came_ns: int = 0
+
+    def note_arrival(self, came_ns: int) -> int:
+        """Return from when a message counts, by when the middleware got it.
+
+        On a busy computer one may have come before an earlier one, which had to be sent again; it then waited
+        for that, and counts from the same time.
+        """
+        if not 0 < self.came_ns - came_ns < _SENT_AGAIN_NS:
+            self.came_ns = came_ns
+        return self.came_ns
 
 
 class Subscriptions:
@@ -61,7 +74,7 @@ class Subscriptions:
             source_of(name, parameters.group(f"{name}."), parameters["image_format"])
             for name in parameters["streams"]
         ]
-        self._listeners = {source.stream.spec.name: _Listener(source) for source in sources}
+        self._listeners = {source.stream.spec.name: Listener(source) for source in sources}
         self.streams = [source.stream for source in sources]
         self._overrides = QosOverrides(node, [source.topic for source in sources])
         self._timer = steady_timer(node, _MATCH_S, self._match)
@@ -91,20 +104,21 @@ class Subscriptions:
             if offered and reliable != listener.reliable:
                 self._subscribe(listener, reliable)
 
-    def _subscribe(self, listener: _Listener, reliable: bool) -> None:
+    def _subscribe(self, listener: Listener, reliable: bool) -> None:
         if listener.subscription is not None:
             self._node.destroy_subscription(listener.subscription)
         source, listener.reliable = listener.source, reliable
         listener.subscription = self._node.create_subscription(
             message_class(source.message_type),
             source.topic,
-            lambda message, info: self._receive(source, message, info),
+            lambda message, info: self._receive(listener, message, info),
             matching(reliable, _kept(source.stream.spec)),
             qos_overriding_options=self._overrides.options(source.topic),
         )
 
-    def _receive(self, source: Source, message: Any, info: Mapping[str, Any]) -> None:
-        received_ns, stream = self._received_ns(info), source.stream
+    def _receive(self, listener: Listener, message: Any, info: Mapping[str, Any]) -> None:
+        received_ns = self._received_ns(listener, info)
+        source, stream = listener.source, listener.source.stream
         try:
             stamp_ns = _header_ns(message) if stream.spec.by_header else received_ns
             if not received_ns:
@@ -116,10 +130,10 @@ class Subscriptions:
         except RecorderError as error:
             stream.fault(str(error))
 
-    def _received_ns(self, info: Mapping[str, Any]) -> int:
+    def _received_ns(self, listener: Listener, info: Mapping[str, Any]) -> int:
         """Return when a message came: by the middleware, as this callback may be late."""
         came_ns = info.get("received_timestamp", 0) if self._clock.name == "system" else 0
-        return came_ns or self._clock.now_ns()
+        return listener.note_arrival(came_ns) if came_ns else self._clock.now_ns()
 
 
 def _kept(spec: StreamSpec) -> int:

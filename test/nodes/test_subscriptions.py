@@ -5,6 +5,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import JointState
 from std_msgs.msg import Float64MultiArray
 
+from lerobot_recorder.nodes.subscriptions import Listener
 from lerobot_recorder.spool import Spool
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
@@ -30,6 +31,15 @@ def republish(graph, robot, reliability) -> None:
 
 def alive(graph) -> bool:
     return not graph.status["recorder"]["missing"]
+
+
+def test_messages_that_overtook_each_other_count_in_their_order():
+    listener = Listener(source=None)  # type: ignore[arg-type]
+    second = 10**9
+    assert [listener.note_arrival(came) for came in (1, 5, 3, 4, 6)] == [1, 5, 5, 5, 6]
+    assert [listener.note_arrival(came * second) for came in (100, 99, 40, 41)] == [
+        100 * second, 100 * second, 40 * second, 41 * second,
+    ]  # fmt: skip
 
 
 def test_a_publisher_that_comes_back_with_another_reliability_is_heard(graph, make_robot, tmp_path):
