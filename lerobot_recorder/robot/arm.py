@@ -10,7 +10,7 @@ import numpy as np
 from lerobot_recorder.errors import BusError, DeviceError
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.arm_setup import set_up
-from lerobot_recorder.robot.bus import ServoBus, ServoErrors
+from lerobot_recorder.robot.bus import TIMEOUT_S, ServoBus, ServoErrors
 from lerobot_recorder.robot.calibration import JOINTS, Calibration, Role, Vector
 from lerobot_recorder.robot.protocol import Alarm
 from lerobot_recorder.robot.registers import Register
@@ -22,6 +22,8 @@ SIMULATED_PORT = "sim"
 
 _FULL_LOAD = 1000
 _FIRST_TRIES = 3
+_SIMULATED_TIMEOUT_S = 0.1
+"""A busy computer lets its simulated servos wait, which real ones would not."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ class Arm:
         """
         self.disconnect()
         names = {servo: name for name, servo in self._ids.items()}
-        self._bus = ServoBus(self.port, names=names)
+        timeout_s = _SIMULATED_TIMEOUT_S if self.simulation else TIMEOUT_S
+        self._bus = ServoBus(self.port, names=names, timeout_s=timeout_s)
         for name, servo in self._ids.items():
             self._bus.errors[servo] = self.errors[name]
         try:
