@@ -65,7 +65,7 @@ test-with-lerobot: $(VENV)/installed $(VENV_LEROBOT)/installed
 
 demo: $(VENV)/installed
 	@$(VENV)/bin/lerobot-recorder record --hardware sim --root '$(DATASET)' \
-		--num-episodes 3 --episode-time-s 6 --reset-time-s 0 --video-encoding-batch-size 2 \
+		--num-episodes 3 --episode-time-s 5 --reset-time-s 0 --video-encoding-batch-size 2 \
 		--task 'Pick up the cube and put it on the plate'
 
 clean:
