@@ -133,7 +133,7 @@ class Client:
 
     def encoded_s(self) -> float:
         """Return the recorded seconds that are encoded, by what the encoder has told."""
-        committed_s = sum(episode["length"] for episode in self.encoder.get("episodes", [])) / FPS
+        committed_s = sum(episode["frames"] for episode in self.encoder.get("episodes", [])) / FPS
         batch = self.encoder.get("encoding")
         if not batch:
             return committed_s
