@@ -38,7 +38,7 @@ PARAMETERS = (
     ),
     Parameter("encoder_threads", 0, "Threads of each software codec; 0: its own choice", "", 0, effect=NEXT),
     Parameter("parallel_encodings", 0, "Cameras encoded side by side; 0: one per core", "", 0, effect=NEXT),
-    Parameter("nice", 19, "How much encoding yields to other programs", "", 0, 19, effect=NEXT),
+    Parameter("nice", 19, "How much encoding yields to other programs; 19: most", "", 0, 19, effect=NEXT),
     Parameter("encode_on_exit", True, "Whether what waits is encoded before the node ends", effect=NOW),
     # A dataset that has depth already keeps to what it began with.
     Parameter("depth_min", 0.01, "Smallest depth that a new dataset tells apart", "m", 0),

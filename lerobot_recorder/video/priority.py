@@ -13,6 +13,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+LOWEST = 19
+"""The value of `nice` that yields most."""
+
 _TASKS = Path("/proc/self/task")
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_SYS_NICE = 23
@@ -27,9 +30,12 @@ def yield_to_others(nice: int) -> None:
     """Lower the priority of this process, and of its session where the kernel shares out time by sessions.
 
     Linux does so where `sched_autogroup_enabled` is set, and then a process's own value only counts among
-    those of its session; see sched(7).
+    those of its session; see sched(7). At 19 the process runs as SCHED_IDLE: it is interrupted at once when
+    others wake up, where otherwise it may end its turn first.
     """
     os.nice(nice)
+    if nice >= LOWEST and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     if os.getsid(0) == os.getpid():
         with contextlib.suppress(OSError):
             _AUTOGROUP.write_text(str(nice))

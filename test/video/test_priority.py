@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,17 @@ try:
 except PermissionError:
     print("refused")
 """
+
+
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux has it")
+@pytest.mark.parametrize(("nice", "policy"), [(18, "SCHED_OTHER"), (19, "SCHED_IDLE")])
+def test_who_yields_most_is_interrupted_at_once(nice, policy):
+    program = (
+        "import os; from lerobot_recorder.video.priority import yield_to_others; "
+        f"yield_to_others({nice}); print(os.sched_getscheduler(0) == os.{policy}, os.nice(0))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", str(nice)]
 
 
 def test_a_thread_that_is_to_yield_cannot_become_real_time_even_as_root():
