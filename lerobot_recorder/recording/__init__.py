@@ -9,6 +9,7 @@
 =============  =============================================================================
 recorder       `Recorder`: start, save, discard; what the operator commands
 opening        what is fixed when an episode starts, and that it fits what is there
+phase          when to begin, so that no picture is left out
 take           one episode being recorded, with its two threads
 outcome        how a take can end, and what becomes of it
 rows           which samples make a row of the dataset

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from lerobot_recorder.recording.clock import Clock, SystemClock
 from lerobot_recorder.recording.disk import DiskWatch, typical_bytes
 from lerobot_recorder.recording.opening import fitting_features, look_at_cameras, take_settings
 from lerobot_recorder.recording.outcome import Ending, Outcome
+from lerobot_recorder.recording.phase import calm_time_ns
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.status import RecorderStatus
@@ -259,7 +261,10 @@ class Recorder:
 
     def _header(self, settings: RecorderSettings, cameras: dict[str, CameraSpool]) -> EpisodeHeader:
         features = fitting_features(self._spool, self.fps, self.streams, cameras, settings)
-        started_at_ns = self._clock.now_ns() + int(_LEAD_S * 1e9)
+        images = (stream.recent_ns() for stream in self.streams if stream.spec.is_image)
+        started_at_ns = calm_time_ns(
+            self._clock.now_ns() + int(_LEAD_S * 1e9), 1_000_000_000 // self.fps, chain.from_iterable(images)
+        )
         for stream in self.streams:
             stream.keep_from(started_at_ns)
         return EpisodeHeader(

@@ -153,6 +153,11 @@ class Stream:
         with self._lock:
             return self._samples[-1] if self._samples else None
 
+    def recent_ns(self) -> list[int]:
+        """Return the stamps of the newest samples, oldest first."""
+        with self._lock:
+            return list(self._recent)
+
     def health(self, now_ns: int) -> StreamHealth:
         """Tell rate, age and faults."""
         with self._lock:
