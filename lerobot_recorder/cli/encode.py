@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,8 @@ from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import EncoderSettings
 
 _POLL_S = 0.2
+_NEWS_S = 10.0
+"""From line to line of progress, where the output is no terminal."""
 
 
 def encode(
@@ -46,11 +49,16 @@ def _drain(encoder: BatchEncoder) -> EncoderStatus:
         encoder.finish()
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("looking for episodes", total=None)
+            told_at = time.monotonic()
             while not encoder.join(_POLL_S):
                 status = encoder.status()
-                if status.frames:
-                    text = f"{status.state} {status.episodes} episodes"
-                    progress.update(bar, description=text, completed=status.frames_done, total=status.frames)
+                if not status.frames:
+                    continue
+                text = f"{status.state} {status.episodes} episodes"
+                progress.update(bar, description=text, completed=status.frames_done, total=status.frames)
+                if not console.is_terminal and time.monotonic() - told_at >= _NEWS_S:
+                    told_at = time.monotonic()
+                    console.print(f"{text}: {status.frames_done} of {status.frames} frames", highlight=False)
     except KeyboardInterrupt:
         pass
     finally:

@@ -79,6 +79,10 @@ def rows(news: News) -> Iterator[tuple[str, RenderableType]]:
     yield "streams", _streams(status["streams"])
     for line in status["missing"]:
         yield "missing", Text(line, "yellow")
+    if not status["missing"]:
+        for stream in status["streams"].values():
+            if stream["wrong"]:
+                yield "wrong", Text(stream["wrong"], "yellow")
     if status["message"]:
         yield "problem", Text(status["message"], "red")
     if news.encoder:
@@ -121,6 +125,8 @@ def _encoder(status: dict[str, Any]) -> RenderableType:
 
 
 def _disk(status: dict[str, Any]) -> Text:
+    if status["free_bytes"] is None:
+        return Text("its room is not known", "dim")
     text = f"{status['free_bytes'] / 1e9:.1f} GB free"
     if status["seconds_left"] is not None:
         text += f", enough for {duration(status['seconds_left'])}"

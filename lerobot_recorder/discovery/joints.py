@@ -62,8 +62,8 @@ def state_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
 def action_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
     """Plan the action: what leads or commands the joints of the state, each joint once.
 
-    A leader's joint states come first, then commands, then what controllers say that they aim at, and last
-    commands that a controller waits for but nobody sends.
+    What a follower is told comes first, then a leader's joint states, other commands, what controllers say that
+    they aim at, and last commands that a controller waits for but nobody sends.
     """
     arms, chosen = _arms(topics), _actions(topics)
     streams: list[PlannedStream] = []
@@ -123,12 +123,14 @@ def _candidates(topics: Sequence[SeenTopic], arms: Sequence[_Arm]) -> list[SeenT
 
 def _rank(topic: SeenTopic) -> tuple[int, str]:
     """Order candidates for the action; the lowest is the best."""
+    commands = bool(topic.words & _COMMANDS)
     if topic.type == JOINT_STATE and topic.received:
-        return (0 if _leads(topic) else 1 if topic.words & _COMMANDS else _NEVER), topic.name
+        told = commands and bool(topic.words & _FOLLOWS)
+        return (0 if told else 1 if _leads(topic) else 2 if commands else _NEVER), topic.name
     if topic.type == CONTROLLER_STATE and topic.received:
-        return 2, topic.name
-    if topic.type == TRAJECTORY or (topic.type == ARRAY and topic.words & _COMMANDS):
-        return (1 if topic.received else 3), topic.name
+        return 3, topic.name
+    if topic.type == TRAJECTORY or (topic.type == ARRAY and commands):
+        return (2 if topic.received else 4), topic.name
     return _NEVER, topic.name
 
 

@@ -10,6 +10,7 @@ JOINTS = ("shoulder_joint", "elbow_joint")
 TYPES = {
     "joint_states": "sensor_msgs/msg/JointState",
     "joint_commands": "sensor_msgs/msg/JointState",
+    "joint_target": "sensor_msgs/msg/JointState",
     "joint_trajectory": "trajectory_msgs/msg/JointTrajectory",
     "commands": "std_msgs/msg/Float64MultiArray",
     "controller_state": "control_msgs/msg/JointTrajectoryControllerState",
@@ -41,6 +42,13 @@ STATE = seen("/arm/joint_states", JOINTS)
 def test_a_leader_is_the_action_and_not_another_arm():
     found = planned(seen("/follower/joint_states", JOINTS), seen("/leader/joint_states", JOINTS))
     assert found == {"state": "/follower/joint_states", "action": "/leader/joint_states"}
+
+
+@pytest.mark.parametrize("told", ["/follower/joint_target", "/follower/joint_commands"])
+def test_what_a_follower_is_told_comes_before_its_leader(told):
+    state, leader = seen("/follower/joint_states", JOINTS), seen("/leader/joint_states", JOINTS)
+    assert planned(state, leader, seen(told, JOINTS)) == {"state": state.name, "action": told}
+    assert planned(state, leader, seen(told, JOINTS, 0.0))["action"] == leader.name
 
 
 @pytest.mark.parametrize(
