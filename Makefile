@@ -32,10 +32,10 @@ define install
 @touch $(1)/installed
 endef
 
-$(VENV)/installed: setup.py
+$(VENV)/installed: setup.py setup.cfg
 	$(call install,$(VENV),$(or $(PYTHON),$(shell .ci/find-python 10 13)),$(OURS))
 
-$(VENV_JAZZY)/installed: setup.py
+$(VENV_JAZZY)/installed: setup.py setup.cfg
 	$(call install,$(VENV_JAZZY),$(or $(PYTHON),$(shell .ci/find-python 10 13)),$(JAZZY))
 
 $(VENV_LEROBOT)/installed:

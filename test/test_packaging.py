@@ -15,7 +15,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 COLCON = shutil.which("colcon", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
-SHIPPED = ("setup.py", "package.xml", "README.md", "LICENSE", "resource", "launch", "config", "executables")
+SHIPPED = (
+    "setup.py",
+    "setup.cfg",
+    "package.xml",
+    "README.md",
+    "LICENSE",
+    "resource",
+    "launch",
+    "config",
+    "executables",
+)
 ROS_TOOLS = {"rclpy", "launch", "launch_ros", "ament_index_python"}
 EXECUTABLES = ("hardware_node", "recorder_node", "encoder_node", "replay_node", "batch_demo")
 

@@ -62,8 +62,8 @@ def state_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
 def action_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
     """Plan the action: what leads or commands the joints of the state, each joint once.
 
-    What a follower is told comes first, then a leader's joint states, other commands, what controllers say that
-    they aim at, and last commands that a controller waits for but nobody sends.
+    What a follower is told comes first, then a leader's joint states, other commands, what controllers say
+    that they aim at, and last commands that a controller waits for but nobody sends.
     """
     arms, chosen = _arms(topics), _actions(topics)
     streams: list[PlannedStream] = []
