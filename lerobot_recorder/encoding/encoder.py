@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lerobot_recorder.dataset import DatasetWriter
@@ -249,7 +249,11 @@ class BatchEncoder:
         """Report an error of the disk or the dataset, and tell whether to try again after a while."""
         self._message = str(error)
         logger.error("%s", error)
+        self._status = replace(
+            self._status, state="idle", episodes=0, frames_done=0, frames=0, message=self._message
+        )
         with self._changed:
+            self._asked = True  # what was under way is tried again, however few episodes wait by now
             if not self._finishing:
                 self._changed.wait_for(lambda: self._aborted or self._finishing, RETRY_S)
             return not (self._aborted or self._finishing)

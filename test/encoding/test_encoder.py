@@ -325,3 +325,16 @@ def test_an_episode_waits_while_there_is_no_room_for_its_commit(tmp_path):
     with BatchEncoder(root):
         pass
     assert len(states(root)) == 90
+
+
+def test_what_was_asked_for_is_done_once_there_is_room_again(tmp_path, monkeypatch):
+    monkeypatch.setattr("lerobot_recorder.encoding.encoder.RETRY_S", 0.1)
+    root = tmp_path / "data"
+    record(root, 30)
+    with BatchEncoder(root, batch_size=5, encode_on_exit=False) as encoder:
+        with room_for(2000):
+            encoder.encode_pending()
+            wait_for(lambda: "no room is left" in encoder.status().message)
+        encoder.parallel_encodings = 3  # in new processes, which are not limited
+        wait_for(lambda: len(encoder.status().committed) == 1)
+    assert len(states(root)) == 30
