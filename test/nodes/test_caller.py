@@ -60,13 +60,6 @@ def running_robot() -> Iterator[Robot]:
         context.try_shutdown()
 
 
-@pytest.fixture(autouse=True)
-def loopback(monkeypatch):
-    monkeypatch.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
-    monkeypatch.setenv("ROS_LOCALHOST_ONLY", "1")
-    monkeypatch.delenv("ROS_DOMAIN_ID", raising=False)
-
-
 @pytest.fixture
 def robot() -> Iterator[Robot]:
     with running_robot() as robot:
