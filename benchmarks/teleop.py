@@ -1,16 +1,16 @@
 """Measure teleoperation: how old the leader's position is when the follower is told, how steady the ticks.
 
-Prints one JSON object. Without ports it measures two simulated arms, which run in the same process and take
-their share of it.
+Without ports it measures two simulated arms, which run in the same process and take their share of it.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import time
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from lerobot_recorder.robot.arm import open_arm
 from lerobot_recorder.robot.calibration import load_calibration
@@ -18,6 +18,7 @@ from lerobot_recorder.robot.settings import JointSample
 from lerobot_recorder.robot.teleop import TeleopLoop, TeleopSettings
 
 MEASURED = ("rate_hz", "tick_ms_p99", "leader_age_ms_p50", "leader_age_ms_p99")
+HEADINGS = ("rate Hz", "tick ms p99", "leader's age ms p50", "p99", "longest gap ms", "CPU cores")
 
 
 def main() -> None:
@@ -38,14 +39,11 @@ def main() -> None:
         values = loop.status().values
         cpu = (time.process_time() - started) / args.seconds
         loop.stop()
-    gaps = np.diff(stamps)
-    result = {name: float(values[name]) for name in MEASURED}
-    print(
-        json.dumps(
-            {**result, "longest_gap_ms": round(int(gaps.max()) / 1e6, 1), "cpu_cores": round(cpu, 3)},
-            indent=2,
-        )
-    )
+    longest_gap_ms = int(np.diff(stamps).max()) / 1e6
+    figures = [float(values[name]) for name in MEASURED]
+    table = Table(*HEADINGS, box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_row(*(f"{figure:.2f}" for figure in (*figures, longest_gap_ms, cpu)))
+    Console(width=120).print(table)
 
 
 def parse_arguments() -> argparse.Namespace:

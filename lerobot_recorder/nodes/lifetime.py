@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 import time
@@ -75,6 +76,7 @@ def run(make: Callable[[], Node]) -> int:
         The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
     """
     signals = Signals()
+    gc.freeze()  # to look through all that was imported, again and again, stops a node for 30 to 50 ms
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with forwarded_logs() as logs:
         return _live(make, signals, logs)

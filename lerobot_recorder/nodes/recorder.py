@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import sys
 import time
 from collections.abc import Mapping
@@ -200,7 +199,6 @@ class RecorderNode(Node):
 def main() -> int:
     """Run the node."""
     sys.setswitchinterval(_SWITCH_S)
-    gc.freeze()  # to look through all that was imported, again and again, would delay ticks by 30 to 50 ms
     return run(RecorderNode)
 
 
