@@ -239,7 +239,7 @@ class BatchEncoder:
                 writer.recover(lambda ids: _forget(spool, ids))
                 spool.recover()
                 while (episodes := self._next(spool)) is not None:
-                    self._encode(spool, writer, episodes)
+                    self._begin(spool, writer, episodes)
                 return
             except (RecorderError, OSError) as error:
                 if not self._survive(error):
@@ -253,7 +253,6 @@ class BatchEncoder:
             self._status, state="idle", episodes=0, frames_done=0, frames=0, message=self._message
         )
         with self._changed:
-            self._asked = True  # what was under way is tried again, however few episodes wait by now
             if not self._finishing:
                 self._changed.wait_for(lambda: self._aborted or self._finishing, RETRY_S)
             return not (self._aborted or self._finishing)
@@ -275,6 +274,14 @@ class BatchEncoder:
             with self._changed:
                 if not (self._asked or self._finishing or self._aborted):
                     self._changed.wait(POLL_S)
+
+    def _begin(self, spool: Spool, writer: DatasetWriter, episodes: Sequence[SpooledEpisode]) -> None:
+        """Encode a batch; one that fails is tried again, however few of its episodes wait by then."""
+        try:
+            self._encode(spool, writer, episodes)
+        except (RecorderError, OSError):
+            self._change(_asked=True)
+            raise
 
     def _encode(self, spool: Spool, writer: DatasetWriter, episodes: Sequence[SpooledEpisode]) -> None:
         self._message = ""
