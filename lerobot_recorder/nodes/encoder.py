@@ -58,13 +58,13 @@ class EncoderNode(Node):
 
     def stop(self) -> None:
         """Encode what remains, or not, as `encode_on_exit` says."""
-        waiting = self._encoder.status().waiting
         if not self._encoder.encode_on_exit:
             self._encoder.abort()
             return
-        if waiting:
+        status = self._encoder.status()
+        if left := status.waiting + status.episodes:
             self.get_logger().info(
-                f"encoding {waiting} more episodes; interrupt again to leave them for the next start"
+                f"encoding {left} more episodes; interrupt again to leave them for the next start"
             )
         self._encoder.finish()
 

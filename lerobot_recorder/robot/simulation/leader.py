@@ -8,10 +8,10 @@ from lerobot_recorder.robot.calibration import JOINTS, Vector
 from lerobot_recorder.robot.kinematics import RESTING, reach
 from lerobot_recorder.robot.tabletop import CUBE_SIDE, HELD_OPENING_RAD, PLATE, PLATE_HEIGHT, SPOTS
 
-PERIOD_S = 6.0
+PERIOD_S = 5.0
 """The time of one cycle: from rest to rest."""
 
-_MOMENTS_S = (0.0, 1.1, 1.8, 2.2, 2.8, 3.7, 4.2, 4.6, 5.0, 6.0)
+_MOMENTS_S = (0.0, 0.9, 1.5, 1.85, 2.35, 3.1, 3.5, 3.85, 4.2, 5.0)
 """When the hand is at each of the waypoints, from the start of a cycle."""
 _TEMPO = 0.15
 _OPEN_RAD = 0.95
