@@ -76,7 +76,8 @@ class NodeProcess:
         ]
         for reader in readers:
             reader.start()
-        threading.Thread(target=self._await_end, args=(readers,), daemon=True).start()
+        self._watcher = threading.Thread(target=self._await_end, args=(readers,), daemon=True)
+        self._watcher.start()
 
     @property
     def running(self) -> bool:
@@ -111,7 +112,7 @@ class NodeProcess:
             self._process.terminate()
 
     def end(self, patience_s: float) -> None:
-        """Make sure that the node and all that it started are gone.
+        """Make sure that the node and all that it started are gone, and its last events are put.
 
         It is given ``patience_s`` after a SIGINT, and as much again after a SIGTERM.
         """
@@ -124,7 +125,7 @@ class NodeProcess:
             except subprocess.TimeoutExpired:
                 continue
         self._kill_session()
-        self._process.wait()
+        self._watcher.join()
 
     def _kill_session(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import queue
+import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Annotated, Any, Literal
@@ -19,7 +20,7 @@ from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, n
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 15.0  # longer than the largest torque_off_warning_s of the hardware node
 
 Status = dict[str, Any]
 
@@ -56,7 +57,8 @@ def replay(
 ) -> None:
     """Replay the actions of an episode on the follower, and tell how well its states repeat.
 
-    Teleoperation is switched off, the first pose is approached slowly. Ctrl-C stops; the follower holds.
+    Teleoperation is switched off, the first pose is approached slowly. Ctrl-C stops: a hardware node that
+    runs holds the follower then; with --port it is let go at the end, after a warning if it would fall.
     """
     if find_spec("rclpy") is None:
         raise ConfigError(
@@ -109,8 +111,7 @@ def _run(nodes: Mapping[str, list[str]], environment: Mapping[str, str], console
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             return _watch(events, running, progress)
     finally:
-        for process in running.values():
-            process.end(_PATIENCE_S)
+        _end(events, running, console)
 
 
 def _watch(
@@ -132,6 +133,20 @@ def _watch(
                 return status
             reason = last_words(list(running[event.node].last_lines))
             raise RecorderError(f"the {event.node} node ended: {reason}")
+
+
+def _end(events: queue.SimpleQueue[object], running: Mapping[str, NodeProcess], console: Console) -> None:
+    """End the nodes, and tell what they log meanwhile: a follower that will fall is to be held."""
+
+    def end() -> None:
+        for process in running.values():
+            process.end(_PATIENCE_S)
+        events.put(None)
+
+    threading.Thread(target=end).start()
+    for event in iter(events.get, None):
+        if isinstance(event, NodeOutput) and event.is_log:
+            _tell(event, console)
 
 
 def _tell(output: NodeOutput, console: Console) -> None:

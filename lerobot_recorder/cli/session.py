@@ -16,7 +16,7 @@ from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
 from lerobot_recorder.cli.screen import Screen
 
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
-_PATIENCE_S = {"caller": 2.0, "hardware": 10.0, "recorder": 10.0, "encoder": 10.0}
+_PATIENCE_S = {"caller": 2.0, "hardware": 15.0, "recorder": 10.0, "encoder": 10.0}
 
 
 @dataclass(frozen=True)

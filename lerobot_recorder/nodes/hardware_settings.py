@@ -41,7 +41,7 @@ _MOTION = (
     Parameter(
         "torque_on_exit", "off", "What is left when the node ends", choices=("off", "hold"), effect="at once"
     ),
-    _live("torque_off_warning_s", 1.5, "How long before that a fall is announced", "s", 0.0, 30),
+    _live("torque_off_warning_s", 1.5, "How long before that a fall is announced", "s", 0.0, 10),
 )
 _STEPS = (
     _live(

@@ -5,6 +5,8 @@ from importlib.util import find_spec
 import pytest
 
 from lerobot_recorder.cli import replay as module
+from lerobot_recorder.cli import session
+from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
 from lerobot_recorder.robot.calibration import JOINTS
 
 needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
@@ -54,6 +56,37 @@ def test_the_errors_are_told_by_joint(invoke, nodes, tmp_path):
     rows = {line.split()[0]: line.split()[1:] for line in result.output.splitlines()}
     assert rows["elbow_flex"] == ["0.50", "1.00", "4.00", "0.50", "1.00", "2.00"]
     assert "40 ms later" in result.output
+
+
+class FakeNode:
+    """A replay that has ended as soon as it begins, and a hardware node that warns when it is ended."""
+
+    def __init__(self, name, arguments, environment, events):
+        self.name, self.events = name, events
+        if name == "replay":
+            events.put(NodeEnded(name, 0))
+
+    def end(self, patience_s):
+        if self.name == "hardware":
+            line = "[WARN] [1763.5] [hardware]: The follower is raised and will fall: hold it."
+            self.events.put(NodeOutput("hardware", line, is_log=True))
+            self.events.put(NodeEnded("hardware", 0))
+
+
+def test_the_warning_that_the_follower_will_fall_is_shown(invoke, monkeypatch, tmp_path):
+    monkeypatch.setattr(module, "find_spec", lambda name: True)
+    monkeypatch.setattr(module, "NodeProcess", FakeNode)
+    result = invoke("replay", tmp_path, "--episode", 0, "--port", "/dev/ttyACM0")
+    assert result.exit_code == 0, result.output
+    assert "hardware  The follower is raised and will fall: hold it." in result.output
+
+
+@needs_ros
+def test_the_hardware_node_has_the_time_for_its_longest_warning():
+    from lerobot_recorder.nodes.hardware_settings import TELEOP_PARAMETERS
+
+    (warning,) = (each for each in TELEOP_PARAMETERS if each.name == "torque_off_warning_s")
+    assert warning.high < min(module._PATIENCE_S, session._PATIENCE_S["hardware"])
 
 
 def test_a_missing_dataset_is_one_sentence(invoke, nodes):
