@@ -15,11 +15,13 @@ from rich.console import Console
 from lerobot_recorder.cli.terminal import lasting_name, operator_console
 from lerobot_recorder.errors import CameraError
 from lerobot_recorder.robot.cameras import (
+    WAY_IN,
     CameraInfo,
     CameraSettings,
     Picture,
     encode_jpeg,
     list_cameras,
+    list_forbidden,
     take_snapshot,
 )
 
@@ -60,17 +62,19 @@ def cameras(
 ) -> None:
     """List the cameras with what they offer, and write a snapshot of each."""
     console = operator_console()
-    devices = [] if source else list_cameras()
+    devices, forbidden = ([], []) if source else (list_cameras(), list_forbidden())
     for device in devices:
         _describe(device, console)
     sources = source or [device.path for device in devices]
-    if not sources:
+    if not sources and not forbidden:
         raise CameraError(
             "no camera is connected to this computer: plug one in, or name a source: a device, a video file, "
             "an http:// or rtsp:// stream, or sim"
         )
     ask = Ask(width, height, fps, pixel_format, warm_up_s)
     failures = [error for place in sources for error in _snapshots(place, ask, output, console)]
+    if forbidden:
+        failures.append(f"{', '.join(forbidden)} may not be opened by this user: {WAY_IN}")
     if failures:
         raise CameraError("; ".join(failures))
 

@@ -16,8 +16,9 @@ SMALL = ("--width", 64, "--height", 48, "--warm-up-s", 0)
 def devices(monkeypatch):
     """Let these cameras be connected."""
 
-    def connect(*cameras):
+    def connect(*cameras, forbidden=()):
         monkeypatch.setattr("lerobot_recorder.cli.cameras.list_cameras", lambda: list(cameras))
+        monkeypatch.setattr("lerobot_recorder.cli.cameras.list_forbidden", lambda: list(forbidden))
 
     return connect
 
@@ -27,6 +28,16 @@ def test_no_camera_is_said(invoke, devices):
     result = invoke("cameras")
     assert result.exit_code == 1
     assert result.output.startswith("error: no camera is connected to this computer: plug one in, or name a")
+
+
+def test_cameras_that_the_user_may_not_open_are_said(invoke, devices):
+    devices(forbidden=["/dev/video0", "/dev/video1"])
+    result = invoke("cameras")
+    assert result.exit_code == 1
+    assert result.output.startswith(
+        "error: /dev/video0, /dev/video1 may not be opened by this user: add your"
+    )
+    assert "sudo usermod -aG video $USER" in result.output
 
 
 def test_simulated_cameras_are_seen_through(invoke, tmp_path):

@@ -24,9 +24,10 @@ from lerobot_recorder.robot.cameras.camera import Camera
 from lerobot_recorder.robot.cameras.jpeg import encode_jpeg
 from lerobot_recorder.robot.cameras.settings import CameraSettings, CameraStatus, Picture
 from lerobot_recorder.robot.cameras.snapshot import take_snapshot
-from lerobot_recorder.robot.cameras.v4l2 import CameraInfo, list_cameras
+from lerobot_recorder.robot.cameras.v4l2 import WAY_IN, CameraInfo, list_cameras, list_forbidden
 
 __all__ = [
+    "WAY_IN",
     "Camera",
     "CameraInfo",
     "CameraSettings",
@@ -34,5 +35,6 @@ __all__ = [
     "Picture",
     "encode_jpeg",
     "list_cameras",
+    "list_forbidden",
     "take_snapshot",
 ]

@@ -11,7 +11,7 @@ from lerobot_recorder.errors import CameraError
 from lerobot_recorder.robot.cameras.clock import driver_time_ns
 from lerobot_recorder.robot.cameras.container import Container, open_container, reason
 from lerobot_recorder.robot.cameras.settings import CameraSettings, Picture
-from lerobot_recorder.robot.cameras.v4l2 import describe, list_cameras, set_controls
+from lerobot_recorder.robot.cameras.v4l2 import FORBIDDEN, WAY_IN, describe, list_cameras, set_controls
 
 _OPEN_TIMEOUT_S = 3.0
 _READ_TIMEOUT_S = 0.5
@@ -99,8 +99,8 @@ def _way_out(path: str, error: CameraError) -> str:
         return f"found {cameras or 'no camera at all: is it plugged in?'}"
     if number == errno.EBUSY:
         return "another program uses it: end that one first"
-    if number in {errno.EACCES, errno.EPERM}:
-        return "add yourself to the group that may use it: sudo usermod -aG video $USER, then log in again"
+    if number in FORBIDDEN:
+        return WAY_IN
     return f"it offers {_offer(path)}"
 
 

@@ -37,6 +37,10 @@ _MANUAL, _APERTURE_PRIORITY = 1, 3  # of _EXPOSURE_AUTO, as USB cameras have it
 _EXPOSURE_UNITS_PER_MS = 10
 
 
+FORBIDDEN = (errno.EACCES, errno.EPERM)
+WAY_IN = "add yourself to the group that may use it: sudo usermod -aG video $USER, then log in again"
+
+
 @dataclass(frozen=True)
 class Mode:
     """A size that a camera offers.
@@ -76,12 +80,17 @@ class CameraInfo:
 def list_cameras(directory: Path = Path("/dev")) -> list[CameraInfo]:
     """Return the cameras of this computer; devices that do not answer are left out."""
     cameras = []
-    for path in sorted(directory.glob("video*"), key=lambda path: (len(path.name), path.name)):
+    for path in _devices(directory):
         with contextlib.suppress(OSError):
-            info = describe(str(path))
+            info = describe(path)
             if info.modes:
                 cameras.append(info)
     return cameras
+
+
+def list_forbidden(directory: Path = Path("/dev")) -> list[str]:
+    """Return the devices that this user may not open, so that nobody knows whether they are cameras."""
+    return [path for path in _devices(directory) if _is_forbidden(path)]
 
 
 def describe(path: str) -> CameraInfo:
@@ -118,6 +127,19 @@ def set_controls(path: str, controls: Mapping[str, int], exposure: str = "", foc
             if name not in offered:
                 raise CameraError(f"{path} has no control {name!r}; it has {', '.join(offered) or 'none'}")
             _set(device, path, offered[name][0], value)
+
+
+def _devices(directory: Path) -> list[str]:
+    paths = sorted(directory.glob("video*"), key=lambda path: (len(path.name), path.name))
+    return [str(path) for path in paths]
+
+
+def _is_forbidden(path: str) -> bool:
+    try:
+        with _opened(path):
+            return False
+    except OSError as error:
+        return error.errno in FORBIDDEN
 
 
 def _exposure(wanted: str) -> list[tuple[int, int]]:

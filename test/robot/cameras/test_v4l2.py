@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lerobot_recorder.errors import CameraError
-from lerobot_recorder.robot.cameras import list_cameras, v4l2
+from lerobot_recorder.robot.cameras import list_cameras, list_forbidden, v4l2
 from lerobot_recorder.robot.cameras.v4l2 import Mode, describe, set_controls
 
 YUYV, MJPG = b"YUYV", b"MJPG"
@@ -111,6 +111,21 @@ def test_cameras_are_listed_in_order(driver, path, tmp_path):
 def test_devices_without_pictures_are_not_listed(driver, path, tmp_path):
     driver.captures = False
     assert list_cameras(tmp_path) == []
+
+
+def test_devices_that_the_user_may_not_open_are_listed_apart(driver, path, tmp_path, monkeypatch):
+    locked = tmp_path / "video2"
+    locked.touch()
+    really_open = v4l2.os.open
+
+    def refuse(path: str, flags: int) -> int:
+        if path == str(locked):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return really_open(path, flags)
+
+    monkeypatch.setattr(v4l2.os, "open", refuse)
+    assert [info.path for info in list_cameras(tmp_path)] == [path]
+    assert list_forbidden(tmp_path) == [str(locked)]
 
 
 def test_files_that_are_no_devices_are_not_listed(path, tmp_path):
