@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from typing import Any
@@ -50,6 +51,9 @@ class Services:
             response.success, response.message = answer(await self._result(begin()))
         except (RecorderError, OSError) as error:
             response.success, response.message = False, str(error)
+        except Exception as error:  # who called is to get an answer, and the node to go on
+            self._node.get_logger().error(traceback.format_exc())
+            response.success, response.message = False, f"unexpected {type(error).__name__}: {error}"
         return response
 
     async def _result(self, work: ThreadFuture[Any]) -> Any:

@@ -34,7 +34,8 @@ def image_to_rgb(message: Image) -> np.ndarray:
     """Return the pixels of a colour image: RGB, uint8, (height, width, 3).
 
     Raises:
-        StreamError: the encoding is not known here and cv_bridge is not installed, or the data is too short.
+        StreamError: the encoding is not known here and cv_bridge is not installed, the data is too short, or
+            the size is one that the encoding cannot have.
     """
     if message.encoding not in _COLOUR:
         return _through_cv_bridge(message, "rgb8")
@@ -42,7 +43,13 @@ def image_to_rgb(message: Image) -> np.ndarray:
     pixels = _pixels(message, np.uint8, channels)
     if code is None:
         return pixels
-    return cv2.cvtColor(np.ascontiguousarray(pixels), code)
+    try:
+        return cv2.cvtColor(np.ascontiguousarray(pixels), code)
+    except cv2.error as error:
+        raise StreamError(
+            f"an image of {message.width}x{message.height} {message.encoding} cannot be turned into RGB; let "
+            "the camera send another size or encoding"
+        ) from error
 
 
 def image_to_depth(message: Image) -> np.ndarray:
@@ -115,6 +122,10 @@ def filled(content: Any) -> array.array:
 
 def _pixels(message: Image, dtype: Any, channels: int) -> np.ndarray:
     """View the data as (height, width, channels) whatever follows the pixels of a line."""
+    if not message.width or not message.height:
+        raise StreamError(f"an image of {message.width}x{message.height} has no pixels")
+    if not message.width or not message.height:
+        raise StreamError(f"an image of {message.width}x{message.height} has no pixels")
     size = np.dtype(dtype).itemsize * channels
     step = message.step or message.width * size
     data = np.frombuffer(message.data, np.uint8)

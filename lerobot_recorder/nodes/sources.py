@@ -156,7 +156,9 @@ def _image_source(name: str, settings: Mapping[str, Any], message_type: str, ima
 
 
 def _sized(image: Any, spec: StreamSpec) -> Any:
-    """Return an image whose width and height are those that are declared."""
+    """Return an image whose width and height are those that are declared, and not 0."""
+    if not image.width or not image.height:
+        raise StreamError(f"an image of {image.width}x{image.height} has no pixels")
     if spec.size not in (None, (image.width, image.height)):
         width, height = spec.size
         raise StreamError(

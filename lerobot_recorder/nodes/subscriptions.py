@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,6 @@ import numpy as np
 from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
-from rclpy.time import Time
 
 from lerobot_recorder.errors import RecorderError, StreamError
 from lerobot_recorder.nodes.clock import steady_timer
@@ -129,6 +129,9 @@ class Subscriptions:
                 stream.fault("a value is NaN or infinite")
         except RecorderError as error:
             stream.fault(str(error))
+        except Exception as error:  # whatever others publish, the take and the node go on
+            self._node.get_logger().error(traceback.format_exc(), once=True)
+            stream.fault(f"a message cannot be used: {type(error).__name__}: {error}")
 
     def _received_ns(self, listener: Listener, info: Mapping[str, Any]) -> int:
         """Return when a message came: by the middleware, as this callback may be late."""
@@ -143,7 +146,8 @@ def _kept(spec: StreamSpec) -> int:
 
 
 def _header_ns(message: Any) -> int:
-    stamp_ns: int = Time.from_msg(message.header.stamp).nanoseconds
-    if not stamp_ns:
-        raise StreamError("the header carries no stamp; with stamp: receive the time of its arrival counts")
+    stamp_ns: int = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+    if stamp_ns <= 0:
+        found = "a negative stamp" if stamp_ns else "no stamp"
+        raise StreamError(f"the header carries {found}; with stamp: receive the time of its arrival counts")
     return stamp_ns

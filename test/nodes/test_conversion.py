@@ -103,6 +103,19 @@ def test_images_that_cannot_be_read_say_why():
         conversion.compressed_to_encoded(CompressedImage(format="h264", data=array.array("B", b"\0\0\0\1")))
 
 
+@pytest.mark.parametrize("encoding", ["rgb8", "bgr8", "mono8", "yuyv", "16UC1"])
+def test_images_without_pixels_are_refused(encoding):
+    to_array = conversion.image_to_depth if encoding == "16UC1" else conversion.image_to_rgb
+    for width, height in ((0, 0), (0, 4), (6, 0)):
+        with pytest.raises(StreamError, match=f"an image of {width}x{height} has no pixels"):
+            to_array(Image(width=width, height=height, encoding=encoding))
+
+
+def test_a_size_that_the_encoding_cannot_have_is_refused():
+    with pytest.raises(StreamError, match="an image of 3x4 yuyv cannot be turned into RGB"):
+        conversion.image_to_rgb(message(np.zeros((4, 3, 2), np.uint8), "yuyv"))
+
+
 def test_images_survive_the_way_through_a_message():
     assert np.array_equal(conversion.image_to_rgb(conversion.rgb_to_image(RGB)), RGB)
 

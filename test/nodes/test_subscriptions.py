@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import rclpy
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import JointState
+from sensor_msgs.msg import Image, JointState
 from std_msgs.msg import Float64MultiArray
 
-from lerobot_recorder.nodes.subscriptions import Listener
+from lerobot_recorder.nodes.clock import node_clock
+from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.recorder_settings import PARAMETERS
+from lerobot_recorder.nodes.sources import STREAM_PARAMETERS
+from lerobot_recorder.nodes.subscriptions import Listener, Subscriptions
 from lerobot_recorder.spool import Spool
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
@@ -31,6 +39,35 @@ def republish(graph, robot, reliability) -> None:
 
 def alive(graph) -> bool:
     return not graph.status["recorder"]["missing"]
+
+
+@pytest.fixture
+def subscribe(graph):
+    """Return what makes the subscriptions of a recorder within the test's own process."""
+    nodes = []
+
+    def make(values: dict) -> Subscriptions:
+        given = [Parameter(name, value=value) for name, value in values.items()]
+        node = rclpy.create_node("recorder", context=graph.context, parameter_overrides=given)
+        nodes.append(node)
+        parameters = Parameters(node)
+        parameters.declare(PARAMETERS)
+        for name in parameters["streams"]:
+            parameters.declare(STREAM_PARAMETERS, f"{name}.")
+        topics = Subscriptions(node, parameters, node_clock(node))
+        graph.do(lambda: graph.executor.add_node(node))
+        return topics
+
+    yield make
+    for node in nodes:
+        graph.do(lambda node=node: graph.executor.remove_node(node))
+        node.destroy_node()
+
+
+def joint_states(**settings) -> dict:
+    """Parameters for a recorder of joint states alone."""
+    named = {"topic": "robot/joint_states", "names": ["one", "two"], **settings}
+    return {"streams": ["state"], **{f"state.{name}": value for name, value in named.items()}}
 
 
 def test_messages_that_overtook_each_other_count_in_their_order():
@@ -120,3 +157,40 @@ def test_several_topics_fill_one_feature(graph, make_robot, tmp_path):
     assert (
         rows[:, 1] == rows[:, 3]
     ).mean() > 0.8  # the two subscriptions may hear a message either side of a tick
+
+
+@pytest.mark.parametrize(("sec", "found"), [(-1, "a negative stamp"), (0, "no stamp")])
+def test_a_stamp_that_is_no_time_is_a_fault(graph, subscribe, sec, found):
+    (stream,) = subscribe(joint_states(stamp="header")).streams
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    message.header.stamp.sec = sec
+    graph.node.create_timer(0.02, lambda: publisher.publish(message))
+    graph.wait(lambda: any(f"the header carries {found}" in fault for fault in stream.faults()))
+
+
+def test_an_image_without_pixels_is_a_fault(graph, subscribe):
+    (stream,) = subscribe({"streams": ["top"], "top.topic": "robot/camera"}).streams
+    publisher = graph.node.create_publisher(Image, "robot/camera", 10)
+    graph.node.create_timer(0.02, lambda: publisher.publish(Image(encoding="bgr8")))
+    graph.wait(lambda: "an image of 0x0 has no pixels" in stream.faults())
+    assert stream.newest() is None
+
+
+def test_a_message_that_fails_in_a_way_of_its_own_is_a_fault_and_the_next_one_counts(graph, subscribe):
+    topics = subscribe(joint_states())
+    (stream,) = topics.streams
+    listener = topics._listeners["state"]
+    source = listener.source
+
+    def fail(message: JointState) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    listener.source = replace(source, take=fail)
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    graph.node.create_timer(0.02, lambda: publisher.publish(message))
+    fault = "a message cannot be used: ZeroDivisionError: nobody thought of this"
+    graph.wait(lambda: fault in stream.faults())
+    listener.source = source
+    graph.wait(lambda: stream.newest() is not None)
