@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lerobot_recorder.errors import DiskFullError, RecorderError, SpoolError
 from lerobot_recorder.spool import CameraSpool, Spool
@@ -15,6 +16,8 @@ RESERVE_BYTES = 64 << 20
 
 _INTERVAL_S = 0.5
 _TYPICAL_RATIO = {"raw": 1.5 + 0.19, "png": 1.7, "jpeg": 0.35, "depth16": 2.0, "depth32": 4.0}
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ class DiskWatch:
         self._act = act
         self._forecast = DiskForecast()
         self._problem = ""
+        self._surprised = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="recorder-disk-watch", daemon=True)
         self._thread.start()
@@ -104,7 +108,10 @@ class DiskWatch:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            self._look()
+            try:
+                self._look()
+            except Exception:  # a take must end at the reserve, whatever else goes wrong
+                self._note_surprise()
             self._stopped.wait(_INTERVAL_S)
 
     def _look(self) -> None:
@@ -113,11 +120,16 @@ class DiskWatch:
         except SpoolError as error:
             self._problem = str(error)
             return
-        with contextlib.suppress(RecorderError):  # what cannot be recorded is told by its stream
-            self._forecast = DiskForecast(free_bytes, self._bytes_per_s())
-        self._forecast = DiskForecast(free_bytes, self._forecast.bytes_per_s)
+        self._forecast = replace(self._forecast, free_bytes=free_bytes)
         if self._forecast.exhausted:
             self._act()
+        with contextlib.suppress(RecorderError):  # what cannot be recorded is told by its stream
+            self._forecast = DiskForecast(free_bytes, self._bytes_per_s())
+
+    def _note_surprise(self) -> None:
+        if not self._surprised:
+            logger.exception("what a recording takes on disk cannot be told")
+        self._surprised = True
 
 
 def typical_bytes(cameras: Iterable[CameraSpool]) -> float:

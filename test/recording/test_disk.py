@@ -79,6 +79,23 @@ def test_a_disk_that_cannot_be_asked_is_told(watch):
     assert watch(100 * MB).problem == ""
 
 
+def test_the_room_is_watched_on_whatever_goes_wrong(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("lerobot_recorder.recording.disk._INTERVAL_S", 0.001)
+    spool, acted, asked = SmallDisk(tmp_path / "data"), threading.Event(), threading.Semaphore(0)
+
+    def surprise() -> float:
+        asked.release()
+        raise TypeError("an image without a size")
+
+    disk = DiskWatch(spool, surprise, acted.set)
+    assert all(asked.acquire(timeout=10) for _ in range(3))
+    spool.free = RESERVE_BYTES - 1
+    assert acted.wait(10)
+    assert disk.forecast.free_bytes == RESERVE_BYTES - 1
+    assert len(caplog.records) == 1
+    disk.stop()
+
+
 def test_before_the_first_episode_its_size_is_estimated():
     cameras = [CameraSpool("raw", 640, 480), CameraSpool("depth16", 640, 480)]
     assert typical_bytes(cameras) == pytest.approx(640 * 480 * (1.69 + 2))
