@@ -99,6 +99,11 @@ def _way_out(path: str, error: CameraError) -> str:
         return f"found {cameras or 'no camera at all: is it plugged in?'}"
     if number == errno.EBUSY:
         return "another program uses it: end that one first"
+    if number == errno.ENOSPC:
+        return (
+            "the USB bus is full: ask for pixel_format mjpeg, a smaller size or a lower rate, "
+            "or plug the camera into a port of its own, not into a hub"
+        )
     if number in FORBIDDEN:
         return WAY_IN
     return f"it offers {_offer(path)}"

@@ -94,6 +94,7 @@ def test_the_pixel_format_chooses_what_is_tried(ffmpeg, pixel_format, tried):
         (errno.EBUSY, "another program"),
         (errno.EACCES, "usermod -aG video"),
         (errno.ENOENT, "plugged in"),
+        (errno.ENOSPC, "USB bus is full: ask for pixel_format mjpeg"),
         (errno.EINVAL, "offers"),
     ],
 )

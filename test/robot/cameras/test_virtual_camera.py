@@ -173,6 +173,13 @@ def test_a_camera_that_another_program_has_is_refused(webcam):
     assert "another program uses it" in webcam.heard[0]["error"]
 
 
+def test_a_camera_for_which_the_usb_bus_has_no_room_is_refused(webcam):
+    webcam.be("full")
+    webcam.watch()
+    webcam.wait(lambda: webcam.heard)
+    assert "the USB bus is full: ask for pixel_format mjpeg" in webcam.heard[0]["error"]
+
+
 def test_a_camera_slower_than_asked_is_told(webcam):
     webcam.watch(fps=60)
     webcam.wait(lambda: webcam.status()["level"] == WARN)

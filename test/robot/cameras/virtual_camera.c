@@ -3,6 +3,7 @@
    /dev/videoN is served from the directory $VIRTUAL_CAMERAS/videoN:
    MJPG/0, MJPG/1, ... and YUYV/0, ...   the pictures, shown over and over
    unplugged, busy, frozen               while such a file is there, the camera is
+   full                                  while this one is there, the USB bus has no room for the pictures
    controls                              a line "ID VALUE" for each control that was set */
 
 #define _GNU_SOURCE
@@ -215,6 +216,8 @@ static int open_picture(int fd, const struct camera *camera, int64_t number)
 
 static int start(int fd, struct camera *camera)
 {
+    if (is(fd, "full"))
+        return refuse(ENOSPC);
     int picture;
     for (camera->pictures = 0; (picture = open_picture(fd, camera, camera->pictures)) >= 0; camera->pictures++)
         real_close(picture);
