@@ -69,7 +69,7 @@ def compressed_to_encoded(message: CompressedImage) -> EncodedImage:
     """Return the file that a CompressedImage holds, undecoded.
 
     Raises:
-        SpoolError: it is neither JPEG nor PNG.
+        SpoolError: it is neither JPEG nor PNG, or cut short.
     """
     return EncodedImage.parse(
         message.data.tobytes() if hasattr(message.data, "tobytes") else bytes(message.data)

@@ -33,6 +33,8 @@ Image = npt.NDArray[np.uint8]
 Depth = npt.NDArray[np.generic]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_ENDS = {"jpeg": b"\xff\xd9", "png": b"IEND"}
+_PADDING = 64  # bytes that some cameras append to an image's end
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _JPEG_FRAME_HEADERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DEPTH_DTYPES = {"depth16": "<u2", "depth32": "<f4"}
@@ -59,11 +61,13 @@ class EncodedImage:
         """Read format and size off the first bytes of a JPEG or PNG, without decoding it.
 
         Raises:
-            SpoolError: the bytes are neither.
+            SpoolError: the bytes are neither, or cut short.
         """
         if data.startswith(_PNG_SIGNATURE) and len(data) >= 24:
+            _refuse_cut("png", data)
             return cls("png", data, int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big"))
         if data.startswith(b"\xff\xd8"):
+            _refuse_cut("jpeg", data)
             width, height = _jpeg_size(data)
             return cls("jpeg", data, width, height)
         raise SpoolError(f"neither a JPEG nor a PNG image: it starts with {data[:4].hex(' ') or 'nothing'}")
@@ -83,6 +87,14 @@ class EncodedImage:
         return image
 
 
+def _refuse_cut(image_format: str, data: bytes) -> None:
+    # What decodes it fills up with grey what is missing, or fails once the episode is over.
+    if _ENDS[image_format] not in data[-_PADDING:]:
+        raise SpoolError(
+            f"a {image_format.upper()} was cut short: see to the camera's cable, or let it send smaller images"
+        )
+
+
 def _jpeg_size(data: bytes) -> tuple[int, int]:
     position = 2
     while position + 9 <= len(data):
@@ -96,17 +108,18 @@ def _jpeg_size(data: bytes) -> tuple[int, int]:
             return int.from_bytes(data[position + 7 : position + 9], "big"), height
         else:
             position += 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-    raise SpoolError("a JPEG image without a readable size: it is cut short or damaged")
+    raise SpoolError("a JPEG image without a readable size: it is damaged")
 
 
 def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> Image:
-    """Decode JPEG or PNG bytes to RGB, uint8, (height, width, 3).
+    """Decode JPEG or PNG bytes to RGB, uint8, (height, width, 3), as they lie, whatever Exif says is upright.
 
     Raises:
         SpoolError: the bytes cannot be decoded.
     """
     buffer = np.frombuffer(data, np.uint8)
-    image = cv2.imdecode(buffer, cv2.IMREAD_COLOR) if buffer.size else None
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    image = cv2.imdecode(buffer, flags) if buffer.size else None
     if image is None:
         raise SpoolError(f"an image of {buffer.size} bytes cannot be decoded")
     return cast(Image, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import array
 from dataclasses import replace
 
+import cv2
+import numpy as np
 import pytest
 import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import Image, JointState
+from sensor_msgs.msg import CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
 
 from lerobot_recorder.nodes.clock import node_clock
@@ -174,6 +177,16 @@ def test_an_image_without_pixels_is_a_fault(graph, subscribe):
     publisher = graph.node.create_publisher(Image, "robot/camera", 10)
     graph.node.create_timer(0.02, lambda: publisher.publish(Image(encoding="bgr8")))
     graph.wait(lambda: "an image of 0x0 has no pixels" in stream.faults())
+    assert stream.newest() is None
+
+
+def test_a_jpeg_that_was_cut_short_is_a_fault_and_not_recorded(graph, subscribe):
+    (stream,) = subscribe({"streams": ["top"], "top.topic": "robot/camera/compressed"}).streams
+    publisher = graph.node.create_publisher(CompressedImage, "robot/camera/compressed", 10)
+    jpeg = cv2.imencode(".jpg", np.zeros((32, 48, 3), np.uint8))[1].tobytes()
+    cut = CompressedImage(format="jpeg", data=array.array("B", jpeg[:-10]))
+    graph.node.create_timer(0.02, lambda: publisher.publish(cut))
+    graph.wait(lambda: any("a JPEG was cut short" in fault for fault in stream.faults()))
     assert stream.newest() is None
 
 
