@@ -91,7 +91,7 @@ def _refuse_cut(image_format: str, data: bytes) -> None:
     # What decodes it fills up with grey what is missing, or fails once the episode is over.
     if _ENDS[image_format] not in data[-_PADDING:]:
         raise SpoolError(
-            f"a {image_format.upper()} was cut short: see to the camera's cable, or let it send smaller images"
+            f"a {image_format.upper()} was cut short: see to the camera's cable, or let it send smaller ones"
         )
 
 
