@@ -85,13 +85,15 @@ def extractor(message_type: str, names: Sequence[str], field: str) -> Extract:
 
 
 def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str], field: str) -> np.ndarray:
-    """Pick values by joint name, whatever their order; ``elbow_joint`` is found as ``elbow`` too.
+    """Pick values by joint name, whatever their order.
+
+    Where there is no ``elbow``, ``elbow_joint`` is found by that name, and the other way round.
 
     Raises:
         StreamError: a joint is not there, or has no value.
     """
-    index = {name: i for i, name in enumerate(found)}
-    index.update({name.removesuffix("_joint"): i for i, name in enumerate(found) if name.endswith("_joint")})
+    index = {name.removesuffix("_joint"): i for i, name in enumerate(found)}
+    index.update({name: i for i, name in enumerate(found)})
     missing = [name for name in wanted if name not in index and name.removesuffix("_joint") not in index]
     if missing:
         raise StreamError(

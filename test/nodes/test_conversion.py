@@ -130,6 +130,13 @@ def test_joints_are_found_by_name_in_any_order():
         take(JointState(name=["wrist", "x", "elbow"]))
 
 
+def test_a_joint_of_the_very_name_comes_before_one_of_the_like():
+    for found in (["gripper", "gripper_joint"], ["gripper_joint", "gripper"]):
+        for name in found:
+            take = vectors.extractor("sensor_msgs/msg/JointState", (name,), "position")
+            assert take(JointState(name=found, position=[0.0, 1.0])).tolist() == [found.index(name)]
+
+
 def test_commands_of_the_usual_controllers():
     trajectory = JointTrajectory(joint_names=["b", "a"], points=[JointTrajectoryPoint(positions=[2.0, 1.0])])
     assert vectors.extractor("trajectory_msgs/msg/JointTrajectory", ("a", "b"), "position")(
