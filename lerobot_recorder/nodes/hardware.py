@@ -68,12 +68,12 @@ class HardwareNode(Node):
         self._joints = {
             source: self.create_publisher(JointState, topic, 50) for source, topic in topics.items()
         }
-        if self._arms:
-            self._start_loop()
         for name in self._camera_names:
             camera = CameraTopics(self, name, parameters.group(f"{name}."), self._simulated_pose())
             self._cameras.append(camera)
             camera.start()
+        if self._arms:  # nothing moves before everything else works
+            self._start_loop()
         parameters.watch(self._change)
         self._diagnostics = Diagnostics(self)
         steady_timer(self, _REPORT_S, self._report)

@@ -50,13 +50,14 @@ class LivingNode(Protocol):
 
 
 class Signals:
-    """SIGINT and SIGTERM as a wish to end; a second one is impatience, but not the echo of the first."""
+    """Signals as a wish to end; a second one is impatience, but not the echo of the first."""
 
     def __init__(self) -> None:
         self.wishes = 0
         self._last: tuple[int, float] = (0, 0.0)
-        signal.signal(signal.SIGINT, self._note)
-        signal.signal(signal.SIGTERM, self._note)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
+            if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
+                signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         before, at = self._last

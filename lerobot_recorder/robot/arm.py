@@ -35,12 +35,14 @@ class JointHealth:
         voltage_v: Of its supply.
         load: Part of its full torque that it exerts, -1 to 1.
         alarm: What it complains about.
+        powered: Whether its torque is on.
     """
 
     temperature_c: int
     voltage_v: float
     load: float
     alarm: Alarm
+    powered: bool
 
 
 class Arm:
@@ -158,6 +160,26 @@ class Arm:
         ticks = np.rint(self.calibration.to_ticks(self.calibration.clip(position_rad))).astype(int)
         self.bus.sync_write(r.GOAL_POSITION, dict(zip(self.calibration.ids, ticks.tolist(), strict=True)))
 
+    def hold_here(self) -> None:
+        """Send every joint to where it is, and make sure that its servo has heard it.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+        """
+        for servo, block in self.bus.sync_read(self.calibration.ids, r.MOTION).items():
+            self.bus.write(servo, r.GOAL_POSITION, r.PRESENT_POSITION.within(block, r.MOTION.address))
+
+    def set_up(self) -> None:
+        """Bring back what servos forget that have been without power. What they exert stays as it is.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+            DeviceError: They are not the right ones, or calibrated otherwise.
+        """
+        set_up(self.bus, self.role, self.calibration, self._write_calibration)
+
     def enable_torque(self, enabled: bool) -> None:
         """Make the servos hold where they are, or let them go.
 
@@ -168,7 +190,7 @@ class Arm:
             PortError: The port is gone.
         """
         if enabled:
-            self._hold_here()
+            self.hold_here()
         failures = []
         for name in JOINTS:
             try:
@@ -188,11 +210,6 @@ class Arm:
         """
         blocks = self.bus.sync_read(self.calibration.ids, r.CONDITION)
         return {name: _health(blocks[servo]) for name, servo in self._ids.items()}
-
-    def _hold_here(self) -> None:
-        blocks = self.bus.sync_read(self.calibration.ids, r.MOTION)
-        ticks = {servo: r.PRESENT_POSITION.within(block, r.MOTION.address) for servo, block in blocks.items()}
-        self.bus.sync_write(r.GOAL_POSITION, ticks)
 
     def _write(self, name: str, register: Register, value: int) -> None:
         self.bus.write(self._ids[name], register, value)
@@ -241,4 +258,5 @@ def _health(block: bytes) -> JointHealth:
         voltage_v=value(r.PRESENT_VOLTAGE) / 10,
         load=value(r.PRESENT_LOAD) / _FULL_LOAD,
         alarm=Alarm(value(r.STATUS)),
+        powered=bool(value(r.TORQUE_ENABLE)),
     )

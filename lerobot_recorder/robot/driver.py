@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 import numpy as np
 
@@ -22,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 _HEALTH_PERIOD_S = 0.5
 _LETTING_GO_TRIES = 3
+_STILL_POWERED_S = 1.5
+"""How long before it is let go a follower is announced that was left powered by who drove it before."""
 _RAISED_M = 0.06
 _FOLDED_RAD = 0.3
 
@@ -35,7 +39,7 @@ class FollowerDriver:
         watch: How its servos are.
         torque: Whether it shall be powered.
         danger: Why it is held until someone drives it again; empty if it is not.
-        trouble: Why it could not be powered; empty if it could.
+        trouble: Why it is not powered, or not let go, as it shall be; empty if it is.
         ages: How old the targets were when the arm was told.
     """
 
@@ -51,6 +55,8 @@ class FollowerDriver:
         self._clock = clock
         self._present: Vector | None = None
         self._powered_connection = 0
+        self._let_go_due = math.inf
+        self._relieved = True
         self._driven_at = self._health_due = clock()
 
     @property
@@ -103,11 +109,23 @@ class FollowerDriver:
         """
         if enabled:
             self.require_well()
-            self.link.do(self._power)
-            self.danger = ""
+            self.link.do(self._set_up_and_power if self.danger else self._power)
+            self.torque, self.danger, self.trouble, self._let_go_due = True, "", "", math.inf
         else:
-            self.link.do(lambda arm: arm.enable_torque(False))
-        self.torque = enabled
+            self.torque, self._let_go_due = False, self._clock()
+            self._let_go_now()
+
+    def resume(self) -> None:
+        """Drive the arm on that was held because of a danger.
+
+        Raises:
+            DeviceError: It does not answer, must not be driven, or its torque is off.
+        """
+        self.require_well()
+        if not self.torque:
+            raise DeviceError("the follower's torque is off: switch it on first")
+        if self.danger:
+            self.set_torque(True)
 
     def require_well(self) -> None:
         """Check that the arm can be driven.
@@ -121,9 +139,9 @@ class FollowerDriver:
 
     def leave(self, settings: TeleopSettings) -> None:
         """End as `torque_on_exit` says, and say what cannot be done."""
-        if not self.torque:
+        if not self.torque and self._let_go_due == math.inf:
             return
-        if settings.torque_on_exit == "hold":
+        if self.torque and settings.torque_on_exit == "hold":
             logger.info("The follower stays powered, as torque_on_exit says")
             return
         if self.link.up and self._would_fall():
@@ -146,19 +164,28 @@ class FollowerDriver:
     def _look_after(self) -> None:
         if self.torque and not self.is_powered:
             self._power_again()
+        elif not self.torque and self._clock() >= self._let_go_due:
+            with suppress(DeviceError):
+                self._let_go_now()
         self.watch.see(self.link.arm.alarms)
         if self._clock() >= self._health_due:
             self._health_due = self._clock() + _HEALTH_PERIOD_S
             self.link.attempt(self._examine)
         if not self.danger and (danger := self.watch.danger()):
             self._stop_for(danger)
+        if not self._relieved:
+            self._relieved = self.link.attempt(lambda arm: arm.hold_here())
 
     def _power_again(self) -> None:
         try:
             self.link.do(self._power)
             self.trouble = ""
         except DeviceError as error:
-            self.trouble = str(error)
+            self.trouble = f"the follower is not powered: {error}"
+
+    def _set_up_and_power(self, arm: Arm) -> None:
+        arm.set_up()
+        self._power(arm)
 
     def _power(self, arm: Arm) -> None:
         arm.enable_torque(True)
@@ -166,15 +193,35 @@ class FollowerDriver:
         if self.motion:
             self.motion.hold(self._present)
 
+    def _let_go_now(self) -> None:
+        """Let the arm go; where that fails, it is tried again with each reading."""
+        try:
+            self.link.do(lambda arm: arm.enable_torque(False))
+            self._let_go_due, self.trouble = math.inf, ""
+        except DeviceError as error:
+            self.trouble = f"the follower is not let go yet: {error}"
+            raise
+
     def _examine(self, arm: Arm) -> None:
-        self.watch.health = arm.health()
+        health = self.watch.health = arm.health()
+        if self.torque:
+            limp = [name for name, each in health.items() if not each.powered]
+            if limp and self.is_powered and not self.danger:
+                self._stop_for(
+                    f"{', '.join(limp)}: torque lost, as when the power dips: check the power supply"
+                )
+        elif self._let_go_due == math.inf and any(each.powered for each in health.values()):
+            logger.warning(
+                "The follower is still powered from before: hold it. Its torque goes off in %g s.",
+                _STILL_POWERED_S,
+            )
+            self._let_go_due = self._clock() + _STILL_POWERED_S
 
     def _stop_for(self, danger: str) -> None:
         """Hold where the arm is, which takes the strain off."""
-        self.danger, present = danger, self._present
-        if self.motion and present is not None:
-            self.motion.hold(present)
-            self.link.attempt(lambda arm: arm.write_goal(present))
+        self.danger, self._relieved = danger, False
+        if self.motion and self._present is not None:
+            self.motion.hold(self._present)
         logger.error("The follower is held: %s. Then enable teleoperation or torque to go on.", danger)
 
     def _would_fall(self) -> bool:

@@ -15,7 +15,12 @@ Phase = Literal["holding", "waiting", "approaching", "following"]
 _CAUGHT_UP_RAD = 0.03
 _CUT_RAD = 1e-6
 _LONGEST_STEP_S = 0.05
-_LONGEST_APPROACH_S = 5.0
+_TOP_SPEED = 2.0
+"""Of an approach, in its first speed; reached after a second."""
+_BRAKING_PER_S = 4.0
+"""An approach is never faster than would take a quarter of a second for the rest of the way."""
+_LEADING_RAD_S = 3.0
+"""How fast a target may move by itself and take an approach along."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +78,8 @@ class Motion:
         allowed = self._calibration.clip(asked)
         if self.phase == "following" and self._jumps(allowed, settings.largest_jump_rad):
             self.hold()
-        self._target = allowed
         paced = self._paced(allowed, present, min(elapsed_s, _LONGEST_STEP_S), settings)
+        self._target = allowed
         self.goal = self._calibration.clip(self._near(paced, present, settings))
         self.limited += _differ(asked, allowed) or _differ(paced, self.goal)
         return self.goal
@@ -101,11 +106,15 @@ class Motion:
         return self.goal
 
     def _approached(self, target: Vector, elapsed_s: float, speed: float) -> Vector:
-        """Go at a speed that doubles after each second, for whoever keeps moving must be caught up with."""
+        """Go along with the target as it moves, and come nearer: slowly at first and at last."""
+        led = np.zeros(len(JOINTS))
+        if self.phase == "approaching":
+            led = np.clip(target - self._target, -_LEADING_RAD_S * elapsed_s, _LEADING_RAD_S * elapsed_s)
         self.phase = "approaching"
-        self._approach_s = min(self._approach_s + elapsed_s, _LONGEST_APPROACH_S)
-        step = speed * 2**self._approach_s * elapsed_s
-        goal = self.goal + np.clip(target - self.goal, -step, step)
+        self._approach_s = min(self._approach_s + elapsed_s, 1.0)
+        left = target - (self.goal + led)
+        fastest = np.minimum(speed * _TOP_SPEED**self._approach_s, np.abs(left) * _BRAKING_PER_S) * elapsed_s
+        goal = self.goal + led + np.clip(left, -fastest, fastest)
         if np.all(np.abs(target - goal) < _CAUGHT_UP_RAD):
             self.phase = "following"
         return np.asarray(goal)

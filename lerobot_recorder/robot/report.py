@@ -36,7 +36,7 @@ def status_of(
 def _warnings(driver: FollowerDriver) -> list[str]:
     warnings = [] if driver.danger else driver.watch.complaints()
     if driver.trouble:
-        warnings.append(f"the follower is not powered: {driver.trouble}")
+        warnings.append(driver.trouble)
     if driver.motion and driver.motion.phase == "waiting":
         warnings.append(f"waiting for the leader and the follower to agree: {driver.motion.disagreement}")
     return warnings

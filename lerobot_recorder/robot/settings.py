@@ -26,7 +26,7 @@ class TeleopSettings:
         teleop_start: How it begins to follow: "slow" goes to the leader's pose at a moderate speed, "match"
             waits until someone has brought the leader to the follower's pose.
         approach_speed_rad_s: The speed at which "slow" begins, and at which commands are approached; it rises
-            with time, so that a leader that keeps moving is caught up with.
+            to twice as much, on top of the target's own.
         match_tolerance_rad: How near every joint has to be for "match".
         max_relative_target: How far from where it is a joint may be sent at once, for all joints or by joint,
             in LeRobot's units: degrees, the gripper percent of its range. None for any.

@@ -225,10 +225,7 @@ class TeleopLoop:
         if not self._leader or not self._driver:
             raise DeviceError("teleoperation needs a leader and a follower: give the ports of both")
         self._leader.require_up()
-        self._driver.require_well()
-        if not self._driver.torque:
-            raise DeviceError("the follower's torque is off: switch it on first")
-        self._driver.danger = ""
+        self._driver.resume()
 
     def _set_torque(self, enabled: bool) -> None:
         if not self._driver:

@@ -35,6 +35,8 @@ class FakeArm:
         position: Where it is.
         goals: Where it was sent.
         torque: What was switched, in order.
+        limp: Joints that have lost their torque meanwhile.
+        set_ups: How often it was set up again.
         failure: What everything raises.
     """
 
@@ -47,6 +49,8 @@ class FakeArm:
         self.position = position.copy()
         self.goals: list[np.ndarray] = []
         self.torque: list[bool] = []
+        self.limp: set[str] = set()
+        self.set_ups = 0
         self.failure: Exception | None = None
         self.reconnects = 0
         self.connected = True
@@ -74,10 +78,23 @@ class FakeArm:
     def enable_torque(self, enabled: bool) -> None:
         self._work()
         self.torque.append(enabled)
+        self.limp.clear()
+
+    def hold_here(self) -> None:
+        self._work()
+        self.goals.append(self.position.copy())
+
+    def set_up(self) -> None:
+        self._work()
+        self.set_ups += 1
 
     def health(self) -> dict[str, JointHealth]:
         self._work()
-        return {name: JointHealth(self.temperature_c, 7.4, 0.1, self.alarms[name]) for name in JOINTS}
+        powered = {name: self.torque[-1:] == [True] and name not in self.limp for name in JOINTS}
+        return {
+            name: JointHealth(self.temperature_c, 7.4, 0.1, self.alarms[name], powered[name])
+            for name in JOINTS
+        }
 
     def _work(self) -> None:
         if self.failure:

@@ -77,7 +77,7 @@ def test_a_pulled_cable_rejects_the_take_and_the_next_one_needs_no_restart(graph
 
 
 @pytest.mark.parametrize(("torque_on_exit", "left"), [("off", False), ("hold", True)])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_leaves_the_torque_as_asked(graph, follower, start, number, torque_on_exit, left):
     process = start(torque_on_exit=torque_on_exit)
     os.kill(process._process.pid, number)
@@ -100,3 +100,14 @@ def test_a_killed_node_leaves_the_arm_where_it_is_and_the_next_one_takes_it_over
     process.terminate()
     assert graph.end_of(process) == 0
     assert not any(powered(follower))
+
+
+def test_no_arm_moves_before_the_cameras_are_there(graph, follower, leader):
+    before = follower.pose()
+    parameters = {"follower.port": follower.port, "leader.port": leader.port, "cameras": ["top"]}
+    calibrations = {"follower.calibration": "sim", "leader.calibration": "sim"}
+    process = graph.start("hardware", {**parameters, **calibrations, "top.source": "/dev/video99"})
+    assert graph.end_of(process) == 1
+    assert any("camera top" in line for line in process.last_lines)
+    assert not any(powered(follower))
+    assert follower.pose() == pytest.approx(before, abs=0.01)

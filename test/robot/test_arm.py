@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -80,6 +82,29 @@ def test_torque_begins_where_it_is(follower: Arm) -> None:
     assert held(follower, "gripper", r.TORQUE_ENABLE) == 1
     follower.enable_torque(False)
     assert held(follower, "gripper", r.TORQUE_ENABLE) == 0
+
+
+def test_torque_begins_where_it_is_although_it_is_hard_of_hearing(follower: Arm) -> None:
+    follower.write_goal(UPRIGHT)
+    position, _ = follower.read()
+    simulation(follower).faults.unheard = 0.4
+    powered = False
+    while not powered:
+        with suppress(BusError):
+            follower.enable_torque(True)
+            powered = True
+    simulation(follower).faults.unheard = 0
+    time.sleep(0.1)
+    assert follower.read()[0] == pytest.approx(position, abs=0.002)
+
+
+def test_a_servo_that_was_without_power_is_set_up_again(follower: Arm) -> None:
+    follower.enable_torque(True)
+    simulation(follower).servos["elbow_flex"].power_cycle()
+    health = follower.health()
+    assert [name for name, each in health.items() if not each.powered] == ["elbow_flex"]
+    follower.set_up()
+    assert held(follower, "elbow_flex", r.ACCELERATION) == 254
 
 
 def test_all_servos_are_let_go_even_if_one_does_not_answer(follower: Arm) -> None:

@@ -97,7 +97,7 @@ def test_power_that_fails_is_tried_again(arm: FakeArm, clock: FakeClock) -> None
     driver = FollowerDriver(arm, torque=True, clock=clock)
     enable, arm.enable_torque = arm.enable_torque, _fail  # type: ignore[method-assign]
     driver.read()
-    assert driver.trouble == "servo 3 does not answer"
+    assert driver.trouble == "the follower is not powered: servo 3 does not answer"
     assert not driver.is_powered
     arm.enable_torque = enable  # type: ignore[method-assign]
     driver.read()
@@ -107,6 +107,63 @@ def test_power_that_fails_is_tried_again(arm: FakeArm, clock: FakeClock) -> None
 
 def _fail(enabled: bool) -> None:
     raise BusTimeoutError("servo 3 does not answer")
+
+
+def test_an_arm_that_cannot_be_let_go_is_never_powered_again_but_let_go_later(
+    driver: FollowerDriver, arm: FakeArm, clock: FakeClock
+) -> None:
+    enable, arm.enable_torque = arm.enable_torque, _fail  # type: ignore[method-assign]
+    with pytest.raises(DeviceError, match="servo 3 does not answer"):
+        driver.set_torque(False)
+    run(driver, clock, UPRIGHT, 3)
+    assert arm.goals == []
+    assert driver.trouble == "the follower is not let go yet: servo 3 does not answer"
+    arm.enable_torque = enable  # type: ignore[method-assign]
+    run(driver, clock, UPRIGHT, 3)
+    assert arm.torque == [True, False]
+    assert not driver.trouble
+
+
+def test_an_arm_that_was_away_when_it_should_be_let_go_is_let_go_when_it_is_back(
+    driver: FollowerDriver, arm: FakeArm, clock: FakeClock
+) -> None:
+    arm.failure = PortError("gone")
+    driver.read()
+    with pytest.raises(DeviceError, match="gone"):
+        driver.set_torque(False)
+    arm.failure = None
+    clock.pass_s(RETRY_S)
+    driver.read()
+    assert arm.torque == [True, False]
+
+
+def test_an_arm_that_is_still_powered_although_it_shall_not_be_is_announced_and_let_go(
+    arm: FakeArm, clock: FakeClock, caplog
+) -> None:
+    arm.enable_torque(True)
+    driver = FollowerDriver(arm, torque=False, clock=clock)
+    run(driver, clock, UPRIGHT, 60)
+    assert "still powered from before: hold it" in caplog.text
+    assert arm.torque == [True]
+    run(driver, clock, UPRIGHT, 160)
+    assert arm.torque == [True, False]
+    assert arm.goals == []
+
+
+def test_a_joint_that_lost_its_torque_stops_the_arm_until_it_is_set_up_again(
+    driver: FollowerDriver, arm: FakeArm, clock: FakeClock
+) -> None:
+    run(driver, clock, FOLDED, 2)
+    arm.limp.add("shoulder_lift")
+    run(driver, clock, FOLDED, 60)
+    assert driver.danger.startswith("shoulder_lift: torque lost, as when the power dips")
+    assert driver.motion is not None
+    assert driver.motion.phase == "holding"
+    assert arm.torque == [True]
+    driver.resume()
+    assert (arm.torque, arm.set_ups, driver.danger) == ([True, True], 1, "")
+    run(driver, clock, UPRIGHT, 300)
+    assert arm.position == pytest.approx(UPRIGHT)
 
 
 def test_danger_holds_it_where_it_is_until_it_is_driven_again(

@@ -29,6 +29,23 @@ def test_a_slow_start_begins_slowly_and_arrives() -> None:
     assert goals[-1] == pytest.approx(UPRIGHT)
 
 
+def test_a_slow_start_is_slow_on_all_of_its_way() -> None:
+    motion = Motion(SIMULATED, FOLDED)
+    goals = ticks(motion, UPRIGHT, SLOW, 300)
+    steps = np.abs(np.diff(np.vstack([FOLDED, goals]), axis=0)).max(axis=1)
+    assert steps.max() <= 2 * SLOW.approach_speed_rad_s * TICK_S * 1.01 + 0.03
+    moving = steps[steps > 0]
+    assert moving[-10:].max() < 0.3 * moving.max() + 0.03
+
+
+def test_a_target_that_moves_takes_an_approach_along() -> None:
+    motion = Motion(SIMULATED, FOLDED)
+    moved = np.array([0.01, 0, 0, 0, 0, 0])
+    first = ticks(motion, UPRIGHT, SLOW, 1)[0]
+    second = ticks(motion, UPRIGHT + moved, SLOW, 1)[0]
+    assert second[0] - first[0] == pytest.approx(0.01, abs=0.001)
+
+
 def test_once_caught_up_it_follows_at_once() -> None:
     motion = Motion(SIMULATED, FOLDED)
     ticks(motion, FOLDED, SLOW, 1)

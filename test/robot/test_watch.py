@@ -58,6 +58,6 @@ def test_a_gripper_may_not_burn(watch: Watch, clock: FakeClock) -> None:
 
 
 def test_warmth_is_said_before_it_hurts(watch: Watch) -> None:
-    watch.health = {"elbow_flex": JointHealth(HOT_C, 7.4, 0.3, Alarm(0))}
+    watch.health = {"elbow_flex": JointHealth(HOT_C, 7.4, 0.3, Alarm(0), True)}
     assert watch.complaints() == [f"elbow_flex is {HOT_C} degrees warm"]
     assert not watch.danger()

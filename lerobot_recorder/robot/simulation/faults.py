@@ -10,9 +10,10 @@ from lerobot_recorder.robot.protocol import Packet
 
 @dataclass
 class Faults:
-    """Chances from 0 to 1, for each reply by itself.
+    """Chances from 0 to 1, for each reply by itself, or for each piece of the instructions.
 
     Attributes:
+        unheard: What the servos are told is lost.
         corrupt: One of its bytes is changed.
         missing: It is not sent.
         wrong_id: It says that it is from another servo.
@@ -23,6 +24,7 @@ class Faults:
         random: Where the chances are drawn from.
     """
 
+    unheard: float = 0.0
     corrupt: float = 0.0
     missing: float = 0.0
     wrong_id: float = 0.0
@@ -32,6 +34,10 @@ class Faults:
     late_s: float = 0.05
     random: Random = field(default_factory=lambda: Random(0))
     _kept: bytes = b""
+
+    def hear(self, data: bytes) -> bytes:
+        """Return what comes through of what the servos are told."""
+        return b"" if self._strikes(self.unheard) else data
 
     def pass_on(self, reply: Packet) -> tuple[float, bytes]:
         """Return how long a reply is held up, and what then comes through of it."""
