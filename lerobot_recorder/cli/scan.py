@@ -11,7 +11,7 @@ from rich.table import Table
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import DeviceError
 from lerobot_recorder.robot.calibrating import STANDARD_IDS
-from lerobot_recorder.robot.finding import FoundServo, scan_port
+from lerobot_recorder.robot.finding import FoundServo, UnreadableServo, scan_port
 from lerobot_recorder.robot.protocol import MAX_ID, Alarm
 from lerobot_recorder.robot.registers import BAUD_RATES
 
@@ -40,22 +40,28 @@ def scan(
         hint = "" if all_baud_rates else "; new or foreign ones may need --all-baud-rates"
         raise DeviceError(f"no servo answers on {port}: check the power supply and the cables{hint}")
     console.print(_table(servos))
+    if reasons := [servo.reason for servo in servos if isinstance(servo, UnreadableServo)]:
+        raise DeviceError("; ".join(reasons))
 
 
-def _table(servos: Sequence[FoundServo]) -> Table:
+def _table(servos: Sequence[FoundServo | UnreadableServo]) -> Table:
     table = plain_table(*_COLUMNS)
     for servo in servos:
-        table.add_row(
-            str(servo.id),
-            _JOINTS.get(servo.id, "?"),
-            servo.model,
-            str(servo.baud_rate),
-            str(servo.position),
-            f"{servo.voltage_v:.1f} V",
-            f"{servo.temperature_c} °C",
-            alarm_names(servo.alarm) or "none",
-        )
+        table.add_row(str(servo.id), _JOINTS.get(servo.id, "?"), *_cells(servo))
     return table
+
+
+def _cells(servo: FoundServo | UnreadableServo) -> tuple[str, ...]:
+    if isinstance(servo, UnreadableServo):
+        return "?", str(servo.baud_rate), "?", "?", "?", "unread"
+    return (
+        servo.model,
+        str(servo.baud_rate),
+        str(servo.position),
+        f"{servo.voltage_v:.1f} V",
+        f"{servo.temperature_c} °C",
+        alarm_names(servo.alarm) or "none",
+    )
 
 
 def alarm_names(alarm: Alarm) -> str:

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 from serial.tools import list_ports
 
-from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.errors import BusError, DeviceError
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.bus import ServoBus
 from lerobot_recorder.robot.protocol import MAX_ID, Alarm
-from lerobot_recorder.robot.registers import Block, Register
-
-_ALL = Block(0, r.PRESENT_CURRENT.address + r.PRESENT_CURRENT.size)
 
 
 @dataclass(frozen=True)
@@ -39,6 +36,21 @@ class FoundServo:
     voltage_v: float
     temperature_c: int
     alarm: Alarm
+
+
+@dataclass(frozen=True)
+class UnreadableServo:
+    """A servo that answers when it is called, and does not tell anything.
+
+    Attributes:
+        id: Its id.
+        baud_rate: The speed at which it answered.
+        reason: What happened instead, one sentence.
+    """
+
+    id: int
+    baud_rate: int
+    reason: str
 
 
 def serial_ports() -> dict[str, str]:
@@ -69,7 +81,7 @@ def unplugged_port(before: Mapping[str, str], after: Mapping[str, str]) -> str:
 
 def scan_port(
     port: str, baud_rates: Iterable[int] = r.BAUD_RATES[:1], ids: Iterable[int] = range(MAX_ID + 1)
-) -> Iterator[FoundServo]:
+) -> Iterator[FoundServo | UnreadableServo]:
     """Look for servos on a port, and yield each as it is found.
 
     Raises:
@@ -80,21 +92,26 @@ def scan_port(
         for baud_rate in baud_rates:
             bus.baud_rate = baud_rate
             for servo in bus.scan(ids):
-                yield _describe(servo, baud_rate, bus.sync_read([servo], _ALL)[servo])
+                yield _examine(bus, servo)
 
 
-def _describe(servo: int, baud_rate: int, memory: bytes) -> FoundServo:
-    def value(register: Register) -> int:
-        return register.within(memory, 0)
+def _examine(bus: ServoBus, servo: int) -> FoundServo | UnreadableServo:
+    try:
+        return _describe(bus, servo)
+    except BusError as error:
+        return UnreadableServo(servo, bus.baud_rate, str(error))
 
-    model = value(r.MODEL_NUMBER)
+
+def _describe(bus: ServoBus, servo: int) -> FoundServo:
+    """Ask for one register after the other: not every model knows the sync read."""
+    model = bus.model(servo)
     return FoundServo(
         id=servo,
-        baud_rate=baud_rate,
+        baud_rate=bus.baud_rate,
         model=r.MODELS.get(model, str(model)),
-        firmware=f"{value(r.FIRMWARE_MAJOR)}.{value(r.FIRMWARE_MINOR)}",
-        position=value(r.PRESENT_POSITION),
-        voltage_v=value(r.PRESENT_VOLTAGE) / 10,
-        temperature_c=value(r.PRESENT_TEMPERATURE),
-        alarm=Alarm(value(r.STATUS)),
+        firmware=f"{bus.read(servo, r.FIRMWARE_MAJOR)}.{bus.read(servo, r.FIRMWARE_MINOR)}",
+        position=bus.read(servo, r.PRESENT_POSITION),
+        voltage_v=bus.read(servo, r.PRESENT_VOLTAGE) / 10,
+        temperature_c=bus.read(servo, r.PRESENT_TEMPERATURE),
+        alarm=Alarm(bus.read(servo, r.STATUS)),
     )

@@ -19,6 +19,20 @@ def test_alarms_are_named(invoke, simulated):
     assert [row.split()[-1] for row in result.output.splitlines()[1:]] == ["none", "none", "voltage"]
 
 
+def test_a_servo_that_cannot_be_read_is_listed_among_the_others(invoke, simulated):
+    pass_on = simulated.faults.pass_on
+    simulated.faults.pass_on = lambda reply: (
+        (0, b"") if reply.id == 2 and reply.parameters else pass_on(reply)
+    )
+    result = invoke("scan", "--port", simulated.port, "--max-id", 3)
+    assert result.exit_code == 1
+    rows = [line.split() for line in result.output.splitlines()[1:]]
+    assert [row[:3] for row in rows[:3]] == [
+        ["1", "shoulder_pan", "STS3215"], ["2", "shoulder_lift", "?"], ["3", "elbow_flex", "STS3215"]
+    ]  # fmt: skip
+    assert "error: read Model_Number: no answer from servo 2 on " in result.output
+
+
 def test_servos_of_other_speeds_are_found_when_asked_for(invoke, simulated):
     for servo in simulated.servos.values():
         servo.silent = servo.id != 1

@@ -4,8 +4,8 @@ import pytest
 
 from lerobot_recorder.errors import DeviceError
 from lerobot_recorder.robot import registers as r
-from lerobot_recorder.robot.finding import scan_port, serial_ports, unplugged_port
-from lerobot_recorder.robot.simulation import SimulatedArm
+from lerobot_recorder.robot.finding import UnreadableServo, scan_port, serial_ports, unplugged_port
+from lerobot_recorder.robot.simulation import SimulatedArm, line
 
 PORTS = {"/dev/ttyACM0": "USB Single Serial", "/dev/ttyACM1": "USB Single Serial", "/dev/ttyS0": "n/a"}
 
@@ -44,6 +44,26 @@ def test_a_scan_finds_servos_at_other_speeds(simulated: SimulatedArm) -> None:
     simulated.servos["gripper"].write(r.BAUD_RATE.address, bytes([r.BAUD_RATES.index(57_600)]))
     found = {servo.id: servo.baud_rate for servo in scan_port(simulated.port, [57_600, 1_000_000], range(7))}
     assert found == {6: 57_600, **dict.fromkeys(range(1, 6), 1_000_000)}
+
+
+def test_a_servo_that_does_not_know_the_sync_read_is_read_too(
+    simulated: SimulatedArm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line, "_sync_read", lambda parameters, servos: iter(()))
+    (found,) = scan_port(simulated.port, ids=range(1, 2))
+    assert found.model == "STS3215"
+
+
+def test_a_servo_that_cannot_be_read_does_not_hide_the_others(simulated: SimulatedArm) -> None:
+    pass_on = simulated.faults.pass_on
+    simulated.faults.pass_on = lambda reply: (
+        (0, b"") if reply.id == 2 and reply.parameters else pass_on(reply)
+    )
+    first, second, third = scan_port(simulated.port, ids=range(1, 4))
+    assert (first.model, third.model) == ("STS3215", "STS3215")
+    assert isinstance(second, UnreadableServo)
+    assert (second.id, second.baud_rate) == (2, 1_000_000)
+    assert second.reason.startswith("read Model_Number: no answer from servo 2 on ")
 
 
 def test_an_empty_bus_gives_nothing(simulated: SimulatedArm) -> None:
