@@ -4,7 +4,6 @@ import dataclasses
 import logging
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -84,17 +83,22 @@ def test_torque_begins_where_it_is(follower: Arm) -> None:
     assert held(follower, "gripper", r.TORQUE_ENABLE) == 0
 
 
-def test_torque_begins_where_it_is_although_it_is_hard_of_hearing(follower: Arm) -> None:
+def test_torque_begins_where_it_is_although_a_goal_is_lost(follower: Arm) -> None:
     follower.write_goal(UPRIGHT)
     position, _ = follower.read()
-    simulation(follower).faults.unheard = 0.4
-    powered = False
-    while not powered:
-        with suppress(BusError):
-            follower.enable_torque(True)
-            powered = True
-    simulation(follower).faults.unheard = 0
+    lost: list[bytes] = []
+
+    def hear(data: bytes) -> bytes:
+        """Lose the first instruction that sets a goal."""
+        if data[5] == r.GOAL_POSITION.address and not lost:
+            lost.append(data)
+            return b""
+        return data
+
+    simulation(follower).faults.hear = hear  # type: ignore[method-assign]
+    follower.enable_torque(True)
     time.sleep(0.1)
+    assert lost
     assert follower.read()[0] == pytest.approx(position, abs=0.002)
 
 
