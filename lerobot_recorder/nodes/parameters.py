@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,6 +14,7 @@ from rcl_interfaces.msg import (
     ParameterDescriptor,
     SetParametersResult,
 )
+from rclpy.exceptions import ParameterException
 from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
@@ -90,6 +92,8 @@ class Parameter:
                 or not all(isinstance(x, str) for x in value)
             ):
                 raise ConfigError(f"{self.name}: expected a list of texts, found {value!r}")
+            if twice := [each for each in dict.fromkeys(value) if list(value).count(each) > 1]:
+                raise ConfigError(f"{self.name}: expected each but once, found {', '.join(twice)} again")
             return list(value)
         if isinstance(self.default, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)
@@ -98,6 +102,8 @@ class Parameter:
         return value
 
     def _check_range(self, value: float) -> None:
+        if not math.isfinite(value):
+            raise ConfigError(f"{self.name}: expected a finite number, found {value}")
         low, high = self.low, self.high
         if (low is not None and value < low) or (high is not None and value > high):
             limits = (
@@ -143,7 +149,10 @@ class Parameters:
         value = parameter.default if given is None or given.value is None else parameter.check(given.value)
         descriptor = parameter.descriptor()
         ignore = given is not None
-        self._node.declare_parameter(parameter.name, value, descriptor, ignore_override=ignore)
+        try:
+            self._node.declare_parameter(parameter.name, value, descriptor, ignore_override=ignore)
+        except ParameterException as error:
+            raise ConfigError(f"{parameter.name}: {error}") from error
         self._known[parameter.name] = parameter
 
     def __getitem__(self, name: str) -> Any:

@@ -145,12 +145,17 @@ def _image_spec(name: str, settings: Mapping[str, Any], message_type: str, image
 
 def _image_source(name: str, settings: Mapping[str, Any], message_type: str, image_format: str) -> Source:
     spec = _image_spec(name, settings, message_type, image_format)
+    if spec.is_depth and settings["image_format"]:
+        raise ConfigError(
+            f"{name}.image_format: has no meaning for depth maps, which are spooled as they come"
+        )
     if message_type == IMAGE:
         decode = conversion.image_to_depth if spec.is_depth else conversion.image_to_rgb
         return Source(Stream(spec, decode), spec.source, message_type, lambda message: _sized(message, spec))
     if spec.is_depth:
         stream = Stream(spec, conversion.compressed_to_depth)
         return Source(stream, spec.source, message_type, lambda message: message)
+    _refuse(name, settings, ("image_format",), message_type)
     encode = conversion.compressed_to_encoded
     return Source(Stream(spec), spec.source, message_type, lambda message: _sized(encode(message), spec))
 

@@ -13,7 +13,7 @@ from rclpy.node import Node
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 
-from lerobot_recorder.errors import RecorderError, StreamError
+from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.qos import QosOverrides, matching
@@ -74,6 +74,8 @@ class Subscriptions:
             source_of(name, parameters.group(f"{name}."), parameters["image_format"])
             for name in parameters["streams"]
         ]
+        for source in sources:
+            _check_topic(node, source)
         self._listeners = {source.stream.spec.name: Listener(source) for source in sources}
         self.streams = [source.stream for source in sources]
         self._overrides = QosOverrides(node, [source.topic for source in sources])
@@ -137,6 +139,14 @@ class Subscriptions:
         """Return when a message came: by the middleware, as this callback may be late."""
         came_ns = info.get("received_timestamp", 0) if self._clock.name == "system" else 0
         return listener.note_arrival(came_ns) if came_ns else self._clock.now_ns()
+
+
+def _check_topic(node: Node, source: Source) -> None:
+    try:
+        node.resolve_topic_name(source.topic)
+    except RuntimeError as error:
+        why = str(error).removeprefix("failed to resolve name: ").partition(", at ")[0]
+        raise ConfigError(f"{source.stream.spec.name}.topic: {why}, found {source.topic!r}") from error
 
 
 def _kept(spec: StreamSpec) -> int:
