@@ -7,25 +7,31 @@ from collections.abc import Iterable
 from lerobot_recorder.robot.driver import FollowerDriver
 from lerobot_recorder.robot.link import Link
 from lerobot_recorder.robot.settings import RobotStatus
+from lerobot_recorder.robot.watch import Watch
 
 
 def status_of(
-    driver: FollowerDriver | None, leader: Link | None, teleop: bool, values: dict[str, str]
+    driver: FollowerDriver | None,
+    leader: Link | None,
+    leader_watch: Watch,
+    teleop: bool,
+    values: dict[str, str],
 ) -> RobotStatus:
     """Put together how the arms are.
 
     Args:
         driver: The follower's, if there is one.
         leader: The link to the leader, if there is one.
+        leader_watch: How its servos are.
         teleop: Whether the follower follows the leader.
         values: What else is known.
     """
     links = [link for link in (driver and driver.link, leader) if link]
     errors = [f"the {link.arm.role} is lost: {link.trouble}" for link in links if not link.up]
-    warnings: list[str] = []
+    warnings = [f"the leader's {complaint}" for complaint in leader_watch.complaints()]
     if driver:
         errors += [f"the follower is held: {driver.danger}"] if driver.danger else []
-        warnings = _warnings(driver)
+        warnings += _warnings(driver)
     level = 2 if errors else 1 if warnings else 0
     message = "; ".join(errors + warnings) or _activity(driver, teleop)
     return RobotStatus(

@@ -24,6 +24,7 @@ from lerobot_recorder.robot.motion import Target
 from lerobot_recorder.robot.report import status_of
 from lerobot_recorder.robot.settings import JointSample, RobotStatus, TeleopSettings
 from lerobot_recorder.robot.timing import Durations
+from lerobot_recorder.robot.watch import Watch
 
 __all__ = ["JointSample", "RobotStatus", "TeleopLoop", "TeleopSettings"]
 
@@ -70,6 +71,7 @@ class TeleopLoop:
         self._driver = FollowerDriver(follower, settings.torque, clock) if follower else None
         self._desk = CommandDesk(follower.calibration, clock) if follower else None
         self._leader = Link(leader, clock) if leader else None
+        self._leader_watch = Watch(clock)
         self._led: Target | None = None
         self._told: Target | None = None
         self._teleop = settings.teleop and follower is not None and leader is not None
@@ -136,14 +138,14 @@ class TeleopLoop:
 
     def status(self) -> RobotStatus:
         """Return how the arms are."""
-        status = status_of(self._driver, self._leader, self._teleop, self._values())
+        status = status_of(self._driver, self._leader, self._leader_watch, self._teleop, self._values())
         return RobotStatus(2, self._crash, status.values) if self._crash else status
 
     def step(self) -> None:
         """Do one tick: obey, read the leader, tell the follower, read the follower, publish both."""
         self._obey()
-        leader = self._leader.read() if self._leader else None
-        if leader and self._driver:
+        leader = self._read(self._leader) if self._leader else None
+        if leader and self._driver and not self._leader_watch.is_blind:
             self._led = self._as_target(leader, self._driver.link.arm)
         if self._driver:
             self._drive(self._driver)
@@ -170,6 +172,12 @@ class TeleopLoop:
         now = self._clock()
         self._due = max(self._due + 1 / self.settings.rate_hz, now)
         self._stopping.wait(self._due - now)
+
+    def _read(self, leader: Link) -> Reading | None:
+        reading = leader.read()
+        if reading:
+            self._leader_watch.see(leader.arm.alarms)
+        return reading
 
     def _as_target(self, leader: Reading, follower: Arm) -> Target:
         """Return the leader's pose as the follower's: the same degrees, the gripper open in proportion."""

@@ -1,4 +1,4 @@
-"""Looks after the follower's servos: when something hurts them, they are not driven on."""
+"""Looks after an arm's servos: when something hurts them, they are not driven on."""
 
 from __future__ import annotations
 
@@ -50,6 +50,11 @@ class Watch:
         now = self._clock()
         lasting = [name for name, since in self._since.items() if now - since >= PATIENCE_S]
         return "; ".join(f"{name}: {_reason(self._alarms[name])}" for name in lasting)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether a joint does not know where it is, so that nobody must follow it."""
+        return any(alarm & Alarm.ENCODER for alarm in self._alarms.values())
 
     def complaints(self) -> list[str]:
         """Say what wants attention."""

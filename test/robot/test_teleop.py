@@ -128,6 +128,18 @@ def test_when_the_leader_is_away_the_follower_holds_and_is_still_published() -> 
     assert status.values["leader.connected"] == "false"
 
 
+def test_a_leader_that_does_not_know_where_it_is_is_not_followed() -> None:
+    bench = Bench(command_timeout_s=0.1)
+    bench.tick(2)
+    bench.leader.alarms["elbow_flex"] = Alarm.ENCODER
+    bench.leader.position = UPRIGHT.copy()
+    bench.tick(20)
+    assert bench.follower.position == pytest.approx(FOLDED)
+    status = bench.loop.status()
+    assert status.level == 1
+    assert status.message.startswith("the leader's elbow_flex: its position sensor fails")
+
+
 def test_a_returned_leader_is_approached() -> None:
     bench = Bench(command_timeout_s=0.1)
     bench.tick(2)
@@ -304,7 +316,7 @@ def test_a_noisy_wire_ends_nothing(arms, start) -> None:
     loop, samples = start()
     for arm in arms:
         faults = simulated(arm).faults
-        faults.corrupt = faults.missing = faults.wrong_id = 0.01
+        faults.corrupt = faults.missing = faults.wrong_id = faults.unheard = 0.01
     eventually(lambda: sum(errors.total for arm in arms for errors in arm.errors.values()) > 20)
     count = len(samples)
     eventually(lambda: len(samples) > count + 20)
@@ -352,9 +364,19 @@ def starve(servo: SimulatedServo, hurt: bool) -> None:
     servo.supply_v = 3.6 if hurt else 7.4
 
 
+def dip(servo: SimulatedServo, hurt: bool) -> None:
+    if hurt:
+        servo.power_cycle()
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
-    [(stall, "it is overloaded"), (heat, "it is too hot"), (starve, "its supply voltage is out of range")],
+    [
+        (stall, "it is overloaded"),
+        (heat, "it is too hot"),
+        (starve, "its supply voltage is out of range"),
+        (dip, "torque lost, as when the power dips"),
+    ],
 )
 def test_what_hurts_a_joint_holds_the_arm_until_it_is_driven_again(harm, reason: str, arms, start) -> None:
     loop, _ = start()
@@ -364,6 +386,7 @@ def test_what_hurts_a_joint_holds_the_arm_until_it_is_driven_again(harm, reason:
     harm(elbow, False)
     eventually(lambda: _enabled(loop))
     eventually(lambda: loop.status().level == 0)
+    assert (elbow.get(r.TORQUE_ENABLE), elbow.get(r.ACCELERATION)) == (1, 254)
 
 
 def _enabled(loop: TeleopLoop) -> bool:
