@@ -17,6 +17,7 @@ from lerobot_recorder.robot.calibration import JOINTS, load_calibration
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.VECTOR_TYPES))
 UNITS = ("as_published", "degrees", "so100")
 STAMPS = ("receive", "header")
 

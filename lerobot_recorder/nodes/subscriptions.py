@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.qos import QosOverrides, matching
-from lerobot_recorder.nodes.sources import Source, message_class, source_of
+from lerobot_recorder.nodes.sources import RECORDABLE, Source, message_class, source_of
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
 
 _IMAGES_KEPT = 10
@@ -29,6 +29,10 @@ queue is worked off oldest first, and would be a second behind as long as the ma
 _MATCH_S = 0.2
 _SENT_AGAIN_NS = 2_000_000_000
 """By less than this, a busy computer's messages overtake each other; by more, the clock was set back."""
+
+_ALTERNATIVES = 3
+_ALIKE, _LESS_ALIKE = 0.6, 0.3
+"""How much names must have in common, of 1, where the type is another one, and where it is the same."""
 
 
 @dataclass
@@ -92,10 +96,12 @@ class Subscriptions:
             return (
                 "it has a publisher" if right else f"it carries {', '.join(kinds)}, not {source.message_type}"
             )
-        same = [topic for topic, kinds in found.items() if source.message_type in kinds and topic != wanted]
-        published = [topic for topic in same if self._node.count_publishers(topic)]
-        close = difflib.get_close_matches(wanted, published, 3, 0.3) or published[:3]
-        return f"nobody publishes it; published are {', '.join(close)}" if close else "nobody publishes it"
+        published = {
+            topic: kinds
+            for topic, kinds in found.items()
+            if not RECORDABLE.isdisjoint(kinds) and self._node.count_publishers(topic)
+        }
+        return _alternatives(wanted, source.message_type, published)
 
     def _match(self) -> None:
         for listener in self._listeners.values():
@@ -147,6 +153,16 @@ def _check_topic(node: Node, source: Source) -> None:
     except RuntimeError as error:
         why = str(error).removeprefix("failed to resolve name: ").partition(", at ")[0]
         raise ConfigError(f"{source.stream.spec.name}.topic: {why}, found {source.topic!r}") from error
+
+
+def _alternatives(wanted: str, message_type: str, published: Mapping[str, Sequence[str]]) -> str:
+    """Name what is published: what is called alike, with its type where that is another; else what fits."""
+    same = [topic for topic, kinds in published.items() if message_type in kinds]
+    alike = difflib.get_close_matches(wanted, published, _ALTERNATIVES, _ALIKE)
+    alike += difflib.get_close_matches(wanted, same, _ALTERNATIVES, _LESS_ALIKE)
+    chosen = list(dict.fromkeys(alike or same))[:_ALTERNATIVES]
+    named = [topic if topic in same else f"{topic} ({', '.join(published[topic])})" for topic in chosen]
+    return f"nobody publishes it; published are {', '.join(named)}" if named else "nobody publishes it"
 
 
 def _kept(spec: StreamSpec) -> int:

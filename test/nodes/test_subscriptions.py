@@ -9,7 +9,7 @@ import pytest
 import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CompressedImage, Image, JointState
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
 
 from lerobot_recorder.nodes.clock import node_clock
@@ -160,6 +160,17 @@ def test_several_topics_fill_one_feature(graph, make_robot, tmp_path):
     assert (
         rows[:, 1] == rows[:, 3]
     ).mean() > 0.8  # the two subscriptions may hear a message either side of a tick
+
+
+def test_what_is_published_instead_is_told_with_its_type_where_that_is_another(graph, subscribe):
+    graph.node.create_publisher(CompressedImage, "front/image_raw/compressed", 10)
+    graph.node.create_publisher(CameraInfo, "front/image_info", 10)
+    graph.node.create_publisher(Image, "cam/image_raw", 10)
+    graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    topics = subscribe({"streams": ["front"], "front.topic": "front/image_raw"})
+    known = "/front/image_raw/compressed (sensor_msgs/msg/CompressedImage), /cam/image_raw"
+    hint = f"nobody publishes it; published are {known}"
+    graph.wait(lambda: graph.do(lambda: topics.hint(topics.streams[0])) == hint)
 
 
 @pytest.mark.parametrize(("sec", "found"), [(-1, "a negative stamp"), (0, "no stamp")])
