@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import errno
+import fcntl
+import os
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import serial
 
 from lerobot_recorder.errors import PortError
+from lerobot_recorder.robot.port_holder import port_holder
 
 _WRITE_TIMEOUT_S = 0.2
+_PSEUDO_TERMINALS = range(136, 144)  # major numbers, by the kernel's admin-guide/devices.txt
 
 
 def open_port(port: str, baud_rate: int, timeout_s: float) -> serial.Serial:
     """Open a serial port for nobody else, to wait ``timeout_s`` for each byte.
 
+    Other programs need not look at a lock: one that is there already is refused, one that comes later finds
+    the port busy, unless it is root's.
+
     Raises:
         PortError: It does not exist, is in use, or may not be opened.
     """
+    is_hardware = _is_hardware(port)
+    with port_errors(port):
+        holder = port_holder(port) if is_hardware else None
+    if holder:
+        raise PortError(f"port {port} is in use by {holder}: stop that one first")
     try:
         with port_errors(port):
-            return serial.Serial(
+            opened = serial.Serial(
                 port, baud_rate, timeout=timeout_s, write_timeout=_WRITE_TIMEOUT_S, exclusive=True
             )
+            if is_hardware:
+                fcntl.ioctl(opened.fileno(), termios.TIOCEXCL)
+            return opened
     except ValueError as error:
         raise PortError(f"port {port} cannot be set to {baud_rate} bit/s: {error}") from error
 
@@ -36,6 +52,14 @@ def port_errors(port: str) -> Iterator[None]:
         yield
     except (OSError, termios.error) as error:
         raise PortError(f"port {port} {_reason(error)}") from error
+
+
+def _is_hardware(port: str) -> bool:
+    """Tell whether there is a port that is no simulated arm's, which the simulation holds open itself."""
+    try:
+        return os.major(Path(port).stat().st_rdev) not in _PSEUDO_TERMINALS
+    except OSError:
+        return False
 
 
 def _reason(error: Exception) -> str:
