@@ -21,6 +21,9 @@ _LARGEST_OFFSET = 2047
 _JUMP = 3000
 """No hand moves a joint so far between two looks at it."""
 
+_LEAST_RANGE = 100
+"""In ticks, 9 degrees: an encoder at rest jitters by a few, every joint goes much farther."""
+
 
 @dataclass(frozen=True)
 class JointRange:
@@ -97,7 +100,7 @@ class Calibrator:
         if name == FULL_TURN:
             return JointCalibration(self._ids[name], 0, self._offsets[name], 0, _HIGHEST)
         seen = self.ranges.get(name)
-        if seen is None or seen.lowest == seen.highest:
+        if seen is None or seen.highest - seen.lowest < _LEAST_RANGE:
             raise CalibrationError(
                 f"{name} was not moved: move every joint but {FULL_TURN} through all its range"
             )

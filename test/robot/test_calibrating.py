@@ -82,6 +82,18 @@ def test_a_joint_that_was_not_moved_is_named(bus: ServoBus, by_hand) -> None:
         calibrator.finish()
 
 
+def test_a_joint_whose_encoder_only_jitters_was_not_moved(bus: ServoBus, by_hand) -> None:
+    calibrator = Calibrator(bus)
+    by_hand(**MIDDLE)
+    calibrator.set_middle()
+    calibrator.observe()
+    by_hand(**{name: ticks + 300 for name, ticks in MIDDLE.items() if name != "elbow_flex"})
+    by_hand(elbow_flex=MIDDLE["elbow_flex"] + 2)
+    calibrator.observe()
+    with pytest.raises(CalibrationError, match="elbow_flex was not moved"):
+        calibrator.finish()
+
+
 def test_a_joint_that_leaves_its_servos_turn_is_named(
     bus: ServoBus, by_hand, simulated: SimulatedArm
 ) -> None:
