@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import sys
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -29,7 +31,9 @@ PARAMETERS = (
     Parameter("cameras", ["top", "wrist"], "Names of cameras, each with <name>.source etc.; [''] for none"),
 )  # fmt: skip
 
+_LOOK_S = 0.2
 _REPORT_S = 1.0
+"""From report to report, unless something changes."""
 
 
 class HardwareNode(Node):
@@ -47,6 +51,8 @@ class HardwareNode(Node):
         parameters.refuse_unknown()
         self.failure: DeviceError | None = None
         self._stopping = False
+        self._levels: list[int] = []
+        self._reported_s = -math.inf
         self._cameras: list[CameraTopics] = []
         self._arms: dict[str, Arm] = {}
         self._loop: TeleopLoop | None = None
@@ -76,7 +82,7 @@ class HardwareNode(Node):
             self._start_loop()
         parameters.watch(self._change)
         self._diagnostics = Diagnostics(self)
-        steady_timer(self, _REPORT_S, self._report)
+        steady_timer(self, _LOOK_S, self._look)
         arms = ", ".join(f"{role} on {arm.port}" for role, arm in self._arms.items()) or "no arm"
         self.get_logger().info(f"{arms}; cameras {', '.join(self._camera_names) or 'none'}")
 
@@ -163,12 +169,20 @@ class HardwareNode(Node):
         if self._loop is not None:
             self._loop.settings = settings
 
-    def _report(self) -> None:
+    def _look(self) -> None:
+        """Report how the devices are: regularly, and at once when one gets worse or better."""
+        reports = self._reports()
+        levels = [level for _, level, *_ in reports]
+        if levels != self._levels or time.monotonic() - self._reported_s >= _REPORT_S:
+            self._levels, self._reported_s = levels, time.monotonic()
+            self._diagnostics.publish(reports)
+
+    def _reports(self) -> list[tuple[str, int, str, Mapping[str, Any]]]:
         reports = [(f"camera {camera.name}", *camera.report()) for camera in self._cameras]
         if self._loop is not None:
             status = self._loop.status()
             reports.insert(0, ("arms", status.level, status.message, status.values))
-        self._diagnostics.publish(reports)
+        return reports
 
 
 def main() -> int:
