@@ -55,11 +55,12 @@ def port_errors(port: str) -> Iterator[None]:
 
 
 def _is_hardware(port: str) -> bool:
-    """Tell whether there is a port that is no simulated arm's, which the simulation holds open itself."""
+    """Tell whether this is a device, and no simulated arm's port, which the simulation holds open itself."""
     try:
-        return os.major(Path(port).stat().st_rdev) not in _PSEUDO_TERMINALS
+        device = Path(port).stat().st_rdev
     except OSError:
         return False
+    return device != 0 and os.major(device) not in _PSEUDO_TERMINALS
 
 
 def _reason(error: Exception) -> str:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import fcntl
 import struct
+from pathlib import Path
 
 import pytest
 import serial
@@ -30,6 +31,13 @@ def test_a_port_that_another_program_has_open_is_refused(
     monkeypatch.setattr(module, "port_holder", lambda port: "lerobot-record (process 4242)")
     with pytest.raises(PortError, match=r"is in use by lerobot-record \(process 4242\): stop that one first"):
         open_port(simulated.port, 1_000_000, 0.1)
+
+
+def test_a_file_is_no_port_whoever_has_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "port_holder", lambda port: "python (process 4242)")
+    (tmp_path / "file").touch()
+    with pytest.raises(PortError, match="is not a serial port"):
+        open_port(str(tmp_path / "file"), 1_000_000, 0.1)
 
 
 def test_nobody_else_can_open_a_port_meanwhile(simulated: SimulatedArm, as_hardware: None) -> None:
