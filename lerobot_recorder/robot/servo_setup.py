@@ -19,10 +19,11 @@ def set_up_servo(port: str, servo_id: int, search: Iterable[int] = range(MAX_ID 
         search: The ids that it may have now.
 
     Raises:
-        DeviceError: There is not exactly one servo, or it does not obey.
+        DeviceError: There is not exactly one servo, it is none of an arm's, or it does not obey.
     """
     with ServoBus(port) as bus:
         present = _find_only_servo(bus, list(search))
+        _require_sts3215(bus, present)
         bus.write(present, r.TORQUE_ENABLE, 0)
         bus.write(present, r.LOCK, 0)
         bus.write(present, r.ID, servo_id)
@@ -42,3 +43,13 @@ def _find_only_servo(bus: ServoBus, search: list[int]) -> int:
         if found:
             return found[0]
     raise DeviceError(f"no servo answers on {bus.port}: connect one, and check its power supply")
+
+
+def _require_sts3215(bus: ServoBus, servo: int) -> None:
+    """Refuse other models: what is written to them would be meant for another memory."""
+    model = bus.model(servo)
+    if model != r.MODEL_STS3215:
+        name = r.MODELS.get(model, f"of model number {model}")
+        raise DeviceError(
+            f"servo {servo} on {bus.port} is no STS3215, it is {name}: connect a servo that SO-100 arms have"
+        )

@@ -39,6 +39,16 @@ def test_more_than_one_servo_is_refused(simulated: SimulatedArm) -> None:
         set_up_servo(simulated.port, 5, SEARCH)
 
 
+@pytest.mark.parametrize(("number", "name"), [(2825, "STS3250"), (1234, "of model number 1234")])
+def test_another_model_is_refused_as_it_is(
+    number: int, name: str, new_servo: SimulatedServo, simulated: SimulatedArm
+) -> None:
+    new_servo._set(r.MODEL_NUMBER, number)
+    with pytest.raises(DeviceError, match=f"servo 1 on .* is no STS3215, it is {name}: connect a servo"):
+        set_up_servo(simulated.port, 5, SEARCH)
+    assert new_servo.id == 1
+
+
 def test_no_servo_is_said(simulated: SimulatedArm) -> None:
     simulated.cut_power()
     with pytest.raises(DeviceError, match=r"no servo answers on .*: connect one"):
