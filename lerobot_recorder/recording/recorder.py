@@ -295,10 +295,9 @@ class Recorder:
                 self._last = outcome
             self._saved += outcome.state == "ready"
             self._rejected += outcome.state == "rejected"
-            recording = self._take is not None and not self._take.over
-        if not recording and not self._starting:
-            for stream in self.streams:
-                stream.keep_from(None)
+            if not self.recording:  # asked under the lock, or it would undo what a start has just asked for
+                for stream in self.streams:
+                    stream.keep_from(None)
         self._log(outcome)
         self._on_end(outcome)
 

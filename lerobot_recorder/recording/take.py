@@ -207,8 +207,12 @@ class Take:
                     self._fail(SpoolError(f"a row cannot be written: {type(error).__name__}: {error}"))
         outcome = self._conclude()
         self._decoded.clear()
-        self._on_end(outcome)
-        self.result.set_result(outcome)
+        try:
+            self._on_end(outcome)
+        except Exception:
+            logger.exception("the end of the take %s could not be told", self.header.episode_id)
+        finally:
+            self.result.set_result(outcome)
 
     def _append(self, row: Row) -> None:
         images = {}
@@ -238,9 +242,19 @@ class Take:
         try:
             return self._close()
         except (RecorderError, OSError) as error:
-            self._writer.abandon()
             logger.error("the take %s could not be ended: %s", self.header.episode_id, error)
-            return self._outcome("recording", ended_by="error", reasons=(str(error),), verdict="bad")
+            return self._left(str(error))
+        except Exception as error:
+            logger.exception("the take %s could not be ended", self.header.episode_id)
+            return self._left(f"the take cannot be ended: {type(error).__name__}: {error}")
+
+    def _left(self, reason: str) -> Outcome:
+        """Leave the take for the next start to find."""
+        try:
+            self._writer.abandon()
+        except Exception:
+            logger.exception("the files of the take %s could not be closed", self.header.episode_id)
+        return self._outcome("recording", ended_by="error", reasons=(reason,), verdict="bad")
 
     def _close(self) -> Outcome:
         if self._ending == "discard" or self._writer.length == 0:

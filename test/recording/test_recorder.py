@@ -262,6 +262,49 @@ def test_a_surprise_while_writing_ends_the_take_and_loses_nothing(bench):
     assert "a row cannot be written: AttributeError" in robot.outcomes[0].reasons[0]
 
 
+@pytest.mark.parametrize("close", [lambda: None, lambda: 1 / 0])
+def test_a_surprise_at_the_end_of_a_take_is_answered_and_the_take_left_for_the_next_start(bench, close):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.wait(lambda: robot.recorder._take._writer.length == 3)
+    writer = robot.recorder._take._writer
+    writer.save, abandon = lambda **facts: facts["no such fact"], writer.abandon
+    writer.abandon = lambda: abandon() or close()
+    outcome = robot.recorder.save().result(10)
+    assert (outcome.state, outcome.length) == ("recording", 3)
+    assert "the take cannot be ended: KeyError" in outcome.reasons[0]
+    robot.recorder.close()
+    assert [episode.length for episode in Spool(robot.root).recover()] == [3]
+
+
+def test_a_surprise_where_the_end_is_told_keeps_nobody_waiting(bench):
+    robot = bench()
+    robot.recorder._on_end = lambda outcome: 1 / 0
+    robot.start()
+    robot.run(3)
+    assert robot.recorder.save().result(10).state == "ready"
+
+
+def test_the_end_of_a_take_never_undoes_what_the_next_start_asks_of_the_streams(bench):
+    robot, starts = bench(), []
+    robot.start()
+    robot.run(2)
+    stream, keep_from = robot.streams["state"], robot.streams["state"].keep_from
+
+    def keep(time_ns: int | None) -> None:
+        if time_ns is None and not starts:
+            starts.append(threading.Thread(target=lambda: robot.recorder.start().result(10)))
+            starts[0].start()
+            starts[0].join(0.2)
+        keep_from(time_ns)
+
+    stream.keep_from = keep
+    robot.recorder.save().result(10)
+    starts[0].join(10)
+    assert stream._needed_from_ns == robot.recorder._take.header.started_at_ns
+
+
 def test_at_its_end_all_takes_that_are_being_saved_are_waited_for(bench):
     robot = bench()
     robot.start()
