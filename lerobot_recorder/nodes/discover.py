@@ -15,7 +15,7 @@ import rclpy
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
 from lerobot_recorder.discovery.description import described
@@ -30,7 +30,7 @@ from lerobot_recorder.discovery.seen import (
 )
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.message_facts import facts_of
-from lerobot_recorder.nodes.qos import matching
+from lerobot_recorder.nodes.qos import matching, offer_of
 from lerobot_recorder.nodes.sources import message_class
 
 _LOOK_S = 0.2
@@ -87,7 +87,7 @@ class DiscoverNode(Node):
         if not publishers and not _is_command(name, kind):
             return
         heard = self._heard[name, kind] = _Heard()
-        profile = matching(_are_reliable(publishers), _DEPTHS[kind in (IMAGE, COMPRESSED)])
+        profile = matching(offer_of(publishers), _DEPTHS[kind in (IMAGE, COMPRESSED)])
         self.create_subscription(message_class(kind), name, heard.note, profile)
 
     def _listen_for_description(self, name: str) -> None:
@@ -108,7 +108,7 @@ class DiscoverNode(Node):
             name,
             kind,
             len(publishers),
-            _are_reliable(publishers),
+            offer_of(publishers).reliable,
             heard.received,
             round(heard.rate_hz, 2),
             **facts,
@@ -138,10 +138,6 @@ def _is_installed(kind: str) -> bool:
 def _is_command(name: str, kind: str) -> bool:
     """Tell whether a controller may wait for messages on a topic that nobody publishes yet."""
     return kind == TRAJECTORY or (kind == ARRAY and name.endswith("/commands"))
-
-
-def _are_reliable(publishers: list[Any]) -> bool:
-    return all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in publishers)
 
 
 def main() -> int:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import rclpy.qos
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.qos import HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSPolicyKind, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.topic_endpoint_info import TopicEndpointInfo
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.parameters import overrides
@@ -23,12 +25,36 @@ _KINDS = (
 )
 
 
-def matching(reliable: bool, depth: int) -> QoSProfile:
-    """Return the profile of a subscription to publishers that are all reliable, or not all."""
+@dataclass(frozen=True)
+class Offer:
+    """What all publishers of a topic offer.
+
+    Attributes:
+        reliable: whether they send again what was lost.
+        latched: whether they send what they sent last to those who come later; not where there are none.
+    """
+
+    reliable: bool
+    latched: bool
+
+
+def offer_of(publishers: Sequence[TopicEndpointInfo]) -> Offer:
+    """Return what publishers have in common."""
+    profiles = [info.qos_profile for info in publishers]
+    latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in profiles)
+    return Offer(
+        reliable=all(profile.reliability == ReliabilityPolicy.RELIABLE for profile in profiles),
+        latched=latched and bool(profiles),
+    )
+
+
+def matching(offer: Offer, depth: int) -> QoSProfile:
+    """Return the profile of a subscription to publishers with this offer."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
-        reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
+        reliability=ReliabilityPolicy.RELIABLE if offer.reliable else ReliabilityPolicy.BEST_EFFORT,
+        durability=DurabilityPolicy.TRANSIENT_LOCAL if offer.latched else DurabilityPolicy.VOLATILE,
     )
 
 

@@ -10,13 +10,12 @@ from typing import Any
 
 import numpy as np
 from rclpy.node import Node
-from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.qos import QosOverrides, matching
+from lerobot_recorder.nodes.qos import Offer, QosOverrides, matching, offer_of
 from lerobot_recorder.nodes.sources import RECORDABLE, Source, message_class, source_of
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
 
@@ -40,7 +39,7 @@ class Listener:
     """A source and the subscription to it; none before a publisher was seen."""
 
     source: Source
-    reliable: bool | None = None
+    offer: Offer | None = None
     subscription: Subscription | None = None
     came_ns: int = 0
 
@@ -58,9 +57,9 @@ class Listener:
 class Subscriptions:
     """The subscriptions of a recorder's streams.
 
-    Each is made once a publisher is there, with the reliability that it offers, and made anew should that
-    change: a best-effort subscription to a reliable publisher would lose images, and a reliable one to a
-    best-effort publisher would get nothing. QoS override parameters have the last word.
+    Each is made once a publisher is there, with the reliability and durability that it offers, and made anew
+    should these change: a best-effort subscription to a reliable publisher would lose images, and a reliable
+    one to a best-effort publisher would get nothing. QoS override parameters have the last word.
 
     Attributes:
         streams: what they fill, in the order of the parameter `streams`.
@@ -108,19 +107,18 @@ class Subscriptions:
             topic = self._node.resolve_topic_name(listener.source.topic)
             publishers = self._node.get_publishers_info_by_topic(topic)
             offered = [info for info in publishers if info.topic_type == listener.source.message_type]
-            reliable = all(info.qos_profile.reliability == ReliabilityPolicy.RELIABLE for info in offered)
-            if offered and reliable != listener.reliable:
-                self._subscribe(listener, reliable)
+            if offered and (offer := offer_of(offered)) != listener.offer:
+                self._subscribe(listener, offer)
 
-    def _subscribe(self, listener: Listener, reliable: bool) -> None:
+    def _subscribe(self, listener: Listener, offer: Offer) -> None:
         if listener.subscription is not None:
             self._node.destroy_subscription(listener.subscription)
-        source, listener.reliable = listener.source, reliable
+        source, listener.offer = listener.source, offer
         listener.subscription = self._node.create_subscription(
             message_class(source.message_type),
             source.topic,
             lambda message, info: self._receive(listener, message, info),
-            matching(reliable, _kept(source.stream.spec)),
+            matching(offer, _kept(source.stream.spec)),
             qos_overriding_options=self._overrides.options(source.topic),
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rclpy
 from rclpy.parameter import Parameter
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
 
@@ -171,6 +171,20 @@ def test_what_is_published_instead_is_told_with_its_type_where_that_is_another(g
     known = "/front/image_raw/compressed (sensor_msgs/msg/CompressedImage), /cam/image_raw"
     hint = f"nobody publishes it; published are {known}"
     graph.wait(lambda: graph.do(lambda: topics.hint(topics.streams[0])) == hint)
+
+
+def test_what_was_latched_before_the_recorder_came_is_heard_and_so_is_who_no_longer_latches(graph, subscribe):
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", latched)
+    publisher.publish(message)
+    (stream,) = subscribe(joint_states()).streams
+    graph.wait(lambda: stream.newest() is not None)
+    graph.do(lambda: graph.node.destroy_publisher(publisher))
+    stream.reset()
+    restarted = graph.node.create_publisher(JointState, "robot/joint_states", 1)
+    graph.node.create_timer(0.02, lambda: restarted.publish(message))
+    graph.wait(lambda: stream.newest() is not None)
 
 
 @pytest.mark.parametrize(("sec", "found"), [(-1, "a negative stamp"), (0, "no stamp")])
