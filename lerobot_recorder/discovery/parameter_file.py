@@ -8,11 +8,13 @@ from typing import Any
 
 from lerobot_recorder.discovery.cameras import is_image
 from lerobot_recorder.discovery.plan import Plan
-from lerobot_recorder.discovery.seen import TWISTS, SeenTopic
+from lerobot_recorder.discovery.seen import TRAJECTORY, TWISTS, SeenTopic
 from lerobot_recorder.discovery.stream import PlannedStream, identifier
 
 _SHORTEST_AGE_S = 0.5
 _PERIODS = 4  # without a sample make an episode bad
+_LONGEST_AGE_S = 3600.0
+_STREAMED = 10  # messages while one looked: too many for commands of a motion each
 
 _HEAD = """\
 # What was published when `lerobot-recorder discover` looked. Check the names and their order, then:
@@ -68,7 +70,14 @@ def _stream(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:
         yield _line(f"{name}.field", topic.field)
     if stream.depth:
         yield _line(f"{name}.depth", True)
-    if topic.rate_hz and _PERIODS / topic.rate_hz > _SHORTEST_AGE_S:
+    yield from _max_age(name, topic)
+
+
+def _max_age(name: str, topic: SeenTopic) -> Iterator[str]:
+    if topic.type == TRAJECTORY and topic.received < _STREAMED:
+        yield "    # A command that is sent once per motion holds until the next; else, for 0.5 s."
+        yield _line(f"{name}.max_age_s", _LONGEST_AGE_S)
+    elif topic.rate_hz and _PERIODS / topic.rate_hz > _SHORTEST_AGE_S:
         yield _line(f"{name}.max_age_s", round(_PERIODS / topic.rate_hz, 1))
 
 

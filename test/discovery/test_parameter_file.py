@@ -45,3 +45,19 @@ def test_what_is_left_out_is_named():
     other = SeenTopic("/lab/broadcaster/joint_states", STATE.type, received=300, joints=("on",))
     text = parameter_file(make_plan(Survey((STATE, other))))
     assert "#   /lab/broadcaster/joint_states (sensor_msgs/JointState, once, reliable)" in text
+
+
+@pytest.mark.parametrize(("received", "max_age_s"), [(0, 3600.0), (3, 3600.0), (150, None)])
+def test_a_command_of_a_motion_holds_until_the_next_unless_commands_are_streamed(received, max_age_s):
+    command = SeenTopic(
+        "/lab/arm_controller/joint_trajectory",
+        "trajectory_msgs/msg/JointTrajectory",
+        received=received,
+        rate_hz=received / 3,
+        joints=("on", "rail"),
+    )
+    text = parameter_file(make_plan(Survey((STATE, command))))
+    recorder = yaml.safe_load(text)["/**/recorder"]["ros__parameters"]
+    assert recorder["action.topic"] == command.name
+    assert recorder.get("action.max_age_s") == max_age_s
+    assert ("holds until the next" in text) == (max_age_s is not None)

@@ -58,6 +58,13 @@ def test_a_preset_records_the_topics_that_it_names(graph, tmp_path, preset):
     graph.wait(lambda: graph.status["recorder"]["state"] == "recording")
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_commands_that_are_sent_once_per_motion_hold_until_the_next(preset):
+    parameters = yaml.safe_load((CONFIG / f"{preset}.yaml").read_text())["/**/recorder"]["ros__parameters"]
+    assert parameters["action.topic"].endswith("joint_trajectory")
+    assert parameters["action.max_age_s"] == 3600.0
+
+
 def test_the_recorder_takes_the_example_of_the_documentation(graph, tmp_path):
     text = (PACKAGE / "docs" / "any_robot.md").read_text()
     file = tmp_path / "robot.yaml"
