@@ -94,8 +94,8 @@ class Recorder:
         self._take: Take | None = None
         self._unended: dict[str, Take] = {}
         self._starting = False
-        self._saved = 0
-        self._rejected = 0
+        self._saved: set[str] = set()
+        self._rejected: set[str] = set()
         self._last: Outcome | None = None
         self._message = ""
         self._spool = Spool(self.root)
@@ -205,8 +205,8 @@ class Recorder:
             late=shown.late if shown else 0,
             queued=shown.queued if shown else 0,
             elapsed_s=max(0.0, (now_ns - shown.header.started_at_ns) / 1e9) if shown else 0.0,
-            saved=self._saved,
-            rejected=self._rejected,
+            saved=len(self._saved),
+            rejected=len(self._rejected),
             last=self._last,
             disk=self._watch.forecast,
             message=self._told(),
@@ -293,8 +293,9 @@ class Recorder:
             del self._unended[outcome.episode_id]
             if self._last is None or outcome.episode_id > self._last.episode_id:
                 self._last = outcome
-            self._saved += outcome.state == "ready"
-            self._rejected += outcome.state == "rejected"
+            if outcome.state in ("ready", "rejected"):
+                kept = self._saved if outcome.state == "ready" else self._rejected
+                kept.add(outcome.episode_id)
             if not self.recording:  # asked under the lock, or it would undo what a start has just asked for
                 for stream in self.streams:
                     stream.keep_from(None)
@@ -340,8 +341,8 @@ class Recorder:
     def _accept(self) -> str:
         episode_id = self._spool.accept().episode_id
         with self._lock:
-            self._saved += 1
-            self._rejected = max(0, self._rejected - 1)
+            self._saved.add(episode_id)
+            self._rejected.discard(episode_id)
             if self._last is not None and self._last.episode_id == episode_id:
                 self._last = replace(self._last, state="ready")
         return episode_id
@@ -350,10 +351,10 @@ class Recorder:
         last = self._newest_outcome()
         known = last if last is not None and last.state != "discarded" else None
         episode_id = self._spool.delete_last(known.episode_id if known else None)
-        was_saved = known is not None and known.state == "ready"
         with self._lock:
-            self._saved -= was_saved
-            self._rejected -= known is not None and known.state == "rejected"
+            was_saved = episode_id in self._saved
+            self._saved.discard(episode_id)
+            self._rejected.discard(episode_id)
             if known is not None and known is self._last:
                 self._last = replace(known, state="deleted")
         return Deleted(episode_id, was_saved)

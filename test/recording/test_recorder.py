@@ -337,6 +337,29 @@ def test_an_episode_can_be_deleted_while_it_is_saved(bench):
         robot.recorder.delete_last().result(10)
 
 
+def test_an_episode_that_is_deleted_after_a_discarded_one_counts_no_longer(bench):
+    robot = bench()
+    first = robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    robot.start()
+    robot.run(2)
+    robot.recorder.discard().result(10)
+    assert robot.recorder.delete_last().result(10) == (first, True)
+    assert robot.recorder.status().saved == 0
+
+
+def test_an_episode_of_an_earlier_run_that_is_deleted_counts_for_nothing(bench):
+    robot = bench()
+    first = robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    robot.recorder.close()
+    robot.recorder = robot.open()
+    assert robot.recorder.delete_last().result(10) == (first, False)
+    assert robot.recorder.status().saved == 0
+
+
 def test_an_accepted_take_counts_as_saved(bench):
     robot = bench()
     robot.start()
