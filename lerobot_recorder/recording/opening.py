@@ -7,12 +7,12 @@ from typing import cast
 
 from lerobot_recorder.dataset import check_fits
 from lerobot_recorder.dataset.features import Features, differences
-from lerobot_recorder.errors import DatasetMismatchError
+from lerobot_recorder.errors import DatasetMismatchError, SpoolError
 from lerobot_recorder.recording.rows import Feature, camera_of, declare_features
 from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.streams import Stream
 from lerobot_recorder.recording.take import TakeSettings
-from lerobot_recorder.spool import CameraSpool, Spool
+from lerobot_recorder.spool import CameraSpool, Manifest, Spool
 
 _QUEUE_S = 3.0
 _FEWEST_QUEUED = 4
@@ -44,21 +44,34 @@ def fitting_features(
 
     Raises:
         DatasetError: it would not fit the dataset, or the episodes that wait to be added to it.
+        SpoolError: what is known of these cannot be read.
     """
     specs = [stream.spec for stream in streams]
     declared = declare_features(
         specs, cameras, with_ages=settings.record_ages, with_success=settings.record_success
     )
     features = cast("Features", declared)
+    waiting = _newest_waiting(spool)  # before the dataset is looked at, where it may be a moment later
     check_fits(spool.root, features, fps, settings.robot_type)
-    for episode in spool.ready()[-1:]:
-        waiting = cast("Features", episode.manifest.features)
-        if changed := differences(waiting, features):
-            raise DatasetMismatchError(
-                f"{spool.root}: episodes that wait to be encoded differ from what would be recorded: "
-                + "; ".join(changed)
-            )
+    if waiting is not None and (changed := differences(cast("Features", waiting.features), features)):
+        raise DatasetMismatchError(
+            f"{spool.root}: episodes that wait to be encoded differ from what would be recorded: "
+            + "; ".join(changed)
+        )
     return declared
+
+
+def _newest_waiting(spool: Spool) -> Manifest | None:
+    """Tell what is known of the newest episode that is not in the dataset yet; None where there is none."""
+    while episodes := spool.ready() + spool.claimed():
+        newest = max(episodes, key=lambda episode: episode.episode_id)
+        try:
+            return newest.manifest
+        except SpoolError:
+            if newest.path.exists():
+                raise
+            # An encoder or the operator has moved it meanwhile: look again where it is now.
+    return None
 
 
 def take_settings(fps: int, cameras: Mapping[str, CameraSpool], settings: RecorderSettings) -> TakeSettings:

@@ -435,6 +435,45 @@ def test_episodes_that_would_not_fit_those_that_wait_are_refused(bench):
     assert not robot.recorder.recording
 
 
+@pytest.mark.parametrize("move", [Spool.claim, lambda encoder, each: encoder.seal(encoder.claim(each))])
+def test_episodes_that_would_not_fit_one_that_is_being_encoded_are_refused(bench, move):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    with Spool(robot.root) as encoder:
+        move(encoder, encoder.ready()[0])
+        robot.image = lambda number: np.random.default_rng(number).integers(0, 255, (16, 16, 3), np.uint8)
+        robot.push()
+        with pytest.raises(DatasetMismatchError, match="shape"):
+            robot.recorder.start().result(10)
+
+
+@pytest.mark.parametrize("fits", [True, False])
+def test_a_start_finds_an_episode_that_is_claimed_while_it_looks(bench, monkeypatch, fits):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    ready = robot.recorder._spool.ready
+    with Spool(robot.root) as encoder:
+
+        def claimed_once_listed():
+            found = ready()
+            for episode in found:
+                encoder.claim(episode)
+            return found
+
+        monkeypatch.setattr(robot.recorder._spool, "ready", claimed_once_listed)
+        if fits:
+            assert robot.start()
+            return
+        robot.image = lambda number: np.random.default_rng(number).integers(0, 255, (16, 16, 3), np.uint8)
+        robot.push()
+        with pytest.raises(DatasetMismatchError, match="shape"):
+            robot.recorder.start().result(10)
+
+
 def test_ticks_wait_for_samples_that_are_stamped_by_their_source(bench):
     robot = bench()
     for stream in robot.streams.values():
