@@ -20,6 +20,7 @@ _FOLLOWS = frozenset({"follower", "puppet", "slave"})
 _COMMANDS = frozenset({"command", "commands", "cmd", "goal", "target", "desired", "reference"})
 _NEVER = 9  # the rank of what is no candidate
 _NOBODY = "nobody publishes it yet: an episode can start as soon as somebody does"
+_SHARED = "other messages on this topic hold other joints, which another stream takes"
 _NO_NAMES = "the message does not name its values: check their order"
 
 Joint = tuple[str, str]
@@ -47,6 +48,7 @@ def state_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
         commanded = [joint for topic, its in actions if its == arm for joint in _joints(topic, arm)]
         names = _ordered(arm.topic.joints, commanded)
         aliases = _aliases(names, arm.label if _is_ambiguous(names, arms) else "")
+        shared = sum(other.topic.name == arm.topic.name for other in arms) > 1
         streams.append(
             PlannedStream(
                 unique(name, [each.name for each in streams]),
@@ -54,6 +56,7 @@ def state_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
                 "observation.state",
                 names,
                 aliases,
+                remarks=(_SHARED,) if shared else (),
             )
         )
     return streams

@@ -21,7 +21,7 @@ TYPES = (JOINT_STATE, TRAJECTORY, ARRAY, CONTROLLER_STATE, *TWISTS, IMAGE, COMPR
 
 @dataclass(frozen=True)
 class SeenTopic:
-    """What was seen of a topic.
+    """What was seen of a topic. One whose messages hold different joints was seen once for each set of them.
 
     Attributes:
         name: in full, with its namespace.

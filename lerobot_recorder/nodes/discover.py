@@ -29,7 +29,7 @@ from lerobot_recorder.discovery.seen import (
     Survey,
 )
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.nodes.message_facts import facts_of
+from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
 from lerobot_recorder.nodes.sources import message_class
 
@@ -41,7 +41,7 @@ _DESCRIPTION = "std_msgs/msg/String"
 
 @dataclass
 class _Heard:
-    """What came on a topic."""
+    """What came on a topic, of one set of joints."""
 
     received: int = 0
     first_s: float = 0.0
@@ -59,18 +59,23 @@ class _Heard:
         return (self.received - 1) / (self.last_s - self.first_s) if self.received > 1 else 0.0
 
 
+_Parts = dict[frozenset[str], _Heard]
+"""What came on a topic, by the joints that a message names: an arm and its gripper may share a topic."""
+
+
 class DiscoverNode(Node):
     """Subscribes to all that could be recorded, with the QoS of the publishers."""
 
     def __init__(self) -> None:
         super().__init__("discover", enable_rosout=False, start_parameter_services=False)
-        self._heard: dict[tuple[str, str], _Heard] = {}
+        self._heard: dict[tuple[str, str], _Parts] = {}
         self._descriptions: dict[str, str] = {}
         self.create_timer(_LOOK_S, self._look)
 
     def survey(self) -> Survey:
         """Return what was seen so far."""
-        topics = [self._seen(name, kind, heard) for (name, kind), heard in sorted(self._heard.items())]
+        heard = sorted(self._heard.items(), key=lambda item: item[0])
+        topics = [self._seen(name, kind, part) for (name, kind), parts in heard for part in _whole(parts)]
         robot, sliding = described(list(self._descriptions.values()))
         return Survey(tuple(topics), robot, sliding)
 
@@ -86,9 +91,9 @@ class DiscoverNode(Node):
         publishers = self.get_publishers_info_by_topic(name)
         if not publishers and not _is_command(name, kind):
             return
-        heard = self._heard[name, kind] = _Heard()
+        parts = self._heard[name, kind] = {}
         profile = matching(offer_of(publishers), _DEPTHS[kind in (IMAGE, COMPRESSED)])
-        self.create_subscription(message_class(kind), name, heard.note, profile)
+        self.create_subscription(message_class(kind), name, partial(_note, parts), profile)
 
     def _listen_for_description(self, name: str) -> None:
         if name not in self._descriptions:
@@ -125,6 +130,16 @@ class DiscoverNode(Node):
         rclpy.spin_until_future_complete(self, answer, timeout_sec=_ANSWER_S)
         values = answer.result().values if answer.done() else []
         return tuple(joint for value in values for joint in value.string_array_value)
+
+
+def _note(parts: _Parts, message: Any) -> None:
+    parts.setdefault(frozenset(joints_in(message)), _Heard()).note(message)
+
+
+def _whole(parts: _Parts) -> list[_Heard]:
+    """Leave out messages whose joints others hold too, with more; what was never heard is one without any."""
+    whole = [part for joints, part in parts.items() if not any(joints < other for other in parts)]
+    return whole or [_Heard()]
 
 
 def _is_installed(kind: str) -> bool:

@@ -22,6 +22,11 @@ def facts_of(kind: str, message: Any) -> dict[str, Any]:
     return dict(_facts(kind, message))
 
 
+def joints_in(message: Any) -> tuple[str, ...]:
+    """Return the joints that a message names; none where its type names none."""
+    return tuple(getattr(message, "name", getattr(message, "joint_names", ())))
+
+
 def _facts(kind: str, message: Any) -> Iterator[tuple[str, Any]]:
     if kind == JOINT_STATE:
         yield "joints", tuple(message.name)

@@ -17,6 +17,7 @@ from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.qos import Offer, QosOverrides, matching, offer_of
 from lerobot_recorder.nodes.sources import RECORDABLE, Source, message_class, source_of
+from lerobot_recorder.nodes.vectors import OtherJointsError
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
 
 _IMAGES_KEPT = 10
@@ -126,13 +127,16 @@ class Subscriptions:
         received_ns = self._received_ns(listener, info)
         source, stream = listener.source, listener.source.stream
         try:
+            value = source.take(message)
             stamp_ns = _header_ns(message) if stream.spec.by_header else received_ns
             if not received_ns:
                 raise StreamError("use_sim_time is set, but no time has come on /clock")
-            value = source.take(message)
             stream.push(Sample(stamp_ns, value))
             if not stream.spec.is_image and not np.isfinite(value).all():
                 stream.fault("a value is NaN or infinite")
+        except OtherJointsError as error:
+            if stream.missing(self._clock.now_ns()):  # as long as its own come, others share the topic
+                stream.fault(str(error))
         except RecorderError as error:
             stream.fault(str(error))
         except Exception as error:  # whatever others publish, the take and the node go on

@@ -9,6 +9,11 @@ import numpy as np
 
 from lerobot_recorder.errors import ConfigError, StreamError
 
+
+class OtherJointsError(StreamError):
+    """A message has none of a stream's joints: it may be of another part of the robot, on the same topic."""
+
+
 Extract = Callable[[Any], np.ndarray]
 """Takes the values of a message, float64, (n,); raises StreamError where it does not have them."""
 
@@ -90,15 +95,15 @@ def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str]
     Where there is no ``elbow``, ``elbow_joint`` is found by that name, and the other way round.
 
     Raises:
+        OtherJointsError: none of the joints is there.
         StreamError: a joint is not there, or has no value.
     """
     index = {name.removesuffix("_joint"): i for i, name in enumerate(found)}
     index.update({name: i for i, name in enumerate(found)})
     missing = [name for name in wanted if name not in index and name.removesuffix("_joint") not in index]
     if missing:
-        raise StreamError(
-            f"no joint {', '.join(missing)} in the message, it has {', '.join(found) or 'none'}"
-        )
+        kind = OtherJointsError if len(missing) == len(wanted) else StreamError
+        raise kind(f"no joint {', '.join(missing)} in the message, it has {', '.join(found) or 'none'}")
     if len(values) != len(found):
         raise StreamError(f"the message has {len(found)} joints but {len(values)} values of {field}")
     places = [index.get(name, index.get(name.removesuffix("_joint"), 0)) for name in wanted]

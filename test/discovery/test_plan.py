@@ -101,6 +101,16 @@ def test_two_arms_keep_their_namespaces_and_their_joints_apart():
     assert [each.feature for each in streams] == ["observation.state"] * 2 + ["action"] * 2
 
 
+def test_an_arm_and_a_gripper_on_one_topic_are_two_streams_of_it():
+    arm, gripper = seen("/joint_states", JOINTS), seen("/joint_states", ("finger",))
+    streams = make_plan(Survey((arm, gripper))).streams
+    assert {each.name: (each.topic, each.feature) for each in streams} == {
+        "state": (arm, "observation.state"),
+        "state_2": (gripper, "observation.state"),
+    }
+    assert all("another stream takes" in each.remarks[0] for each in streams)
+
+
 def test_joint_states_that_others_hold_already_are_left_out():
     merged = seen("/joint_states", (*JOINTS, "finger"))
     plan = make_plan(Survey((merged, seen("/broadcaster/joint_states", JOINTS))))

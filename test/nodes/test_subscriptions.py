@@ -232,3 +232,30 @@ def test_a_message_that_fails_in_a_way_of_its_own_is_a_fault_and_the_next_one_co
     graph.wait(lambda: fault in stream.faults())
     listener.source = source
     graph.wait(lambda: stream.newest() is not None)
+
+
+def test_two_streams_of_one_topic_take_what_two_publishers_send(graph, subscribe):
+    hand = {"hand.topic": "robot/joint_states", "hand.names": ["finger"]}
+    topics = subscribe({**joint_states(), **hand, "streams": ["state", "hand"]})
+    for names in (["one", "two"], ["finger"]):
+        publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+        message = JointState(name=names, position=[1.0] * len(names))
+        graph.node.create_timer(0.02, lambda publisher=publisher, message=message: publisher.publish(message))
+
+    def received() -> int:
+        return min(stream.health(0).received for stream in topics.streams)
+
+    graph.wait(received)
+    faults = [stream.faults() for stream in topics.streams]
+    before = received()
+    graph.wait(lambda: received() > before + 10)
+    assert [stream.faults() for stream in topics.streams] == faults
+
+
+@pytest.mark.parametrize("names", [["three"], ["one", "three"]])
+def test_where_only_other_joints_come_or_only_some_that_is_a_fault(graph, subscribe, names):
+    (stream,) = subscribe(joint_states(names=names)).streams
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    graph.node.create_timer(0.02, lambda: publisher.publish(message))
+    graph.wait(lambda: "no joint three in the message, it has one, two" in stream.faults())

@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+from sensor_msgs.msg import JointState
+
+from lerobot_recorder.cli.processes import NodeOutput, NodeProcess
+from lerobot_recorder.discovery import Survey
+
+ARM, GRIPPER = ("shoulder", "elbow"), ("finger",)
+
+
+def surveyed(graph) -> Survey:
+    process = NodeProcess("discover", ["3"], graph.environment, graph.events)
+    graph.processes.append(process)
+    graph.wait(lambda: not process.running)
+    while True:
+        event = graph.events.get(timeout=10)
+        if isinstance(event, NodeOutput) and not event.is_log:
+            return Survey.from_json(event.line)
+
+
+def publish(graph, *parts: tuple[str, ...]) -> None:
+    """Publish joint states of parts of a robot on one topic, each part by itself."""
+    for part in parts:
+        publisher = graph.node.create_publisher(JointState, "joint_states", 10)
+        message = JointState(name=part, position=[0.0] * len(part))
+        graph.node.create_timer(0.05, lambda publisher=publisher, message=message: publisher.publish(message))
+
+
+def test_the_joints_of_all_messages_on_a_topic_are_seen(graph):
+    publish(graph, ARM, GRIPPER, ARM[:1])
+    assert {topic.joints for topic in surveyed(graph).topics} == {ARM, GRIPPER}
+
+
+def test_where_one_message_holds_all_joints_it_is_all_that_counts(graph):
+    publish(graph, GRIPPER, (*ARM, *GRIPPER), ARM)
+    assert [topic.joints for topic in surveyed(graph).topics] == [(*ARM, *GRIPPER)]
