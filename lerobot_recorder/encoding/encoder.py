@@ -237,7 +237,7 @@ class BatchEncoder:
             try:
                 spool.create()
                 writer.recover(lambda ids: _forget(spool, ids))
-                spool.recover()
+                spool.recover(cut_short=False)
                 while (episodes := self._next(spool)) is not None:
                     self._begin(spool, writer, episodes)
                 return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any, cast
 
 from lerobot_recorder.dataset import check_fits
 from lerobot_recorder.dataset.features import FeatureDict, is_depth, is_video, validate_features
-from lerobot_recorder.errors import ConfigError, SpoolError
+from lerobot_recorder.errors import ConfigError, RecorderError, SpoolError
 from lerobot_recorder.recording.row_queue import RowQueue
 from lerobot_recorder.spool import (
     CameraSpool,
@@ -21,6 +22,8 @@ from lerobot_recorder.spool import (
     new_episode_id,
 )
 from lerobot_recorder.video.depth import depth_unit
+
+logger = logging.getLogger(__name__)
 
 Frame = Mapping[str, Any]
 
@@ -98,7 +101,7 @@ class EpisodeRecorder:
         robot_type: str | None = None,
         image_format: str = "raw",
     ) -> None:
-        """Check that what will be recorded fits the dataset.
+        """Check that what will be recorded fits the dataset, and find interrupted takes.
 
         Args:
             root: the dataset's directory; it need not exist yet.
@@ -124,6 +127,7 @@ class EpisodeRecorder:
         self._image_format = image_format
         _cameras(self._features, image_format)
         self._spool = Spool(self.root)
+        self._recover()
 
     def __enter__(self) -> EpisodeRecorder:
         return self
@@ -149,6 +153,19 @@ class EpisodeRecorder:
             episode._set_aside(error)
             raise
         episode._save()
+
+    def _recover(self) -> None:
+        """Tell of interrupted takes; those that cannot be put in order wait for another start."""
+        try:
+            for take in self._spool.recover():
+                logger.warning(
+                    "the take %s was interrupted after %.1f s; Spool.accept takes it all the same from %s",
+                    take.episode_id,
+                    take.manifest.duration_s,
+                    take.path.parent,
+                )
+        except (RecorderError, OSError) as error:
+            logger.error("the spool cannot be put in order: %s", error)
 
     def _begin(self, task: str, episode_id: str, frame: Frame) -> EpisodeWriter:
         self._note_units(frame)

@@ -300,13 +300,17 @@ class Spool:
 
     # After a crash
 
-    def recover(self) -> list[SpooledEpisode]:
+    def recover(self, *, cut_short: bool = True) -> list[SpooledEpisode]:
         """Put in order what dead processes left behind; what a live one holds is left alone.
 
         A commit that was cut short must be finished first, or its episodes would be encoded again.
         A claimed episode goes back to `ready/`; an interrupted take is cut to its last whole row and
         offered in `rejected/`, one that had been saved completely goes where it was going; half-done removals
         are finished.
+
+        Args:
+            cut_short: whether to look for takes that were cut short, too. An encoder leaves these to whoever
+                records next, and can tell of them.
 
         Returns:
             The takes that are now in `rejected/`.
@@ -319,7 +323,8 @@ class Spool:
         self._recover_claims()
         for path in self._paths("discarded"):
             _erase(path)
-        recovered = [self._recover_recording(path) for path in self._paths("recording")]
+        found = [path for path in self._paths("recording") if cut_short or (path / MANIFEST_FILE).exists()]
+        recovered = [self._recover_recording(path) for path in found]
         return [episode for episode in recovered if episode is not None and episode.state == "rejected"]
 
     def erase(self, path: Path) -> None:

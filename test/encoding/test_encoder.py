@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from takes import a_take
 
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.encoding import encoder as module
@@ -275,6 +276,18 @@ def test_killed_at_any_time_no_episode_is_lost_or_doubled(tmp_path):
     ]
     for key in VIDEOS:
         assert sum(probe(path).frames for path in root.glob(f"videos/{key}/*/*.mp4")) == sum(lengths)
+
+
+def test_a_take_that_was_cut_short_is_left_to_the_recorder(tmp_path):
+    root = tmp_path / "data"
+    record(root, 3)
+    writer = a_take(Spool(root), "raw")
+    writer.abandon()
+    with BatchEncoder(root):
+        pass
+    assert len(states(root)) == 3
+    assert [path.name for path in Spool(root).directory("recording").iterdir()] == [writer.path.name]
+    assert not Spool(root).rejected()
 
 
 def test_two_encoders_share_the_work_without_doubling_it(tmp_path):

@@ -4,6 +4,7 @@ import threading
 
 import numpy as np
 import pytest
+from takes import a_take
 
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.errors import ConfigError, DatasetMismatchError, DiskFullError, SpoolError
@@ -32,6 +33,15 @@ def test_an_exception_sets_the_episode_aside(tmp_path):
     rejected = Spool(tmp_path / "d").rejected()
     assert [each.length for each in rejected] == [1]
     assert "the gripper slipped" in rejected[0].manifest.reasons[0]
+
+
+def test_a_take_that_was_cut_short_is_told_at_the_next_start(tmp_path, caplog):
+    writer = a_take(Spool(tmp_path / "d"), "raw")
+    writer.abandon()
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30):
+        pass
+    assert f"the take {writer.header.episode_id} was interrupted after 0.2 s" in caplog.text
+    assert Spool(tmp_path / "d").accept().length == 5
 
 
 def test_an_episode_without_frames_is_none(tmp_path):

@@ -65,6 +65,17 @@ def test_an_interrupted_take_is_offered_as_rejected(spool):
     assert spool.recover() == []
 
 
+def test_takes_that_were_cut_short_can_be_left_to_whoever_records_next(spool, monkeypatch):
+    path, writer = interrupted(spool, "raw"), a_take(spool, "raw")
+    with monkeypatch.context() as patch:
+        patch.setattr("lerobot_recorder.spool.writer.move_directory", _fail)
+        with pytest.raises(SpoolError, match="cannot be written"):
+            writer.save()
+    assert spool.recover(cut_short=False) == []
+    assert [episode.episode_id for episode in spool.ready()] == [writer.header.episode_id]
+    assert [episode.episode_id for episode in spool.recover()] == [path.name]
+
+
 def test_a_take_being_recorded_is_left_alone(spool):
     writer = a_take(spool, "raw")
     assert Spool(spool.root).recover() == []
