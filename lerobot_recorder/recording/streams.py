@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -106,6 +107,7 @@ class Stream:
         self._recent: deque[int] = deque(maxlen=_RATE_WINDOW)
         self._needed_from_ns = _FOREVER_NS
         self._received = 0
+        self._received_at_s = time.monotonic()
         self._faults: dict[str, int] = {}
         self._trouble = ""
 
@@ -118,6 +120,7 @@ class Stream:
             self._samples.append(sample)
             self._recent.append(sample.stamp_ns)
             self._received += 1
+            self._received_at_s = time.monotonic()
             self._trouble = ""
             self._prune()
 
@@ -157,6 +160,10 @@ class Stream:
         """Return the stamps of the newest samples, oldest first."""
         with self._lock:
             return list(self._recent)
+
+    def silent_s(self) -> float:
+        """Tell for how many seconds no sample has come, for real, whatever stamps and clock say."""
+        return time.monotonic() - self._received_at_s
 
     def health(self, now_ns: int) -> StreamHealth:
         """Tell rate, age and faults."""

@@ -24,7 +24,8 @@ logger = logging.getLogger(__name__)
 
 _SETTLE_S = 0.5
 """How long a tick waits for late samples of streams that are stamped by their source: so long on the clock,
-as a bag may be played slowly, and so long for real, as it may be played fast."""
+as a bag may be played slowly, and so long for real, as it may be played fast. The latter only once where a
+stream falls silent: if each tick waited so, they would fall ever further behind."""
 
 _SETTLE_STEP_S = 0.002
 
@@ -173,8 +174,9 @@ class Take:
         """
         awaited = [stream for stream in self._streams if stream.spec.by_header]
         deadline, deadline_ns = time.monotonic() + _SETTLE_S, time_ns + int(_SETTLE_S * 1e9)
-        while any(_may_bring(stream, time_ns) for stream in awaited):
-            if time.monotonic() > deadline and self._clock.now_ns() > deadline_ns:
+        while late := [stream for stream in awaited if _may_bring(stream, time_ns)]:
+            silent = all(stream.silent_s() > _SETTLE_S for stream in late)
+            if (silent or time.monotonic() > deadline) and self._clock.now_ns() > deadline_ns:
                 break
             if self._stop.wait(_SETTLE_STEP_S):
                 return False

@@ -505,6 +505,22 @@ def test_ticks_wait_as_long_as_the_clock_stands_still(bench, monkeypatch):
     assert take.late == 0
 
 
+def test_ticks_wait_for_a_stream_that_has_fallen_silent_only_once(bench, monkeypatch):
+    monkeypatch.setattr("lerobot_recorder.recording.opening._QUEUE_S", 30.0)
+    robot = bench()
+    for stream in robot.streams.values():
+        stream.spec = replace(stream.spec, by_header=True, max_age_s=100.0)
+    robot.start()
+    take = robot.recorder._take
+    for tick in range(60):
+        robot.push(take.header.started_at_ns + tick * SECOND // 10, only=("state", "top"))
+    robot.clock.move_to(take.header.started_at_ns + 6 * SECOND)
+    robot.wait(lambda: take.rows == 55)
+    robot.clock.advance(0.5)
+    robot.wait(lambda: take.rows == 60)
+    assert robot.recorder.save().result(10).state == "ready"
+
+
 def test_an_episode_can_be_marked_while_it_is_recorded_and_while_it_is_saved(bench):
     robot = bench(record_success=True)
     for late in (False, True):
