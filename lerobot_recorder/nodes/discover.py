@@ -33,6 +33,9 @@ from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
 from lerobot_recorder.nodes.sources import message_class
 
+_FINDING_S = 6.0
+"""How long nodes may take to find each other on a busy computer."""
+
 _LOOK_S = 0.2
 _DEPTHS = {True: 10, False: 100}  # of images, and of all else
 _ANSWER_S = 1.0
@@ -71,6 +74,11 @@ class DiscoverNode(Node):
         self._heard: dict[tuple[str, str], _Parts] = {}
         self._descriptions: dict[str, str] = {}
         self.create_timer(_LOOK_S, self._look)
+
+    @property
+    def hears(self) -> bool:
+        """Whether any message has come."""
+        return any(self._heard.values())
 
     def survey(self) -> Survey:
         """Return what was seen so far."""
@@ -156,14 +164,17 @@ def _is_command(name: str, kind: str) -> bool:
 
 
 def main() -> int:
-    """Look for so many seconds, and print what was seen."""
+    """Look for so many seconds from when something is heard, and print what was seen."""
     rclpy.init()
     node, executor = DiscoverNode(), SingleThreadedExecutor()
     executor.add_node(node)
-    deadline = time.monotonic() + float(sys.argv[1])
+    seconds = float(sys.argv[1])
+    deadline, heard = time.monotonic() + max(seconds, _FINDING_S), False
     try:
         while (left := deadline - time.monotonic()) > 0:
             executor.spin_once(timeout_sec=left)
+            if not heard and node.hears:
+                heard, deadline = True, time.monotonic() + seconds
         executor.remove_node(node)
         print(node.survey().to_json(), flush=True)
     except (KeyboardInterrupt, ExternalShutdownException):
