@@ -14,7 +14,7 @@ from lerobot_recorder.robot.cameras.settings import CameraSettings, Picture
 from lerobot_recorder.robot.cameras.v4l2 import FORBIDDEN, WAY_IN, describe, list_cameras, set_controls
 
 _OPEN_TIMEOUT_S = 3.0
-_READ_TIMEOUT_S = 0.5
+_READ_TIMEOUT_S = 0.2  # how often the watch can look for a silence, so well below SILENCE_S
 _POLL_S = 0.002
 # FFmpeg's AVFMT_FLAG_NONBLOCK, which has no name among its options: a read that finds no frame returns.
 _NONBLOCK = "+4"

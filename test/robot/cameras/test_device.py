@@ -12,6 +12,7 @@ import pytest
 from lerobot_recorder.errors import CameraError
 from lerobot_recorder.robot.cameras import CameraSettings
 from lerobot_recorder.robot.cameras.device import Device
+from lerobot_recorder.robot.cameras.watch import Watch
 
 
 class Packet:
@@ -50,6 +51,17 @@ class FakeFFmpeg:
         yield packet
 
 
+class FakeTime:
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 @pytest.fixture
 def ffmpeg(monkeypatch) -> FakeFFmpeg:
     ffmpeg = FakeFFmpeg()
@@ -76,6 +88,15 @@ def test_a_frame_that_the_bus_cut_short_is_left_out(ffmpeg, jpegs):
 def test_nothing_in_time_is_no_picture(ffmpeg, monkeypatch):
     monkeypatch.setattr("lerobot_recorder.robot.cameras.device._READ_TIMEOUT_S", 0.01)
     assert device().read(want_rgb=True) is None
+
+
+def test_silence_is_noticed_as_soon_as_it_is_too_long(ffmpeg, monkeypatch):
+    time = FakeTime()
+    monkeypatch.setattr("lerobot_recorder.robot.cameras.device.time", time)
+    silent, watch = device(), Watch(30, time.monotonic)
+    with pytest.raises(CameraError, match=r"no picture for 0\.8 s"):
+        while silent.read(want_rgb=False) is None:
+            watch.check_silence(CameraSettings("top", "0"))
 
 
 @pytest.mark.parametrize(
