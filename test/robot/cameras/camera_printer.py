@@ -18,7 +18,8 @@ _STATUS_S = 0.1
 
 
 def say(**content: object) -> None:
-    print(json.dumps(content), flush=True)
+    """Print a line in one piece: two threads do so."""
+    print(json.dumps(content) + "\n", end="", flush=True)
 
 
 def tell(picture: Picture) -> None:
