@@ -22,7 +22,7 @@ from lerobot_recorder.nodes.recorder_settings import PARAMETERS, settings_of
 from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic
 from lerobot_recorder.nodes.sources import STREAM_PARAMETERS
 from lerobot_recorder.nodes.subscriptions import Subscriptions
-from lerobot_recorder.recording import Deleted, Outcome, Recorder, Schedule
+from lerobot_recorder.recording import ClockSteps, Deleted, Outcome, Recorder, Schedule
 
 _STEP_S = 0.05
 _STATUS_S = 0.5
@@ -62,6 +62,7 @@ class RecorderNode(Node):
         )
         parameters.watch(self._change)
         self._jumps = on_jump_back(self, self._recorder.start_afresh)
+        self._clock_steps = ClockSteps(clock)
         self.failure: RecorderError | None = None
         self._stopping = False
         self._was_recording = False
@@ -132,6 +133,8 @@ class RecorderNode(Node):
     # The run
 
     def _step(self) -> None:
+        if by_s := self._clock_steps.since_last_s():
+            self._start_afresh(by_s)
         recording = self._recorder.recording
         now_s = time.monotonic()
         if self._was_recording and not recording:
@@ -139,6 +142,13 @@ class RecorderNode(Node):
         self._was_recording = recording
         if self._schedule.phase(now_s) == "waiting" and now_s >= self._next_try_s:
             self._start_unattended(now_s)
+
+    def _start_afresh(self, by_s: float) -> None:
+        way = "forward" if by_s > 0 else "back"
+        self.get_logger().warning(
+            f"the system's clock was set {way} by {abs(by_s):.1f} s: what came before is forgotten"
+        )
+        self._recorder.start_afresh()
 
     def _start_unattended(self, now_s: float) -> None:
         self._next_try_s = now_s + _RETRY_S

@@ -26,7 +26,7 @@ api            `EpisodeRecorder`: record from your own Python loop, without stre
 """
 
 from lerobot_recorder.recording.api import EpisodeRecorder
-from lerobot_recorder.recording.clock import Clock, SystemClock
+from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
 from lerobot_recorder.recording.outcome import Outcome
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.recorder import Deleted, Recorder
@@ -37,6 +37,7 @@ from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
 
 __all__ = [
     "Clock",
+    "ClockSteps",
     "Deleted",
     "EpisodeRecorder",
     "Outcome",

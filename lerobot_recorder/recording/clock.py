@@ -8,6 +8,12 @@ from typing import Protocol
 
 _LONGEST_SLEEP_S = 0.5  # so that a step of the system's time is noticed
 
+_LEAST_STEP_S = 0.1
+_FASTEST_SLEW = 0.1
+"""Of the time passed: a clock that is put right without a step runs up to a twelfth faster or slower."""
+
+_HELD_UP_S = 0.02
+
 
 class Clock(Protocol):
     """A source of time that can be waited for.
@@ -40,3 +46,30 @@ class SystemClock:
             if stop.wait(min(remaining, _LONGEST_SLEEP_S)):
                 return False
         return not stop.is_set()
+
+
+class ClockSteps:
+    """Notices when the system's clock is set, by the time that only ever runs forward."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin to look; only where `clock` is the system's."""
+        self._by_system = clock.name == "system"
+        self._system_s, self._steady_s = _both_times()
+
+    def since_last_s(self) -> float:
+        """Return by how much the clock was set since the last call, positive where forward; else 0."""
+        if not self._by_system:
+            return 0.0
+        before_s, steady_before_s = self._system_s, self._steady_s
+        self._system_s, self._steady_s = _both_times()
+        passed_s = self._steady_s - steady_before_s
+        step_s = self._system_s - before_s - passed_s
+        return step_s if abs(step_s) > _LEAST_STEP_S + _FASTEST_SLEW * passed_s else 0.0
+
+
+def _both_times() -> tuple[float, float]:
+    """Read the system's time and the steady one, anew where other work came in between."""
+    while True:
+        steady_s, system_s = time.monotonic(), time.time()
+        if time.monotonic() - steady_s < _HELD_UP_S:
+            return system_s, steady_s

@@ -11,7 +11,7 @@ Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
 
 CUT_SHORT: Mapping[Ending, str] = {
     "interrupted": "interrupted: the recorder was stopped during the take",
-    "clock": "interrupted: the clock jumped back during the take",
+    "clock": "interrupted: the clock jumped during the take",
 }
 """Endings that make a take a bad one."""
 

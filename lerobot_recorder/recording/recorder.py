@@ -162,7 +162,7 @@ class Recorder:
         return self._disk.submit(self._mark_last, success)
 
     def start_afresh(self) -> None:
-        """Forget all samples, and set a running take aside: the clock has jumped back."""
+        """Forget all samples, and set a running take aside: the clock has jumped."""
         take = self._take
         if take is not None and not take.over:
             take.end("clock")

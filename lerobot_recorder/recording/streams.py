@@ -20,6 +20,11 @@ _KINDS_OF_FAULTS = 20
 _OTHER_FAULTS = "something else is wrong with a message"
 """What further kinds are counted as: a fault may name a number, and never be the same twice."""
 
+_SET_BACK_NS = 2_000_000_000
+_SET_BACK_S = 1.0
+"""Samples that are so much older than the newest, while only such have come for so long: they are not late,
+but what stamps them was set back."""
+
 Feature = dict[str, Any]
 
 
@@ -112,11 +117,18 @@ class Stream:
         self._trouble = ""
 
     def push(self, sample: Sample) -> None:
-        """Add a sample. One that is older than the newest is left out: time does not run back in a stream."""
+        """Add a sample.
+
+        One that is older than the newest is left out, as time does not run back in a stream; unless its clock
+        was set back, which makes the stream begin anew.
+        """
         with self._lock:
             if self._samples and sample.stamp_ns < self._samples[-1].stamp_ns:
                 self._count_fault("a message is older than the one before it")
-                return
+                if not self._set_back(sample):
+                    return
+                self._samples.clear()
+                self._recent.clear()
             self._samples.append(sample)
             self._recent.append(sample.stamp_ns)
             self._received += 1
@@ -135,7 +147,7 @@ class Stream:
             return dict(self._faults)
 
     def reset(self) -> None:
-        """Forget all samples, as when the clock jumps back."""
+        """Forget all samples, as when the clock jumps."""
         with self._lock:
             self._samples.clear()
             self._recent.clear()
@@ -184,11 +196,24 @@ class Stream:
             why = f": {health.trouble}" if health.trouble else ""
             return f"{spec.name}: nothing for {health.age_s:.1f} s{by} on {source}{why}"
         if health.age_s < -spec.max_age_s:
-            return (
-                f"{spec.name}: the headers on {source} are {-health.age_s:.1f} s ahead of the clock; set the "
-                "computers' clocks by the same server, or use stamp: receive"
-            )
+            return self._ahead(-health.age_s)
         return ""
+
+    def _ahead(self, by_s: float) -> str:
+        name, source = self.spec.name, self.spec.source or self.spec.name
+        if self.spec.by_header:
+            return (
+                f"{name}: the headers on {source} are {by_s:.1f} s ahead of the clock; set the computers' "
+                "clocks by the same server, or use stamp: receive"
+            )
+        return (
+            f"{name}: the clock was set back by {by_s:.1f} s since the last message on {source}; "
+            "try again when the next has come"
+        )
+
+    def _set_back(self, sample: Sample) -> bool:
+        by_ns = self._samples[-1].stamp_ns - sample.stamp_ns
+        return by_ns > _SET_BACK_NS and self.silent_s() > _SET_BACK_S
 
     def _rate(self, now_ns: int) -> float:
         if len(self._recent) < 2 or self._recent[-1] == self._recent[0]:

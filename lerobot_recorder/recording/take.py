@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError
-from lerobot_recorder.recording.clock import Clock
+from lerobot_recorder.recording.clock import Clock, ClockSteps
 from lerobot_recorder.recording.outcome import CUT_SHORT, Ending, Outcome
 from lerobot_recorder.recording.pace import Pace
 from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, Verdict, judge
@@ -69,6 +69,7 @@ class Take:
         self._writer = writer
         self._streams = streams
         self._clock = clock
+        self._steps = ClockSteps(clock)
         self._settings = settings
         self._on_end = on_end
         self._queue: queue.Queue[Row | None] = queue.Queue(settings.queue_rows)
@@ -151,6 +152,9 @@ class Take:
             while not self._stop.is_set() and self.rows != self._settings.max_rows:
                 time_ns = self.header.started_at_ns + self.rows * 1_000_000_000 // self.header.fps
                 if not self._clock.wait_until(time_ns, self._stop):
+                    break
+                if self._steps.since_last_s():  # rows of a time that never was would follow at once
+                    self.end("clock")
                     break
                 late_s = (self._clock.now_ns() - max(time_ns, self._settled_ns)) / 1e9
                 if not self._settle(time_ns):

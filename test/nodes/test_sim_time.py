@@ -5,10 +5,15 @@ import threading
 import time
 
 import numpy as np
+import pytest
+import rclpy
 from builtin_interfaces.msg import Time
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image, JointState
 
+from lerobot_recorder.cli.processes import node_environment
+from lerobot_recorder.nodes.recorder import RecorderNode
+from lerobot_recorder.recording import Sample
 from lerobot_recorder.spool import Spool
 
 BEGIN_NS = 1_700_000_000 * 10**9
@@ -122,7 +127,7 @@ def test_a_bag_that_begins_anew_cuts_the_take_short(graph, tmp_path):
         bag.step(number)
     graph.wait(lambda: graph.frames() > 10)
     bag.hold(lambda: graph.completed)
-    assert "the clock jumped back" in Spool(root).rejected()[0].manifest.reasons[0]
+    assert "the clock jumped" in Spool(root).rejected()[0].manifest.reasons[0]
 
 
 def test_without_a_clock_a_start_is_refused_with_the_reason(graph, make_robot, tmp_path):
@@ -132,3 +137,45 @@ def test_without_a_clock_a_start_is_refused_with_the_reason(graph, make_robot, t
     started, reason = graph.call("recorder/start_episode")
     assert not started
     assert "use_sim_time is set, but no time has come on /clock" in reason
+
+
+@pytest.fixture
+def node(tmp_path):
+    """A recorder within the test's own process, by the system's time."""
+    values = {
+        "root": tmp_path / "data",
+        "streams": ["state"],
+        "state.topic": "joints",
+        "state.names": ["one"],
+    }
+    arguments = [each for name, value in values.items() for each in ("-p", f"{name}:={value}")]
+    domain = int(node_environment(isolated=True)["ROS_DOMAIN_ID"])
+    rclpy.init(args=["--ros-args", *arguments], domain_id=domain)
+    node = RecorderNode()
+    yield node
+    node.close()
+    node.destroy_node()
+    rclpy.shutdown()
+
+
+@pytest.mark.parametrize("by_s", [3600.0, -3600.0])
+def test_a_system_clock_that_is_set_cuts_the_take_short(node, monkeypatch, by_s):
+    def push() -> None:
+        stream.push(Sample(time.time_ns(), np.array([1.0])))
+
+    stream = node._topics.streams[0]
+    push()
+    node._recorder.start().result(10)
+    while node._recorder.status().frames < 3:
+        push()
+    node._step()
+    assert node._recorder.recording
+    now_s, now_ns = time.time, time.time_ns
+    monkeypatch.setattr(time, "time", lambda: now_s() + by_s)
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns() + int(by_s * 1e9))
+    node._step()
+    take = node._recorder._take
+    assert take.result.result(10).ended_by == "clock"
+    assert "the clock jumped" in Spool(node._recorder.root).rejected()[0].manifest.reasons[0]
+    push()
+    assert not node._recorder.missing()
