@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lerobot_recorder.errors import StreamError
 from lerobot_recorder.recording import QualityRules, Sample, Stream, StreamSpec
 from lerobot_recorder.recording.quality import StreamQuality, judge
+from lerobot_recorder.spool import EncodedImage
 
 SECOND = 1_000_000_000
 RULES = QualityRules(frozen_after_s=1.0)
@@ -29,6 +32,32 @@ def test_a_camera_that_repeats_its_image_is_frozen():
     assert quality.figures()["repeated_images"] == 12
     assert quality.reasons(RULES) == ["top: the image did not change for 1.2 s"]
     assert quality.reasons(QualityRules(frozen_after_s=0)) == []
+
+
+def test_a_camera_that_sees_something_small_move_is_not_frozen():
+    quality = camera()
+    for number in range(13):
+        image = np.full((32, 48, 3), 7, np.uint8)
+        image[2:12, 2 + number % 3] = 255
+        quality.note_image(Sample(number * SECOND // 10, image), image)
+    assert quality.figures()["repeated_images"] == 0
+    assert quality.reasons(RULES) == []
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.full((32, 48), np.nan, np.float32),
+        np.zeros((64, 96, 3), np.uint8)[::2, ::2],
+        EncodedImage("jpeg", b"the same", 48, 32),
+    ],
+)
+def test_images_of_all_kinds_can_be_frozen(image):
+    quality = camera()
+    for number in range(13):
+        again = replace(image) if isinstance(image, EncodedImage) else image[:]
+        quality.note_image(Sample(number * SECOND // 10, again), again)
+    assert quality.figures()["repeated_images"] == 12
 
 
 def test_a_slow_camera_is_not_frozen():
