@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from lerobot_recorder.dataset import check_fits
-from lerobot_recorder.dataset.features import Features, differences
+from lerobot_recorder.dataset.features import Features, differences, validate_features
 from lerobot_recorder.errors import DatasetMismatchError, SpoolError
 from lerobot_recorder.recording.rows import Feature, camera_of, declare_features
 from lerobot_recorder.recording.settings import RecorderSettings
@@ -43,6 +43,7 @@ def fitting_features(
     """Declare what will be recorded.
 
     Raises:
+        ConfigError: no dataset can be made of it, as where the format uses a feature's name itself.
         DatasetError: it would not fit the dataset, or the episodes that wait to be added to it.
         SpoolError: what is known of these cannot be read.
     """
@@ -51,6 +52,7 @@ def fitting_features(
         specs, cameras, with_ages=settings.record_ages, with_success=settings.record_success
     )
     features = cast("Features", declared)
+    validate_features(features)
     waiting = _newest_waiting(spool)  # before the dataset is looked at, where it may be a moment later
     check_fits(spool.root, features, fps, settings.robot_type)
     if waiting is not None and (changed := differences(cast("Features", waiting.features), features)):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from lerobot_recorder.errors import (
+    ConfigError,
     DatasetMismatchError,
     DiskFullError,
     EpisodeStateError,
@@ -433,6 +434,14 @@ def test_episodes_that_would_not_fit_those_that_wait_are_refused(bench):
     with pytest.raises(DatasetMismatchError, match="shape"):
         robot.recorder.start().result(10)
     assert not robot.recorder.recording
+
+
+def test_a_feature_whose_name_the_format_uses_itself_is_refused(bench):
+    robot = bench()
+    robot.streams["state"].spec = replace(robot.streams["state"].spec, feature="timestamp")
+    robot.push()
+    with pytest.raises(ConfigError, match="'timestamp': the format uses this name itself"):
+        robot.recorder.start().result(10)
 
 
 @pytest.mark.parametrize("move", [Spool.claim, lambda encoder, each: encoder.seal(encoder.claim(each))])
