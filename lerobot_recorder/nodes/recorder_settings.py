@@ -26,7 +26,14 @@ PARAMETERS = (
     Parameter(
         "on_bad_episode", "reject", "What to do with bad ones", choices=("reject", "keep"), effect=NEXT
     ),
-    Parameter("frozen_after_s", 1.0, "A camera that repeats an image so long is frozen", "s", 0, effect=NEXT),
+    Parameter(
+        "frozen_after_s",
+        1.0,
+        "A camera that repeats an image so long is frozen; 0: never",
+        "s",
+        0,
+        effect=NEXT,
+    ),
     Parameter("queue_mb", 512.0, "Memory for rows that wait for the disk", "MB", 1, effect=NEXT),
 )
 

@@ -34,7 +34,8 @@ Depth = npt.NDArray[np.generic]
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _ENDS = {"jpeg": b"\xff\xd9", "png": b"IEND"}
-_PADDING = 64  # bytes that some cameras append to an image's end
+_PADDING = 64  # bytes that some cameras append to an image's end; zeros do not count
+_LONGEST_PADDING = 4096
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD9)}
 _JPEG_FRAME_HEADERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _DEPTH_DTYPES = {"depth16": "<u2", "depth32": "<f4"}
@@ -89,7 +90,7 @@ class EncodedImage:
 
 def _refuse_cut(image_format: str, data: bytes) -> None:
     # What decodes it fills up with grey what is missing, or fails once the episode is over.
-    if _ENDS[image_format] not in data[-_PADDING:]:
+    if _ENDS[image_format] not in data[-_LONGEST_PADDING:].rstrip(b"\0")[-_PADDING:]:
         raise SpoolError(
             f"a {image_format.upper()} was cut short: see to the camera's cable, or let it send smaller ones"
         )

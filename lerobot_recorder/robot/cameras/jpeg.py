@@ -6,12 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.robot.cameras.settings import Picture
-
-_START, _END = b"\xff\xd8", b"\xff\xd9"
-_PADDING = 64  # bytes that some cameras append to a picture's end
-_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}  # markers SOF0 to SOF15
-_WITHOUT_LENGTH = {0x01, 0xFF, *range(0xD0, 0xDA)}
+from lerobot_recorder.spool import EncodedImage
+from lerobot_recorder.spool.images import decode_rgb
 
 
 def jpeg_picture(jpeg: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
@@ -30,23 +28,19 @@ def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
 
     A USB camera at its limits cuts pictures short.
     """
-    if not jpeg.startswith(_START) or _END not in jpeg[-_PADDING:]:
+    try:
+        image = EncodedImage.parse(jpeg)
+    except SpoolError:
         return None
-    position = len(_START)
-    while position + 9 <= len(jpeg) and jpeg[position] == 0xFF:
-        marker = jpeg[position + 1]
-        if marker in _FRAME_HEADERS:
-            height, width = (int.from_bytes(jpeg[position + at : position + at + 2], "big") for at in (5, 7))
-            return (width, height) if width and height else None
-        length = int.from_bytes(jpeg[position + 2 : position + 4], "big")
-        position += 1 if marker == 0xFF else 2 if marker in _WITHOUT_LENGTH else 2 + length
-    return None
+    return (image.width, image.height) if image.format == "jpeg" and image.width and image.height else None
 
 
 def decode_jpeg(jpeg: bytes) -> NDArray[np.uint8] | None:
     """Return the picture: RGB, uint8, (height, width, 3); nothing when the data is not one."""
-    bgr = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    return None if bgr is None else cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    try:
+        return decode_rgb(jpeg)
+    except SpoolError:
+        return None
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 90) -> bytes:

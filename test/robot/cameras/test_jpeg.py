@@ -38,8 +38,9 @@ def test_a_picture_cut_short_is_none(gradient):
     assert jpeg_picture(jpeg[: len(jpeg) // 2], 7, want_rgb=False) is None
 
 
-def test_zeros_after_the_end_do_no_harm(gradient):
-    assert jpeg_size(encode_jpeg(gradient) + bytes(13)) == (64, 48)
+@pytest.mark.parametrize("padding", [13, 1000])
+def test_zeros_after_the_end_do_no_harm(gradient, padding):
+    assert jpeg_size(encode_jpeg(gradient) + bytes(padding)) == (64, 48)
 
 
 @given(st.binary(max_size=200))
