@@ -3,9 +3,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from arms import FakeArm, FakeClock
 
 from lerobot_recorder.robot.bus import ServoBus
 from lerobot_recorder.robot.simulation import SimulatedArm
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def arm() -> FakeArm:
+    return FakeArm()
 
 
 @pytest.fixture

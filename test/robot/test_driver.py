@@ -18,16 +18,6 @@ TICK_S = 0.01
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def arm() -> FakeArm:
-    return FakeArm()
-
-
-@pytest.fixture
 def driver(arm: FakeArm, clock: FakeClock) -> FollowerDriver:
     driver = FollowerDriver(arm, torque=True, clock=clock)
     driver.read()

@@ -13,16 +13,6 @@ GONE = PortError("port /dev/fake failed")
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def arm() -> FakeArm:
-    return FakeArm()
-
-
-@pytest.fixture
 def link(arm: FakeArm, clock: FakeClock) -> Link:
     return Link(arm, clock)
 
