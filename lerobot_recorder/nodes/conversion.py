@@ -124,8 +124,6 @@ def _pixels(message: Image, dtype: Any, channels: int) -> np.ndarray:
     """View the data as (height, width, channels) whatever follows the pixels of a line."""
     if not message.width or not message.height:
         raise StreamError(f"an image of {message.width}x{message.height} has no pixels")
-    if not message.width or not message.height:
-        raise StreamError(f"an image of {message.width}x{message.height} has no pixels")
     size = np.dtype(dtype).itemsize * channels
     step = message.step or message.width * size
     data = np.frombuffer(message.data, np.uint8)
