@@ -174,27 +174,34 @@ class SlowDisk:
         self._gate.set()
 
 
-def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(bench):
+@pytest.fixture
+def stall(monkeypatch):
+    """Take any row that is being written for one that hangs."""
+    monkeypatch.setattr("lerobot_recorder.recording.pace._STALL_S", 0.0)
+
+
+@pytest.fixture
+def overrun(bench):
+    """A take whose disk stands still, and whose queue has filled."""
     robot = bench(queue_mb=0.02)
     robot.start()
     robot.run(1)
     disk = SlowDisk(robot)
     robot.run(8)
     robot.wait(lambda: robot.recorder._take.over)
+    return robot, disk
+
+
+def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(overrun):
+    robot, disk = overrun
     disk.let_go()
     robot.wait(lambda: robot.outcomes)
     assert (robot.outcomes[0].state, robot.outcomes[0].ended_by) == ("rejected", "overrun")
     assert "too slow for 10 fps" in robot.outcomes[0].reasons[0]
 
 
-def test_a_disk_that_stands_still_is_told_before_it_moves_again(bench, monkeypatch):
-    monkeypatch.setattr("lerobot_recorder.recording.pace._STALL_S", 0.0)
-    robot = bench(queue_mb=0.02)
-    robot.start()
-    robot.run(1)
-    disk = SlowDisk(robot)
-    robot.run(8)
-    robot.wait(lambda: robot.recorder._take.over)
+def test_a_disk_that_stands_still_is_told_before_it_moves_again(stall, overrun):
+    robot, disk = overrun
     status = robot.recorder.status()
     assert status.state == "saving"
     assert "has failed: writing to the disk is too slow for 10 fps: it is at one row for" in status.message
