@@ -96,7 +96,7 @@ class DiskWatch:
         if forecast.fits(seconds):
             return
         left = forecast.seconds_left
-        time_left = "" if left is None else f", {left:.0f} s of recording"
+        time_left = "" if left is None else f", {int(left)} s of recording"
         raise DiskFullError(
             f"the episode cannot start: {self._spool.path.parent} has {(known.free_bytes or 0) / 1e6:.0f} MB "
             f"free{time_left}, and {seconds:.0f} s are needed; free some space, or wait for the encoder"
