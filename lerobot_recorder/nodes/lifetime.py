@@ -55,9 +55,10 @@ class Signals:
     def __init__(self) -> None:
         self.wishes = 0
         self._last: tuple[int, float] = (0, 0.0)
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT, signal.SIGHUP):
-            if signal.getsignal(number) != signal.SIG_IGN:  # as `nohup` has it
-                signal.signal(number, self._note)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):  # shells ignore some in the background
+            signal.signal(number, self._note)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
+            signal.signal(signal.SIGHUP, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         before, at = self._last

@@ -85,6 +85,17 @@ def test_a_signal_leaves_the_torque_as_asked(graph, follower, start, number, tor
     assert powered(follower) == [left] * len(JOINTS)
 
 
+def test_an_interrupt_counts_although_a_shell_ignores_it_in_the_background(graph, follower, start):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as the nodes inherit it
+    try:
+        process = start()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    process.interrupt()
+    assert graph.end_of(process) == 0
+    assert not any(powered(follower))
+
+
 def test_a_killed_node_leaves_the_arm_where_it_is_and_the_next_one_takes_it_over(graph, follower, start):
     process = start()
     os.kill(process._process.pid, signal.SIGKILL)
