@@ -12,7 +12,8 @@ PYTEST_ARGS ?=
 
 JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
 OURS := -e '.[ros,test,dev]'
-JAZZY := -e '.[ros,test]' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
+# With the last PyAV before 19, so that both generations of its video codecs are tested.
+JAZZY := -e '.[ros,test]' 'av==18.1.0' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
 LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor
 
 # Of another Python's environment, or of a sourced ROS installation: never for ours.
