@@ -81,6 +81,7 @@ def quantize_depth(depth: npt.NDArray[Any], settings: DepthSettings) -> npt.NDAr
         np.float32(x * scale) for x in (settings.depth_min, settings.depth_max, settings.shift)
     )
     values = depth.astype(np.float32)
+    share: npt.NDArray[Any]
     with np.errstate(divide="ignore", invalid="ignore"):
         if settings.use_log:
             first, last = math.log(float(low + shift)), math.log(float(high + shift))
