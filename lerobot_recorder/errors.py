@@ -7,12 +7,14 @@
     ├── DatasetError                           the dataset directory is not what it must be
     │   └── DatasetMismatchError (ValueError)  an existing dataset that does not fit what is recorded
     ├── SpoolError                             the spool cannot be read or written
-    │   ├── DiskFullError (OSError)            no room left on the device
+    │   ├── DiskFullError (TransientError, OSError)  no room left on the device
     │   └── OverrunError                       the disk was slower than the recording for too long
     ├── EpisodeStateError (RuntimeError)       not possible now: nothing is recorded, or something is
     ├── StreamError                            a stream is missing, stale or of the wrong kind
     ├── VideoError                             a video cannot be encoded, joined or read
-    │   └── EncoderUnavailableError (ValueError)  this machine has no such encoder
+    │   ├── EncoderUnavailableError (ValueError)  this machine has no such encoder
+    │   └── WorkerError (TransientError)       an encoding process could not start or do its work
+    ├── TransientError                         the computer failed, not the data: wait and try again
     └── DeviceError                            hardware
         ├── PortError (OSError)                a serial port cannot be opened, or went away
         ├── BusError                           a servo did not answer as it should
@@ -31,6 +33,13 @@ class RecorderError(Exception):
     """Base of all errors of this package."""
 
 
+class TransientError(RecorderError):
+    """The computer failed (disk, memory, descriptors, a killed process), not the data.
+
+    What was to be done is kept and can succeed later, so nothing counts as failed because of it.
+    """
+
+
 class ConfigError(RecorderError, ValueError):
     """A parameter, feature or setting cannot be used."""
 
@@ -47,7 +56,7 @@ class SpoolError(RecorderError):
     """The spool cannot be read or written."""
 
 
-class DiskFullError(SpoolError, OSError):
+class DiskFullError(SpoolError, TransientError, OSError):
     """No room is left on the device."""
 
 
@@ -69,6 +78,10 @@ class VideoError(RecorderError):
 
 class EncoderUnavailableError(VideoError, ValueError):
     """This machine has no such encoder."""
+
+
+class WorkerError(VideoError, TransientError):
+    """An encoding process cannot be started, was killed, or met a fault of the computer."""
 
 
 class DeviceError(RecorderError):
