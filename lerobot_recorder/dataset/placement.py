@@ -1,7 +1,7 @@
 """Which video goes into which file: files grow, then roll.
 
-The sizes that decide add up: they do not depend on the steps in which a file was joined. So the same episodes
-come into the same files, whether they are committed one by one or all at once.
+The sizes and the frames that decide add up: they do not depend on the steps in which a file was joined. So
+the same episodes come into the same files, whether they are committed one by one or all at once.
 """
 
 from __future__ import annotations
@@ -11,8 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from lerobot_recorder.dataset.episode import EncodedVideo
 from lerobot_recorder.dataset.layout import FileIndex
+
+TOLERANCE_S = 1e-4
+"""LeRobot refuses a frame that is this far from its time, or further."""
 
 INDEX_BYTES = 2048
 INDEX_BYTES_PER_FRAME = 16
@@ -69,6 +75,7 @@ def place_videos(
     videos: Sequence[EncodedVideo],
     tail: VideoFile | None,
     *,
+    fps: int,
     limit: float,
     joinable: Callable[[Path, Path], bool],
     next_index: Callable[[FileIndex | None], FileIndex],
@@ -78,6 +85,7 @@ def place_videos(
     Args:
         videos: In the order of their episodes.
         tail: The last file of the dataset, None if there is none.
+        fps: Frames per second.
         limit: Bytes that a file must not reach, unless a single episode does.
         joinable: Whether a video can follow another one in a file.
         next_index: The number of a new file, given that of the one before it.
@@ -87,12 +95,45 @@ def place_videos(
     """
     file, files = tail, []
     for video in videos:
-        if file is None or file.size_with(video) >= limit or not joinable(file.parts[-1], video.path):
+        if file is None or not _has_room(file, video, fps, limit) or not joinable(file.parts[-1], video.path):
             file = VideoFile(next_index(file.index if file else None))
         if not file.starts:
             files.append(file)
         file.add(video)
     return files
+
+
+def _has_room(file: VideoFile, video: EncodedVideo, fps: int, limit: float) -> bool:
+    if file.size_with(video) >= limit:
+        return False
+    return not refused_rows(file.frames, video.length, fps).size
+
+
+def refused_rows(
+    start: int, length: int, fps: float, from_timestamp: float | None = None
+) -> npt.NDArray[np.int64]:
+    """Find the rows of an episode whose video frame LeRobot refuses to load with a ``FrameTimestampError``.
+
+    LeRobot 0.6.1 adds the row's ``timestamp``, which is float32, to ``from_timestamp`` in float64, rounds the
+    sum to float32 and compares it with the frame's time, also rounded to float32 (``decode_video_frames``).
+    From 1,024 s on, neighbours in float32 are further apart than the tolerance, so both must be rounded to
+    the same number.
+
+    Args:
+        start: The frame of the video file at which the episode begins.
+        length: Rows of the episode.
+        fps: Frames per second.
+        from_timestamp: Where its row in ``meta/episodes`` puts the beginning, in seconds; None for
+            ``start / fps``.
+
+    Returns:
+        Frame indices within the episode, in rising order; empty if all of them load.
+    """
+    rows = np.arange(length)
+    begin = start / fps if from_timestamp is None else from_timestamp
+    asked = (begin + (rows / fps).astype(np.float32).astype(np.float64)).astype(np.float32)
+    found = ((start + rows) / fps).astype(np.float32)
+    return np.flatnonzero(np.abs(asked - found) >= TOLERANCE_S)
 
 
 def media_size(path: Path) -> int:

@@ -172,6 +172,7 @@ class Staging:
         return place_videos(
             [item.episode.videos[key] for item in new],
             self._video_tail(key),
+            fps=self._info.fps,
             limit=self._info.video_files_size_in_mb * MIB,
             joinable=self._videos.joinable,
             next_index=lambda last: self._free_video(key, last),

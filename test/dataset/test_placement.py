@@ -9,20 +9,24 @@ import pytest
 
 from lerobot_recorder.dataset.episode import EncodedVideo
 from lerobot_recorder.dataset.layout import FileIndex
-from lerobot_recorder.dataset.placement import VideoFile, media_size, place_videos
+from lerobot_recorder.dataset.placement import VideoFile, media_size, place_videos, refused_rows
 
 
-def video(directory: Path, number: int, size: int) -> EncodedVideo:
+def video(directory: Path, number: int, size: int, length: int = 1) -> EncodedVideo:
     path = directory / f"{number}.mp4"
     path.write_bytes(bytes(size))
-    return EncodedVideo(path, 1)
+    return EncodedVideo(path, length)
 
 
-def place(videos: list[EncodedVideo], tail: VideoFile | None = None, limit: int = 10_000) -> list[VideoFile]:
+def place(
+    videos: list[EncodedVideo], tail: VideoFile | None = None, limit: int = 10_000, fps: int = 30
+) -> list[VideoFile]:
     def next_index(last: FileIndex | None) -> FileIndex:
         return last.next(2) if last else FileIndex()
 
-    return place_videos(videos, tail, limit=limit, joinable=lambda tail, new: True, next_index=next_index)
+    return place_videos(
+        videos, tail, fps=fps, limit=limit, joinable=lambda tail, new: True, next_index=next_index
+    )
 
 
 def box(kind: bytes, content: bytes) -> bytes:
@@ -72,3 +76,33 @@ def test_full_tail_is_left_alone(tmp_path: Path) -> None:
     tail = VideoFile(FileIndex(0, 0), frames=7, size=9000, parts=[tmp_path / "tail.mp4"])
     (file,) = place([video(tmp_path, 0, 3000)], tail)
     assert (file.index, file.starts) == (FileIndex(0, 1), [0])
+
+
+def test_file_is_left_before_lerobot_refuses_a_frame(tmp_path: Path) -> None:
+    """200 s at 15 fps: from 1,024 s on, LeRobot's float32 times no longer match late in an episode."""
+    videos = [video(tmp_path, number, 10, length=3000) for number in range(8)]
+    files = place(videos, limit=1_000_000, fps=15)
+    assert [(file.index.file, file.starts) for file in files] == [
+        (0, [0, 3000, 6000, 9000, 12000]),
+        (1, [0, 3000, 6000]),
+    ]
+    one_by_one: list[VideoFile] = []
+    for each in videos:
+        one_by_one += place([each], one_by_one[-1] if one_by_one else None, 1_000_000, 15)
+    assert {file.index: file.starts for file in one_by_one} == {file.index: file.starts for file in files}
+
+
+def test_short_episodes_fill_a_file_whatever_its_duration(tmp_path: Path) -> None:
+    (file,) = place([video(tmp_path, number, 10, length=1500) for number in range(40)], limit=1_000_000)
+    assert len(file.starts) == 40
+
+
+@pytest.mark.parametrize("fps", [10, 15, 24, 25, 30, 50, 60])
+def test_an_episode_alone_in_its_file_always_loads(fps: int) -> None:
+    assert refused_rows(0, 5000 * fps, fps).size == 0
+
+
+def test_refused_rows_are_those_that_lerobot_refuses() -> None:
+    assert refused_rows(15_000, 3000, 15).size == 144
+    assert refused_rows(15_000, 3000, 15).min() >= 128 * 15
+    assert refused_rows(100, 10, 30, from_timestamp=100 / 30 + 2e-4).tolist() == list(range(10))
