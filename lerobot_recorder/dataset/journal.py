@@ -18,7 +18,7 @@ import json
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from lerobot_recorder.dataset.episode import CommittedEpisode
 from lerobot_recorder.dataset.info import load_info
@@ -108,11 +108,41 @@ def read_journal(root: Path) -> Journal | None:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         episodes = tuple(CommittedEpisode(**episode) for episode in content["episodes"])
-        return Journal(episodes, tuple(content["paths"]))
+        return _checked(Journal(episodes, tuple(content["paths"])))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError, KeyError) as error:
         raise DatasetError(f"{path}: not the journal of a commit: {error!r}. {_way_out(path)}") from error
+
+
+def _checked(journal: Journal) -> Journal:
+    """Refuse what no commit has written, such as a path that leads out of the dataset.
+
+    Raises:
+        ValueError: an entry is missing or not as expected.
+    """
+    if not journal.episodes or not journal.paths:
+        raise ValueError("expected at least one episode and one path")
+    for episode in journal.episodes:
+        if not all(isinstance(each, int) for each in (episode.episode_index, episode.length)):
+            raise ValueError(f"expected numbers of episodes and rows, found {episode}")
+    for path in map(PurePosixPath, journal.paths):
+        if path.is_absolute() or ".." in path.parts:
+            raise ValueError(f"expected paths in the dataset, found {path}")
+    return journal
+
+
+def is_journaled(root: Path, episode_id: str) -> bool:
+    """Tell whether an unfinished commit will put this episode into the dataset.
+
+    Such an episode must stay where it is: whoever encodes it again, or deletes it, would later find it in the
+    dataset. A journal that cannot be read may name any episode.
+    """
+    try:
+        journal = read_journal(root)
+    except (DatasetError, OSError):
+        return True
+    return journal is not None and episode_id in journal.episode_ids
 
 
 def finish(root: Path, journal: Journal, forget: Forget) -> None:

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from lerobot_recorder.dataset.journal import is_journaled
 from lerobot_recorder.dataset.layout import spool_path
 from lerobot_recorder.durable import make_directory, move_directory, replace_file
 from lerobot_recorder.errors import SpoolError
@@ -173,10 +174,13 @@ class Spool:
         return SpooledEpisode(target)
 
     def release(self, episode: SpooledEpisode) -> None:
-        """Give a claimed episode back to `ready/`; nothing happens where it was taken back meanwhile."""
+        """Give a claimed episode back to `ready/`; nothing happens where it was taken back meanwhile.
+
+        An episode of an unfinished commit stays in `committing/`, where nobody deletes or encodes it.
+        """
         with self.locked():
             held = self._held(episode.episode_id)
-            if held is not None:
+            if held is not None and not self._is_certain(held):
                 (held / CLAIM_FILE).unlink(missing_ok=True)
                 held.rename(self.directory("ready") / episode.episode_id)
             self._unlock_claim(episode.episode_id)
@@ -336,7 +340,7 @@ class Spool:
     def _recover_claims(self) -> None:
         for path in self._paths("claimed") + self._paths("committing"):
             with self.locked(), locks.held_unless_taken(path / CLAIM_FILE) as abandoned:
-                if abandoned:
+                if abandoned and not self._is_certain(path):
                     (path / CLAIM_FILE).unlink()
                     self._move(SpooledEpisode(path), "ready")
                     logger.info("episode %s goes back to ready: its encoder is gone", path.name)
@@ -376,6 +380,10 @@ class Spool:
             return sorted(path for path in self.directory(state).iterdir() if path.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+
+    def _is_certain(self, held: Path) -> bool:
+        """Tell whether a commit that was interrupted will put the episode into the dataset."""
+        return held.parent.name == "committing" and is_journaled(self.root, held.name)
 
     def _held(self, episode_id: str) -> Path | None:
         for state in ("claimed", "committing"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from encoded import LineFiles, commit, encoded_episode, faults
 
 from lerobot_recorder.dataset import DatasetWriter
-from lerobot_recorder.dataset.journal import journal_path, read_journal, staged_path
+from lerobot_recorder.dataset.journal import is_journaled, journal_path, read_journal, staged_path
 from lerobot_recorder.errors import DatasetError
 
 
@@ -84,9 +85,30 @@ def test_recovery_misses_a_staged_file(root: Path) -> None:
         DatasetWriter(root, LineFiles()).recover(stop)
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"episodes": [{"name": 1}], "paths": []}'])
+def written(index: object, path: str) -> str:
+    place = {"episode_id": "a", "episode_index": index, "length": 3, "from_index": 0, "task_index": 0}
+    return json.dumps({"episodes": [place], "paths": [path]})
+
+
+BROKEN = ["", "{}", "[]", '{"episodes": [{"name": 1}], "paths": []}', '{"episodes": [], "paths": []}']
+BROKEN += [written(0, "../outside"), written(0, "/etc/passwd"), written("0", "meta/info.json")]
+
+
+@pytest.mark.parametrize("text", BROKEN)
 def test_broken_journal_is_named(root: Path, text: str) -> None:
     journal_path(root).write_text(text)
     with pytest.raises(DatasetError, match=r"journal.json: not the journal of a commit.*Remove"):
         DatasetWriter(root, LineFiles()).recover(stop)
     assert any("not the journal of a commit" in fault for fault in faults(root))
+
+
+def test_episodes_of_an_unfinished_commit_are_known_until_it_is_finished(root: Path) -> None:
+    assert is_journaled(root, "episode-1")
+    assert not is_journaled(root, "episode-2")
+    DatasetWriter(root, LineFiles()).recover(lambda names: None)
+    assert not is_journaled(root, "episode-1")
+
+
+def test_a_journal_that_cannot_be_read_may_name_any_episode(root: Path) -> None:
+    journal_path(root).write_text("{")
+    assert is_journaled(root, "episode-2")

@@ -16,6 +16,8 @@ import pytest
 import takes
 from takes import FORMATS, STATE, a_row, a_take, camera_key
 
+from lerobot_recorder.dataset import CommittedEpisode, journal
+from lerobot_recorder.dataset.journal import Journal
 from lerobot_recorder.errors import DiskFullError, SpoolError
 from lerobot_recorder.spool import Spool, SpooledEpisode
 from lerobot_recorder.spool.images import image_file, png_file
@@ -74,6 +76,34 @@ def test_takes_that_were_cut_short_can_be_left_to_whoever_records_next(spool, mo
     assert spool.recover(cut_short=False) == []
     assert [episode.episode_id for episode in spool.ready()] == [writer.header.episode_id]
     assert [episode.episode_id for episode in spool.recover()] == [path.name]
+
+
+def journal_of(spool: Spool, episode_id: str) -> Path:
+    """Write the journal of a commit that was interrupted."""
+    place = CommittedEpisode(episode_id, episode_index=0, length=5, from_index=0, task_index=0)
+    journal.start_staging(spool.root)
+    journal.write_journal(spool.root, Journal((place,), (journal.WHOLE_DATASET,)))
+    return journal.journal_path(spool.root)
+
+
+@pytest.mark.parametrize("ended_by", ["an error", "a crash"])
+def test_an_episode_of_an_unfinished_commit_can_neither_be_deleted_nor_encoded_again(spool, ended_by):
+    encoder = Spool(spool.root)
+    claimed = encoder.claim(a_take(spool).save())
+    certain, other = encoder.seal(claimed), encoder.seal(encoder.claim(a_take(spool).save()))
+    path = journal_of(spool, certain.episode_id)
+    if ended_by == "an error":
+        encoder.release(certain)
+        encoder.release(other)
+    else:
+        encoder.close()
+    spool.recover()
+    assert [each.episode_id for each in spool.ready()] == [other.episode_id]
+    with pytest.raises(SpoolError, match="is being added to the dataset"):
+        spool.delete_last(certain.episode_id)
+    path.unlink()
+    spool.recover()
+    assert [each.episode_id for each in spool.ready()] == [certain.episode_id, other.episode_id]
 
 
 def test_a_take_being_recorded_is_left_alone(spool):
