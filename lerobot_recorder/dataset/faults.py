@@ -15,7 +15,7 @@ from lerobot_recorder.dataset import statistics, tables
 from lerobot_recorder.dataset.counted import CountedDataset
 from lerobot_recorder.dataset.features import is_video, shape_of, video_keys
 from lerobot_recorder.dataset.layout import FileIndex
-from lerobot_recorder.dataset.placement import TOLERANCE_S
+from lerobot_recorder.dataset.times import TOLERANCE_S
 from lerobot_recorder.errors import DatasetError, VideoError
 
 

@@ -11,14 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
 from lerobot_recorder.dataset.episode import EncodedVideo
 from lerobot_recorder.dataset.layout import FileIndex
-
-TOLERANCE_S = 1e-4
-"""LeRobot refuses a frame that is this far from its time, or further."""
+from lerobot_recorder.dataset.times import is_readable
 
 INDEX_BYTES = 2048
 INDEX_BYTES_PER_FRAME = 16
@@ -106,34 +101,7 @@ def place_videos(
 def _has_room(file: VideoFile, video: EncodedVideo, fps: int, limit: float) -> bool:
     if file.size_with(video) >= limit:
         return False
-    return not refused_rows(file.frames, video.length, fps).size
-
-
-def refused_rows(
-    start: int, length: int, fps: float, from_timestamp: float | None = None
-) -> npt.NDArray[np.int64]:
-    """Find the rows of an episode whose video frame LeRobot refuses to load with a ``FrameTimestampError``.
-
-    LeRobot 0.6.1 adds the row's ``timestamp``, which is float32, to ``from_timestamp`` in float64, rounds the
-    sum to float32 and compares it with the frame's time, also rounded to float32 (``decode_video_frames``).
-    From 1,024 s on, neighbours in float32 are further apart than the tolerance, so both must be rounded to
-    the same number.
-
-    Args:
-        start: The frame of the video file at which the episode begins.
-        length: Rows of the episode.
-        fps: Frames per second.
-        from_timestamp: Where its row in ``meta/episodes`` puts the beginning, in seconds; None for
-            ``start / fps``.
-
-    Returns:
-        Frame indices within the episode, in rising order; empty if all of them load.
-    """
-    rows = np.arange(length)
-    begin = start / fps if from_timestamp is None else from_timestamp
-    asked = (begin + (rows / fps).astype(np.float32).astype(np.float64)).astype(np.float32)
-    found = ((start + rows) / fps).astype(np.float32)
-    return np.flatnonzero(np.abs(asked - found) >= TOLERANCE_S)
+    return is_readable(file.frames, video.length, fps)
 
 
 def media_size(path: Path) -> int:

@@ -9,7 +9,7 @@ import pytest
 
 from lerobot_recorder.dataset.episode import EncodedVideo
 from lerobot_recorder.dataset.layout import FileIndex
-from lerobot_recorder.dataset.placement import VideoFile, media_size, place_videos, refused_rows
+from lerobot_recorder.dataset.placement import VideoFile, media_size, place_videos
 
 
 def video(directory: Path, number: int, size: int, length: int = 1) -> EncodedVideo:
@@ -95,14 +95,3 @@ def test_file_is_left_before_lerobot_refuses_a_frame(tmp_path: Path) -> None:
 def test_short_episodes_fill_a_file_whatever_its_duration(tmp_path: Path) -> None:
     (file,) = place([video(tmp_path, number, 10, length=1500) for number in range(40)], limit=1_000_000)
     assert len(file.starts) == 40
-
-
-@pytest.mark.parametrize("fps", [10, 15, 24, 25, 30, 50, 60])
-def test_an_episode_alone_in_its_file_always_loads(fps: int) -> None:
-    assert refused_rows(0, 5000 * fps, fps).size == 0
-
-
-def test_refused_rows_are_those_that_lerobot_refuses() -> None:
-    assert refused_rows(15_000, 3000, 15).size == 144
-    assert refused_rows(15_000, 3000, 15).min() >= 128 * 15
-    assert refused_rows(100, 10, 30, from_timestamp=100 / 30 + 2e-4).tolist() == list(range(10))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lerobot_recorder.dataset.times import is_readable, readable
 
@@ -21,3 +22,8 @@ def test_short_episodes_are_readable_anywhere_in_a_file() -> None:
 def test_frame_that_is_off_by_the_tolerance_is_refused() -> None:
     found = readable(0.0, np.array([0.0, 0.1]), np.array([0.00009, 0.1002]))
     assert found.tolist() == [True, False]
+
+
+@pytest.mark.parametrize("fps", [10, 15, 24, 25, 30, 50, 60])
+def test_episode_that_is_alone_in_its_file_is_readable(fps: int) -> None:
+    assert is_readable(0, 5000 * fps, fps)
