@@ -14,7 +14,7 @@ from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError
 from lerobot_recorder.robot import protocol
 from lerobot_recorder.robot.port import open_port, port_errors
 from lerobot_recorder.robot.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Packet
-from lerobot_recorder.robot.registers import ID, MODEL_NUMBER, Block, Register
+from lerobot_recorder.robot.registers import BLOCKS, ID, MODEL_NUMBER, Block, Register
 
 BAUD_RATE = 1_000_000
 TIMEOUT_S = 0.04
@@ -22,8 +22,8 @@ TIMEOUT_S = 0.04
 RETRIES = 2
 """As LeRobot's `num_read_retries`."""
 
-_MARKS = range(20, 52)
-"""Sizes of reads that only serve to tell old answers from new ones."""
+MARKS = tuple(size for size in range(20, 52) if size not in {block.size for block in BLOCKS})
+"""Sizes in bytes of reads that only serve to tell old answers from new ones; nothing else is read in them."""
 _SCAN_TIMEOUT_S = 0.006
 """Short, as most ids are nobody's; a servo that a busy computer hears later still answers the broadcast."""
 _BROADCAST_S = 0.8
@@ -110,7 +110,7 @@ class ServoBus:
         self._timeout_s = timeout_s
         self._retries = retries
         self._doubtful = False
-        self._marks = cycle(_MARKS)
+        self._marks = cycle(MARKS)
         self._serial = open_port(port, baud_rate, timeout_s=_POLL_S)
 
     def close(self) -> None:
@@ -168,9 +168,12 @@ class ServoBus:
         """Return the same block of memory of several servos, all from one and the same request.
 
         Raises:
+            ValueError: The block has a size that is kept for marks: add it to `registers.BLOCKS`.
             BusError: One of them does not answer.
             PortError: The port is gone.
         """
+        if block.size in MARKS:
+            raise ValueError(f"a block of {block.size} bytes cannot be told from a mark: add it to BLOCKS")
         request = protocol.sync_read(servos, block.address, block.size)
         replies = self._exchange(request, servos, block.size, "sync read")
         return {servo: replies[servo].parameters for servo in servos}

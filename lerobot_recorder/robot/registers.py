@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from lerobot_recorder.robot.protocol import from_sign_magnitude, to_sign_magnitude
 
 TICKS_PER_TURN = 4096
+LARGEST_HOMING_OFFSET = 2047
+"""Either way; a larger magnitude would reach its sign bit."""
 MODEL_STS3215 = 777
 MODELS = {777: "STS3215", 2825: "STS3250", 11272: "SM8512BL", 1284: "SCS0009"}
 BAUD_RATES = (1_000_000, 500_000, 250_000, 128_000, 115_200, 57_600, 38_400, 19_200)
@@ -115,3 +117,5 @@ class Block:
 SETTINGS = Block.spanning(FIRMWARE_MAJOR, LOCK)
 MOTION = Block.spanning(PRESENT_POSITION, PRESENT_VELOCITY)
 CONDITION = Block.spanning(TORQUE_ENABLE, PRESENT_CURRENT)
+BLOCKS = (SETTINGS, MOTION, CONDITION)
+"""All blocks that are read; the bus keeps their sizes apart from those of its marks."""

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError, PortError
 from lerobot_recorder.robot import registers as r
-from lerobot_recorder.robot.bus import ServoBus
-from lerobot_recorder.robot.calibration import JOINTS
+from lerobot_recorder.robot.arm import open_arm
+from lerobot_recorder.robot.bus import MARKS, ServoBus
+from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
+from lerobot_recorder.robot.finding import scan_port
 from lerobot_recorder.robot.protocol import Alarm, Packet
 from lerobot_recorder.robot.registers import Block
 from lerobot_recorder.robot.simulation import SimulatedArm
@@ -154,6 +156,30 @@ def test_a_late_answer_is_not_taken_for_the_next_one(bus: ServoBus, simulated: S
         except BusTimeoutError:
             continue
     raise AssertionError("the bus has not recovered")
+
+
+@pytest.mark.parametrize("size", MARKS)
+def test_nothing_is_read_in_the_size_of_a_mark(size: int, bus: ServoBus) -> None:
+    with pytest.raises(ValueError, match=f"a block of {size} bytes cannot be told from a mark"):
+        bus.sync_read(IDS, Block(0, size))
+
+
+def test_no_request_has_the_size_of_a_mark(simulated: SimulatedArm, monkeypatch) -> None:
+    sizes = set()
+    exchange = ServoBus._exchange
+
+    def noted(bus: ServoBus, request: bytes, servos: list[int], size: int, action: str):
+        sizes.add(size)
+        return exchange(bus, request, servos, size, action)
+
+    monkeypatch.setattr(ServoBus, "_exchange", noted)
+    with open_arm("follower", simulated.port, SIMULATED) as arm:
+        arm.read()
+        arm.health()
+        arm.enable_torque(True)
+    assert len(list(scan_port(simulated.port, ids=IDS))) == len(IDS)
+    assert {block.size for block in r.BLOCKS} <= sizes
+    assert not sizes & set(MARKS)
 
 
 def test_a_line_that_never_falls_silent_does_not_hang_it() -> None:
