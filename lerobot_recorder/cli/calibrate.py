@@ -1,4 +1,4 @@
-"""``calibrate``: LeRobot's procedure, into LeRobot's file."""
+"""``calibrate``: LeRobot's procedure, and which way the gripper closes, into LeRobot's file."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def calibrate(
     ],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the calibration there is.")] = False,
 ) -> None:
-    """Calibrate an arm by hand: its middle first, then how far each joint goes.
+    """Calibrate an arm by hand: its middle first, then how far each joint goes, then the closed gripper.
 
     The file is LeRobot's, in the place where LeRobot looks for it.
     """
@@ -49,8 +49,11 @@ def calibrate(
             f"Now move every joint but {FULL_TURN} through all its range, then press Enter. "
             "The gripper: from closed to wide open."
         )
-        calibration = _ranges(calibrator, console, enter)
+        _observe_ranges(calibrator, console, enter)
+        calibration = _finish(calibrator, console, enter)
     calibration.save(path)
+    if calibration.joints["gripper"].drive_mode:
+        console.print("The gripper closes at the upper end of its range: drive_mode 1.")
     console.print(f"The calibration is in {path}, and in the servos")
 
 
@@ -60,16 +63,31 @@ def _place(name: str, role: Role) -> Path:
     return default_path(name, role)
 
 
-def _ranges(calibrator: Calibrator, console: Console, enter: EnterKey) -> Calibration:
+def _observe_ranges(calibrator: Calibrator, console: Console, enter: EnterKey) -> None:
     """Show the ranges as they grow, until they are said to be complete, and are."""
     while True:
         with Live(console=console, refresh_per_second=15) as live:
             while not enter.pressed(_LOOK_S):
                 live.update(ranges_table(calibrator.observe()))
         try:
+            return calibrator.check_ranges()
+        except CalibrationError as error:
+            _ask_again(console, error)
+
+
+def _finish(calibrator: Calibrator, console: Console, enter: EnterKey) -> Calibration:
+    """Have the gripper closed, until it is."""
+    console.print("Now close the gripper and hold it closed, then press Enter.")
+    while True:
+        enter.wait()
+        try:
             return calibrator.finish()
         except CalibrationError as error:
-            console.print(f"Not yet: {error}. Then press Enter.", style="yellow", markup=False)
+            _ask_again(console, error)
+
+
+def _ask_again(console: Console, error: CalibrationError) -> None:
+    console.print(f"Not yet: {error}. Then press Enter.", style="yellow", markup=False)
 
 
 def ranges_table(ranges: Mapping[str, JointRange]) -> Table:

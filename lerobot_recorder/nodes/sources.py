@@ -195,12 +195,12 @@ def _vector_source(name: str, settings: Mapping[str, Any], message_type: str) ->
         source=settings["topic"],
     )
     extract = vectors.extractor(message_type, names, settings["field"])
-    convert = _converter(message_type, aliases, settings)
+    convert = _converter(message_type, names, aliases, settings)
     return Source(Stream(spec), settings["topic"], message_type, lambda message: convert(extract(message)))
 
 
 def _converter(
-    message_type: str, names: list[str], settings: Mapping[str, Any]
+    message_type: str, names: list[str], aliases: list[str], settings: Mapping[str, Any]
 ) -> Callable[[np.ndarray], np.ndarray]:
     if settings["unit"] == "as_published":
         return lambda values: values
@@ -208,11 +208,25 @@ def _converter(
         if not vectors.has_joints(message_type) or settings["field"] == "effort":
             raise ConfigError("the unit degrees is for positions and velocities of joints")
         return np.degrees
-    if sorted(names) != sorted(JOINTS) or settings["field"] != "position":
+    joints = _arm_joints(names) or _arm_joints(aliases)
+    if not joints or settings["field"] != "position":
         raise ConfigError(
-            f"the unit so100 is for the positions of {', '.join(JOINTS)}, found {', '.join(names)}"
+            f"the unit so100 is for the positions of one arm, {', '.join(JOINTS)}, found the "
+            f"{settings['field']} of {', '.join(names)}: give each arm a stream of its own, with the "
+            "same feature"
         )
     calibration = load_calibration(settings["calibration"], settings["role"])
-    to_joints = [names.index(joint) for joint in JOINTS]
-    to_names = [JOINTS.index(name) for name in names]
+    to_joints = [joints.index(joint) for joint in JOINTS]
+    to_names = [JOINTS.index(joint) for joint in joints]
     return lambda values: calibration.lerobot_units(values[to_joints])[to_names]
+
+
+def _arm_joints(names: Sequence[str]) -> list[str]:
+    """Return the joint of an SO-100 that each name stands for, none where they are not those of one arm.
+
+    The names may share a prefix, as ``left_`` of one of two arms, and end in ``_joint``.
+    """
+    plain = [name.removesuffix("_joint") for name in names]
+    prefix = next((name.removesuffix(JOINTS[0]) for name in plain if name.endswith(JOINTS[0])), "")
+    joints = [name.removeprefix(prefix) for name in plain]
+    return joints if sorted(joints) == sorted(JOINTS) else []

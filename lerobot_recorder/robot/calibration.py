@@ -11,12 +11,14 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import CalibrationError
+from lerobot_recorder.robot.protocol import MAX_ID
+from lerobot_recorder.robot.registers import LARGEST_HOMING_OFFSET, TICKS_PER_TURN
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 GRIPPER = JOINTS.index("gripper")
@@ -27,6 +29,18 @@ Role = Literal["follower", "leader"]
 
 Vector = npt.NDArray[np.float64]
 """One value per joint, in the order of `JOINTS`."""
+
+_ALLOWED: Final = {
+    "id": (0, MAX_ID),
+    "drive_mode": (0, 1),
+    "homing_offset": (-LARGEST_HOMING_OFFSET, LARGEST_HOMING_OFFSET),
+    "range_min": (0, TICKS_PER_TURN - 1),
+    "range_max": (0, TICKS_PER_TURN - 1),
+}
+"""What the registers of an STS3215 hold, lowest and highest."""
+
+_OLD_FORMAT: Final = frozenset({"motor_names", "calib_mode", "start_pos", "end_pos"})
+"""Entries of a calibration file from before LeRobot's hardware API of June 2025."""
 
 _LEROBOT_DIRECTORIES = {
     "follower": ("robots/so_follower", "robots/so101_follower", "robots/so100_follower"),
@@ -40,7 +54,8 @@ class JointCalibration:
 
     Attributes:
         id: Of the servo.
-        drive_mode: 1 for an inverted gripper; without meaning for joints in degrees, as in LeRobot.
+        drive_mode: 1 for a gripper that closes at ``range_max``, else 0; without meaning for joints in
+            degrees, as in LeRobot.
         homing_offset: Ticks that the servo takes off its encoder's position.
         range_min: Ticks at one end of the joint's range.
         range_max: Ticks at the other.
@@ -66,7 +81,8 @@ class Calibration:
         """Check and take the calibration of every joint.
 
         Raises:
-            CalibrationError: A joint is missing or unknown, a range is empty, or an id is used twice.
+            CalibrationError: A joint is missing or unknown, its servo cannot hold a value, a range is empty,
+                or an id is used twice.
         """
         _validate(joints)
         self.joints = {name: joints[name] for name in JOINTS}
@@ -94,6 +110,7 @@ class Calibration:
         """
         try:
             entries = json.loads(Path(path).read_text())
+            _refuse_old_format(entries)
             return cls({name: _joint(name, entry) for name, entry in entries.items()})
         except (OSError, ValueError, AttributeError) as error:
             raise CalibrationError(f"calibration {path} cannot be used: {error}") from error
@@ -196,13 +213,26 @@ def calibration_home() -> Path:
     return home / "lerobot" / "calibration"
 
 
+def _refuse_old_format(entries: object) -> None:
+    if isinstance(entries, dict) and _OLD_FORMAT & entries.keys():
+        raise CalibrationError(
+            "it is in LeRobot's old format (lists of homing_offset, drive_mode, start_pos and end_pos), "
+            "whose offsets are not those that a servo holds: calibrate the arm again with "
+            "'lerobot-recorder calibrate' or with a current LeRobot"
+        )
+
+
 def _joint(name: str, entry: Mapping[str, Any]) -> JointCalibration:
     try:
-        return JointCalibration(**{field.name: int(entry[field.name]) for field in fields(JointCalibration)})
+        values = {field.name: entry[field.name] for field in fields(JointCalibration)}
     except (KeyError, TypeError) as error:
         raise CalibrationError(
             f"{name}: expected id, drive_mode, homing_offset, range_min and range_max"
         ) from error
+    for key, value in values.items():
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise CalibrationError(f"{name}: {key} is {value!r}, expected an integer")
+    return JointCalibration(**values)
 
 
 def _validate(joints: Mapping[str, JointCalibration]) -> None:
@@ -211,12 +241,22 @@ def _validate(joints: Mapping[str, JointCalibration]) -> None:
             f"expected the joints {', '.join(JOINTS)}, found {', '.join(joints) or 'none'}"
         )
     for name, joint in joints.items():
+        _check_values(name, joint)
         if not joint.range_min < joint.range_max:
             raise CalibrationError(
                 f"{name}: range_min {joint.range_min} is not below range_max {joint.range_max}"
             )
     if len({joint.id for joint in joints.values()}) < len(joints):
         raise CalibrationError("two joints have the same id")
+
+
+def _check_values(name: str, joint: JointCalibration) -> None:
+    """Refuse what the registers of a servo cannot hold, before any of it is written to one."""
+    for key, (lowest, highest) in _ALLOWED.items():
+        if not lowest <= (value := getattr(joint, key)) <= highest:
+            raise CalibrationError(
+                f"{name}: {key} is {value}, a servo holds {lowest} to {highest}: calibrate the arm again"
+            )
 
 
 def _zero_ticks(name: str, joint: JointCalibration) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.bus import BAUD_RATE, ServoBus
 from lerobot_recorder.robot.protocol import MAX_ID
@@ -19,8 +19,11 @@ def set_up_servo(port: str, servo_id: int, search: Iterable[int] = range(MAX_ID 
         search: The ids that it may have now.
 
     Raises:
+        ConfigError: No servo can have this id.
         DeviceError: There is not exactly one servo, it is none of an arm's, or it does not obey.
     """
+    if not 0 <= servo_id <= MAX_ID:
+        raise ConfigError(f"a servo's id is 0 to {MAX_ID}, not {servo_id}")
     with ServoBus(port) as bus:
         present = _find_only_servo(bus, list(search))
         _require_sts3215(bus, present)

@@ -9,6 +9,8 @@ from lerobot_recorder.robot.calibration import JOINTS, SIMULATED, Calibration, l
 
 MIDDLE = {name: (joint.range_min + joint.range_max) // 2 for name, joint in SIMULATED.joints.items()}
 MOVED = [name for name in JOINTS if name != "wrist_roll"]
+CLOSED = {"gripper": SIMULATED.joints["gripper"].range_min}
+MIRRORED_CLOSED = {"gripper": SIMULATED.joints["gripper"].range_max}
 
 
 @pytest.fixture
@@ -38,7 +40,7 @@ def end(name):
 
 
 def test_an_arm_is_calibrated_into_lerobots_file(invoke, simulated, operator, put, home):
-    ends = [put(end("range_min")), put(end("range_max")), put({}, enter=True)]
+    ends = [put(end("range_min")), put(end("range_max")), put({}, enter=True), put(CLOSED, enter=True)]
     operator("calibrate", put(MIDDLE, enter=True), *ends)
     result = invoke("calibrate", "--role", "follower", "--port", simulated.port, "--id", "mine")
     assert result.exit_code == 0, result.output
@@ -59,6 +61,7 @@ def test_the_ranges_are_shown_last_as_they_are(invoke, simulated, operator, put,
         put(end("range_min")),
         put(end("range_max")),
         put({}, enter=True),
+        put(CLOSED, enter=True),
     )
     result = invoke("calibrate", "--role", "leader", "--port", simulated.port, "--id", "mine")
     elbow = next(line for line in result.output.splitlines() if line.startswith("elbow_flex"))
@@ -69,13 +72,25 @@ def test_the_ranges_are_shown_last_as_they_are(invoke, simulated, operator, put,
 
 def test_a_joint_that_was_not_moved_is_asked_for(invoke, simulated, operator, put, tmp_path):
     early = [put(end("range_min")), put({**end("range_max"), "elbow_flex": end("range_min")["elbow_flex"]})]
-    late = [put({"elbow_flex": end("range_max")["elbow_flex"]}), put({}, enter=True)]
+    late = [put({"elbow_flex": end("range_max")["elbow_flex"]}), put({}, enter=True), put(CLOSED, enter=True)]
     operator("calibrate", put(end("range_min"), enter=True), *early, put({}, enter=True), put({}), *late)
     path = tmp_path / "arm.json"
     result = invoke("calibrate", "--role", "follower", "--port", simulated.port, "--id", path)
     assert result.exit_code == 0, result.output
     assert "Not yet: elbow_flex was not moved" in result.output
     assert Calibration.load(path)
+
+
+def test_a_gripper_is_asked_for_until_it_is_closed(invoke, simulated, operator, put, tmp_path):
+    half_open = put({"gripper": MIDDLE["gripper"]}, enter=True)
+    ends = [put(end("range_min")), put(end("range_max")), put({}, enter=True)]
+    operator("calibrate", put(MIDDLE, enter=True), *ends, half_open, put(MIRRORED_CLOSED, enter=True))
+    path = tmp_path / "arm.json"
+    result = invoke("calibrate", "--role", "follower", "--port", simulated.port, "--id", path)
+    assert result.exit_code == 0, result.output
+    assert "Not yet: the gripper is 50% of the way between its two ends" in result.output
+    assert "closes at the upper end of its range: drive_mode 1" in result.output
+    assert Calibration.load(path).joints["gripper"].drive_mode == 1
 
 
 def test_a_calibration_is_not_replaced_unasked(invoke, simulated, tmp_path):

@@ -15,7 +15,7 @@ from lerobot.motors import Motor, MotorCalibration, MotorNormMode
 from lerobot.motors.feetech import FeetechMotorsBus
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
-GOAL = {**dict.fromkeys(JOINTS, 5.0), "gripper": 50.0}
+GOAL = {**dict.fromkeys(JOINTS, 5.0), "gripper": 30.0}
 ARRIVAL_S = 20.0
 
 
@@ -47,6 +47,7 @@ def main() -> None:
         bus.configure_motors()
     bus.sync_write("Goal_Position", GOAL)
     said["position"] = arrived(bus)
+    said["ticks"] = bus.sync_read("Present_Position", normalize=False, num_retry=5)
     bus.disable_torque()
     offsets = bus.set_half_turn_homings()
     said["middle"] = bus.sync_read("Present_Position", normalize=False, num_retry=5)

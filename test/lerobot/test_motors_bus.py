@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,17 +43,25 @@ def _feetech() -> None:
         pytest.skip("LeRobot has no servo bus there; install lerobot[feetech]")
 
 
+MIRRORED = Calibration({name: replace(joint, drive_mode=1) for name, joint in SIMULATED.joints.items()})
+
+
 @pytest.mark.usefixtures("_feetech")
-def test_lerobots_bus_drives_the_simulated_arm_and_ours_reads_what_it_wrote(tmp_path: Path) -> None:
+@pytest.mark.parametrize("built", [SIMULATED, MIRRORED], ids=["drive mode 0", "drive mode 1"])
+def test_lerobots_bus_drives_the_simulated_arm_and_ours_reads_what_it_wrote(
+    built: Calibration, tmp_path: Path
+) -> None:
     given, new = tmp_path / "given.json", tmp_path / "new.json"
-    SIMULATED.save(given)
+    built.save(given)
     with SimulatedArm() as simulated:
         finished = lerobot(SCRIPT, simulated.port, given, new)
         assert finished.returncode == 0, finished.stderr
         said = json.loads(finished.stdout)
         assert said["calibrated"] and said["recalibrated"]
         assert said["models"] == {str(number): MODEL_STS3215 for number in range(1, 7)}
-        assert said["position"] == pytest.approx({**dict.fromkeys(JOINTS, 5.0), "gripper": 50.0}, abs=0.5)
+        assert said["position"] == pytest.approx({**dict.fromkeys(JOINTS, 5.0), "gripper": 30.0}, abs=0.5)
+        units = built.lerobot_units(built.to_rad([said["ticks"][name] for name in JOINTS]))
+        assert list(units) == pytest.approx([said["position"][name] for name in JOINTS], abs=0.2)
         assert set(said["middle"].values()) == {2047}
         calibration = Calibration.load(new)
         with open_arm("follower", simulated.port, calibration) as arm:

@@ -7,7 +7,7 @@ from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.arm import open_arm
 from lerobot_recorder.robot.bus import ServoBus
 from lerobot_recorder.robot.calibrating import FULL_TURN, Calibrator, JointRange
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
+from lerobot_recorder.robot.calibration import GRIPPER, JOINTS, SIMULATED
 from lerobot_recorder.robot.simulation import SimulatedArm
 
 MIDDLE = {name: (joint.range_min + joint.range_max) // 2 for name, joint in SIMULATED.joints.items()}
@@ -35,6 +35,7 @@ def test_an_arm_is_calibrated_by_hand(simulated: SimulatedArm, bus: ServoBus, by
             **{name: getattr(joint, end) for name, joint in SIMULATED.joints.items() if name != FULL_TURN}
         )
         calibrator.observe()
+    by_hand(gripper=SIMULATED.joints["gripper"].range_min)
     calibration = calibrator.finish()
     for name, joint in calibration.joints.items():
         built = SIMULATED.joints[name]
@@ -49,12 +50,60 @@ def test_the_servos_hold_what_was_found(simulated: SimulatedArm, bus: ServoBus, 
     calibrator.set_middle()
     calibrator.observe()
     by_hand(**{name: ticks + 300 for name, ticks in MIDDLE.items()})
-    calibrator.observe()
     calibration = calibrator.finish()
     bus.close()
     simulated.restore_power()
     with open_arm("leader", simulated.port, calibration):
         pass
+
+
+@pytest.mark.parametrize(("closed_at", "drive_mode"), [("range_min", 0), ("range_max", 1)])
+def test_a_closed_gripper_is_0_whichever_way_its_servo_is_mounted(
+    closed_at: str, drive_mode: int, bus: ServoBus, by_hand
+) -> None:
+    calibrator = Calibrator(bus)
+    by_hand(**MIDDLE)
+    calibrator.set_middle()
+    for end in ("range_min", "range_max", closed_at):
+        by_hand(
+            **{name: getattr(joint, end) for name, joint in SIMULATED.joints.items() if name != FULL_TURN}
+        )
+        seen = calibrator.observe()["gripper"]
+    calibration = calibrator.finish()
+    assert calibration.joints["gripper"].drive_mode == drive_mode
+    opened = seen.highest if closed_at == "range_min" else seen.lowest
+    for ticks, part in ((seen.present, 0), (opened, 100)):
+        pose = calibration.to_rad([2047] * 5 + [ticks])
+        assert calibration.lerobot_units(pose)[GRIPPER] == pytest.approx(part)
+    assert not any(joint.drive_mode for name, joint in calibration.joints.items() if name != "gripper")
+
+
+def test_a_gripper_that_is_half_open_is_not_taken_for_closed(
+    simulated: SimulatedArm, bus: ServoBus, by_hand
+) -> None:
+    calibrator = Calibrator(bus)
+    by_hand(**MIDDLE)
+    calibrator.set_middle()
+    for end in ("range_min", "range_max"):
+        by_hand(
+            **{name: getattr(joint, end) for name, joint in SIMULATED.joints.items() if name != FULL_TURN}
+        )
+        calibrator.observe()
+    by_hand(gripper=MIDDLE["gripper"])
+    with pytest.raises(CalibrationError, match=r"the gripper is 50% of the way .*: close it"):
+        calibrator.finish()
+    assert simulated.servos["gripper"].get(r.MAX_POSITION_LIMIT) == 4095
+
+
+@pytest.mark.parametrize("ticks", [-300, 4096, 9000])
+def test_a_position_beyond_one_turn_is_named_before_an_offset_is_written(
+    ticks: int, simulated: SimulatedArm, bus: ServoBus, monkeypatch
+) -> None:
+    calibrator = Calibrator(bus)
+    monkeypatch.setattr(calibrator, "_positions", lambda: {**MIDDLE, "gripper": ticks})
+    with pytest.raises(CalibrationError, match=f"gripper reports position {ticks}, expected 0 to 4095"):
+        calibrator.set_middle()
+    assert simulated.servos["elbow_flex"].get(r.HOMING_OFFSET) == 0
 
 
 def test_the_arm_is_let_go_first(simulated: SimulatedArm, bus: ServoBus) -> None:

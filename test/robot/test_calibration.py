@@ -79,6 +79,15 @@ def test_the_gripper_opens_from_zero(calibration: Calibration) -> None:
     assert calibration.lerobot_units(opened)[GRIPPER] == pytest.approx(100)
 
 
+def test_body_joints_in_degrees_have_no_drive_mode() -> None:
+    mirrored = Calibration(
+        {name: dataclasses.replace(j, drive_mode=1) for name, j in SIMULATED.joints.items()}
+    )
+    position = np.array([2100, 2000, 2500, 1500, 3000, 2500])
+    body = SIMULATED.lerobot_units(SIMULATED.to_rad(position))[:5]
+    assert mirrored.lerobot_units(mirrored.to_rad(position))[:5] == pytest.approx(body)
+
+
 def test_an_inverted_gripper_closes_at_its_upper_end() -> None:
     assert inverted().to_ticks(np.zeros(6))[GRIPPER] == SIMULATED.joints["gripper"].range_max
 
@@ -124,6 +133,58 @@ def test_what_cannot_be_is_refused(change: dict[str, JointCalibration | None], m
     joints = {name: joint for name, joint in {**SIMULATED.joints, **change}.items() if joint}
     with pytest.raises(CalibrationError, match=message):
         Calibration(joints)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("id", 253, "elbow_flex: id is 253, a servo holds 0 to 252"),
+        ("id", -1, "elbow_flex: id is -1"),
+        ("drive_mode", 2, "elbow_flex: drive_mode is 2, a servo holds 0 to 1"),
+        ("homing_offset", -2048, "elbow_flex: homing_offset is -2048, a servo holds -2047 to 2047"),
+        ("homing_offset", 2048, "elbow_flex: homing_offset is 2048"),
+        ("range_min", -100, "elbow_flex: range_min is -100, a servo holds 0 to 4095"),
+        ("range_max", 5000, "elbow_flex: range_max is 5000, a servo holds 0 to 4095"),
+        ("range_max", 3000.5, "elbow_flex: range_max is 3000.5, expected an integer"),
+        ("homing_offset", None, "elbow_flex: homing_offset is None, expected an integer"),
+        ("homing_offset", [0, 1], r"elbow_flex: homing_offset is \[0, 1\], expected an integer"),
+        ("drive_mode", True, "elbow_flex: drive_mode is True, expected an integer"),
+    ],
+)
+def test_a_value_that_no_servo_holds_is_named_when_the_file_is_loaded(
+    key: str, value: object, message: str, tmp_path: Path
+) -> None:
+    entries = json.loads(LEROBOT_FILE)
+    entries["elbow_flex"][key] = value
+    path = tmp_path / "arm.json"
+    path.write_text(json.dumps(entries))
+    with pytest.raises(CalibrationError, match=rf"calibration .*arm\.json cannot be used: {message}"):
+        Calibration.load(path)
+
+
+@pytest.mark.parametrize(
+    "change", [{"homing_offset": 2047, "range_min": 0}, {"homing_offset": -2047, "id": 252}]
+)
+def test_the_largest_values_that_a_servo_holds_are_loaded(change: dict[str, int]) -> None:
+    joint = dataclasses.replace(SIMULATED.joints["elbow_flex"], range_max=4095, **change)
+    assert Calibration({**SIMULATED.joints, "elbow_flex": joint}).joints["elbow_flex"] == joint
+
+
+def test_lerobots_old_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "main_follower.json"
+    old = {
+        "homing_offset": [2048, -1024, 1024, -2048, 0, 100],
+        "drive_mode": [0, 1, 0, 0, 1, 0],
+        "start_pos": [2000] * 6,
+        "end_pos": [3000] * 6,
+        "calib_mode": ["DEGREE"] * 5 + ["LINEAR"],
+        "motor_names": list(JOINTS),
+    }
+    path.write_text(json.dumps(old))
+    with pytest.raises(
+        CalibrationError, match=r"main_follower\.json .*old format .*lerobot-recorder calibrate"
+    ):
+        Calibration.load(path)
 
 
 @pytest.mark.parametrize(

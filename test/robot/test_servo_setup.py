@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lerobot_recorder.errors import DeviceError
+from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.robot import registers as r
 from lerobot_recorder.robot.servo_setup import set_up_servo
 from lerobot_recorder.robot.simulation import SimulatedArm
@@ -47,6 +47,16 @@ def test_another_model_is_refused_as_it_is(
     with pytest.raises(DeviceError, match=f"servo 1 on .* is no STS3215, it is {name}: connect a servo"):
         set_up_servo(simulated.port, 5, SEARCH)
     assert new_servo.id == 1
+
+
+@pytest.mark.parametrize("servo_id", [-1, 253, 254, 300])
+def test_an_id_that_no_servo_can_have_is_refused_before_anything_is_written(
+    servo_id: int, new_servo: SimulatedServo, simulated: SimulatedArm
+) -> None:
+    new_servo.write(r.TORQUE_ENABLE.address, b"\x01")
+    with pytest.raises(ConfigError, match=f"a servo's id is 0 to 252, not {servo_id}"):
+        set_up_servo(simulated.port, servo_id, SEARCH)
+    assert (new_servo.id, new_servo.get(r.TORQUE_ENABLE)) == (1, 1)
 
 
 def test_no_servo_is_said(simulated: SimulatedArm) -> None:
