@@ -8,6 +8,9 @@ statistics     statistics of features and images, equal to LeRobot's
 tables         the parquet files: frame rows, episode rows, tasks
 episode        what the encoder hands over, and what became of it
 existing       what a commit needs to know of the dataset as it is
+appendable     `check_appendable`: the dry run of a commit
+whole          whether a file is there and whole
+times          which rows LeRobot finds in a video
 placement      which video goes into which file
 staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, from any point of interruption
@@ -19,6 +22,7 @@ faults         what can be wrong, part by part
 =============  =============================================================================
 """
 
+from lerobot_recorder.dataset.appendable import check_appendable
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.writer import DatasetWriter, check_fits
@@ -29,5 +33,6 @@ __all__ = [
     "EncodedEpisode",
     "EncodedVideo",
     "VideoFiles",
+    "check_appendable",
     "check_fits",
 ]

@@ -70,20 +70,29 @@ def start_staging(root: Path) -> Path:
     staged = staged_path(root)
     drop_staged(root)
     make_directory(staged)
-    _check_filesystem(root, staged)
+    check_filesystem(root)
     return staged
 
 
-def _check_filesystem(root: Path, staged: Path) -> None:
-    """Refuse what cannot be renamed."""
-    target = root.resolve()
-    while not target.exists():
-        target = target.parent
-    if target.stat().st_dev != staged.stat().st_dev:
+def check_filesystem(root: Path) -> None:
+    """Refuse a dataset that files beside it cannot be renamed into.
+
+    Raises:
+        DatasetError: it is on another filesystem.
+    """
+    beside = commit_path(root)
+    if nearest_existing(root.resolve()).stat().st_dev != nearest_existing(beside).stat().st_dev:
         raise DatasetError(
-            f"{root}: is on another filesystem than {commit_path(root)}, files cannot be renamed from there. "
-            "Use a root whose parent directory is on the same filesystem."
+            f"{root}: is on another filesystem than {beside}, files cannot be renamed from there. "
+            f"Use a root whose parent directory is on the same filesystem, as {root.resolve()} itself."
         )
+
+
+def nearest_existing(path: Path) -> Path:
+    """Return a path, or the nearest directory above it that exists."""
+    while not path.exists():
+        path = path.parent
+    return path
 
 
 def drop_staged(root: Path) -> None:

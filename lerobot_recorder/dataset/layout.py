@@ -89,6 +89,12 @@ class DatasetLayout:
         name = self.video_template.format(video_key=key, chunk_index=index.chunk, file_index=index.file)
         return self.root / name
 
+    def file(self, kind: str, index: FileIndex) -> Path:
+        """Return the path of a data file or video file; ``kind`` is ``data`` or ``videos/<key>``."""
+        return (
+            self.data_file(index) if kind == "data" else self.video_file(kind.removeprefix("videos/"), index)
+        )
+
     def episodes_files(self) -> list[Path]:
         """List the files of episode rows in the order in which LeRobot reads them."""
         return sorted((self.root / "meta/episodes").glob("*/*.parquet"))

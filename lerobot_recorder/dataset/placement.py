@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from lerobot_recorder.dataset.episode import EncodedVideo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.times import is_readable
+from lerobot_recorder.dataset.whole import read_boxes
 
 INDEX_BYTES = 2048
 INDEX_BYTES_PER_FRAME = 16
@@ -106,22 +107,4 @@ def _has_room(file: VideoFile, video: EncodedVideo, fps: int, limit: float) -> b
 
 def media_size(path: Path) -> int:
     """Return the bytes of the frames in an mp4 file, without what describes them; other files count whole."""
-    total = path.stat().st_size
-    with path.open("rb") as file:
-        return sum(_media_boxes(file, total)) or total
-
-
-def _media_boxes(file: BinaryIO, total: int) -> list[int]:
-    """List the sizes of the media boxes; see ISO/IEC 14496-12, 4.2: a box begins with its size and type."""
-    sizes, position = [], 0
-    while position + 8 <= total:
-        file.seek(position)
-        size, kind = int.from_bytes(file.read(4), "big"), file.read(4)
-        header = 16 if size == 1 else 8
-        size = {0: total - position, 1: int.from_bytes(file.read(8), "big")}.get(size, size)
-        if size < header:
-            return []
-        if kind == b"mdat":
-            sizes.append(size - header)
-        position += size
-    return sizes
+    return sum(box.size for box in read_boxes(path) if box.kind == b"mdat") or path.stat().st_size

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lerobot_recorder.dataset.features import FeatureDict, Features, is_video, shape_of
+from lerobot_recorder.dataset.whole import check_whole
 from lerobot_recorder.errors import DatasetError
 
 Row = dict[str, Any]
@@ -278,6 +279,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
     Raises:
         DatasetError: There is none, or it is not one.
     """
+    check_whole(path)
     try:
         return pq.ParquetFile(path)
     except (OSError, pa.ArrowInvalid) as error:
