@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
-from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.nodes.guard import GuardedNode
 
 Work = Callable[..., "ThreadFuture[Any]"]
 """Begins the work; what it raises, or its result raises, is why the call is refused."""
@@ -24,7 +23,7 @@ Answer = Callable[[Any], "tuple[bool, str]"]
 class Services:
     """Makes services of a node that answer when a thread has done the work."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: GuardedNode) -> None:
         self._node = node
         # In the node's own group, a call that waits would keep all other callbacks waiting too.
         self._group = ReentrantCallbackGroup()
@@ -52,7 +51,7 @@ class Services:
         except (RecorderError, OSError) as error:
             response.success, response.message = False, str(error)
         except Exception as error:  # who called is to get an answer, and the node to go on
-            self._node.get_logger().error(traceback.format_exc())
+            self._node.faults.note("a service", error)
             response.success, response.message = False, f"unexpected {type(error).__name__}: {error}"
         return response
 

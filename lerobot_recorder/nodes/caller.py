@@ -24,14 +24,15 @@ from typing import Any, TextIO
 
 import rclpy
 from rclpy.executors import ExternalShutdownException
-from rclpy.node import Node
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
+
+from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 
 _PATIENCE_S = 5.0
 
 
-class CallerNode(Node):
+class CallerNode(GuardedNode):
     """Calls services, and prints what they answer."""
 
     def __init__(self) -> None:
@@ -83,10 +84,12 @@ def main() -> None:
     """Call until standard input ends."""
     rclpy.init()
     node = CallerNode()
+    executor = GuardedExecutor(node)
     threading.Thread(target=node.read_commands, args=(sys.stdin,), daemon=True).start()
     try:
-        rclpy.spin_until_future_complete(node, node.finished)
-    except (KeyboardInterrupt, ExternalShutdownException, BrokenPipeError):
+        while not node.finished.done():
+            executor.spin_once()
+    except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import ClockType, JumpHandle, JumpThreshold
@@ -42,6 +43,12 @@ def node_clock(node: Node) -> Clock:
     if node.get_parameter("use_sim_time").value:
         return SimClock(node)
     return SystemClock()
+
+
+def header_ns(message: Any) -> int:
+    """Return a message's stamp in nanoseconds: 0 where it has none, and less than 0 where it is damaged."""
+    stamp = message.header.stamp
+    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def steady_timer(node: Node, period_s: float, act: Callable[[], None]) -> Timer:

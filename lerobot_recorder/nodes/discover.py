@@ -13,8 +13,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.srv import GetParameters
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
-from rclpy.node import Node
+from rclpy.executors import ExternalShutdownException
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
@@ -29,6 +28,7 @@ from lerobot_recorder.discovery.seen import (
     Survey,
 )
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
 from lerobot_recorder.nodes.sources import message_class
@@ -66,7 +66,7 @@ _Parts = dict[frozenset[str], _Heard]
 """What came on a topic, by the joints that a message names: an arm and its gripper may share a topic."""
 
 
-class DiscoverNode(Node):
+class DiscoverNode(GuardedNode):
     """Subscribes to all that could be recorded, with the QoS of the publishers."""
 
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class DiscoverNode(Node):
 
     def _seen(self, name: str, kind: str, heard: _Heard) -> SeenTopic:
         publishers = self.get_publishers_info_by_topic(name)
-        facts = facts_of(kind, heard.message) if heard.message is not None else {}
+        facts = self._facts(name, kind, heard.message)
         if _is_command(name, kind) and not facts.get("joints"):
             facts["joints"] = self._joints_of(name.rsplit("/", 1)[0])
         if kind == ARRAY:
@@ -127,6 +127,14 @@ class DiscoverNode(Node):
             **facts,
         )
 
+    def _facts(self, name: str, kind: str, message: Any) -> dict[str, Any]:
+        """Return what a message says of its topic; nothing where it cannot be read."""
+        try:
+            return {} if message is None else facts_of(kind, message)
+        except Exception as error:
+            self.faults.note(name, error)
+            return {}
+
     def _joints_of(self, controller: str) -> tuple[str, ...]:
         """Ask a controller which joints it commands; none where it is no controller, or does not answer."""
         service = f"{controller}/get_parameters"
@@ -135,7 +143,9 @@ class DiscoverNode(Node):
         if service not in offered or not client.wait_for_service(_ANSWER_S):
             return ()
         answer = client.call_async(GetParameters.Request(names=["joints"]))
-        rclpy.spin_until_future_complete(self, answer, timeout_sec=_ANSWER_S)
+        deadline = time.monotonic() + _ANSWER_S
+        while not answer.done() and (left := deadline - time.monotonic()) > 0:
+            self.executor.spin_once(left)
         values = answer.result().values if answer.done() else []
         return tuple(joint for value in values for joint in value.string_array_value)
 
@@ -166,8 +176,8 @@ def _is_command(name: str, kind: str) -> bool:
 def main() -> int:
     """Look for so many seconds from when something is heard, and print what was seen."""
     rclpy.init()
-    node, executor = DiscoverNode(), SingleThreadedExecutor()
-    executor.add_node(node)
+    node = DiscoverNode()
+    executor = GuardedExecutor(node)
     seconds = float(sys.argv[1])
     deadline, heard = time.monotonic() + max(seconds, _FINDING_S), False
     try:
@@ -175,7 +185,6 @@ def main() -> int:
             executor.spin_once(timeout_sec=left)
             if not heard and node.hears:
                 heard, deadline = True, time.monotonic() + seconds
-        executor.remove_node(node)
         print(node.survey().to_json(), flush=True)
     except (KeyboardInterrupt, ExternalShutdownException):
         return 1

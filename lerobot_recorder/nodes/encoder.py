@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from rclpy.node import Node
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
@@ -14,6 +13,7 @@ from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.encoder_news import judged, status_json
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, dataset_root, encoder_settings
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic, latched
@@ -22,7 +22,7 @@ from lerobot_recorder.video import DepthSettings
 _STATUS_S = 0.5
 
 
-class EncoderNode(Node):
+class EncoderNode(GuardedNode):
     """Parameters in, status out; `BatchEncoder` does the work."""
 
     def __init__(self) -> None:

@@ -9,14 +9,14 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from rclpy.node import Node
 from rclpy.time import Time
 from sensor_msgs.msg import JointState
 
 from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.camera_topics import CAMERA_PARAMETERS, CameraTopics
-from lerobot_recorder.nodes.clock import steady_timer
+from lerobot_recorder.nodes.clock import header_ns, steady_timer
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.hardware_settings import ARM_PARAMETERS, TELEOP_PARAMETERS, teleop_settings
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
@@ -36,7 +36,7 @@ _REPORT_S = 1.0
 """From report to report, unless something changes."""
 
 
-class HardwareNode(Node):
+class HardwareNode(GuardedNode):
     """Parameters and commands in, joint states and images out; `TeleopLoop` and `Camera` do the work."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class HardwareNode(Node):
         self._joints[sample.source].publish(message)
 
     def _command(self, message: JointState) -> None:
-        stamp_ns = Time.from_msg(message.header.stamp).nanoseconds
+        stamp_ns = header_ns(message)
         age_s = (self.get_clock().now().nanoseconds - stamp_ns) / 1e9 if stamp_ns else 0.0
         if self._loop is not None:
             self._loop.command(message.name, message.position, age_s)

@@ -6,16 +6,16 @@ import gc
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from types import FrameType
 from typing import Protocol
 
 import rclpy
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.logs import NodeLog, forwarded_logs
 
 SPIN_S = 0.1
@@ -68,11 +68,11 @@ class Signals:
         self._last = (number, now)
 
 
-def run(make: Callable[[], Node]) -> int:
+def run(make: Callable[[], GuardedNode]) -> int:
     """Run a node until it has finished or is told to end.
 
     Args:
-        make: makes the node, a `LivingNode`.
+        make: makes the node, which is a `LivingNode`, too.
 
     Returns:
         The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
@@ -84,29 +84,36 @@ def run(make: Callable[[], Node]) -> int:
         return _live(make, signals, logs)
 
 
-def _live(make: Callable[[], Node], signals: Signals, logs: NodeLog) -> int:
-    executor = SingleThreadedExecutor()
-    node = None
+def _live(make: Callable[[], GuardedNode], signals: Signals, logs: NodeLog) -> int:
+    node = executor = None
     try:
         node = make()
         logs.log = node.get_logger()
-        executor.add_node(node)
+        executor = GuardedExecutor(node)
         _spin(node, executor, signals)
         if node.failure is not None:
             raise node.failure
     except RecorderError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return 1
+        return _failed(str(error))
+    except Exception as error:
+        traceback.print_exc()
+        return _failed(f"unexpected {type(error).__name__}: {error}")
     finally:
         if node is not None:
             node.close()
             node.destroy_node()
-        executor.shutdown()
+        if executor is not None:
+            executor.shutdown()
         rclpy.try_shutdown()
     return 0
 
 
-def _spin(node: LivingNode, executor: SingleThreadedExecutor, signals: Signals) -> None:
+def _failed(reason: str) -> int:
+    print(f"error: {reason}", file=sys.stderr, flush=True)
+    return 1
+
+
+def _spin(node: LivingNode, executor: GuardedExecutor, signals: Signals) -> None:
     answered = 0
     while not node.stopped():
         executor.spin_once(timeout_sec=SPIN_S)

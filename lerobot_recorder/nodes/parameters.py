@@ -194,6 +194,9 @@ class Parameters:
             self._on_change({change.name: self._changed(change) for change in own})
         except (RecorderError, ValueError) as error:
             return SetParametersResult(successful=False, reason=str(error))
+        except Exception as error:  # who sets one is to get an answer
+            self._node.faults.note("set_parameters", error)
+            return SetParametersResult(successful=False, reason=f"unexpected {type(error).__name__}: {error}")
         return SetParametersResult(successful=True)
 
     def _changed(self, change: RosParameter) -> Any:

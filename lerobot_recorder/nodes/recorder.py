@@ -9,12 +9,11 @@ from concurrent.futures import Future as ConcurrentFuture
 from dataclasses import asdict
 from typing import Any
 
-from rclpy.node import Node
-
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, StreamError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.encoder_settings import dataset_root
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_news import discarded, judged, saved, status_json
@@ -35,7 +34,7 @@ _SWITCH_S = 0.001
 """How long a thread may go on while the one that ticks waits for the interpreter; Python allows 5 ms."""
 
 
-class RecorderNode(Node):
+class RecorderNode(GuardedNode):
     """Parameters and messages in, status out; `Recorder` and `Schedule` do the work."""
 
     def __init__(self) -> None:

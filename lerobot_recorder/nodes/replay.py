@@ -19,14 +19,14 @@ from typing import Any
 
 import numpy as np
 from rcl_interfaces.srv import GetParameters
-from rclpy.node import Node
-from rclpy.time import Time
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from lerobot_recorder.dataset.recorded import RecordedEpisode
-from lerobot_recorder.errors import DeviceError, RecorderError
+from lerobot_recorder.errors import DeviceError, RecorderError, StreamError
+from lerobot_recorder.nodes.clock import header_ns
 from lerobot_recorder.nodes.encoder_settings import dataset_root
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.reports import JsonTopic
@@ -51,9 +51,10 @@ PARAMETERS = (
 )
 
 _PATIENCE_S = 20.0
+_FARTHEST_RAD = 10.0
 
 
-class ReplayNode(Node):
+class ReplayNode(GuardedNode):
     """Joint states in, joint commands out; `Player` does the work, in a thread of its own."""
 
     def __init__(self) -> None:
@@ -109,6 +110,9 @@ class ReplayNode(Node):
         except RecorderError as error:
             if not self._stopping.is_set():
                 self.failure = error
+        except Exception as error:
+            self.faults.note("the replay", error)
+            self.failure = RecorderError(f"the replay failed: {type(error).__name__}: {error}")
 
     def _replay(self) -> None:
         movement = load_movement(self._episode, self._calibration(), self._params["unit"])
@@ -160,7 +164,12 @@ class ReplayNode(Node):
         if self._player is None:
             return
         position = by_name(message.name, message.position, JOINTS, "position")
-        self._player.note(Time.from_msg(message.header.stamp).nanoseconds / 1e9, position)
+        stamp_ns = header_ns(message)
+        if stamp_ns <= 0 or not (np.abs(position) < _FARTHEST_RAD).all():
+            raise StreamError(
+                "a joint state has no valid stamp, or positions that no arm can have: it is ignored"
+            )
+        self._player.note(stamp_ns / 1e9, position)
 
     def _command(self, position_rad: np.ndarray) -> None:
         message = JointState(name=list(JOINTS), position=position_rad.tolist())

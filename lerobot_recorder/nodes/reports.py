@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parent import parent_news
 
 _LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
@@ -40,13 +41,13 @@ class JsonTopic:
 class Diagnostics:
     """A node's part of `/diagnostics`."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: GuardedNode) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._prefix = node.get_fully_qualified_name().lstrip("/")
 
     def publish(self, reports: Iterable[tuple[str, int, str, Mapping[str, Any]]]) -> None:
-        """Publish reports: name of the part, level 0 to 2, message, values."""
+        """Publish reports (name of the part, level 0 to 2, message, values) and the faults of callbacks."""
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.status = [
@@ -56,6 +57,6 @@ class Diagnostics:
                 message=text,
                 values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
             )
-            for name, level, text, values in reports
+            for name, level, text, values in (*reports, *self._node.faults.reports())
         ]
         self._publisher.publish(message)

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from rclpy.node import Node
 from rclpy.subscription import Subscription
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
-from lerobot_recorder.nodes.clock import steady_timer
+from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.nodes.clock import header_ns, steady_timer
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.qos import Offer, QosOverrides, matching, offer_of
 from lerobot_recorder.nodes.sources import RECORDABLE, Source, message_class, source_of
@@ -66,7 +66,7 @@ class Subscriptions:
         streams: what they fill, in the order of the parameter `streams`.
     """
 
-    def __init__(self, node: Node, parameters: Parameters, clock: Clock) -> None:
+    def __init__(self, node: GuardedNode, parameters: Parameters, clock: Clock) -> None:
         """Read the stream parameters.
 
         Raises:
@@ -128,7 +128,7 @@ class Subscriptions:
         source, stream = listener.source, listener.source.stream
         try:
             value = source.take(message)
-            stamp_ns = _header_ns(message) if stream.spec.by_header else received_ns
+            stamp_ns = _measured_ns(message) if stream.spec.by_header else received_ns
             if not received_ns:
                 raise StreamError("use_sim_time is set, but no time has come on /clock")
             stream.push(Sample(stamp_ns, value))
@@ -140,8 +140,8 @@ class Subscriptions:
         except RecorderError as error:
             stream.fault(str(error))
         except Exception as error:  # whatever others publish, the take and the node go on
-            self._node.get_logger().error(traceback.format_exc(), once=True)
-            stream.fault(f"a message cannot be used: {type(error).__name__}: {error}")
+            self._node.faults.note(source.topic, error)
+            stream.fault(f"a message cannot be used: {type(error).__name__}: {excerpt(error)}")
 
     def _received_ns(self, listener: Listener, info: Mapping[str, Any]) -> int:
         """Return when a message came: by the middleware, as this callback may be late."""
@@ -149,7 +149,7 @@ class Subscriptions:
         return listener.note_arrival(came_ns) if came_ns else self._clock.now_ns()
 
 
-def _check_topic(node: Node, source: Source) -> None:
+def _check_topic(node: GuardedNode, source: Source) -> None:
     try:
         node.resolve_topic_name(source.topic)
     except RuntimeError as error:
@@ -173,8 +173,8 @@ def _kept(spec: StreamSpec) -> int:
     return _STAMPED_KEPT if spec.by_header else _VECTORS_KEPT
 
 
-def _header_ns(message: Any) -> int:
-    stamp_ns: int = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
+def _measured_ns(message: Any) -> int:
+    stamp_ns = header_ns(message)
     if stamp_ns <= 0:
         found = "a negative stamp" if stamp_ns else "no stamp"
         raise StreamError(f"the header carries {found}; with stamp: receive the time of its arrival counts")

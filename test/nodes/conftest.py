@@ -21,6 +21,7 @@ from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
 from lerobot_recorder.cli.processes import NodeEnded, NodeProcess, node_environment  # noqa: E402
+from lerobot_recorder.nodes.guard import GuardedNode  # noqa: E402
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 PATIENCE_S = 120.0
@@ -36,7 +37,7 @@ class Graph:
         self.environment = node_environment(isolated=True)
         self.context = rclpy.Context()
         self.context.init(domain_id=int(self.environment["ROS_DOMAIN_ID"]))
-        self.node = rclpy.create_node("test", context=self.context)
+        self.node = GuardedNode("test", context=self.context)
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         self.events: queue.SimpleQueue = queue.SimpleQueue()

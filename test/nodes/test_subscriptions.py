@@ -6,13 +6,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
-import rclpy
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
 
 from lerobot_recorder.nodes.clock import node_clock
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS
 from lerobot_recorder.nodes.sources import STREAM_PARAMETERS
@@ -51,7 +51,7 @@ def subscribe(graph):
 
     def make(values: dict) -> Subscriptions:
         given = [Parameter(name, value=value) for name, value in values.items()]
-        node = rclpy.create_node("recorder", context=graph.context, parameter_overrides=given)
+        node = GuardedNode("recorder", context=graph.context, parameter_overrides=given)
         nodes.append(node)
         parameters = Parameters(node)
         parameters.declare(PARAMETERS)

@@ -1,0 +1,122 @@
+"""What keeps a node running, whatever messages it receives: every callback of every node is called here."""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Mapping
+from typing import Any
+
+from rclpy.executors import (
+    ConditionReachedException,
+    ShutdownException,
+    SingleThreadedExecutor,
+    TimeoutException,
+)
+from rclpy.node import Node
+
+from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.excerpt import excerpt
+
+_LONGEST_TRACE = 2000
+_LOG_AGAIN_S = 10.0
+_WARN_S = 10.0
+"""How long diagnostics warn after a fault."""
+
+_PLACES = ("topic_name", "srv_name")
+
+
+class CallbackFaults:
+    """Exceptions that callbacks raised: logged, but not too often, and counted."""
+
+    def __init__(self, node: Node) -> None:
+        self._logger = node.get_logger()
+        self._lock = threading.Lock()
+        self._count = 0
+        self._noted_s = self._logged_s = float("-inf")
+        self._last = ""
+
+    def note(self, where: str, error: BaseException) -> None:
+        """Count a fault, and log it with its traceback unless another was logged within the last seconds.
+
+        Args:
+            where: the topic or service.
+            error: what was raised.
+        """
+        now_s = time.monotonic()
+        with self._lock:
+            self._count += 1
+            self._noted_s = now_s
+            self._last = f"{where}: {type(error).__name__}: {excerpt(error)}"
+            if now_s - self._logged_s < _LOG_AGAIN_S:
+                return
+            self._logged_s = now_s
+        self._logger.error(f"{self._last}. The node continues ({self._count} faults so far).{_trace(error)}")
+
+    def reports(self) -> list[tuple[str, int, str, Mapping[str, Any]]]:
+        """Return the diagnostics: none as long as there was no fault; a warning after the latest."""
+        with self._lock:
+            if not self._count:
+                return []
+            level = int(time.monotonic() - self._noted_s < _WARN_S)
+            return [("callbacks", level, self._last, {"faults": self._count})]
+
+
+class GuardedNode(Node):
+    """A node that counts what its callbacks raise.
+
+    Attributes:
+        faults: what they have raised.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        super().__init__(name, **options)
+        self.faults = CallbackFaults(self)
+
+
+class GuardedExecutor(SingleThreadedExecutor):
+    """Calls the callbacks of one node, and continues when one raises an exception.
+
+    This holds for all that rclpy calls: subscriptions, timers, services, clients and those that rclpy makes
+    itself, as for parameters. None has to be written with that in mind.
+    """
+
+    def __init__(self, node: GuardedNode) -> None:
+        super().__init__(context=node.context)
+        self._faults = node.faults
+        self.add_node(node)
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Wait for one callback and call it.
+
+        Raises:
+            ExternalShutdownException: the context was shut down.
+        """
+        try:
+            task, entity, _ = self.wait_for_ready_callbacks(timeout_sec)
+        except (ShutdownException, TimeoutException, ConditionReachedException):
+            return
+        task()
+        if (error := task.exception()) is not None:
+            _release(entity)
+            self._faults.note(_place(entity), error)
+
+
+def _trace(error: BaseException) -> str:
+    """Return where an exception came from, unless it is one that speaks for itself."""
+    if isinstance(error, RecorderError):
+        return ""
+    return "\n" + excerpt("".join(traceback.format_exception(error, limit=-5, chain=False)), _LONGEST_TRACE)
+
+
+def _release(entity: Any) -> None:
+    """Give back what rclpy keeps locked when already the taking of a message fails."""
+    if entity is not None and entity._executor_event:
+        entity._executor_event = False
+        entity.callback_group.ending_execution(entity)
+
+
+def _place(entity: Any) -> str:
+    named = (getattr(entity, name) for name in _PLACES if hasattr(entity, name))
+    return next(named, type(entity).__name__.lower())
