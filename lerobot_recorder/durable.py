@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_PRIVATE = 0o700
 
 
 def is_full(error: BaseException) -> bool:
@@ -40,6 +42,35 @@ def make_directory(path: Path) -> None:
     sync(path.parent)
 
 
+def make_private_directory(path: Path) -> None:
+    """Create a directory that only its owner may enter, as `make_directory` does; close one that is open.
+
+    A directory of another user is left as it is.
+    """
+    if not path.is_dir():
+        make_directory(path.parent)
+        path.mkdir(_PRIVATE, exist_ok=True)
+        sync(path.parent)
+    with contextlib.suppress(OSError):  # another user's, or a file system without permissions
+        if path.stat().st_mode & ~_PRIVATE & 0o777:
+            path.chmod(_PRIVATE)
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file through to the device.
+
+    One descriptor writes and syncs: Linux reports a failed write to those who had the file open.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    with path.open("wb", buffering=0) as file:
+        view = memoryview(content)
+        while view:
+            view = view[file.write(view) :]
+        os.fsync(file.fileno())
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Write a file so that a reader, or a start after a power cut, finds the old content or the new.
 
@@ -47,8 +78,7 @@ def replace_file(path: Path, content: bytes) -> None:
         OSError: the file cannot be written.
     """
     partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    sync(partial)
+    write_file(partial, content)
     partial.replace(path)
     sync(path.parent)
 

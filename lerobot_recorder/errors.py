@@ -8,6 +8,7 @@
     │   └── DatasetMismatchError (ValueError)  an existing dataset that does not fit what is recorded
     ├── SpoolError                             the spool cannot be read or written
     │   ├── DiskFullError (TransientError, OSError)  no room left on the device
+    │   ├── LockError (TransientError, TimeoutError)  another process holds a lock for too long
     │   └── OverrunError                       the disk was slower than the recording for too long
     ├── EpisodeStateError (RuntimeError)       not possible now: nothing is recorded, or something is
     ├── StreamError                            a stream is missing, stale or of the wrong kind
@@ -58,6 +59,10 @@ class SpoolError(RecorderError):
 
 class DiskFullError(SpoolError, TransientError, OSError):
     """No room is left on the device."""
+
+
+class LockError(SpoolError, TransientError, TimeoutError):
+    """Another process holds a lock on the spool for too long."""
 
 
 class OverrunError(SpoolError):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lerobot_recorder import locks
 from lerobot_recorder.dataset import journal
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
 from lerobot_recorder.dataset.existing import read_existing
@@ -25,10 +25,13 @@ from lerobot_recorder.dataset.journal import WHOLE_DATASET, Forget, Journal
 from lerobot_recorder.dataset.layout import commit_path
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.staging import Staging
-from lerobot_recorder.durable import is_full, make_directory
+from lerobot_recorder.durable import is_full, make_private_directory
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError, RecorderError
 
 __all__ = ["CommittedEpisode", "DatasetWriter", "EncodedEpisode", "EncodedVideo", "VideoFiles", "check_fits"]
+
+_COMMIT_WAIT_S = 30.0
+"""How long another committer is waited for; it may be joining videos of some hundred MB."""
 
 _log = logging.getLogger(__name__)
 
@@ -149,9 +152,8 @@ class DatasetWriter:
     def _locked(self) -> Iterator[None]:
         """Keep other committers out; the lock of a process that dies is free."""
         with _explained(self.root):
-            make_directory(commit_path(self.root))
-            with (commit_path(self.root) / "lock").open("wb") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
+            make_private_directory(commit_path(self.root))
+            with locks.held(commit_path(self.root) / "lock", _COMMIT_WAIT_S):
                 yield
 
 

@@ -23,7 +23,6 @@ records        the fixed-size record of a row
 images         the files of each image format
 sinks          appends images to them
 flush          writes files through to the device while they grow
-locks          locks on files that no process keeps when it dies
 =============  =============================================================================
 """
 

@@ -11,11 +11,12 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
+from lerobot_recorder import locks
 from lerobot_recorder.dataset.journal import is_journaled
 from lerobot_recorder.dataset.layout import spool_path
-from lerobot_recorder.durable import make_directory, move_directory, replace_file
-from lerobot_recorder.errors import SpoolError
-from lerobot_recorder.spool import locks
+from lerobot_recorder.durable import make_directory, make_private_directory, move_directory, replace_file
+from lerobot_recorder.errors import LockError, SpoolError
+from lerobot_recorder.locks import FileLock
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
 from lerobot_recorder.spool.records import ROWS_FILE
@@ -46,7 +47,7 @@ class Spool:
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         self.path = spool_path(self.root)
-        self._claims: dict[str, int] = {}
+        self._claims: dict[str, FileLock] = {}
 
     def __enter__(self) -> Spool:
         return self
@@ -64,13 +65,14 @@ class Spool:
         return self.path / state
 
     def create(self) -> None:
-        """Create the directories that are missing.
+        """Create the directories that are missing; only their owner may enter them.
 
         Raises:
             OSError: they cannot be created.
         """
+        make_private_directory(self.path)
         for state in STATES:
-            make_directory(self.directory(state))
+            make_private_directory(self.directory(state))
 
     def require(self) -> None:
         """Create the spool where it is missing.
@@ -82,14 +84,20 @@ class Spool:
             self.create()
             with self.locked():
                 return
+        except LockError:
+            raise
         except OSError as error:
             raise SpoolError(
                 f"{self.path} cannot be written: {error.strerror} ({error.filename}); choose another root"
             ) from error
 
     def locked(self) -> AbstractContextManager[None]:
-        """Hold the lock that every move takes; a dead process does not keep it."""
-        make_directory(self.path)
+        """Hold the lock that every move takes; a dead process does not keep it.
+
+        Raises:
+            LockError: another process keeps it for too long.
+        """
+        make_private_directory(self.path)
         return locks.held(self.path / _LOCK_FILE)
 
     # Looking
@@ -162,15 +170,18 @@ class Spool:
         waiting = self.directory("ready") / episode.episode_id
         target = self.directory("claimed") / episode.episode_id
         with self.locked():
-            try:
-                waiting.rename(target)
-            except FileNotFoundError:
+            if not waiting.is_dir():
                 return None
+            # A claim that was given up with the episode may still be locked; this one is a new file.
+            (waiting / CLAIM_FILE).unlink(missing_ok=True)
+            claim = FileLock(waiting / CLAIM_FILE)
             try:
-                self._claims[episode.episode_id] = locks.take(target / CLAIM_FILE)
+                move_directory(waiting, target)
             except OSError:
-                target.rename(waiting)
+                claim.release()
                 raise
+            self._unlock_claim(episode.episode_id)
+            self._claims[episode.episode_id] = claim
         return SpooledEpisode(target)
 
     def release(self, episode: SpooledEpisode) -> None:
@@ -182,7 +193,7 @@ class Spool:
             held = self._held(episode.episode_id)
             if held is not None and not self._is_certain(held):
                 (held / CLAIM_FILE).unlink(missing_ok=True)
-                held.rename(self.directory("ready") / episode.episode_id)
+                self._move(SpooledEpisode(held), "ready")
             self._unlock_claim(episode.episode_id)
 
     def seal(self, episode: SpooledEpisode) -> SpooledEpisode | None:
@@ -195,11 +206,11 @@ class Spool:
         """
         target = self.directory("committing") / episode.episode_id
         with self.locked():
-            try:
-                self.directory("claimed").joinpath(episode.episode_id).rename(target)
-            except FileNotFoundError:
+            held = self._held(episode.episode_id)
+            if held is None:
                 self._unlock_claim(episode.episode_id)
                 return None
+            move_directory(held, target)
         return SpooledEpisode(target)
 
     def fail(self, episode: SpooledEpisode, error: str) -> SpooledEpisode | None:
@@ -386,9 +397,11 @@ class Spool:
         return held.parent.name == "committing" and is_journaled(self.root, held.name)
 
     def _held(self, episode_id: str) -> Path | None:
+        """Find an episode that this object has claimed; None where it was taken back, whoever has it now."""
+        claim = self._claims.get(episode_id)
         for state in ("claimed", "committing"):
             path = self.directory(state) / episode_id
-            if path.is_dir():
+            if claim is not None and claim.is_on(path / CLAIM_FILE):
                 return path
         return None
 
@@ -428,9 +441,9 @@ class Spool:
         replace_file(path / MANIFEST_FILE, to_json(manifest))
 
     def _unlock_claim(self, episode_id: str) -> None:
-        descriptor = self._claims.pop(episode_id, None)
-        if descriptor is not None:
-            os.close(descriptor)
+        claim = self._claims.pop(episode_id, None)
+        if claim is not None:
+            claim.release()
 
 
 def destination(manifest: Manifest) -> str:

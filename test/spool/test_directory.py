@@ -10,7 +10,7 @@ import pytest
 from takes import a_take
 
 from lerobot_recorder.dataset.layout import spool_path
-from lerobot_recorder.errors import EpisodeStateError, SpoolError
+from lerobot_recorder.errors import EpisodeStateError, LockError, SpoolError
 from lerobot_recorder.spool import Spool
 
 
@@ -40,6 +40,23 @@ def test_a_place_that_takes_no_spool_is_refused_by_name(tmp_path):
     (tmp_path / "file").touch()
     spool = Spool(tmp_path / "file" / "dataset")
     with pytest.raises(SpoolError, match=r"dataset\.spool cannot be written: .*; choose another root"):
+        spool.require()
+
+
+def test_only_its_owner_may_enter_it(spool):
+    spool.path.mkdir()
+    (spool.path / "ready").mkdir()
+    (spool.path / "lock").touch(0o644)
+    a_take(spool).save()
+    found = [spool.path, *(path for path in spool.path.iterdir() if path.is_dir())]
+    assert {path.stat().st_mode & 0o777 for path in found} == {0o700}
+    assert (spool.path / "lock").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_spool_that_another_process_keeps_locked_is_an_error(spool, monkeypatch):
+    monkeypatch.setattr("lerobot_recorder.locks.WAIT_S", 0.1)
+    spool.create()
+    with Spool(spool.root).locked(), pytest.raises(LockError, match=r"lock is locked by process \d+"):
         spool.require()
 
 
@@ -145,6 +162,18 @@ def test_what_was_taken_back_is_not_sealed_failed_or_released(spool):
     assert spool.fail(claimed, "gone") is None
     spool.release(claimed)
     assert whereabouts(spool) == {}
+
+
+def test_an_encoder_lets_go_of_an_episode_that_another_one_has_claimed_since(spool):
+    first = spool.claim(a_take(spool).save())
+    with Spool(spool.root) as other:
+        taken_back = spool.directory("claimed") / first.episode_id
+        taken_back.rename(spool.directory("ready") / first.episode_id)
+        assert other.claim(first) is not None
+        assert spool.seal(first) is None
+        assert spool.fail(first, "its files are gone") is None
+        spool.release(first)
+        assert whereabouts(spool) == {"claimed": [first.episode_id]}
 
 
 # The operator's moves
