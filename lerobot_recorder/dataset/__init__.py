@@ -17,14 +17,16 @@ journal        the redo log: puts the files in place, from any point of interrup
 writer         `DatasetWriter`: one commit at a time; `check_fits`
 check          finds what is wrong with a dataset
 counted        a dataset as far as ``info.json`` counts
-recorded       the vectors that an episode recorded
+recorded       the vectors that an episode recorded, and what is known of the recording
+recordings     the files of what only the recorder knows, ``meta/recordings``
 faults         what can be wrong, part by part
 =============  =============================================================================
 """
 
 from lerobot_recorder.dataset.appendable import check_appendable
-from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo, StreamAges
 from lerobot_recorder.dataset.placement import VideoFiles
+from lerobot_recorder.dataset.recorded import RecordedEpisode, RecordedVectors
 from lerobot_recorder.dataset.writer import DatasetWriter, check_fits
 
 __all__ = [
@@ -32,6 +34,9 @@ __all__ = [
     "DatasetWriter",
     "EncodedEpisode",
     "EncodedVideo",
+    "RecordedEpisode",
+    "RecordedVectors",
+    "StreamAges",
     "VideoFiles",
     "check_appendable",
     "check_fits",

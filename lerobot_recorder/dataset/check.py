@@ -61,4 +61,5 @@ def _check_dataset(dataset: CountedDataset, probe: Probe) -> Iterator[str]:
         yield from faults.data(dataset)
         for key in video_keys(dataset.info.features):
             yield from faults.videos(dataset, key, probe)
+    yield from faults.provenance(dataset)
     yield from faults.strays(dataset)

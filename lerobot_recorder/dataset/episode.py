@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from lerobot_recorder.dataset.features import Features, as_column, vector_keys, video_keys
 from lerobot_recorder.dataset.statistics import Stats
@@ -30,6 +31,20 @@ class EncodedVideo:
 
 
 @dataclass(frozen=True)
+class StreamAges:
+    """How old the samples of one stream were when an episode's rows took them.
+
+    Attributes:
+        age_s: Seconds from a sample's time to its row's, float32, (rows,).
+        source_ns: The stamp in the message's header, in nanoseconds of its own clock, int64, (rows,); 0 where
+            there was none.
+    """
+
+    age_s: npt.NDArray[np.float32]
+    source_ns: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class EncodedEpisode:
     """An episode that is ready to be committed.
 
@@ -41,6 +56,7 @@ class EncodedEpisode:
         videos: The video of every video feature, by name.
         image_stats: Statistics of every video feature, from `image_stats` or `depth_stats`.
         recording: What else is known of how it was recorded, as JSON has it: start, clock, verdict, ...
+        ages: How old each stream's samples were, by the stream's name; empty where that is not known.
     """
 
     episode_id: str
@@ -50,6 +66,7 @@ class EncodedEpisode:
     videos: Mapping[str, EncodedVideo]
     image_stats: Mapping[str, Stats]
     recording: Mapping[str, Any] = field(default_factory=dict)
+    ages: Mapping[str, StreamAges] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

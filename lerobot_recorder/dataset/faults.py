@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lerobot_recorder.dataset import statistics, tables
+from lerobot_recorder.dataset import recordings, statistics, tables
 from lerobot_recorder.dataset.counted import CountedDataset
 from lerobot_recorder.dataset.features import is_video, shape_of, video_keys
 from lerobot_recorder.dataset.layout import FileIndex
@@ -107,6 +107,45 @@ def strays(dataset: CountedDataset) -> Iterator[str]:
         for path in paths:
             if path not in used and not dataset.is_unfinished(path):
                 yield f"{path}: no episode is in it."
+
+
+# What only the recorder knows
+
+
+def provenance(dataset: CountedDataset) -> Iterator[str]:
+    """Check what is kept of recordings; that it is there is not expected, as others leave it behind."""
+    last = dataset.info.total_episodes - 1
+    for path in dataset.layout.recordings_files():
+        yield from _recording_lines(path, last if dataset.journal is None else None)
+    for path in dataset.layout.ages_files():
+        yield from _age_rows(dataset, path)
+
+
+def _recording_lines(path: Path, last: int | None) -> Iterator[str]:
+    try:
+        lines = list(recordings.read_recordings(path))
+    except DatasetError as error:
+        yield str(error)
+        return
+    damaged = [str(number) for number, line in enumerate(lines, 1) if line is None]
+    if damaged:
+        yield f"{path}: line{'s' if len(damaged) > 1 else ''} {', '.join(damaged)} cannot be read as JSON."
+    described = (line.get("episode_index") for line in lines if line)
+    beyond = [index for index in described if last is not None and isinstance(index, int) and index > last]
+    if beyond:
+        yield f"{path}: describes episode {beyond[0]}, but the dataset ends with episode {last}."
+
+
+def _age_rows(dataset: CountedDataset, path: Path) -> Iterator[str]:
+    try:
+        counted = recordings.count_ages(path)
+    except DatasetError as error:
+        yield str(error)
+        return
+    for episode, rows in counted.items():
+        if episode < dataset.info.total_episodes and rows != dataset.lengths[episode]:
+            length = dataset.lengths[episode]
+            yield f"{path}: has {rows} rows of episode {episode}, but the episode has {length}."
 
 
 # Statistics

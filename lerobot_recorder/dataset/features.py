@@ -36,6 +36,15 @@ DEFAULT_FEATURES: Features = {
 }
 """The features that every dataset has; their values are given when an episode is committed."""
 
+AGES_FEATURE = "stream_ages"
+"""The feature with the age of each stream's sample at the tick, in seconds."""
+
+AGE_SUFFIX = ".age_s"
+"""What follows a stream's name in the names of its ages."""
+
+SUCCESS_FEATURE = "next.success"
+"""True on the last row of an episode that was marked as a success, as LeRobot's evaluation records it."""
+
 RESERVED_NAMES = frozenset({"task", "tasks", "size", "language_persistent", "language_events"})
 VECTOR_DTYPES = frozenset(
     {"bool", "float16", "float32", "float64"}

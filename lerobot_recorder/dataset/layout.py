@@ -13,6 +13,7 @@ TASKS_PATH = "meta/tasks.parquet"
 CHUNK_FILE = "chunk-{chunk_index:03d}/file-{file_index:03d}"
 EPISODES_PATH = f"meta/episodes/{CHUNK_FILE}.parquet"
 RECORDINGS_PATH = f"meta/recordings/{CHUNK_FILE}.jsonl"
+AGES_PATH = f"meta/recordings/ages/{CHUNK_FILE}.parquet"
 DATA_PATH = f"data/{CHUNK_FILE}.parquet"
 VIDEO_PATH = f"videos/{{video_key}}/{CHUNK_FILE}.mp4"
 
@@ -79,6 +80,18 @@ class DatasetLayout:
     def recordings_file(self, index: FileIndex) -> Path:
         """Return the path of a file of what only the recorder knows; LeRobot does not look at it."""
         return self.root / RECORDINGS_PATH.format(chunk_index=index.chunk, file_index=index.file)
+
+    def ages_file(self, index: FileIndex) -> Path:
+        """Return the path of a file with how old samples were; LeRobot does not look at it."""
+        return self.root / AGES_PATH.format(chunk_index=index.chunk, file_index=index.file)
+
+    def recordings_files(self) -> list[Path]:
+        """List the files of what only the recorder knows of whole episodes."""
+        return sorted((self.root / "meta/recordings").glob("chunk-*/*.jsonl"))
+
+    def ages_files(self) -> list[Path]:
+        """List the files with how old samples were."""
+        return sorted((self.root / "meta/recordings/ages").glob("*/*.parquet"))
 
     def data_file(self, index: FileIndex) -> Path:
         """Return the path of a file of frame rows."""

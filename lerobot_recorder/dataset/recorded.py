@@ -1,4 +1,4 @@
-"""Reads what an episode of a dataset recorded: its vectors, row by row."""
+"""Reads an episode of a dataset: its vectors row by row, and what is known of its recording."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
 
-from lerobot_recorder.dataset import tables
+from lerobot_recorder.dataset import recordings, tables
 from lerobot_recorder.dataset.counted import CountedDataset, read_counted
-from lerobot_recorder.dataset.features import FeatureDict
+from lerobot_recorder.dataset.episode import StreamAges
+from lerobot_recorder.dataset.features import AGE_SUFFIX, AGES_FEATURE, FeatureDict
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.journal import read_journal
 from lerobot_recorder.errors import DatasetError
@@ -38,9 +39,11 @@ class RecordedEpisode:
         fps: Its rows per second.
         length: Its rows.
         task: What it shows.
+        recording: What the recorder knew of it: when it was started, its verdict with reasons and notes, the
+            mark of success, figures on each stream. Empty for episodes that others have recorded.
     """
 
-    def __init__(self, root: Path, index: int) -> None:
+    def __init__(self, root: Path | str, index: int) -> None:
         """Look the episode up.
 
         Raises:
@@ -56,6 +59,8 @@ class RecordedEpisode:
         self.fps = dataset.info.fps
         self.length = int(dataset.lengths[index])
         self.task = ", ".join(dataset.episodes["tasks"][index])
+        file = dataset.layout.recordings_file(dataset.files("meta/episodes")[index])
+        self.recording = recordings.recording_of(file, index)
 
     def has(self, key: str) -> bool:
         """Tell whether there is such a feature."""
@@ -80,6 +85,34 @@ class RecordedEpisode:
                 f"{path}: expected {self.length} rows of episode {self._index}, found {len(rows)}."
             )
         return RecordedVectors(_names(features[key]), np.array(rows, np.float64).reshape(len(rows), -1))
+
+    def ages(self) -> dict[str, StreamAges]:
+        """Read how old the sample of each stream was in each row, by the stream's name.
+
+        Empty where that is not known. Datasets of earlier versions have it as the feature ``stream_ages``,
+        without the stamps of sources.
+
+        Raises:
+            DatasetError: It cannot be read, or is not known for every row.
+        """
+        path = self._dataset.layout.ages_file(recordings.ages_index(self._index))
+        ages = recordings.read_ages(path, self._index) or self._ages_of_feature()
+        for name, stream in ages.items():
+            if len(stream.age_s) != self.length:
+                raise DatasetError(
+                    f"{path}: expected {self.length} ages of {name} in episode {self._index}, "
+                    f"found {len(stream.age_s)}."
+                )
+        return ages
+
+    def _ages_of_feature(self) -> dict[str, StreamAges]:
+        if not self.has(AGES_FEATURE):
+            return {}
+        ages, unknown = self.vectors(AGES_FEATURE), np.zeros(self.length, np.int64)
+        return {
+            name.removesuffix(AGE_SUFFIX): StreamAges(ages.rows[:, number].astype(np.float32), unknown)
+            for number, name in enumerate(ages.names)
+        }
 
 
 def _open(root: Path) -> CountedDataset:

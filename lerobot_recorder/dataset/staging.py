@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 
 from lerobot_recorder.dataset import info as info_json
-from lerobot_recorder.dataset import statistics, tables
+from lerobot_recorder.dataset import recordings, statistics, tables
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, columns_of
 from lerobot_recorder.dataset.existing import ExistingDataset
 from lerobot_recorder.dataset.features import FeatureDict, Features, video_keys
@@ -101,6 +100,7 @@ class Staging:
             *self._stage_tasks(tasks),
             *self._stage_episodes(new, stats),
             *self._stage_recordings(new),
+            *self._stage_ages(new),
             self._stage_stats(stats),
             self._stage_info(episodes, len(tasks)),
         ]
@@ -230,9 +230,21 @@ class Staging:
     def _stage_recordings(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
         """Keep what is known of the recording of each episode beside its episodes file, a line each."""
         for index, items in itertools.groupby(new, key=lambda item: item.file("meta/episodes")):
-            older = self._old.layout.recordings_file(index)
-            text = older.read_text(encoding="utf-8") if older.is_file() else ""
-            yield _written(self._layout.recordings_file(index), text + "".join(map(_recording_line, items)))
+            lines = [_recording_line(item) for item in items]
+            path = _prepared(self._layout.recordings_file(index))
+            path.write_bytes(recordings.append_lines(self._old.layout.recordings_file(index), lines))
+            yield path
+
+    def _stage_ages(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
+        """Keep how old the samples of each episode were."""
+        known = [item for item in new if item.episode.ages]
+        for index, items in itertools.groupby(
+            known, key=lambda item: recordings.ages_index(item.place.episode_index)
+        ):
+            episodes = [recordings.ages_table(item.place.episode_index, item.episode.ages) for item in items]
+            path = _prepared(self._layout.ages_file(index))
+            recordings.grow_ages_file(path, self._old.layout.ages_file(index), episodes)
+            yield path
 
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
@@ -248,8 +260,8 @@ class Staging:
 
 
 def _recording_line(item: NewEpisode) -> str:
-    known = {"episode_index": item.place.episode_index, "episode_id": item.place.episode_id}
-    return json.dumps({**known, **item.episode.recording}, ensure_ascii=False) + "\n"
+    place = item.place
+    return recordings.recording_line(place.episode_index, place.episode_id, item.episode.recording)
 
 
 def _columns(episode: EncodedEpisode, place: CommittedEpisode, info: DatasetInfo) -> dict[str, np.ndarray]:

@@ -23,7 +23,8 @@ from lerobot_recorder.spool import Manifest, Spool, SpooledEpisode
 logger = logging.getLogger(__name__)
 
 _KEPT = (
-    "started_at_ns", "clock", "success", "verdict", "reasons", "accepted", "ended_by", "ticks", "streams",
+    "started_at_ns", "clock", "success", "verdict", "reasons", "notes", "accepted", "ended_by", "ticks",
+    "streams",
 )  # fmt: skip
 """What the dataset keeps of an episode's manifest besides its rows."""
 
@@ -248,6 +249,7 @@ def _encoded(work: _Work) -> EncodedEpisode:
         },
         image_stats={key: camera.stats for key, camera in cameras.items()},
         recording={name: getattr(episode.manifest, name) for name in _KEPT},
+        ages=episode.ages(),
     )
 
 

@@ -21,8 +21,18 @@ PARAMETERS = (
     Parameter("num_episodes", 0, "Episodes to record unattended; 0: each by hand", "", 0, effect=NOW),
     Parameter("episode_time_s", 60.0, "Length of an episode; 0: until it is saved", "s", 0, effect=NEXT),
     Parameter("reset_time_s", 60.0, "Pause between episodes when unattended", "s", 0, effect=NOW),
-    Parameter("record_ages", True, "Add stream_ages: how old each sample was at its tick"),
-    Parameter("record_success", False, "Add next.success, from mark_success"),
+    Parameter(
+        "record_ages",
+        False,
+        "Add the feature stream_ages, how old each sample was at its tick; it is kept beside the dataset in "
+        "any case, and LeRobot's tools refuse to join datasets with and without the feature",
+    ),
+    Parameter(
+        "record_success",
+        False,
+        "Add the feature next.success, from mark_success; LeRobot's tools refuse to join datasets with and "
+        "without it",
+    ),
     Parameter(
         "on_bad_episode", "reject", "What to do with bad ones", choices=("reject", "keep"), effect=NEXT
     ),

@@ -131,7 +131,7 @@ class Subscriptions:
             stamp_ns = _measured_ns(message) if stream.spec.by_header else received_ns
             if not received_ns:
                 raise StreamError("use_sim_time is set, but no time has come on /clock")
-            stream.push(Sample(stamp_ns, value))
+            stream.push(Sample(stamp_ns, value, _source_ns(message)))
             if not stream.spec.is_image and not np.isfinite(value).all():
                 stream.fault("a value is NaN or infinite")
         except OtherJointsError as error:
@@ -171,6 +171,11 @@ def _kept(spec: StreamSpec) -> int:
     if spec.is_image:
         return _IMAGES_KEPT
     return _STAMPED_KEPT if spec.by_header else _VECTORS_KEPT
+
+
+def _source_ns(message: Any) -> int:
+    """Return the stamp in a message's header, of any clock; 0 where there is none."""
+    return header_ns(message) if hasattr(message, "header") else 0
 
 
 def _measured_ns(message: Any) -> int:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import cast
 
 from lerobot_recorder.dataset import check_fits
-from lerobot_recorder.dataset.features import Features, differences, validate_features
+from lerobot_recorder.dataset.features import (
+    AGES_FEATURE,
+    SUCCESS_FEATURE,
+    Features,
+    differences,
+    validate_features,
+)
+from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.errors import DatasetMismatchError, SpoolError
-from lerobot_recorder.recording.rows import Feature, camera_of, declare_features
+from lerobot_recorder.recording.rows import Feature, age_names, aged_streams, camera_of, declare_features
 from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.streams import Stream
 from lerobot_recorder.recording.take import TakeSettings
-from lerobot_recorder.spool import CameraSpool, Manifest, Spool
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, Manifest, Spool
 
 _QUEUE_S = 3.0
 _FEWEST_QUEUED = 4
@@ -42,18 +50,27 @@ def fitting_features(
 ) -> dict[str, Feature]:
     """Declare what will be recorded.
 
+    `stream_ages` and `next.success` are also added where the dataset, or what waits for it, has them.
+
     Raises:
         ConfigError: no dataset can be made of it, as where the format uses a feature's name itself.
         DatasetError: it would not fit the dataset, or the episodes that wait to be added to it.
         SpoolError: what is known of these cannot be read.
     """
     specs = [stream.spec for stream in streams]
+    waiting = _newest_waiting(spool)  # before the dataset is looked at, where it may be a moment later
+    existing = _existing_features(spool, waiting)
+    if existing:
+        _check_optional(spool.root, existing, settings)
+    with_ages = settings.record_ages or AGES_FEATURE in existing
     declared = declare_features(
-        specs, cameras, with_ages=settings.record_ages, with_success=settings.record_success
+        specs,
+        cameras,
+        age_names=age_names(specs, existing.get(AGES_FEATURE)) if with_ages else (),
+        with_success=settings.record_success or SUCCESS_FEATURE in existing,
     )
     features = cast("Features", declared)
     validate_features(features)
-    waiting = _newest_waiting(spool)  # before the dataset is looked at, where it may be a moment later
     check_fits(spool.root, features, fps, settings.robot_type)
     if waiting is not None and (changed := differences(cast("Features", waiting.features), features)):
         raise DatasetMismatchError(
@@ -61,6 +78,23 @@ def fitting_features(
             + "; ".join(changed)
         )
     return declared
+
+
+def _existing_features(spool: Spool, waiting: Manifest | None) -> Mapping[str, Feature]:
+    """Return the features of the dataset, else of what waits for it; empty where there is neither."""
+    if (info := load_info(spool.root)) is not None:
+        return cast("Mapping[str, Feature]", info.features)
+    return waiting.features if waiting is not None else {}
+
+
+def _check_optional(root: Path, existing: Mapping[str, Feature], settings: RecorderSettings) -> None:
+    """Refuse optional features that a dataset does not have, and name the parameter."""
+    asked = {"record_ages": settings.record_ages, "record_success": settings.record_success}
+    features = {"record_ages": AGES_FEATURE, "record_success": SUCCESS_FEATURE}
+    if lacking := [name for name, is_asked in asked.items() if is_asked and features[name] not in existing]:
+        named = " and ".join(f"no feature {features[name]}" for name in lacking)
+        off = " and ".join(f"{name}: false" for name in lacking)
+        raise DatasetMismatchError(f"{root}: the dataset has {named}: set {off}, or record to another root")
 
 
 def _newest_waiting(spool: Spool) -> Manifest | None:
@@ -76,9 +110,12 @@ def _newest_waiting(spool: Spool) -> Manifest | None:
     return None
 
 
-def take_settings(fps: int, cameras: Mapping[str, CameraSpool], settings: RecorderSettings) -> TakeSettings:
+def take_settings(header: EpisodeHeader, settings: RecorderSettings) -> TakeSettings:
     """Turn settings into those of one take: times and memory into rows."""
-    row_bytes = sum(3 * camera.width * camera.height for camera in cameras.values()) or _SMALL_ROW_BYTES
+    fps = header.fps
+    pixels = sum(camera.width * camera.height for camera in header.cameras.values())
+    row_bytes = 3 * pixels or _SMALL_ROW_BYTES
     queued = int(min(_QUEUE_S * fps, settings.queue_mb * 1e6 / row_bytes))
+    ages = aged_streams(header.features.get(AGES_FEATURE))
     limit = round(settings.episode_time_s * fps) if settings.episode_time_s else None
-    return TakeSettings(limit, max(queued, _FEWEST_QUEUED), settings.record_ages, settings.rules)
+    return TakeSettings(limit, max(queued, _FEWEST_QUEUED), ages, settings.rules)

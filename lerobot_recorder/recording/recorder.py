@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from lerobot_recorder.dataset.features import SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, StreamError
 from lerobot_recorder.recording.clock import Clock, SystemClock
 from lerobot_recorder.recording.disk import DiskWatch, typical_bytes
@@ -253,7 +254,7 @@ class Recorder:
         cameras = look_at_cameras(self.streams)
         self._watch.require(_seconds_needed(settings), typical_bytes(cameras.values()) * self.fps)
         writer = EpisodeWriter(self._spool, self._header(settings, cameras))
-        limits = take_settings(self.fps, cameras, settings)
+        limits = take_settings(writer.header, settings)
         with self._lock:  # a take that ends at once waits here until it is known
             take = Take(writer, self.streams, self._clock, limits, self._note_end)
             self._take = self._unended[take.header.episode_id] = take
@@ -276,7 +277,8 @@ class Recorder:
             robot_type=settings.robot_type,
             started_at_ns=started_at_ns,
             clock=self._clock.name,
-            record_success=settings.record_success,
+            record_success=SUCCESS_FEATURE in features,
+            sampled=tuple(stream.spec.name for stream in self.streams),
         )
 
     # Ending

@@ -8,14 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_recorder.dataset.features import AGE_SUFFIX, AGES_FEATURE, SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
 from lerobot_recorder.spool import CameraSpool, EncodedImage
-
-AGES_FEATURE = "stream_ages"
-"""The feature with the age of each stream's sample at the tick, in seconds; policies ignore it."""
-
-SUCCESS_FEATURE = "next.success"
 
 Feature = dict[str, Any]
 
@@ -37,8 +33,13 @@ class Row:
     ages_s: dict[str, float]
 
 
-def row_at(streams: Sequence[Stream], time_ns: int, *, with_ages: bool) -> Row:
+def row_at(streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = ()) -> Row:
     """Take from each stream the newest sample that is not later than a time.
+
+    Args:
+        streams: what is recorded.
+        time_ns: the row's time.
+        ages: the streams whose ages make the feature `stream_ages`, in its order; none: no such feature.
 
     Raises:
         StreamError: a stream has none.
@@ -50,8 +51,8 @@ def row_at(streams: Sequence[Stream], time_ns: int, *, with_ages: bool) -> Row:
         key: np.concatenate([samples[name].value for name in names]).astype(np.float32)
         for key, names in vector_sources([stream.spec for stream in streams]).items()
     }
-    if with_ages:
-        vectors[AGES_FEATURE] = np.array(list(ages_s.values()), np.float32)
+    if ages:
+        vectors[AGES_FEATURE] = np.array([ages_s[name] for name in ages], np.float32)
     return Row(vectors, images, samples, ages_s)
 
 
@@ -71,14 +72,18 @@ def vector_sources(specs: Sequence[StreamSpec]) -> dict[str, list[str]]:
 
 
 def declare_features(
-    specs: Sequence[StreamSpec], cameras: Mapping[str, CameraSpool], *, with_ages: bool, with_success: bool
+    specs: Sequence[StreamSpec],
+    cameras: Mapping[str, CameraSpool],
+    *,
+    age_names: Sequence[str] = (),
+    with_success: bool = False,
 ) -> dict[str, Feature]:
     """Declare the dataset's features as LeRobot does.
 
     Args:
         specs: the streams.
         cameras: per camera feature its format and size.
-        with_ages: add `stream_ages`.
+        age_names: names of the values of `stream_ages`; none: no such feature.
         with_success: add `next.success`.
     """
     by_name = {spec.name: spec for spec in specs}
@@ -87,11 +92,28 @@ def declare_features(
         features[key] = _vector([name for source in sources for name in by_name[source].names])
     for key, camera in cameras.items():
         features[key] = _video(camera)
-    if with_ages:
-        features[AGES_FEATURE] = _vector([spec.name for spec in specs])
+    if age_names:
+        features[AGES_FEATURE] = _vector(age_names)
     if with_success:
         features[SUCCESS_FEATURE] = {"dtype": "bool", "shape": [1], "names": None}
     return features
+
+
+def age_names(specs: Sequence[StreamSpec], existing: Feature | None = None) -> list[str]:
+    """Name the values of `stream_ages`: as a dataset has them if it has these streams, else with a suffix.
+
+    Earlier versions named them like the streams themselves.
+    """
+    known = {name for spec in specs for name in (spec.name, f"{spec.name}{AGE_SUFFIX}")}
+    names = (existing or {}).get("names")
+    if isinstance(names, list) and len(names) == len(specs) and known.issuperset(names):
+        return names
+    return [f"{spec.name}{AGE_SUFFIX}" for spec in specs]
+
+
+def aged_streams(feature: Feature | None) -> tuple[str, ...]:
+    """Return the streams whose ages make a feature `stream_ages`, in its order; none where there is none."""
+    return tuple(name.removesuffix(AGE_SUFFIX) for name in feature["names"]) if feature else ()
 
 
 def _vector(names: Sequence[str]) -> Feature:

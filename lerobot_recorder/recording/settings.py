@@ -16,8 +16,8 @@ class RecorderSettings:
         task: the sentence that describes what is shown.
         episode_time_s: length of an episode in seconds; 0: until it is saved.
         robot_type: kept in the dataset.
-        record_ages: add `stream_ages`.
-        record_success: add `next.success`.
+        record_ages: add the feature `stream_ages`; ages are kept beside the dataset in any case.
+        record_success: add the feature `next.success`. A dataset that has either feature always gets it.
         queue_mb: memory that rows may take while they wait for the disk, in MB.
         rules: when an episode is bad.
     """
@@ -25,7 +25,7 @@ class RecorderSettings:
     task: str = ""
     episode_time_s: float = 0.0
     robot_type: str | None = None
-    record_ages: bool = True
+    record_ages: bool = False
     record_success: bool = False
     queue_mb: float = 512.0
     rules: QualityRules = field(default_factory=QualityRules)

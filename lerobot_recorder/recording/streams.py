@@ -34,11 +34,13 @@ class Sample:
 
     Attributes:
         stamp_ns: when it was received, or by its header measured, in nanoseconds of the recorder's clock.
-        value: a vector, float, (n,); or whatever the stream's `decode` turns into an image.
+        value: a vector, float, (n,); or what the stream's `decode` turns into an image.
+        source_ns: the stamp in its header, in nanoseconds of its source's clock; 0: it has none.
     """
 
     stamp_ns: int
     value: Any
+    source_ns: int = 0
 
 
 @dataclass(frozen=True)

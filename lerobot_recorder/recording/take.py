@@ -11,6 +11,8 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError
 from lerobot_recorder.recording.clock import Clock, ClockSteps
 from lerobot_recorder.recording.outcome import CUT_SHORT, Ending, Outcome
@@ -18,7 +20,7 @@ from lerobot_recorder.recording.pace import Pace
 from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, Verdict, judge
 from lerobot_recorder.recording.rows import Row, row_at
 from lerobot_recorder.recording.streams import Sample, Stream
-from lerobot_recorder.spool import EpisodeWriter, SpooledEpisode
+from lerobot_recorder.spool import AGES, SOURCE_STAMPS, EpisodeWriter, SpooledEpisode
 
 logger = logging.getLogger(__name__)
 
@@ -37,13 +39,13 @@ class TakeSettings:
     Attributes:
         max_rows: the take ends by itself after so many; None: only when told.
         queue_rows: rows that may wait for the disk.
-        with_ages: whether the ages of samples are recorded.
+        ages: the streams whose ages make the feature `stream_ages`, in its order; none: no such feature.
         rules: when the episode is bad.
     """
 
     max_rows: int | None = None
     queue_rows: int = 60
-    with_ages: bool = True
+    ages: tuple[str, ...] = ()
     rules: QualityRules = field(default_factory=QualityRules)
 
 
@@ -189,7 +191,7 @@ class Take:
         return True
 
     def _take_row(self, time_ns: int) -> None:
-        row = row_at(self._streams, time_ns, with_ages=self._settings.with_ages)
+        row = row_at(self._streams, time_ns, self._settings.ages)
         for stream in self._streams:
             stream.keep_from(time_ns)
         try:
@@ -228,7 +230,7 @@ class Take:
                 images[feature] = self._decode(stream, row.samples[name])
                 self._quality[name].note_image(row.samples[name], images[feature])
         with self._pace.appending():
-            self._writer.append({**row.vectors, **images})
+            self._writer.append({**row.vectors, **_ages(row), **images})
 
     def _decode(self, stream: Stream, sample: Sample) -> Any:
         """Decode a sample, once however many ticks took it."""
@@ -325,6 +327,14 @@ class Take:
             wait_s=time.monotonic() - self._ended_at if self._ended_at else 0.0,
             **facts,
         )
+
+
+def _ages(row: Row) -> dict[str, Any]:
+    """Return what a row keeps of its samples besides their values."""
+    return {
+        AGES: np.array(list(row.ages_s.values()), np.float32),
+        SOURCE_STAMPS: np.array([sample.source_ns for sample in row.samples.values()], np.int64),
+    }
 
 
 def _may_bring(stream: Stream, time_ns: int) -> bool:

@@ -30,9 +30,12 @@ from lerobot_recorder.spool.directory import Spool
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.images import EncodedImage
 from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest, new_episode_id
+from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
 from lerobot_recorder.spool.writer import EpisodeWriter
 
 __all__ = [
+    "AGES",
+    "SOURCE_STAMPS",
     "CameraSpool",
     "EncodedImage",
     "EpisodeHeader",

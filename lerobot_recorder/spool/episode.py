@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lerobot_recorder.dataset import StreamAges
+from lerobot_recorder.dataset.features import SUCCESS_FEATURE
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.frames import FrameReader
-from lerobot_recorder.spool.manifest import SUCCESS_KEY, CameraSpool, Manifest, read_manifest
-from lerobot_recorder.spool.records import read_records, vector_features
+from lerobot_recorder.spool.manifest import CameraSpool, Manifest, read_manifest
+from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS, read_records, vector_features
 
 Array = npt.NDArray[np.generic]
 
@@ -77,8 +79,22 @@ class SpooledEpisode:
         if self.manifest.record_success:
             success = np.zeros((self.length, 1), bool)
             success[-1:] = self.manifest.success is True
-            columns[SUCCESS_KEY] = success
+            columns[SUCCESS_FEATURE] = success
         return columns
+
+    def ages(self) -> dict[str, StreamAges]:
+        """Read how old each stream's samples were; empty where that was not recorded.
+
+        Raises:
+            SpoolError: rows are missing or damaged.
+        """
+        return {
+            name: StreamAges(
+                self._records[AGES][:, number].astype(np.float32),
+                self._records[SOURCE_STAMPS][:, number].astype(np.int64),
+            )
+            for number, name in enumerate(self.manifest.sampled)
+        }
 
     def frames(self, key: str) -> Iterator[Array]:
         """Read a camera's images in order, each checked against its row.

@@ -21,7 +21,7 @@ from lerobot_recorder.errors import SpoolError
 SCHEMA = 1
 HEADER_FILE = "header.json"
 MANIFEST_FILE = "manifest.json"
-SUCCESS_KEY = "next.success"
+_TUPLES = {"sampled", "reasons", "notes"}
 IMAGE_FORMATS = ("raw", "jpeg", "png", "depth16", "depth32")
 
 Feature = dict[str, Any]
@@ -79,6 +79,7 @@ class EpisodeHeader:
         started_at_ns: time of the first row on `clock`, nanoseconds.
         clock: `system` (since 1970, UTC) or `sim`.
         record_success: whether `next.success` is filled from `success` when rows are read.
+        sampled: the streams of which each row keeps how old their samples were.
     """
 
     episode_id: str
@@ -90,6 +91,7 @@ class EpisodeHeader:
     started_at_ns: int = 0
     clock: str = "system"
     record_success: bool = False
+    sampled: tuple[str, ...] = ()
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:
@@ -111,6 +113,7 @@ class Manifest(EpisodeHeader):
         success: the operator's mark, None where none was given.
         verdict: `good` or `bad`.
         reasons: why it is bad, one sentence each.
+        notes: what is unusual about it without making it bad, one sentence each.
         accepted: the operator took it in spite of its verdict.
         ended_by: `save`, `time`, `reject`, `overrun`, `disk_full`, `interrupted`, ...
         streams: per stream, figures on its rate, age and faults during the episode.
@@ -121,6 +124,7 @@ class Manifest(EpisodeHeader):
     success: bool | None = None
     verdict: str = "good"
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     accepted: bool = False
     ended_by: str = "save"
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -177,8 +181,8 @@ def _read(kind: type[_Record], path: Path) -> _Record:
 def _from_content(kind: type[_Record], content: Mapping[str, Any]) -> _Record:
     values = dict(content)
     values["cameras"] = {key: CameraSpool(**camera) for key, camera in values["cameras"].items()}
-    if "reasons" in values:
-        values["reasons"] = tuple(values["reasons"])
+    for name in _TUPLES & set(values):
+        values[name] = tuple(values[name])
     return kind(**values)
 
 

@@ -1,8 +1,8 @@
 """The fixed-size record of one row in `rows.bin`.
 
-A record holds the row's vectors, little-endian, then for each camera the checksum of its stored
-image (for `raw` also of its thinned image, for `jpeg` the offset in the file where it ends), and last a
-checksum over all of it, seeded with the row's number.
+A record holds the row's vectors, little-endian, then how old the sample of each stream was, then for each
+camera the checksum of its stored image (for `raw` also of its thinned image, for `jpeg` the offset in the
+file where it ends), and last a checksum over all of it, seeded with the row's number.
 """
 
 from __future__ import annotations
@@ -16,12 +16,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from lerobot_recorder.dataset.features import SUCCESS_FEATURE
 from lerobot_recorder.errors import SpoolError
-from lerobot_recorder.spool.manifest import SUCCESS_KEY, CameraSpool, EpisodeHeader, Feature
+from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Feature
 
 ROWS_FILE = "rows.bin"
 CHECKSUM = "checksum"
 END_PREFIX = "end:"
+AGES = "sample:age_s"
+SOURCE_STAMPS = "sample:source_ns"
+"""The fields with one value for each stream in `EpisodeHeader.sampled`."""
+
 _WIDTH = {"b": 0, "u": 1, "i": 1, "f": 2}
 """Kinds of values by what they can tell; what can tell more is not cut down to less."""
 
@@ -30,7 +35,7 @@ Array = npt.NDArray[np.generic]
 
 def vector_features(header: EpisodeHeader) -> dict[str, Feature]:
     """Return the features that each record holds: no cameras, nor the success that the manifest knows."""
-    absent = {*header.cameras, *([SUCCESS_KEY] if header.record_success else [])}
+    absent = {*header.cameras, *([SUCCESS_FEATURE] if header.record_success else [])}
     return {key: feature for key, feature in header.features.items() if key not in absent}
 
 
@@ -58,6 +63,9 @@ def record_dtype(header: EpisodeHeader) -> np.dtype[np.void]:
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = []
     for key, feature in vector_features(header).items():
         fields.append(_vector_field(key, feature))
+    if header.sampled:
+        shape = (len(header.sampled),)
+        fields += [(AGES, "<f4", shape), (SOURCE_STAMPS, "<i8", shape)]
     for key, camera in header.cameras.items():
         fields.extend(_camera_fields(key, camera))
     fields.append((CHECKSUM, "<u4"))

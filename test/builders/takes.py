@@ -8,6 +8,8 @@ import cv2
 import numpy as np
 
 from lerobot_recorder.spool import (
+    AGES,
+    SOURCE_STAMPS,
     CameraSpool,
     EncodedImage,
     EpisodeHeader,
@@ -71,7 +73,12 @@ def a_row(header: EpisodeHeader, index: int) -> dict[str, Any]:
         key: an_image(camera.format, index, camera.width, camera.height)
         for key, camera in header.cameras.items()
     }
-    return {STATE: state, "action": action, "count": [index], **images}
+    sampled = len(header.sampled)
+    samples = {
+        AGES: np.arange(sampled, dtype=np.float32) + index / 10,
+        SOURCE_STAMPS: np.arange(sampled) + index * 10**15,
+    }
+    return {STATE: state, "action": action, "count": [index], **(samples if sampled else {}), **images}
 
 
 def a_take(spool: Spool, *formats: str, length: int = 5, **changes: Any) -> EpisodeWriter:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 from foreign_recording import EPISODE_S, EPISODES, FPS, record_foreign_robot
 
+from lerobot_recorder.dataset import RecordedEpisode
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.video import probe
@@ -23,7 +24,7 @@ def recorded(tmp_path_factory) -> Path:
 
 def columns(root: Path) -> dict[str, np.ndarray]:
     table = pq.read_table(next(root.glob("data/*/*.parquet")))
-    return {key: np.array(table[key].to_pylist()) for key in ("observation.state", "action", "stream_ages")}
+    return {key: np.array(table[key].to_pylist()) for key in ("observation.state", "action")}
 
 
 def test_what_discover_wrote_is_recorded_without_a_change(recorded):
@@ -44,7 +45,9 @@ def test_each_row_is_what_the_robot_sent_in_the_order_of_its_controller(recorded
         numbers = {tuple(values): number for number, values in enumerate(known)}
         order = [numbers[tuple(values)] for values in found[rows].astype(np.float32)]
         assert order == sorted(order)
-    assert found["stream_ages"].max() < 0.5
+    ages = RecordedEpisode(recorded, 0).ages()
+    assert sorted(ages) == ["action", "overhead", "state", "wrist", "wrist_depth"]
+    assert all(0 <= each.age_s.min() <= each.age_s.max() < 0.5 for each in ages.values())
 
 
 def test_the_file_keeps_namespaces_and_states_what_it_saw(recorded):

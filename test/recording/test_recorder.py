@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from lerobot_recorder.dataset.features import AGES_FEATURE, SUCCESS_FEATURE, with_defaults
+from lerobot_recorder.dataset.info import DatasetInfo, to_json
 from lerobot_recorder.errors import (
     ConfigError,
     DatasetMismatchError,
@@ -16,7 +18,6 @@ from lerobot_recorder.errors import (
 )
 from lerobot_recorder.recording import QualityRules, Sample
 from lerobot_recorder.recording.disk import RESERVE_BYTES, DiskForecast
-from lerobot_recorder.recording.rows import AGES_FEATURE
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import rgb_to_i420
 
@@ -36,7 +37,12 @@ def test_rows_and_images_are_the_newest_samples_before_their_ticks(bench):
     assert (rows["action"][:, 0] == numbers + 0.5).all()
     for number, image in zip(numbers, episode.frames("observation.images.top"), strict=True):
         assert np.array_equal(image, rgb_to_i420(robot.image(int(number))))
-    assert np.allclose(rows[AGES_FEATURE][1:], 0.05, atol=1e-6)
+    assert set(rows) == {"observation.state", "action"}
+    ages = episode.ages()
+    assert list(ages) == ["state", "action", "top"]
+    for stream in ages.values():
+        assert np.allclose(stream.age_s[1:], 0.05, atol=1e-6)
+        assert stream.source_ns.tolist() == [0] * 6
     assert episode.manifest.task == "Pick up"
     assert episode.manifest.features["observation.state"]["names"] == ["a.pos", "b.pos"]
 
@@ -441,6 +447,84 @@ def test_episodes_that_would_not_fit_those_that_wait_are_refused(bench):
     with pytest.raises(DatasetMismatchError, match="shape"):
         robot.recorder.start().result(10)
     assert not robot.recorder.recording
+
+
+def existing_dataset(root, **features) -> None:
+    declared = {
+        "observation.state": {"dtype": "float32", "shape": (2,), "names": ["a.pos", "b.pos"]},
+        "action": {"dtype": "float32", "shape": (1,), "names": ["a.pos"]},
+        "observation.images.top": {
+            "dtype": "video",
+            "shape": (32, 48, 3),
+            "names": ["height", "width", "channels"],
+        },
+        **features,
+    }
+    (root / "meta").mkdir(parents=True)
+    (root / "meta/info.json").write_text(to_json(DatasetInfo(10, with_defaults(declared))))
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["state", "action", "top"], ["top", "state", "action"], ["state.age_s", "action.age_s", "top.age_s"]],
+)
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_dataset_with_ages_is_continued_with_its_names(bench, names, asked):
+    robot = bench(record_ages=asked)
+    existing_dataset(robot.root, stream_ages={"dtype": "float32", "shape": (3,), "names": names})
+    robot.start()
+    robot.run(3, only=("state", "top"))
+    robot.recorder.save().result(10)
+    episode = Spool(robot.root).ready()[0]
+    ages = episode.rows()[AGES_FEATURE]
+    for column, name in enumerate(names):
+        assert np.array_equal(ages[:, column], episode.ages()[name.removesuffix(".age_s")].age_s)
+    assert ages[-1, names.index(next(name for name in names if name.startswith("action")))] > 0.2
+    assert episode.manifest.features[AGES_FEATURE]["names"] == names
+
+
+def test_what_waits_with_ages_is_continued_with_its_names(bench):
+    robot = bench(record_ages=True)
+    for asked in (True, False):
+        robot.recorder.with_settings(record_ages=asked)
+        robot.start()
+        robot.run(2)
+        robot.recorder.save().result(10)
+    for episode in Spool(robot.root).ready():
+        assert episode.manifest.features[AGES_FEATURE]["names"] == [
+            "state.age_s",
+            "action.age_s",
+            "top.age_s",
+        ]
+
+
+def test_a_dataset_with_success_is_continued_with_it(bench):
+    robot = bench()
+    existing_dataset(robot.root, **{SUCCESS_FEATURE: {"dtype": "bool", "shape": (1,), "names": None}})
+    robot.start()
+    robot.run(2)
+    robot.recorder.mark_success(True)
+    robot.recorder.save().result(10)
+    assert Spool(robot.root).ready()[0].rows()[SUCCESS_FEATURE].tolist() == [[False], [True]]
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"record_ages": True}, "no feature stream_ages: set record_ages: false, or"),
+        (
+            {"record_ages": True, "record_success": True},
+            "no feature stream_ages and no feature next.success: "
+            "set record_ages: false and record_success: false, or",
+        ),
+    ],
+)
+def test_a_feature_that_the_dataset_lacks_is_refused_with_the_way_out(bench, asked, message):
+    robot = bench(**asked)
+    existing_dataset(robot.root)
+    robot.push()
+    with pytest.raises(DatasetMismatchError, match=message):
+        robot.recorder.start().result(10)
 
 
 def test_a_feature_whose_name_the_format_uses_itself_is_refused(bench):

@@ -15,9 +15,9 @@ def test_streams_of_one_feature_are_joined_in_their_order():
     streams = [Stream(RIGHT), Stream(LEFT)]
     for stream, value in zip(streams, ([3.0], [1.0, 2.0]), strict=True):
         stream.push(Sample(0, np.array(value)))
-    row = row_at(streams, 0, with_ages=False)
+    row = row_at(streams, 0)
     assert row.vectors["observation.state"].tolist() == [3.0, 1.0, 2.0]
-    feature = declare_features([RIGHT, LEFT], {}, with_ages=False, with_success=False)["observation.state"]
+    feature = declare_features([RIGHT, LEFT], {})["observation.state"]
     assert feature["names"] == ["right_a.pos", "left_a.pos", "left_b.pos"]
 
 

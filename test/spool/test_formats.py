@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import zlib
 from pathlib import Path
 
 import cv2
@@ -11,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from takes import FORMATS, STATE, a_header, a_row, a_take, an_image, camera_key, rgb
 
+from lerobot_recorder.dataset.features import SUCCESS_FEATURE
 from lerobot_recorder.dataset.statistics import thinning
 from lerobot_recorder.errors import SpoolError
-from lerobot_recorder.spool import CameraSpool, EncodedImage, EpisodeWriter, Spool
-from lerobot_recorder.spool.manifest import SUCCESS_KEY, end_header, read_manifest, to_json
+from lerobot_recorder.spool import CameraSpool, EncodedImage, EpisodeWriter, Spool, SpooledEpisode
+from lerobot_recorder.spool.manifest import end_header, read_manifest, to_json
 from lerobot_recorder.video import rgb_to_i420
 
 
@@ -90,11 +93,33 @@ def test_all_formats_live_in_one_episode(spool):
     )
 
 
+def test_the_ages_of_samples_come_back_by_the_names_of_their_streams(spool):
+    episode = a_take(spool, "raw", sampled=("state", "front"), length=3).save()
+    ages = SpooledEpisode(episode.path).ages()
+    assert list(ages) == ["state", "front"]
+    assert ages["front"].age_s.tolist() == np.float32([1.0, 1.1, 1.2]).tolist()
+    assert ages["front"].source_ns.tolist() == [1, 10**15 + 1, 2 * 10**15 + 1]
+    assert set(episode.rows()) == {STATE, "action", "count"}
+
+
+def test_an_episode_of_an_earlier_version_has_no_ages(spool):
+    episode = a_take(spool, length=2).save()
+    content = json.loads((episode.path / "manifest.json").read_text())
+    for name in ("sampled", "notes", "checksum"):
+        del content[name]
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    content["checksum"] = f"{zlib.crc32(canonical.encode()):08x}"
+    (episode.path / "manifest.json").write_text(json.dumps(content))
+    earlier = SpooledEpisode(episode.path)
+    assert earlier.ages() == {}
+    assert len(earlier.rows()[STATE]) == 2
+
+
 @pytest.mark.parametrize(("success", "last"), [(True, True), (False, False), (None, False)])
 def test_success_is_true_on_the_last_row_of_a_success(spool, success, last):
-    features = {**a_header().features, SUCCESS_KEY: {"dtype": "bool", "shape": [1], "names": None}}
+    features = {**a_header().features, SUCCESS_FEATURE: {"dtype": "bool", "shape": [1], "names": None}}
     writer = a_take(spool, record_success=True, features=features, length=3)
-    column = writer.save(success=success).rows()[SUCCESS_KEY]
+    column = writer.save(success=success).rows()[SUCCESS_FEATURE]
     assert column.dtype == bool
     assert column.tolist() == [[False], [False], [last]]
 

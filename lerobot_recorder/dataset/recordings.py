@@ -1,0 +1,196 @@
+"""What only the recorder knows of an episode, in files of its own that LeRobot does not look at.
+
+::
+
+    meta/recordings/chunk-000/file-000.jsonl         a line per episode; files as in ``meta/episodes``
+    meta/recordings/ages/chunk-000/file-000.parquet  a row per frame: how old the sample of each stream was
+
+Each file of ages holds few episodes, so that a commit rewrites little however large the dataset is. The
+number of an episode determines its file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from lerobot_recorder.dataset import tables
+from lerobot_recorder.dataset.episode import StreamAges
+from lerobot_recorder.dataset.features import AGE_SUFFIX
+from lerobot_recorder.dataset.layout import FileIndex
+from lerobot_recorder.errors import DatasetError
+
+EPISODES_PER_AGES_FILE = 25
+
+_SOURCE_SUFFIX = ".source_ns"
+_FILES_PER_CHUNK = 1000
+
+Recording = dict[str, Any]
+
+
+# What is known of whole episodes
+
+
+def recording_line(episode_index: int, episode_id: str, recording: Mapping[str, Any]) -> str:
+    """Return the line of an episode."""
+    known = {"episode_index": episode_index, "episode_id": episode_id}
+    return json.dumps({**known, **recording}, ensure_ascii=False) + "\n"
+
+
+def append_lines(older: Path, lines: Sequence[str]) -> bytes:
+    """Return the contents of a file with more lines; a last line that was cut short stays one of its own."""
+    content = older.read_bytes() if older.is_file() else b""
+    end = b"" if content.endswith(b"\n") or not content else b"\n"
+    return content + end + "".join(lines).encode()
+
+
+def read_recordings(path: Path) -> Iterator[Recording | None]:
+    """Read the lines of a file, None for each that cannot be understood; none where there is no file.
+
+    Raises:
+        DatasetError: The file cannot be read.
+    """
+    try:
+        content = path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
+    for line in content.splitlines():
+        yield _parsed(line)
+
+
+def _parsed(line: bytes) -> Recording | None:
+    try:
+        recording = json.loads(line)
+    except ValueError:
+        return None
+    return recording if isinstance(recording, dict) else None
+
+
+def recording_of(path: Path, episode_index: int) -> Recording:
+    """Return what is known of an episode; empty where nothing is. Of several lines the last counts.
+
+    Raises:
+        DatasetError: The file cannot be read.
+    """
+    found: Recording = {}
+    for recording in read_recordings(path):
+        if recording is not None and recording.get("episode_index") == episode_index:
+            found = recording
+    return found
+
+
+# How old samples were
+
+
+def ages_index(episode_index: int) -> FileIndex:
+    """Return the number of the file with an episode's ages."""
+    number = episode_index // EPISODES_PER_AGES_FILE
+    return FileIndex(number // _FILES_PER_CHUNK, number % _FILES_PER_CHUNK)
+
+
+def ages_table(episode_index: int, ages: Mapping[str, StreamAges]) -> pa.Table:
+    """Make the rows of an episode."""
+    rows = len(next(iter(ages.values())).age_s)
+    columns = {
+        "episode_index": pa.array(np.full(rows, episode_index), pa.int64()),
+        "frame_index": pa.array(np.arange(rows), pa.int64()),
+    }
+    for name, stream in ages.items():
+        columns[f"{name}{AGE_SUFFIX}"] = pa.array(stream.age_s, pa.float32())
+        columns[f"{name}{_SOURCE_SUFFIX}"] = pa.array(stream.source_ns, pa.int64())
+    return pa.table(columns)
+
+
+def count_ages(path: Path) -> dict[int, int]:
+    """Read a file of ages, and return the number of rows of each episode in it.
+
+    Raises:
+        DatasetError: It cannot be read.
+    """
+    with _readable(path):
+        table = pq.read_table(path, page_checksum_verification=True)
+        counted = table.group_by("episode_index").aggregate([([], "count_all")])
+        return dict(zip(*(counted[name].to_pylist() for name in ("episode_index", "count_all")), strict=True))
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Name the file that cannot be read, and the way out."""
+    try:
+        yield
+    except (OSError, pa.ArrowException, KeyError) as error:
+        raise DatasetError(
+            f"{path}: cannot be read: {error}. Move it out of the dataset to go on without these ages."
+        ) from error
+
+
+def grow_ages_file(path: Path, older: Path, episodes: Sequence[pa.Table]) -> None:
+    """Write a file of ages with more episodes, a row group for each.
+
+    Args:
+        path: The file to write.
+        older: The file as it is; it need not exist.
+        episodes: From `ages_table`. Streams that only some episodes have are null in the others.
+
+    Raises:
+        DatasetError: The older file cannot be read.
+    """
+    first = episodes[0]["episode_index"][0].as_py()
+    parts = [*(_older_episodes(older, first) if older.is_file() else ()), *episodes]
+    schema = pa.unify_schemas([part.schema for part in parts])
+    integers = [field.name for field in schema if field.type == pa.int64()]
+    encoding: Any = dict.fromkeys(integers, "DELTA_BINARY_PACKED")
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression="snappy",
+        use_dictionary=False,
+        column_encoding=encoding,
+        write_page_checksum=True,
+    ) as writer:
+        for part in parts:
+            writer.write_table(tables.conform(part, schema))
+
+
+def _older_episodes(path: Path, before: int) -> Iterator[pa.Table]:
+    """Read the episodes of a file, without any that a dataset no longer has."""
+    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group)
+            if table := table.filter(pc.less(table["episode_index"], before)):
+                yield table
+
+
+def read_ages(path: Path, episode_index: int) -> dict[str, StreamAges]:
+    """Read how old each stream's samples were in an episode; empty where that is not known.
+
+    Raises:
+        DatasetError: The file cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    with _readable(path):
+        only = [("episode_index", "=", episode_index)]
+        return _streams(pq.read_table(path, filters=only, page_checksum_verification=True))
+
+
+def _streams(table: pa.Table) -> dict[str, StreamAges]:
+    names = [name.removesuffix(AGE_SUFFIX) for name in table.column_names if name.endswith(AGE_SUFFIX)]
+    return {name: _stream(table, name) for name in names if not _is_null(table[f"{name}{AGE_SUFFIX}"])}
+
+
+def _is_null(column: pa.ChunkedArray) -> bool:
+    return bool(column.null_count == len(column))
+
+
+def _stream(table: pa.Table, name: str) -> StreamAges:
+    age_s, source_ns = table[f"{name}{AGE_SUFFIX}"], table[f"{name}{_SOURCE_SUFFIX}"]
+    return StreamAges(age_s.to_numpy().astype(np.float32), source_ns.to_numpy().astype(np.int64))
