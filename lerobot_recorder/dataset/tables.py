@@ -1,13 +1,13 @@
 """The parquet files of a dataset: frame rows, episode rows and tasks, as LeRobot 0.6.1 writes them.
 
-Appending to a data file copies its row groups one by one, so that memory does not grow with the file. They
-are cut at the same rows however many episodes come at once, so the files are the same to the byte.
+A data file has one row group per episode, so that a reader can fetch one episode alone, and appending copies
+them one by one: memory does not grow with the file. Pages have checksums, which are verified on reading.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lerobot_recorder.dataset.features import FeatureDict, Features, is_video, shape_of
@@ -24,12 +25,13 @@ from lerobot_recorder.errors import DatasetError
 Row = dict[str, Any]
 
 STATS_PREFIX = "stats/"
-TASK_COLUMN = "task"
-ROW_GROUP_BYTES = 1024**2
-"""A row group takes no more episodes once its values are so large. (LeRobot has one per episode, which makes
-copying a file of short episodes ten times as slow.)"""
+OPTIONAL_PREFIXES = (STATS_PREFIX, "meta/episodes/")
+"""Columns of episodes files that LeRobot loads a dataset without."""
 
-PARQUET_MAGIC = 4
+TASK_COLUMN = "task"
+DICTIONARY_COLUMNS = ["episode_index", "task_index"]
+"""Columns of data files with few different values; to others, dictionaries add a half and take most time."""
+
 PARQUET_FOOTER_END = 8
 """The length of the metadata and the magic bytes, after the metadata."""
 
@@ -98,13 +100,6 @@ def _array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
     return array.cast(kind)
 
 
-def rows_per_group(features: Features) -> int:
-    """Return the rows from which on a row group is complete; strings count as nothing."""
-    columns = [feature for feature in features.values() if feature["dtype"] not in ("video", "string")]
-    row = sum(math.prod(shape_of(feature)) * np.dtype(feature["dtype"]).itemsize for feature in columns)
-    return max(1, ROW_GROUP_BYTES // row)
-
-
 class DataFile:
     """A data file that is being written; made by `grow_data_file`.
 
@@ -112,38 +107,22 @@ class DataFile:
         rows: Rows in it.
     """
 
-    def __init__(self, writer: pq.ParquetWriter, sink: BinaryIO, schema: pa.Schema, group_rows: int) -> None:
+    def __init__(self, writer: pq.ParquetWriter, sink: BinaryIO, schema: pa.Schema) -> None:
         self.rows = 0
         self._writer = writer
         self._sink = sink
         self._schema = schema
-        self._group_rows = group_rows
-        self._group = schema.empty_table()
 
     @property
     def size(self) -> int:
-        """Bytes that its rows take on disk, as the file is written now."""
-        return self._sink.tell() + (_encoded_size(self._group) if self._group else 0)
+        """Bytes that its rows take on disk."""
+        return self._sink.tell()
 
-    def add(self, table: pa.Table) -> None:
-        """Append rows."""
-        self._group = pa.concat_tables([self._group, conform(table, self._schema)]).combine_chunks()
-        self.rows += table.num_rows
-        if self._group.num_rows >= self._group_rows:
-            self.end_group()
-
-    def end_group(self) -> None:
-        """Write the last row group."""
-        if self._group:
-            self._writer.write_table(self._group)
-            self._group = self._schema.empty_table()
-
-
-def _encoded_size(table: pa.Table) -> int:
-    sink = pa.BufferOutputStream()
-    with pq.ParquetWriter(sink, table.schema, compression="snappy") as writer:
-        writer.write_table(table)
-        return int(sink.tell()) - PARQUET_MAGIC
+    def add(self, episode: pa.Table) -> None:
+        """Append the rows of an episode, as one row group."""
+        rows = conform(episode, self._schema).combine_chunks()
+        self._writer.write_table(rows, row_group_size=max(1, rows.num_rows))
+        self.rows += rows.num_rows
 
 
 @contextmanager
@@ -162,13 +141,46 @@ def grow_data_file(path: Path, features: Features, tail: Path | None) -> Iterato
         source = stack.enter_context(open_parquet(tail)) if tail else None
         schema = source.schema_arrow if source else data_schema(features)
         sink = stack.enter_context(path.open("wb"))
-        writer = stack.enter_context(pq.ParquetWriter(sink, schema, compression="snappy"))
-        file = DataFile(writer, sink, schema, rows_per_group(features))
-        if source:
-            for group in range(source.num_row_groups):
-                file.add(source.read_row_group(group))
+        writer = stack.enter_context(_writer(sink, schema))
+        file = DataFile(writer, sink, schema)
+        if source and tail:
+            for episode in _episodes(tail, source):
+                file.add(episode)
         yield file
-        file.end_group()
+
+
+def _episodes(path: Path, source: pq.ParquetFile) -> Iterator[pa.Table]:
+    """Read the rows of each episode, in whatever row groups they are."""
+    waiting = source.schema_arrow.empty_table()
+    for group in range(source.num_row_groups):
+        with _readable(path):
+            waiting = pa.concat_tables([waiting, source.read_row_group(group)])
+        starts = np.flatnonzero(np.diff(waiting["episode_index"].to_numpy())) + 1
+        for start, stop in itertools.pairwise([0, *starts]):
+            yield waiting.slice(start, stop - start)
+        waiting = waiting.slice(starts[-1] if len(starts) else 0)
+    if waiting:
+        yield waiting
+
+
+def _writer(sink: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    return pq.ParquetWriter(
+        sink, schema, compression="snappy", use_dictionary=DICTIONARY_COLUMNS, write_page_checksum=True
+    )
+
+
+def index_range(path: Path) -> tuple[int, int, int]:
+    """Return the first and the last ``index`` in a data file, and its number of rows.
+
+    Raises:
+        DatasetError: The file cannot be read, or has no such rows.
+    """
+    with open_parquet(path) as file, _readable(path):
+        rows, groups = file.metadata.num_rows, file.num_row_groups
+        if not rows or "index" not in file.schema_arrow.names:
+            raise DatasetError(f"{path}: expected rows with an index, found none.")
+        first, last = (file.read_row_group(group, ["index"])["index"] for group in (0, groups - 1))
+        return int(first[0].as_py()), int(last[len(last) - 1].as_py()), rows
 
 
 def data_file_size(path: Path) -> tuple[int, int]:
@@ -193,33 +205,60 @@ def episodes_table(rows: Sequence[Row]) -> pa.Table:
 def write_table(path: Path, tables: Sequence[pa.Table]) -> None:
     """Write tables one after the other into a parquet file; the first has the columns."""
     schema = tables[0].schema
-    pq.write_table(pa.concat_tables(conform(table, schema) for table in tables), path, compression="snappy")
+    table = pa.concat_tables(conform(table, schema) for table in tables)
+    pq.write_table(table, path, compression="snappy", write_page_checksum=True)
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
     """Bring a table to the columns of the tables before it, as LeRobot reads all files as one table.
 
-    Statistics that were not kept before are left out, columns that are no longer filled are null.
+    Statistics and places of rows that were not kept before are left out, columns that are no longer filled
+    are null.
 
     Raises:
-        DatasetError: A column that is no statistic has no place, or a value does not fit its type.
+        DatasetError: A column that must be kept has no place, or a value does not fit its type.
     """
     if table.schema.equals(schema):
         return table
     unknown = [name for name in table.column_names if name not in schema.names]
-    lost = [name for name in unknown if not name.startswith(STATS_PREFIX)]
+    lost = [name for name in unknown if not name.startswith(OPTIONAL_PREFIXES)]
     if lost:
         raise DatasetError(f"no column {', '.join(lost)} in the dataset's files. Check the dataset.")
     try:
         return pa.table([_column(table, field) for field in schema], schema=schema)
-    except pa.ArrowInvalid as error:
-        raise DatasetError(f"the columns of the dataset's files are of another type: {error}") from error
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
+        raise DatasetError(f"the columns of the dataset's files are of another type: {error}.") from error
 
 
 def _column(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
-    if field.name in table.column_names:
-        return table[field.name].cast(field.type)
-    return pa.nulls(table.num_rows, field.type)
+    if field.name not in table.column_names:
+        return pa.nulls(table.num_rows, field.type)
+    values = table[field.name]
+    if _is_text(field.type) and pa.types.is_list(values.type):
+        values = pc.binary_join(values, ", ")  # some converters keep an episode's tasks as one text
+    return values.cast(field.type)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def read_episode_stats(path: Path, key: str, episodes: int) -> Iterator[dict[str, Any]]:
+    """Read what an episodes file has on one feature: a mapping from statistic to value per row.
+
+    Args:
+        path: The file.
+        key: The feature.
+        episodes: Rows to read at most.
+
+    Raises:
+        DatasetError: The file cannot be read.
+    """
+    prefix = f"{STATS_PREFIX}{key}/"
+    with open_parquet(path) as file:
+        names = [name for name in file.schema_arrow.names if name.startswith(prefix)]
+    for row in read_table(path, ["episode_index", *names]).slice(0, episodes).to_pylist():
+        yield {name.removeprefix(prefix): row[name] for name in names}
 
 
 # Tasks
@@ -229,7 +268,8 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
     """Write the tasks in the order of their indices, so that pandas finds them as the index of its frame."""
     indices = pa.array(range(len(tasks)), pa.int64())
     table = pa.table({"task_index": indices, TASK_COLUMN: pa.array(tasks, pa.string())})
-    pq.write_table(table.replace_schema_metadata({"pandas": json.dumps(_pandas_frame())}), path)
+    described = table.replace_schema_metadata({"pandas": json.dumps(_pandas_frame())})
+    pq.write_table(described, path, write_page_checksum=True)
 
 
 def _pandas_frame() -> dict[str, Any]:
@@ -280,10 +320,8 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         DatasetError: There is none, or it is not one.
     """
     check_whole(path)
-    try:
-        return pq.ParquetFile(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error
+    with _readable(path):
+        return pq.ParquetFile(path, page_checksum_verification=True)
 
 
 def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -292,8 +330,15 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         DatasetError: It cannot be read.
     """
-    with open_parquet(path) as file:
-        try:
-            return file.read(columns=columns)
-        except (OSError, pa.ArrowInvalid) as error:
-            raise DatasetError(f"{path}: cannot be read as parquet: {error}") from error
+    with open_parquet(path) as file, _readable(path):
+        return file.read(columns=columns)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise DatasetError(
+            f"{path}: cannot be read as parquet: {error}. Copy or download it again."
+        ) from error

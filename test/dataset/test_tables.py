@@ -82,12 +82,20 @@ def test_values_come_back(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found, values.astype(np.float32) if key == "timestamp" else values)
 
 
-@pytest.mark.parametrize("group_bytes", [1, 1000, 1024**2])
-def test_grown_file_is_the_same_however_it_grew(
-    tmp_path: Path, group_bytes: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tables, "ROW_GROUP_BYTES", group_bytes)
-    parts = [tables.data_table(FEATURES, columns(n)) for n in (3, 1, 5, 2)]
+def episodes(*lengths: int) -> list[pa.Table]:
+    made = []
+    for number, n in enumerate(lengths):
+        made.append(tables.data_table(FEATURES, {**columns(n), "episode_index": np.full(n, number)}))
+    return made
+
+
+def group_rows(path: Path) -> list[int]:
+    metadata = pq.ParquetFile(path).metadata
+    return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+
+def test_grown_file_is_the_same_however_it_grew(tmp_path: Path) -> None:
+    parts = episodes(3, 1, 5, 2)
     tail = None
     for number, part in enumerate(parts):
         path = tmp_path / f"step-{number}.parquet"
@@ -101,6 +109,42 @@ def test_grown_file_is_the_same_however_it_grew(
             file.add(part)
     assert tail is not None
     assert tail.read_bytes() == (tmp_path / "once.parquet").read_bytes()
+
+
+def test_every_episode_is_a_row_group_as_in_lerobot(tmp_path: Path) -> None:
+    with tables.grow_data_file(tmp_path / "new.parquet", FEATURES, None) as file:
+        for part in episodes(3, 1, 5):
+            file.add(part)
+    assert group_rows(tmp_path / "new.parquet") == [3, 1, 5]
+
+
+@pytest.mark.parametrize("size", [1, 2, 4, 100])
+def test_growing_cuts_row_groups_of_other_programs_at_episodes(tmp_path: Path, size: int) -> None:
+    parts = episodes(3, 1, 5, 2)
+    older = pa.concat_tables(parts[:3])
+    pq.write_table(older, tmp_path / "tail.parquet", row_group_size=size)
+    with tables.grow_data_file(tmp_path / "grown.parquet", FEATURES, tmp_path / "tail.parquet") as file:
+        file.add(parts[3])
+    assert group_rows(tmp_path / "grown.parquet") == [3, 1, 5, 2]
+    assert tables.read_table(tmp_path / "grown.parquet").equals(pa.concat_tables(parts))
+
+
+def test_flipped_bit_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "data.parquet"
+    with tables.grow_data_file(path, FEATURES, None) as file:
+        for part in episodes(100, 100):
+            file.add(part)
+    column = pq.ParquetFile(path).metadata.row_group(1).column(0)
+    content = bytearray(path.read_bytes())
+    content[column.data_page_offset + column.total_compressed_size - 20] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DatasetError, match=r"data\.parquet: cannot be read as parquet.*CRC"):
+        tables.read_table(path)
+    with (
+        pytest.raises(DatasetError, match=r"data\.parquet: cannot be read"),
+        tables.grow_data_file(tmp_path / "grown.parquet", FEATURES, path),
+    ):
+        pass
 
 
 def test_columns_of_other_programs_are_kept(tmp_path: Path) -> None:
@@ -141,6 +185,12 @@ def test_tasks_out_of_order_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table({"task_index": [1, 0], "task": ["pick", "place"]}), tmp_path / "tasks.parquet")
     with pytest.raises(DatasetError, match=r"expected task_index 0 to 1 in order, found \[1, 0\]"):
         tables.read_tasks(tmp_path / "tasks.parquet")
+
+
+def test_tasks_kept_as_text_by_other_programs_stay_text() -> None:
+    table = pa.table({"tasks": [["pick"], ["place", "push"]]})
+    schema = pa.schema([("tasks", pa.string())])
+    assert tables.conform(table, schema)["tasks"].to_pylist() == ["pick", "place, push"]
 
 
 def test_conforming_drops_only_statistics() -> None:
