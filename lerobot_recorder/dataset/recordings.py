@@ -12,6 +12,7 @@ number of an episode determines its file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -30,6 +31,7 @@ from lerobot_recorder.errors import DatasetError
 
 EPISODES_PER_AGES_FILE = 25
 
+_EPISODE_ID = re.compile(rb'"episode_id": ?"([^"\\]+)"')
 _SOURCE_SUFFIX = ".source_ns"
 _FILES_PER_CHUNK = 1000
 
@@ -84,6 +86,20 @@ def recording_of(path: Path, episode_index: int) -> Recording:
     for recording in read_recordings(path):
         if recording is not None and recording.get("episode_index") == episode_index:
             found = recording
+    return found
+
+
+def recorded_ids(root: Path) -> set[str]:
+    """Return the identifiers that the episodes of the dataset at ``root`` had in the spool.
+
+    Episodes that something else recorded have none. What is damaged is passed over.
+
+    Raises:
+        OSError: A file cannot be read.
+    """
+    found: set[str] = set()
+    for path in sorted((Path(root) / "meta/recordings").glob("chunk-*/*.jsonl")):
+        found.update(match.decode(errors="replace") for match in _EPISODE_ID.findall(path.read_bytes()))
     return found
 
 

@@ -19,7 +19,6 @@ from lerobot_recorder.spool import (
     EpisodeHeader,
     EpisodeWriter,
     Spool,
-    new_episode_id,
 )
 from lerobot_recorder.video.depth import depth_unit
 
@@ -35,8 +34,8 @@ class Episode:
         episode_id: its identifier.
     """
 
-    def __init__(self, begin: Callable[[str, Frame], EpisodeWriter]) -> None:
-        self.episode_id = new_episode_id()
+    def __init__(self, episode_id: str, begin: Callable[[str, Frame], EpisodeWriter]) -> None:
+        self.episode_id = episode_id
         self._begin = begin
         self._writer: EpisodeWriter | None = None
         self._rows: RowQueue | None = None
@@ -145,7 +144,7 @@ class EpisodeRecorder:
         Raises:
             SpoolError: the spool cannot be written.
         """
-        episode = Episode(partial(self._begin, task))
+        episode = Episode(self._spool.new_episode_id(), partial(self._begin, task))
         try:
             yield episode
             episode._drain()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
@@ -21,6 +22,8 @@ from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.streams import Stream
 from lerobot_recorder.recording.take import TakeSettings
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, Manifest, Spool
+
+logger = logging.getLogger(__name__)
 
 _QUEUE_S = 3.0
 _FEWEST_QUEUED = 4
@@ -55,7 +58,6 @@ def fitting_features(
     Raises:
         ConfigError: no dataset can be made of it, as where the format uses a feature's name itself.
         DatasetError: it would not fit the dataset, or the episodes that wait to be added to it.
-        SpoolError: what is known of these cannot be read.
     """
     specs = [stream.spec for stream in streams]
     waiting = _newest_waiting(spool)  # before the dataset is looked at, where it may be a moment later
@@ -98,15 +100,20 @@ def _check_optional(root: Path, existing: Mapping[str, Feature], settings: Recor
 
 
 def _newest_waiting(spool: Spool) -> Manifest | None:
-    """Tell what is known of the newest episode that is not in the dataset yet; None where there is none."""
-    while episodes := spool.ready() + spool.claimed():
-        newest = max(episodes, key=lambda episode: episode.episode_id)
+    """Return what is known of the newest episode that is not in the dataset yet; None where there is none.
+
+    An episode whose manifest cannot be read is left to the encoder, which sets it aside.
+    """
+    unreadable: set[Path] = set()
+    while episodes := [episode for episode in spool.waiting() if episode.path not in unreadable]:
+        newest = episodes[-1]
         try:
             return newest.manifest
-        except SpoolError:
+        except SpoolError as error:
             if newest.path.exists():
-                raise
-            # An encoder or the operator has moved it meanwhile: look again where it is now.
+                logger.warning("a waiting episode cannot be compared with the next one: %s", error)
+                unreadable.add(newest.path)
+            # Else an encoder or the operator has moved it meanwhile: look again where it is now.
     return None
 
 

@@ -23,7 +23,7 @@ from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.status import RecorderStatus
 from lerobot_recorder.recording.streams import Stream
 from lerobot_recorder.recording.take import Take
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool, new_episode_id
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool
 
 logger = logging.getLogger(__name__)
 
@@ -262,6 +262,7 @@ class Recorder:
 
     def _header(self, settings: RecorderSettings, cameras: dict[str, CameraSpool]) -> EpisodeHeader:
         features = fitting_features(self._spool, self.fps, self.streams, cameras, settings)
+        episode_id = self._spool.new_episode_id()
         images = (stream.recent_ns() for stream in self.streams if stream.spec.is_image)
         started_at_ns = calm_time_ns(
             self._clock.now_ns() + int(_LEAD_S * 1e9), 1_000_000_000 // self.fps, chain.from_iterable(images)
@@ -269,7 +270,7 @@ class Recorder:
         for stream in self.streams:
             stream.keep_from(started_at_ns)
         return EpisodeHeader(
-            episode_id=new_episode_id(),
+            episode_id=episode_id,
             fps=self.fps,
             features=features,
             cameras=cameras,

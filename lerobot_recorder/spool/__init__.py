@@ -18,18 +18,21 @@ writer         `EpisodeWriter`: rows and images of one episode, in order, to dis
 episode        `SpooledEpisode`: reads an episode that has ended
 frames         finds, checks and decodes the images of one camera
 recovery       cuts what a dead recorder left to its last whole row
+identifiers    identifiers of episodes, in an order that no clock turns back
 manifest       what is known of an episode besides its rows and images
 records        the fixed-size record of a row
 images         the files of each image format
 sinks          appends images to them
+disk_errors    says in a sentence what the operating system says in a number
 flush          writes files through to the device while they grow
 =============  =============================================================================
 """
 
 from lerobot_recorder.spool.directory import Spool
 from lerobot_recorder.spool.episode import SpooledEpisode
+from lerobot_recorder.spool.identifiers import new_episode_id
 from lerobot_recorder.spool.images import EncodedImage
-from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest, new_episode_id
+from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
 from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
 from lerobot_recorder.spool.writer import EpisodeWriter
 

@@ -14,10 +14,13 @@ from pathlib import Path
 from lerobot_recorder import locks
 from lerobot_recorder.dataset.journal import is_journaled
 from lerobot_recorder.dataset.layout import spool_path
+from lerobot_recorder.dataset.recordings import recorded_ids
 from lerobot_recorder.durable import make_directory, make_private_directory, move_directory, replace_file
 from lerobot_recorder.errors import LockError, SpoolError
 from lerobot_recorder.locks import FileLock
+from lerobot_recorder.spool.disk_errors import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
+from lerobot_recorder.spool.identifiers import is_episode_id, new_episode_id
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
 from lerobot_recorder.spool.records import ROWS_FILE
 from lerobot_recorder.spool.recovery import recover_take
@@ -27,6 +30,7 @@ CLAIM_FILE = "claim"
 ERROR_FILE = "error.txt"
 
 _LOCK_FILE = "lock"
+_LAST_ID_FILE = "last_id"
 _TAKEN_BACK_FROM = ("ready", "claimed", "rejected")
 _MARKED_IN = ("ready", "claimed", "rejected", "failed")
 
@@ -48,6 +52,8 @@ class Spool:
         self.root = Path(root)
         self.path = spool_path(self.root)
         self._claims: dict[str, FileLock] = {}
+        self._last_id = ""
+        self._orders: dict[str, dict[str, str]] = {}
 
     def __enter__(self) -> Spool:
         return self
@@ -100,22 +106,52 @@ class Spool:
         make_private_directory(self.path)
         return locks.held(self.path / _LOCK_FILE)
 
+    def new_episode_id(self) -> str:
+        """Make an identifier that is greater than all before, also where the clock was set back.
+
+        Raises:
+            SpoolError: the spool cannot be read or written.
+        """
+        with disk_errors(self.path), self.locked():
+            self._last_id = new_episode_id(after=max(self._known_ids(), default=""))
+            # Beside the names in the spool, it remembers those that have left it.
+            with contextlib.suppress(OSError):
+                (self.path / _LAST_ID_FILE).write_text(self._last_id)
+            return self._last_id
+
+    def _known_ids(self) -> Iterator[str]:
+        known = {self._last_id, *self._noted_id(), *(path.name for s in STATES for path in self._paths(s))}
+        if not self._last_id:
+            with contextlib.suppress(OSError):
+                known |= recorded_ids(self.root)
+        return filter(is_episode_id, known)
+
+    def _noted_id(self) -> list[str]:
+        try:
+            return [(self.path / _LAST_ID_FILE).read_text(errors="replace").strip()]
+        except OSError:
+            return []
+
     # Looking
 
     def ready(self) -> list[SpooledEpisode]:
-        """List the episodes that wait for an encoder, oldest first."""
+        """List the episodes that wait for an encoder, in the order in which they ended."""
         return self._list("ready")
 
     def claimed(self) -> list[SpooledEpisode]:
-        """List the episodes that an encoder is at, oldest first."""
-        return self._list("claimed") + self._list("committing")
+        """List the episodes that an encoder has, in the order in which they ended."""
+        return self._list("claimed", "committing")
+
+    def waiting(self) -> list[SpooledEpisode]:
+        """List the episodes that are not in the dataset yet, in the order in which they ended."""
+        return self._list("ready", "claimed", "committing")
 
     def rejected(self) -> list[SpooledEpisode]:
-        """List the bad and interrupted takes, oldest first."""
+        """List the bad and interrupted takes, in the order in which they ended."""
         return self._list("rejected")
 
     def failed(self) -> list[SpooledEpisode]:
-        """List the episodes that an encoder could not use, oldest first."""
+        """List the episodes that an encoder could not use, in the order in which they ended."""
         return self._list("failed")
 
     def find(self, episode_id: str) -> SpooledEpisode | None:
@@ -383,8 +419,16 @@ class Spool:
 
     # Moving
 
-    def _list(self, state: str) -> list[SpooledEpisode]:
-        return [SpooledEpisode(path) for path in self._paths(state)]
+    def _list(self, *states: str) -> list[SpooledEpisode]:
+        found = [(order, path) for state in states for order, path in self._ordered(state)]
+        return [SpooledEpisode(path) for _, path in sorted(found)]
+
+    def _ordered(self, state: str) -> list[tuple[str, Path]]:
+        """Find the episodes of a state and what sorts them, which is read only once of each."""
+        paths, known = self._paths(state), self._orders.get(state, {})
+        orders = {path.name: known.get(path.name) or _order(path) for path in paths}
+        self._orders[state] = orders
+        return [(orders[path.name], path) for path in paths]
 
     def _paths(self, state: str) -> list[Path]:
         try:
@@ -406,8 +450,7 @@ class Spool:
         return None
 
     def _pick(self, episode_id: str | None, states: tuple[str, ...], nothing: str) -> SpooledEpisode:
-        found = [episode for state in states for episode in self._list(state)]
-        candidates = sorted(found, key=lambda episode: episode.episode_id)
+        candidates = self._list(*states)
         if episode_id is None:
             if not candidates:
                 raise SpoolError(f"there is {nothing} in {self.path}")
@@ -444,6 +487,14 @@ class Spool:
         claim = self._claims.pop(episode_id, None)
         if claim is not None:
             claim.release()
+
+
+def _order(path: Path) -> str:
+    """Return what sorts an episode by its end; one that cannot be read is never the last."""
+    try:
+        return read_manifest(path).order
+    except SpoolError:
+        return ""
 
 
 def destination(manifest: Manifest) -> str:

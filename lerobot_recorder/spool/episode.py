@@ -42,7 +42,7 @@ class SpooledEpisode:
 
     @property
     def episode_id(self) -> str:
-        """Unique, sorts by start."""
+        """Unique, greater than those of all earlier episodes."""
         return self.path.name
 
     @property

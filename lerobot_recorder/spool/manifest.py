@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import secrets
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,12 +24,6 @@ IMAGE_FORMATS = ("raw", "jpeg", "png", "depth16", "depth32")
 
 Feature = dict[str, Any]
 _Record = TypeVar("_Record", bound="EpisodeHeader")
-
-
-def new_episode_id() -> str:
-    """Make an identifier that is unique and sorts by the time of its making."""
-    now = datetime.now(timezone.utc)
-    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}Z-{secrets.token_hex(2)}"
 
 
 @dataclass(frozen=True)
@@ -70,7 +62,7 @@ class EpisodeHeader:
     """What is fixed when an episode starts.
 
     Attributes:
-        episode_id: unique, sorts by start.
+        episode_id: unique, greater than those of all earlier episodes.
         fps: rows per second, all of them on the grid of `1 / fps`.
         features: the user's features as LeRobot declares them, vectors and cameras.
         cameras: how each camera feature's images are kept.
@@ -115,6 +107,7 @@ class Manifest(EpisodeHeader):
         reasons: why it is bad, one sentence each.
         notes: what is unusual about it without making it bad, one sentence each.
         accepted: the operator took it in spite of its verdict.
+        ended_order: sorts episodes by when they ended; an identifier from the same sequence, or empty.
         ended_by: `save`, `time`, `reject`, `overrun`, `disk_full`, `interrupted`, ...
         streams: per stream, figures on its rate, age and faults during the episode.
         ticks: figures on how late the rows were taken.
@@ -126,9 +119,15 @@ class Manifest(EpisodeHeader):
     reasons: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     accepted: bool = False
+    ended_order: str = ""
     ended_by: str = "save"
     streams: dict[str, dict[str, Any]] = field(default_factory=dict)
     ticks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def order(self) -> str:
+        """Sorts episodes by when they ended; those of earlier versions by when they started."""
+        return self.ended_order or self.episode_id
 
     @property
     def duration_s(self) -> float:

@@ -8,13 +8,13 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.durable import is_full, move_directory, replace_file, sync
-from lerobot_recorder.errors import DiskFullError, EpisodeStateError, SpoolError
+from lerobot_recorder.durable import move_directory, replace_file, sync
+from lerobot_recorder.errors import EpisodeStateError, SpoolError
+from lerobot_recorder.spool.disk_errors import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.flush import BackgroundFlush
 from lerobot_recorder.spool.manifest import (
@@ -77,7 +77,7 @@ class EpisodeWriter:
         self._spool = spool
         self._dtype = record_dtype(header)
         self._ended = False
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             spool.create()
             self._open()
         self._flush = BackgroundFlush([*(sink.flush for sink in self._sinks.values()), self._rows.flush])
@@ -131,7 +131,7 @@ class EpisodeWriter:
         """
         self._require_open()
         started = time.perf_counter()
-        with _disk_errors(self.path), self._whole_or_nothing():
+        with disk_errors(self.path), self._whole_or_nothing():
             for key, sink in self._sinks.items():
                 for name, value in sink.write(self.length, row.images[key]).items():
                     row.record[name] = value
@@ -154,7 +154,7 @@ class EpisodeWriter:
             DiskFullError: no room is left even for the manifest.
             SpoolError: the device failed; the take stays in `recording/` for the next start to find.
         """
-        return self._end("ready", end_header(self.header, self.length, **outcome))
+        return self._end("ready", **outcome)
 
     def reject(self, *reasons: str, **outcome: Any) -> SpooledEpisode:
         """Make the episode durable and set it aside in `rejected/`.
@@ -167,7 +167,7 @@ class EpisodeWriter:
             SpoolError: as for `save`.
         """
         outcome = {"verdict": "bad", "ended_by": "reject", **outcome}
-        return self._end("rejected", end_header(self.header, self.length, reasons=tuple(reasons), **outcome))
+        return self._end("rejected", reasons=tuple(reasons), **outcome)
 
     def discard(self) -> None:
         """Remove the episode.
@@ -177,7 +177,7 @@ class EpisodeWriter:
         """
         self._require_open()
         self._close()
-        with _disk_errors(self.path):
+        with disk_errors(self.path):
             self._spool.erase(self.path)
 
     def abandon(self) -> None:
@@ -185,12 +185,14 @@ class EpisodeWriter:
         if not self._ended:
             self._close()
 
-    def _end(self, state: str, manifest: Manifest) -> SpooledEpisode:
+    def _end(self, state: str, **outcome: Any) -> SpooledEpisode:
         self._require_open()
         target = self._spool.directory(state) / self.header.episode_id
         try:
-            with _disk_errors(self.path):
+            with disk_errors(self.path):
                 self._flush.stop()
+                order = self._spool.new_episode_id()
+                manifest = end_header(self.header, self.length, ended_order=order, **outcome)
                 self._make_durable(manifest)
                 move_directory(self.path, target)
         finally:
@@ -236,17 +238,3 @@ class EpisodeWriter:
         for sink in self._sinks.values():
             sink.close()
         self._rows.close()
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    """Name the directory and the way out where the operating system gives a number."""
-    full = f"no room is left for {path}: free some space, or record elsewhere"
-    try:
-        yield
-    except SpoolError:
-        raise
-    except OSError as error:
-        if is_full(error):
-            raise DiskFullError(full) from error
-        raise SpoolError(f"{path} cannot be written: {error.strerror or error}") from error

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
@@ -363,6 +364,27 @@ def test_an_episode_that_is_deleted_after_a_discarded_one_counts_no_longer(bench
     assert robot.recorder.status().saved == 0
 
 
+def test_the_last_episode_stays_the_last_when_the_clock_was_set_back(bench, monkeypatch):
+    robot = bench()
+    first = robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+
+    class Yesterday(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) - timedelta(days=1)
+
+    monkeypatch.setattr("lerobot_recorder.spool.identifiers.datetime", Yesterday)
+    second = robot.start()
+    robot.run(2)
+    robot.recorder.save().result(10)
+    assert robot.recorder.status().last.episode_id == second
+    assert robot.recorder.mark_success(False).result(10) == second
+    assert robot.recorder.delete_last().result(10) == (second, True)
+    assert [episode.episode_id for episode in Spool(robot.root).ready()] == [first]
+
+
 def test_an_episode_of_an_earlier_run_that_is_deleted_counts_for_nothing(bench):
     robot = bench()
     first = robot.start()
@@ -527,6 +549,16 @@ def test_a_feature_that_the_dataset_lacks_is_refused_with_the_way_out(bench, ask
         robot.recorder.start().result(10)
 
 
+def test_a_waiting_episode_that_cannot_be_read_does_not_stop_the_recording(bench, caplog):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    saved = robot.recorder.save().result(10).episode_id
+    (Spool(robot.root).directory("ready") / saved / "manifest.json").write_text("{")
+    assert robot.start()
+    assert "manifest.json cannot be read" in caplog.text
+
+
 def test_a_feature_whose_name_the_format_uses_itself_is_refused(bench):
     robot = bench()
     robot.streams["state"].spec = replace(robot.streams["state"].spec, feature="timestamp")
@@ -555,16 +587,16 @@ def test_a_start_finds_an_episode_that_is_claimed_while_it_looks(bench, monkeypa
     robot.start()
     robot.run(2)
     robot.recorder.save().result(10)
-    ready = robot.recorder._spool.ready
+    waiting = robot.recorder._spool.waiting
     with Spool(robot.root) as encoder:
 
         def claimed_once_listed():
-            found = ready()
+            found = waiting()
             for episode in found:
                 encoder.claim(episode)
             return found
 
-        monkeypatch.setattr(robot.recorder._spool, "ready", claimed_once_listed)
+        monkeypatch.setattr(robot.recorder._spool, "waiting", claimed_once_listed)
         if fits:
             assert robot.start()
             return
