@@ -2,29 +2,111 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from lerobot_recorder.dataset.check import check as find_faults
 from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.video import probe
+from lerobot_recorder.dataset.layout import spool_path
+from lerobot_recorder.video import VideoDecoder, probe
+
+PATIENCE_S = 1.0
+"""Seconds after which the progress is shown."""
+
+WAITING = ("ready", "claimed", "committing")
+FAILED = "failed"
 
 DatasetArgument = Annotated[Path, typer.Argument(help="The dataset's directory.", show_default=False)]
+DeepOption = Annotated[
+    bool,
+    typer.Option(
+        "--deep", help="Decode every video, from beginning to end and in random order. Takes minutes."
+    ),
+]
 
 
-def check(dataset: DatasetArgument) -> None:
+def check(dataset: DatasetArgument, deep: DeepOption = False) -> None:
     """Look for faults in a dataset: a line for each, and exit status 1 if there is one.
 
-    Every video is compared with the rows it belongs to, all indices, totals and statistics with each other.
+    Every video is compared with the rows it belongs to; indices, totals and statistics are compared with each
+    other, and all files with what LeRobot 0.6.1 can load.
     """
     found = 0
-    for fault in find_faults(dataset, probe):
-        typer.echo(fault)
-        found += 1
+    with _Bar() as bar:
+        decoder = VideoDecoder() if deep else None
+        for fault in find_faults(dataset, probe, decoder=decoder, progress=bar.reached):
+            bar.print(fault)
+            found += 1
+    for note in _spooled(dataset):
+        typer.echo(note)
     if found:
         raise typer.Exit(1)
     info = load_info(dataset)
     assert info is not None, "no dataset is a fault"
     typer.echo(f"{dataset}: no faults in {info.total_episodes} episodes, {info.total_frames} frames")
+
+
+def _spooled(dataset: Path) -> Iterator[str]:
+    """Name the episodes that are not in the dataset yet, and how they get there."""
+    spool = spool_path(dataset)
+    waiting = sum(_count(spool / state) for state in WAITING)
+    failed = _count(spool / FAILED)
+    if waiting:
+        yield f"note: {waiting} episodes wait in {spool}. Encode them: lerobot-recorder encode {dataset}"
+    if failed:
+        yield (
+            f"note: {failed} episodes could not be encoded, {spool / FAILED} has the reasons. "
+            f"Try them again: lerobot-recorder encode --retry-failed {dataset}"
+        )
+
+
+def _count(directory: Path) -> int:
+    return sum(path.is_dir() for path in directory.iterdir()) if directory.is_dir() else 0
+
+
+class _Bar:
+    """A bar on the terminal that appears once the check has taken a while."""
+
+    def __init__(self) -> None:
+        self._begin = time.monotonic()
+        self._columns = Progress(
+            TextColumn("Checking"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        )
+        self._task = self._columns.add_task("check")
+        self._is_shown = False
+
+    def __enter__(self) -> _Bar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_shown:
+            self._columns.stop()
+
+    def reached(self, done: int, total: int) -> None:
+        """Show how much was read."""
+        if not self._is_shown and time.monotonic() - self._begin > PATIENCE_S:
+            self._is_shown = True
+            if self._columns.console.is_terminal:
+                self._columns.start()
+        if self._is_shown:
+            self._columns.update(self._task, completed=done, total=total)
+
+    def print(self, line: str) -> None:
+        """Print a line of the result above the bar."""
+        if self._is_shown and self._columns.console.is_terminal:
+            self._columns.stop()
+            typer.echo(line)
+            self._columns.start()
+        else:
+            typer.echo(line)

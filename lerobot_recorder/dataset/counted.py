@@ -66,7 +66,7 @@ def read_counted(root: Path, info: DatasetInfo, journal: Journal | None) -> Coun
     """Read the episode rows and tasks of the dataset at ``root``.
 
     Raises:
-        DatasetError: They cannot be read, or a column is missing.
+        DatasetError: They cannot be read, or a column is missing or of another kind.
     """
     layout = info.layout(root)
     found = {path: tables.read_table(path) for path in layout.episodes_files()}
@@ -75,10 +75,9 @@ def read_counted(root: Path, info: DatasetInfo, journal: Journal | None) -> Coun
         return CountedDataset(layout, info, {}, rows, [], journal)
     columns = _columns(info)
     episodes = [_selected(path, table, columns) for path, table in found.items()]
-    if not episodes:
+    if not sum(rows.values()):
         raise DatasetError(f"{root}: expected {info.total_episodes} episodes, found none in meta/episodes.")
-    counted = pa.concat_tables(episodes, promote_options="permissive").slice(0, info.total_episodes)
-    values = {name: _array(counted[name].to_pylist()) for name in columns}
+    values = {name: _array(name, episodes, info.total_episodes) for name in columns}
     if values["length"].min() < 1:
         raise DatasetError(
             f"{root}: episode {values['length'].argmin()} has length {values['length'].min()}."
@@ -96,15 +95,39 @@ def _selected(path: Path, table: pa.Table, columns: Sequence[str]) -> pa.Table:
     missing = [name for name in columns if name not in table.column_names]
     if missing:
         raise DatasetError(f"{path}: no column {', '.join(missing)}.")
+    repeated = [name for name in columns if table.column_names.count(name) > 1]
+    if repeated:
+        raise DatasetError(f"{path}: {', '.join(repeated)} is there more than once.")
     empty = [name for name in columns if table[name].null_count]
     if empty:
         raise DatasetError(f"{path}: {', '.join(empty)} not given for all episodes.")
+    wrong = [name for name in columns if not _is_of_its_kind(name, table.schema.field(name).type)]
+    if wrong:
+        found, expected = table.schema.field(wrong[0]).type, _kind(wrong[0])
+        raise DatasetError(f"{path}: {wrong[0]} is {found}, expected {expected}.")
     return table.select(list(columns))
 
 
-def _array(values: Sequence[object]) -> np.ndarray:
-    """Return values as an array, lists as objects."""
-    if values and isinstance(values[0], list):
+def _kind(name: str) -> str:
+    if name == "tasks":
+        return "lists of sentences"
+    return "seconds" if name.endswith(_SPAN) else "whole numbers"
+
+
+def _is_of_its_kind(name: str, kind: pa.DataType) -> bool:
+    if name == "tasks":
+        is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+        return bool(
+            is_list and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type))
+        )
+    is_whole = bool(pa.types.is_integer(kind))
+    return is_whole or bool(name.endswith(_SPAN) and pa.types.is_floating(kind))
+
+
+def _array(name: str, tables_of_all: Sequence[pa.Table], count: int) -> np.ndarray:
+    """Return the values of a column in all files, as far as they are counted; lists as objects."""
+    values = [value for table in tables_of_all for value in table[name].to_pylist()][:count]
+    if name == "tasks":
         array = np.empty(len(values), dtype=object)
         array[:] = values
         return array

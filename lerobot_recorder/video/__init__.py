@@ -6,12 +6,14 @@ colour         RGB to the planar I420 that encoders take
 depth          depth maps to the 12-bit codes that LeRobot stores
 encode         images to a video file
 files          joins and probes video files, on the frame grid
+decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
 =============  =============================================================================
 """
 
 import os
 
 from lerobot_recorder.video.colour import rgb_to_i420
+from lerobot_recorder.video.decode import VideoDecoder
 from lerobot_recorder.video.depth import DepthSettings, depth_settings, quantize_depth
 from lerobot_recorder.video.encode import encode
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
@@ -23,6 +25,7 @@ __all__ = [
     "DepthSettings",
     "EncoderSettings",
     "Mp4Files",
+    "VideoDecoder",
     "VideoProbe",
     "available_encoders",
     "depth_encoder",

@@ -77,7 +77,7 @@ def probe(path: Path) -> VideoProbe:
     Raises:
         VideoError: the file is missing, or is no video.
     """
-    with _opened(path) as container:
+    with opened(path) as container:
         stream: Any = container.streams.video[0]
         times = np.array(sorted(p.pts for p in container.demux(stream) if p.pts is not None), np.int64)
         grid = np.arange(len(times)) / float(stream.base_rate or 1)
@@ -109,7 +109,7 @@ def read_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint8
         VideoError: the file is no video, or has no such frame.
     """
     found: dict[int, npt.NDArray[np.uint8]] = {}
-    with _opened(path) as container:
+    with opened(path) as container:
         stream: Any = container.streams.video[0]
         for index in sorted(set(indices)):
             if (image := _decode(container, stream, index)) is None:
@@ -155,7 +155,7 @@ class Mp4Files:
 
 
 def _identity(path: Path) -> tuple[Any, ...]:
-    with _opened(path) as container:
+    with opened(path) as container:
         stream: Any = container.streams.video[0]
         codec = stream.codec_context
         tag = container.metadata.get(SETTINGS_TAG, "")
@@ -168,7 +168,7 @@ def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
         stream: Any = None
         frames = 0
         for part in parts:
-            with _opened(part) as source:
+            with opened(part) as source:
                 if stream is None:
                     target.metadata.update(source.metadata)
                     stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
@@ -183,7 +183,7 @@ def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
 
 def _decoding_delay(path: Path, fps: int) -> int:
     """Return how many frames ahead of being shown the first is decoded; it takes more where frames wait."""
-    with _opened(path) as container:
+    with opened(path) as container:
         return max((-packet.dts for packet in itertools.islice(_on_grid(container, fps), 1)), default=0)
 
 
@@ -215,7 +215,12 @@ def _frame_numbers(time_base: Fraction, grid: Fraction) -> Callable[[int], tuple
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def opened(path: Path) -> Iterator[Any]:
+    """Open a file that has a video in it.
+
+    Raises:
+        VideoError: the file is missing, or is no video.
+    """
     try:
         container = av.open(str(path), "r")
     except (av.error.FFmpegError, OSError) as error:

@@ -33,6 +33,7 @@ class LineProbe:
     width: int = WIDTH
     height: int = HEIGHT
     on_grid: bool = True
+    fps: float = FPS
 
 
 def probe(path: Path) -> LineProbe:

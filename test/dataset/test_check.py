@@ -137,7 +137,7 @@ def test_missing_and_unreadable_videos_are_named(root: Path) -> None:
     def broken(path: Path) -> LineProbe:
         raise VideoError(f"{path} is no video")
 
-    assert list(check(root, broken)) == [f"{root / VIDEO} is no video"]
+    assert list(check(root, broken)) == [f"{root / VIDEO} is no video."]
     (root / VIDEO).unlink()
     assert faults(root) == [f"{root / VIDEO}: missing, though episodes with 12 frames are in it."]
 

@@ -1,0 +1,180 @@
+"""What LeRobot 0.6.1 cannot load: it reads all files of a kind as one table, with the columns it expects."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lerobot_recorder.dataset import tables
+from lerobot_recorder.dataset.features import MAX_DIMENSIONS, VECTOR_DTYPES, is_video, shape_of
+from lerobot_recorder.dataset.info import DatasetInfo
+from lerobot_recorder.dataset.layout import DatasetLayout
+
+_DTYPES = VECTOR_DTYPES | {"string", "video", "image", "language"}
+_COUNTS = ("total_episodes", "total_frames", "total_tasks")
+
+
+# info.json
+
+
+def declarations(info: DatasetInfo, path: Path) -> Iterator[str]:
+    """Check that the entries of ``info.json`` are of the kinds that everything else rests on."""
+    for name in _COUNTS:
+        count = getattr(info, name)
+        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
+            yield f"{path}: {name} is {count!r}, expected a whole number."
+    if not isinstance(info.features, dict) or not info.features:
+        yield f"{path}: features is {_kind(info.features)}, expected an object with a feature each."
+        return
+    wrong = [(key, fault) for key, feature in info.features.items() for fault in _declaration(feature)]
+    yield from (f"{path}: feature {key!r} {fault}." for key, fault in wrong)
+    if not wrong:
+        yield from _templates(info, path)
+
+
+def _declaration(feature: Any) -> Iterator[str]:
+    if not isinstance(feature, dict):
+        yield f"is {_kind(feature)}, expected an object with dtype and shape"
+        return
+    dtype, shape = feature.get("dtype"), feature.get("shape")
+    if not isinstance(dtype, str) or dtype not in _DTYPES:
+        yield f"has the dtype {dtype!r}, expected one of {', '.join(sorted(_DTYPES))}"
+    sizes = shape if isinstance(shape, (list, tuple)) else ()
+    whole = all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes)
+    if not 1 <= len(sizes) <= MAX_DIMENSIONS or not whole:
+        yield f"has the shape {shape!r}, expected a list of 1 to {MAX_DIMENSIONS} whole numbers from 1 up"
+    elif dtype in ("video", "image") and len(sizes) != 3:
+        yield f"has the shape {shape!r}, expected height, width and channels"
+
+
+def _kind(value: Any) -> str:
+    return "empty" if isinstance(value, dict) else f"a {type(value).__name__}"
+
+
+def _templates(info: DatasetInfo, path: Path) -> Iterator[str]:
+    wanted = {"data_path": info.data_path}
+    if any(map(is_video, info.features.values())):
+        wanted["video_path"] = info.video_path or ""
+    for name, template in wanted.items():
+        try:
+            found = str(template).format(video_key="key", chunk_index=0, file_index=0) if template else ""
+        except (KeyError, IndexError, ValueError, AttributeError):
+            found = ""
+        if not found:
+            yield f"{path}: {name} is {template!r}, expected a path with {{chunk_index}} and {{file_index}}."
+
+
+# Tasks
+
+
+def tasks(path: Path) -> Iterator[str]:
+    """Check that LeRobot finds the tasks by their names: it asks the index that pandas has noted."""
+    table = tables.read_table(path)
+    noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
+    index = noted.get("index_columns") if isinstance(noted, dict) else None
+    names = [name for name in table.column_names if name != "task_index"]
+    if index != names:
+        yield (
+            f"{path}: pandas does not find the tasks in its index, so LeRobot gives numbers instead of "
+            "sentences. Write it with pandas, the tasks as the index."
+        )
+    repeated = table.num_rows - len(pc.unique(table[names[0]])) if len(names) == 1 else 0
+    if repeated:
+        yield f"{path}: {repeated} tasks are there more than once."
+
+
+# Columns
+
+
+def episode_columns(root: Path) -> Iterator[str]:
+    """Check that the files of episode rows make one table: with the columns of the first, and no others."""
+    first: pa.Schema | None = None
+    for path in DatasetLayout(root).episodes_files():
+        table = tables.read_table(path)
+        yield from _repeated(path, table.column_names)
+        if first is None:
+            first = table.schema
+        unknown = [name for name in table.column_names if name not in first.names]
+        if unknown:
+            yield (
+                f"{path}: has {_some(unknown)}, which the first file in meta/episodes does not have. "
+                "LeRobot cannot load both: give all files the same columns."
+            )
+        for field in first:
+            if table.column_names.count(field.name) == 1 and not _can_cast(table[field.name], field.type):
+                found = table.schema.field(field.name).type
+                yield f"{path}: {field.name} is {found}, but {field.type} in the first file."
+
+
+def data_columns(info: DatasetInfo, path: Path, table: pa.Table) -> Iterator[str]:
+    """Check that a data file has a column for each feature, of its dtype and shape, and no others."""
+    columns = {key: feature for key, feature in info.features.items() if not is_video(feature)}
+    yield from _repeated(path, table.column_names)
+    unknown = [name for name in table.column_names if name not in columns]
+    if unknown:
+        yield f"{path}: has {_some(unknown)}, which meta/info.json does not declare. LeRobot cannot load it."
+    for key, feature in columns.items():
+        if key not in table.column_names:
+            yield f"{path}: no column {key}."
+        elif table.column_names.count(key) == 1:
+            yield from (f"{path}: {fault}" for fault in _column(key, feature, table[key]))
+
+
+def _repeated(path: Path, names: Sequence[str]) -> Iterator[str]:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        yield f"{path}: has {_some(repeated)} more than once."
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"the column{'s' if len(names) > 1 else ''} {', '.join(names[:3])}{more}"
+
+
+def _column(key: str, feature: Mapping[str, Any], column: pa.ChunkedArray) -> Iterator[str]:
+    if feature["dtype"] == "language":
+        return
+    if column.null_count:
+        yield f"{column.null_count} rows have no {key}."
+    if feature["dtype"] == "image":
+        if not (pa.types.is_struct(column.type) or _can_cast(column, pa.binary())):
+            yield f"{key} is {column.type}, expected images."
+        return
+    values = column.drop_null()
+    for size in shape_of(feature) if shape_of(feature) != (1,) else ():  # type: ignore[arg-type]
+        if not _is_list(values.type):
+            yield f"{key} is {column.type}, expected lists of {size} values."
+            return
+        lengths = pc.unique(pc.list_value_length(values)).to_pylist()
+        if wrong := [length for length in lengths if length != size]:
+            yield f"{key} has {wrong[0]} values, expected {size}."
+            return
+        values = pc.list_flatten(values)
+        if values.null_count:
+            yield f"{values.null_count} values of {key} are null."
+            return
+    dtype = feature["dtype"]
+    kind = pa.string() if dtype == "string" else pa.from_numpy_dtype(np.dtype(dtype))
+    if not _can_cast(values, kind):
+        yield f"{key} is {column.type}, expected {dtype} values."
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _can_cast(values: pa.ChunkedArray, kind: pa.DataType) -> bool:
+    if values.type == kind:
+        return True
+    try:
+        values.cast(kind)
+    except (pa.ArrowException, ValueError):
+        return False
+    return True

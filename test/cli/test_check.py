@@ -1,0 +1,46 @@
+"""What `check` prints, and its exit status."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from filmed import filmed_dataset
+from typer.testing import CliRunner, Result
+
+from lerobot_recorder.cli.app import app
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["check", *map(str, arguments)])
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return filmed_dataset(tmp_path / "dataset")
+
+
+@pytest.mark.parametrize("options", [[], ["--deep"]])
+def test_clean_dataset_ends_with_status_0(root: Path, options: list[str]) -> None:
+    result = run(root, *options)
+    assert (result.exit_code, result.stdout) == (0, f"{root}: no faults in 3 episodes, 15 frames\n")
+
+
+def test_faults_end_with_status_1(root: Path) -> None:
+    (root / "meta/stats.json").unlink()
+    result = run(root)
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{root / 'meta/stats.json'}: cannot be read")
+
+
+def test_episodes_that_are_not_encoded_are_mentioned(root: Path) -> None:
+    spool = root.with_name("dataset.spool")
+    for name in ("ready/a", "ready/b", "failed/c"):
+        (spool / name).mkdir(parents=True)
+    result = run(root)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[:2] == [
+        f"note: 2 episodes wait in {spool}. Encode them: lerobot-recorder encode {root}",
+        f"note: 1 episodes could not be encoded, {spool / 'failed'} has the reasons. "
+        f"Try them again: lerobot-recorder encode --retry-failed {root}",
+    ]
