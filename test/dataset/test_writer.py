@@ -207,7 +207,7 @@ def test_empty_directory_and_dataset_without_episodes_are_filled(root: Path, tmp
     (other / "meta").mkdir(parents=True)
     empty = DatasetInfo(fps=FPS, features=info.features, robot_type="so100", extra={"note": "kept"})
     (other / "meta/info.json").write_text(to_json(empty))
-    assert faults(other) == []
+    assert faults(other) == [f"{other}: there is no episode in it; LeRobot can load it from the first on."]
     commit(DatasetWriter(other, LineFiles()), [encoded_episode(tmp_path, 0)])
     assert faults(other) == []
     assert json.loads((other / "meta/info.json").read_text())["note"] == "kept"
