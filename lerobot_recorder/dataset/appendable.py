@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from lerobot_recorder.dataset import journal
+from lerobot_recorder.dataset import journal, recordings
 from lerobot_recorder.dataset.existing import read_existing
 from lerobot_recorder.dataset.features import video_keys
 from lerobot_recorder.dataset.info import load_info
@@ -50,6 +50,9 @@ def _check_content(root: Path) -> None:
         index = existing.last_file(kind)
         if index is not None:
             check_whole(existing.layout.file(kind, index))
+    ages = existing.layout.ages_file(recordings.ages_index(info.total_episodes))
+    if ages.is_file():
+        recordings.count_ages(ages)
 
 
 def _check_writable(root: Path) -> None:

@@ -11,7 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 from encoded import FEATURES, LineFiles, commit, encoded_episode, faults
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, RecordedEpisode, StreamAges
+from lerobot_recorder.dataset import (
+    DatasetWriter,
+    EncodedEpisode,
+    RecordedEpisode,
+    StreamAges,
+    check_appendable,
+)
 from lerobot_recorder.dataset.recordings import EPISODES_PER_AGES_FILE, read_recordings
 from lerobot_recorder.errors import DatasetError
 
@@ -151,8 +157,9 @@ def test_a_damaged_file_of_ages_is_named_with_the_way_out(root: Path, tmp_path: 
     writer = DatasetWriter(root, LineFiles())
     commit(writer, [episode(tmp_path, 0, "front")])
     (root / AGES).write_bytes(b"PAR1")
-    with pytest.raises(DatasetError, match=r"ages.*Move it out of the dataset"):
-        commit(writer, [episode(tmp_path, 1, "front")])
+    for attempt in (lambda: check_appendable(root), lambda: commit(writer, [episode(tmp_path, 1, "front")])):
+        with pytest.raises(DatasetError, match=r"ages.*Move it out of the dataset"):
+            attempt()
     (root / AGES).unlink()
     commit(writer, [episode(tmp_path, 1, "front")])
     assert RecordedEpisode(root, 0).ages() == {}

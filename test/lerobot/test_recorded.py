@@ -15,6 +15,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from lerobot_recorder.cli.processes import node_environment
+from lerobot_recorder.dataset import RecordedEpisode
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.features import DEFAULT_FEATURES
 from lerobot_recorder.dataset.info import load_info
@@ -127,3 +128,17 @@ def test_lerobot_appends_to_ours_and_we_append_to_lerobots(recorded, tmp_path):
     loaded = lerobot(HERE / "load.py", root)
     assert loaded.returncode == 0, loaded.stdout + loaded.stderr
     assert json.loads(loaded.stdout.splitlines()[-1]) == {"episodes": 5, "frames": 395, "of": [0, 1, 2, 3, 4]}
+
+
+def test_lerobots_tools_merge_ours_with_theirs_delete_and_split(recorded, tmp_path):
+    root = recorded / "dataset"
+    assert all(RecordedEpisode(root, index).ages() for index in range(3))
+    edited = lerobot(HERE / "edit.py", root, tmp_path)
+    assert edited.returncode == 0, edited.stdout + edited.stderr
+    episodes = {"theirs": 1, "merged": 4, "joined": 4, "deleted": 2, "train": 1, "val": 2}
+    for name, count in episodes.items():
+        assert list(check(tmp_path / name, probe)) == [], name
+        assert load_info(tmp_path / name).total_episodes == count
+        loaded = lerobot(HERE / "load.py", tmp_path / name)
+        assert loaded.returncode == 0, loaded.stdout + loaded.stderr
+        assert json.loads(loaded.stdout.splitlines()[-1])["of"] == list(range(count))
