@@ -33,6 +33,16 @@ def sync_tree(directory: Path) -> None:
     sync(directory)
 
 
+def drop_cached(path: Path) -> None:
+    """Have what is read of a file next come from the device, as memory may hold what could not be written."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(descriptor)
+
+
 def make_directory(path: Path) -> None:
     """Make a directory and those above it, so that they are found after a power cut."""
     if path.is_dir():

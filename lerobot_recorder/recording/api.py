@@ -75,10 +75,16 @@ class Episode:
             self._writer.discard()
 
     def _set_aside(self, error: BaseException) -> None:
+        """Keep what is whole of it; where that fails, the take stays for the next start to find."""
         if self._rows is not None:
             self._rows.stop()
+        try:
+            self._reject(f"interrupted by {type(error).__name__}: {error}")
+        except RecorderError as failure:
+            logger.error("the take %s cannot be set aside: %s", self.episode_id, failure)
+
+    def _reject(self, reason: str) -> None:
         if self._writer is not None and self._writer.length:
-            reason = f"interrupted by {type(error).__name__}: {error}"
             self._writer.reject(reason, ended_by="interrupted")
         elif self._writer is not None:
             self._writer.discard()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -254,10 +255,15 @@ class Recorder:
         cameras = look_at_cameras(self.streams)
         self._watch.require(_seconds_needed(settings), typical_bytes(cameras.values()) * self.fps)
         writer = EpisodeWriter(self._spool, self._header(settings, cameras))
-        limits = take_settings(writer.header, settings)
-        with self._lock:  # a take that ends at once waits here until it is known
-            take = Take(writer, self.streams, self._clock, limits, self._note_end)
-            self._take = self._unended[take.header.episode_id] = take
+        try:
+            limits = take_settings(writer.header, settings)
+            with self._lock:  # a take that ends at once waits here until it is known
+                take = Take(writer, self.streams, self._clock, limits, self._note_end)
+                self._take = self._unended[take.header.episode_id] = take
+        except BaseException:
+            with contextlib.suppress(EpisodeStateError):  # its own thread has discarded it
+                writer.discard()
+            raise
         return take
 
     def _header(self, settings: RecorderSettings, cameras: dict[str, CameraSpool]) -> EpisodeHeader:

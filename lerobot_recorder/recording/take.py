@@ -87,8 +87,15 @@ class Take:
         self._decoded: dict[str, tuple[Sample, Any]] = {}
         self._tick_thread = threading.Thread(target=self._tick, name="recorder-tick", daemon=True)
         self._write_thread = threading.Thread(target=self._write, name="recorder-write", daemon=True)
-        self._tick_thread.start()
         self._write_thread.start()
+        try:
+            self._tick_thread.start()
+        except RuntimeError as error:
+            self._on_end = lambda outcome: None
+            self.end("discard")
+            self._queue.put(None)
+            self.result.result()
+            raise SpoolError(f"the episode cannot start: {error}; end some processes") from error
 
     @property
     def rows(self) -> int:

@@ -11,8 +11,12 @@ from lerobot_recorder.errors import DiskFullError, SpoolError
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
+def disk_errors(path: Path, and_then: str = "") -> Iterator[None]:
     """Name the directory, and what to do.
+
+    Args:
+        path: the directory.
+        and_then: what becomes of it, as a part of a sentence.
 
     Raises:
         DiskFullError: no room is left.
@@ -24,7 +28,6 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         if is_full(error):
-            raise DiskFullError(
-                f"no room is left for {path}: free some space, or record elsewhere"
-            ) from error
-        raise SpoolError(f"{path} cannot be written: {error.strerror or error}") from error
+            full = f"no room is left for {path}: free some space, or record elsewhere{and_then}"
+            raise DiskFullError(full) from error
+        raise SpoolError(f"{path} cannot be written: {error.strerror or error}{and_then}") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Callable, Sequence
 
@@ -12,12 +11,14 @@ FLUSH_INTERVAL_S = 0.5
 class BackgroundFlush:
     """A thread that calls what writes files through, at an interval.
 
-    The files belong to the caller and must stay open until `stop` has returned.
+    The files belong to the caller and must stay open until `stop` has returned. Linux reports a failed write
+    once to each that has the file open, so that a later sync finds nothing wrong. Therefore the first error
+    is kept, and ends the thread.
     """
 
-    def __init__(self, flushes: Sequence[Callable[[], None]], interval_s: float = FLUSH_INTERVAL_S) -> None:
+    def __init__(self, flushes: Sequence[Callable[[], None]]) -> None:
         self._flushes = flushes
-        self._interval_s = interval_s
+        self._failure: OSError | None = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="spool-flush", daemon=True)
         self._thread.start()
@@ -27,10 +28,20 @@ class BackgroundFlush:
         self._stopped.set()
         self._thread.join()
 
+    def raise_failure(self) -> None:
+        """Raise what went wrong in the thread.
+
+        Raises:
+            OSError: a file could not be written through; it may lack what was appended to it.
+        """
+        if self._failure is not None:
+            raise OSError(self._failure.errno, self._failure.strerror) from self._failure
+
     def _run(self) -> None:
-        while not self._stopped.wait(self._interval_s):
-            for flush in self._flushes:
-                if not self._stopped.is_set():
-                    # A failing device is reported by the sync that ends the episode.
-                    with contextlib.suppress(OSError):
+        try:
+            while not self._stopped.wait(FLUSH_INTERVAL_S):
+                for flush in self._flushes:
+                    if not self._stopped.is_set():
                         flush()
+        except OSError as error:
+            self._failure = error

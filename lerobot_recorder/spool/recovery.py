@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.durable import replace_file, sync_tree
+from lerobot_recorder.durable import drop_cached, replace_file, sync_tree
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.frames import FrameReader
 from lerobot_recorder.spool.images import image_arrays, image_file, png_file
@@ -49,6 +49,9 @@ def recover_take(directory: Path) -> Manifest | None:
         return read_manifest(directory)
     if not _has_rows(directory):
         return None
+    for path in directory.rglob("*"):
+        if path.is_file():
+            drop_cached(path)
     header = read_header(directory)
     records = scan_records(directory, header)
     if not len(records):

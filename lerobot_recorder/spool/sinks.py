@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import zlib
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -70,10 +72,29 @@ class AppendFile:
         os.fsync(self.descriptor)
 
     def close(self) -> None:
-        """Close it; closing again does nothing."""
-        if self.descriptor >= 0:
-            os.close(self.descriptor)
-            self.descriptor = -1
+        """Unlock and close it; closing again does nothing."""
+        descriptor, self.descriptor = self.descriptor, -1
+        if descriptor >= 0:
+            # What must not be lost was synced before, which reports every error that closing could report.
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+                os.close(descriptor)
+
+
+def create_files(paths: Iterable[Path]) -> list[AppendFile]:
+    """Create files, all or none.
+
+    Raises:
+        OSError: one cannot be created.
+    """
+    with contextlib.ExitStack() as undo:
+        files = []
+        for path in paths:
+            files.append(AppendFile(path))
+            undo.callback(path.unlink, missing_ok=True)
+            undo.callback(files[-1].close)
+        undo.pop_all()
+        return files
 
 
 class ImageSink(ABC):
@@ -141,7 +162,7 @@ class ArraySink(ImageSink):
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
         self._arrays = image_arrays(directory, key, camera)
-        self.files = [AppendFile(array.path) for array in self._arrays]
+        self.files = create_files(array.path for array in self._arrays)
 
     def cut(self, length: int) -> None:
         """Shorten all files."""
@@ -185,7 +206,7 @@ class JpegSink(ImageSink):
 
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
-        self.files = [AppendFile(image_file(directory, key, "jpeg"))]
+        self.files = create_files([image_file(directory, key, "jpeg")])
         self._written = 0
         self._ends: deque[int] = deque([0], maxlen=2)  # no append is taken back but the last
 

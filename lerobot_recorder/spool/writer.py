@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -26,13 +27,14 @@ from lerobot_recorder.spool.manifest import (
     to_json,
 )
 from lerobot_recorder.spool.records import ROWS_FILE, fill, record_dtype, seal
-from lerobot_recorder.spool.sinks import AppendFile, Content, open_sink
+from lerobot_recorder.spool.sinks import AppendFile, Content, ImageSink, open_sink
 
 if TYPE_CHECKING:
     from lerobot_recorder.spool.directory import Spool
 
 BALLAST_FILE = "ballast"
 _BALLAST_BYTES = 1 << 20
+_LEFT = "; the take stays there, and the next start sets aside what is whole of it"
 
 
 @dataclass(frozen=True)
@@ -77,18 +79,27 @@ class EpisodeWriter:
         self._spool = spool
         self._dtype = record_dtype(header)
         self._ended = False
-        with disk_errors(self.path):
+        with disk_errors(self.path), contextlib.ExitStack() as undo:
             spool.create()
-            self._open()
-        self._flush = BackgroundFlush([*(sink.flush for sink in self._sinks.values()), self._rows.flush])
+            self._open(undo)
+            self._flush = BackgroundFlush([*(sink.flush for sink in self._sinks.values()), self._rows.flush])
+            undo.pop_all()
 
-    def _open(self) -> None:
+    def _open(self, undo: contextlib.ExitStack) -> None:
+        """Create directory and files; `undo` closes and removes them again."""
         with self._spool.locked():
             self.path.mkdir()
+            undo.callback(shutil.rmtree, self.path, ignore_errors=True)
             self._rows = AppendFile(self.path / ROWS_FILE)
+            undo.callback(self._rows.close)
             fcntl.flock(self._rows.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        (self.path / HEADER_FILE).write_bytes(to_json(self.header))
-        self._sinks = {key: open_sink(self.path, key, camera) for key, camera in self.header.cameras.items()}
+        self._header_file = AppendFile(self.path / HEADER_FILE)
+        undo.callback(self._header_file.close)
+        self._header_file.write(to_json(self.header))
+        self._sinks: dict[str, ImageSink] = {}
+        for key, camera in self.header.cameras.items():
+            self._sinks[key] = open_sink(self.path, key, camera)
+            undo.callback(self._sinks[key].close)
         self._reserve_ballast()
 
     def append(self, row: Mapping[str, Any]) -> None:
@@ -132,6 +143,7 @@ class EpisodeWriter:
         self._require_open()
         started = time.perf_counter()
         with disk_errors(self.path), self._whole_or_nothing():
+            self._flush.raise_failure()
             for key, sink in self._sinks.items():
                 for name, value in sink.write(self.length, row.images[key]).items():
                     row.record[name] = value
@@ -189,8 +201,9 @@ class EpisodeWriter:
         self._require_open()
         target = self._spool.directory(state) / self.header.episode_id
         try:
-            with disk_errors(self.path):
+            with disk_errors(self.path, _LEFT):
                 self._flush.stop()
+                self._flush.raise_failure()
                 order = self._spool.new_episode_id()
                 manifest = end_header(self.header, self.length, ended_order=order, **outcome)
                 self._make_durable(manifest)
@@ -219,7 +232,7 @@ class EpisodeWriter:
         for sink in self._sinks.values():
             sink.sync()
         self._rows.sync()
-        sync(self.path / HEADER_FILE)
+        self._header_file.sync()
         replace_file(self.path / MANIFEST_FILE, to_json(manifest))
         sync(self.path)
 
@@ -237,4 +250,5 @@ class EpisodeWriter:
         self._flush.stop()
         for sink in self._sinks.values():
             sink.close()
+        self._header_file.close()
         self._rows.close()

@@ -301,6 +301,24 @@ def test_a_surprise_where_the_end_is_told_keeps_nobody_waiting(bench):
     assert robot.recorder.save().result(10).state == "ready"
 
 
+@pytest.mark.parametrize("thread", ["recorder-write", "recorder-tick", "spool-flush"])
+def test_a_start_without_threads_is_refused_and_leaves_nothing(bench, monkeypatch, thread):
+    robot, start = bench(), threading.Thread.start
+
+    def refused(self):
+        if self.name == thread:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    robot.push()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        with pytest.raises((SpoolError, RuntimeError), match="can't start new thread"):
+            robot.recorder.start().result(10)
+    assert not list(Spool(robot.root).directory("recording").iterdir())
+    assert robot.start()
+
+
 def test_the_end_of_a_take_never_undoes_what_the_next_start_asks_of_the_streams(bench):
     robot, starts = bench(), []
     robot.start()
