@@ -180,7 +180,7 @@ def encode_and_commit(root: Path) -> Result:
 
         def encode() -> None:
             encoder.encode_pending()
-            while len(encoder.status().committed) < waiting:
+            while encoder.status().committed_total < waiting:
                 time.sleep(0.02)
 
         return measured(encode)

@@ -133,12 +133,12 @@ class Client:
 
     def encoded_s(self) -> float:
         """Return the recorded seconds that are encoded, by what the encoder has told."""
-        committed_s = sum(episode["frames"] for episode in self.encoder.get("episodes", [])) / FPS
+        here = [each for each in self.completed if each["state"] == "ready"]
+        done = self.encoder.get("committed", 0)
+        committed_s = sum(each["length"] for each in here[:done]) / FPS
         batch = self.encoder.get("encoding")
         if not batch:
             return committed_s
-        here = [each for each in self.completed if each["state"] == "ready"]
-        done = len(self.encoder["episodes"])
         batch_s = sum(each["length"] for each in here[done : done + batch["episodes"]]) / FPS
         return committed_s + batch_s * batch["frames_done"] / batch["frames"]
 

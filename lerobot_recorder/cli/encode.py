@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lerobot_recorder.cli.check import DatasetArgument
-from lerobot_recorder.encoding import BatchEncoder, EncoderStatus
-from lerobot_recorder.errors import RecorderError, SpoolError
+from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import EncoderSettings
 
@@ -23,25 +23,32 @@ _NEWS_S = 10.0
 
 def encode(
     dataset: DatasetArgument,
+    *,
     vcodec: Annotated[str, typer.Option(help="Video codec, or auto.")] = EncoderSettings.vcodec,
     crf: Annotated[int, typer.Option(help="Quality; lower is better and larger.")] = 30,
     g: Annotated[int, typer.Option(help="Frames from key frame to key frame.")] = 2,
     parallel_encodings: Annotated[int, typer.Option(help="Videos side by side; 0: one per core.")] = 0,
+    retry_failed: Annotated[
+        bool, typer.Option("--retry-failed", help="Try the episodes in failed/ again, too.")
+    ] = False,
 ) -> None:
     """Encode the episodes that wait in the spool beside a dataset, and add them to it.
 
-    An interruption loses nothing: what is not in the dataset yet waits for the next time.
+    An interruption loses nothing: what is not in the dataset yet waits for the next time. The exit status is
+    1 where an episode could not be added.
     """
     spool = Spool(dataset)
     if not spool.path.is_dir():
         raise SpoolError(f"nothing to encode: there is no {spool.path}")
     settings = EncoderSettings(vcodec=vcodec, crf=crf, g=g)
     encoder = BatchEncoder(dataset, settings=settings, parallel_encodings=parallel_encodings)
-    status = _drain(encoder)
-    _report(dataset, status)
+    if retry_failed:
+        encoder.retry_failed()
+    _drain(encoder)
+    _report(dataset, encoder)
 
 
-def _drain(encoder: BatchEncoder) -> EncoderStatus:
+def _drain(encoder: BatchEncoder) -> None:
     """Wait with a progress bar until all is encoded; Ctrl-C leaves the rest."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
@@ -64,21 +71,18 @@ def _drain(encoder: BatchEncoder) -> EncoderStatus:
     finally:
         encoder.abort()
         encoder.join()
-    return encoder.status()
 
 
-def _report(dataset: Path, status: EncoderStatus) -> None:
-    for episode in status.committed:
+def _report(dataset: Path, encoder: BatchEncoder) -> None:
+    status = encoder.status()
+    for episode in encoder.committed:
         typer.echo(
             f"episode {episode.episode_index}: {episode.frames} frames, {episode.size_bytes / 1e6:.1f} MB, "
             f"encoded in {episode.encode_s:.1f} s"
         )
     left = f", {status.waiting} still wait" if status.waiting else ""
-    typer.echo(f"{dataset}: {len(status.committed)} episodes added{left}")
-    if status.failed:
-        raise RecorderError(
-            f"{status.failed} episodes could not be encoded and are kept in "
-            f"{Spool(dataset).directory('failed')}: {status.message}"
-        )
-    if status.message:
-        raise RecorderError(status.message)
+    typer.echo(f"{dataset}: {status.committed_total} episodes added{left}")
+    if earlier := status.retryable - status.failed:
+        typer.echo(f"{earlier} in {Spool(dataset).directory('failed')}; --retry-failed tries them again")
+    if encoder.failure is not None:
+        raise encoder.failure

@@ -36,23 +36,20 @@ class News:
         recorder: the recorder's last status.
         encoder: the encoder's last status.
         completed: the episodes of this run by identifier, as announced when they were saved.
+        committed: the episodes that were added to the dataset during this run.
         problems: what went wrong, one sentence each.
     """
 
     recorder: dict[str, Any] = field(default_factory=dict)
     encoder: dict[str, Any] = field(default_factory=dict)
     completed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    committed: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def root(self) -> Path | None:
         """The dataset's directory, once an episode was saved."""
         return next((Path(episode["root"]) for episode in self.completed.values()), None)
-
-    @property
-    def committed(self) -> list[dict[str, Any]]:
-        """The episodes that were added to the dataset during this run."""
-        return list(self.encoder.get("episodes", []))
 
     def take(self, line: str) -> Remark | None:
         """Take a line of JSON that a node printed, and return what the operator should read."""
@@ -63,6 +60,8 @@ class News:
         elif "episode_completed" in message:
             episode = message["episode_completed"]
             self.completed[episode["episode_id"]] = episode
+        elif "committed" in message:
+            self.committed += message["committed"]["episodes"]
         elif "call" in message:
             return _answer(message)
         return None

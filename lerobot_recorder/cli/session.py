@@ -139,7 +139,8 @@ class Session:
 
     def _fail(self, end: NodeEnded) -> None:
         reason = last_words(list(self._nodes[end.node].last_lines))
-        left = "; what is recorded waits in the spool" if end.node == "encoder" else ""
+        waits = end.node == "encoder" and self.news.encoder.get("waiting", 1)
+        left = "; what is recorded waits in the spool" if waits else ""
         self.news.problems.append(f"the {end.node} node ended: {reason}{left}")
         if self._running:
             self._screen.say(Remark(end.node, f"ended: {reason}{left}", "error"))

@@ -82,6 +82,7 @@ def _places(news: News, root: Path, left: Mapping[str, str]) -> Iterator[tuple[s
         yield "rejected", f"{rejected}, in {spool_path(root) / 'rejected'}"
     if failed := news.encoder.get("failed"):
         yield "not encoded", f"{failed}, with the reason in {spool_path(root) / 'failed'}"
+        yield "to try again", f"lerobot-recorder encode {root} --retry-failed"
     if waiting := news.encoder.get("waiting"):
         yield "waiting", f"{waiting}; to encode: lerobot-recorder encode {root}"
     if root.exists():

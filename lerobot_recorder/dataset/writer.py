@@ -66,14 +66,14 @@ class DatasetWriter:
         }
         self._sizes: dict[str, Any] = {name: size for name, size in sizes.items() if size is not None}
 
-    def recover(self, forget: Forget) -> list[str]:
+    def recover(self, forget: Forget) -> list[CommittedEpisode]:
         """Finish a commit that was interrupted, if there is one.
 
         Args:
             forget: Removes spooled episodes that are in the dataset.
 
         Returns:
-            The episodes that it has put into the dataset, by their names in the spool.
+            Where the episodes are that it has put into the dataset.
 
         Raises:
             DatasetError: The dataset was changed since, or the journal cannot be read.
@@ -81,7 +81,7 @@ class DatasetWriter:
         if not commit_path(self.root).exists():
             return []
         with self._locked():
-            return [episode.episode_id for episode in self._recover(forget)]
+            return self._recover(forget)
 
     def commit(
         self,

@@ -6,8 +6,12 @@
               (one thread)                                                          └─► the spooled copy goes
 
 =============  =============================================================================
-encoder        `BatchEncoder`: when to encode what, and what is told of it
+encoder        `BatchEncoder`: the thread that watches the spool and encodes batches
+status         `EncoderStatus`, its snapshot, and the episodes that it has committed
+waiting        the episodes that wait in the spool, each read once
 batch          encodes a batch of claimed episodes and commits it
+earlier        how the videos in the dataset are encoded
+faults         whose fault an error is: the episode's, or the computer's
 camera         `encode_camera`: one camera of one episode, a function of paths and settings
 pool           worker processes that run such functions at low priority
 worker         the program of a worker process
@@ -15,6 +19,14 @@ worker         the program of a worker process
 """
 
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
-from lerobot_recorder.encoding.encoder import BatchEncoder, EncoderStatus
+from lerobot_recorder.encoding.encoder import BatchEncoder
+from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus
 
-__all__ = ["BatchEncoder", "CameraJob", "EncodedCamera", "EncoderStatus", "encode_camera"]
+__all__ = [
+    "BatchEncoder",
+    "CameraJob",
+    "CommittedEpisode",
+    "EncodedCamera",
+    "EncoderStatus",
+    "encode_camera",
+]

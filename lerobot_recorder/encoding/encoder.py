@@ -1,4 +1,4 @@
-"""When to encode what: the thread that watches the spool, and what is told of it."""
+"""Background thread that watches the spool, encodes batches and publishes its status."""
 
 from __future__ import annotations
 
@@ -6,58 +6,39 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
-from lerobot_recorder.dataset import DatasetWriter
-from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.encoding.batch import Batch, CommittedEpisode
+from lerobot_recorder.dataset import DatasetWriter, check_appendable
+from lerobot_recorder.encoding.batch import Batch
 from lerobot_recorder.encoding.camera import CameraJob
+from lerobot_recorder.encoding.earlier import codec_change, depth_in_dataset
+from lerobot_recorder.encoding.faults import explained
 from lerobot_recorder.encoding.pool import WorkerPool, cores
-from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.encoding.status import LISTED, CommittedEpisode, EncoderStatus
+from lerobot_recorder.encoding.waiting import WaitingEpisodes
+from lerobot_recorder.errors import (
+    ConfigError,
+    DatasetError,
+    EpisodeStateError,
+    RecorderError,
+    SpoolError,
+    TransientError,
+)
 from lerobot_recorder.spool import Spool, SpooledEpisode
-from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder, depth_settings
+from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder
 
 logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
 """How often the spool is looked into when nobody says that there is something."""
 
-RETRY_S = 10.0
-"""How long to wait after a commit that failed, as on a full disk."""
+RETRY_S = 5.0
+"""How long to wait after a fault, as a full disk, before the next attempt; doubled with each in a row."""
 
-
-@dataclass(frozen=True)
-class EncoderStatus:
-    """What the encoder is at.
-
-    Attributes:
-        state: `idle`, `encoding`, `committing`, `paused` or `ended`.
-        batch_size: episodes that must wait before encoding begins.
-        waiting: episodes that wait in the spool.
-        waiting_s: their seconds.
-        waiting_bytes: the disk they hold, in bytes.
-        eta_s: seconds until all is encoded at the present speed; None when that is unknown.
-        episodes: episodes in the present batch.
-        frames_done: video frames of the present batch that are encoded, of all cameras.
-        frames: video frames of the present batch.
-        committed: the episodes that this encoder has added to the dataset.
-        failed: episodes that it set aside in `failed/`.
-        message: what is wrong, empty when nothing is.
-    """
-
-    state: str = "idle"
-    batch_size: int = 1
-    waiting: int = 0
-    waiting_s: float = 0.0
-    waiting_bytes: int = 0
-    eta_s: float | None = None
-    episodes: int = 0
-    frames_done: int = 0
-    frames: int = 0
-    committed: tuple[CommittedEpisode, ...] = ()
-    failed: int = 0
-    message: str = ""
+LONGEST_RETRY_S = 300.0
+"""How long to wait at most."""
 
 
 class BatchEncoder:
@@ -99,6 +80,7 @@ class BatchEncoder:
             ConfigError: a setting is out of range.
             EncoderUnavailableError: this machine lacks the encoder.
             SpoolError: no spool can be beside that directory.
+            DatasetError: no episode can be added to the dataset as it is.
         """
         self.root = Path(root).expanduser().absolute()
         self.depth = depth or DepthSettings()
@@ -110,15 +92,21 @@ class BatchEncoder:
         self._nice = _at_least(0, "nice", nice)
         self._paused = False
         self._asked = False
+        self._again = False  # an attempt failed: the next one needs no full batch
         self._finishing = False
         self._aborted = False
         self._status = EncoderStatus()
+        self._waiting = WaitingEpisodes()
         self._committed: list[CommittedEpisode] = []
-        self._failed = 0
-        self._message = ""
+        self._failed: dict[str, str] = {}
+        self._fault = ""
+        self._warning = ""
+        self._failure: RecorderError | None = None
+        self._retry_failed = False
         self._frame_s: float | None = None
         self._pool: WorkerPool | None = None
         Spool(self.root).require()
+        _check_appendable(self.root)
         # Not `Thread.join`: once interrupted, it takes the thread for ended, up to Python 3.12.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="batch-encoder").start()
@@ -183,8 +171,21 @@ class BatchEncoder:
         self._change()
 
     def encode_pending(self) -> None:
-        """Encode what waits now, however little it is."""
+        """Encode what waits now, however few they are.
+
+        Raises:
+            EpisodeStateError: the encoder is paused; nothing would be encoded.
+        """
+        if self._paused:
+            raise EpisodeStateError("the encoder is paused: nothing is encoded until paused is false")
         self._change(_asked=True)
+
+    def retry_failed(self) -> None:
+        """Move the episodes in `failed/` back to those that wait, and encode what waits; returns at once.
+
+        While the encoder is paused they wait.
+        """
+        self._change(_retry_failed=True)
 
     def finish(self) -> None:
         """Encode what remains, then end; returns at once."""
@@ -212,103 +213,193 @@ class BatchEncoder:
             self.join()
 
     def status(self) -> EncoderStatus:
-        """Tell what it is at; reads no disk."""
+        """Return a snapshot of its state; reads no disk."""
         return self._status
+
+    @property
+    def committed(self) -> tuple[CommittedEpisode, ...]:
+        """All episodes that it has added to the dataset, oldest first."""
+        return tuple(self._committed)
+
+    @property
+    def failure(self) -> RecorderError | None:
+        """Why it ended before everything that was asked for was done.
+
+        None while it runs, and where all is in the dataset or was left in the spool because it was told to.
+        """
+        return self._failure
 
     # The thread
 
     def _run(self) -> None:
         try:
             with Spool(self.root) as spool:
-                self._run_on(spool)
+                self._serve(spool)
+        except BaseException as error:  # nobody else would hear of it
+            self._note_fault(error)
         finally:
-            self._ended.set()
-
-    def _run_on(self, spool: Spool) -> None:
-        try:
-            self._serve(spool)
-        finally:
-            self._stop_workers()
-            self._publish(spool, None, "ended")
+            self._end()
 
     def _serve(self, spool: Spool) -> None:
+        """Encode until it is time to end; an attempt that began when it was is the last."""
         writer = DatasetWriter(self.root, Mp4Files())
+        pause_s = RETRY_S
         while True:
+            is_last = self._finishing
             try:
-                spool.create()
-                writer.recover(lambda ids: _forget(spool, ids))
-                spool.recover(cut_short=False)
+                self._recover(spool, writer)
                 while (episodes := self._next(spool)) is not None:
-                    self._begin(spool, writer, episodes)
+                    is_last = self._finishing
+                    self._encode(spool, writer, episodes)
+                    pause_s = RETRY_S
                 return
-            except (RecorderError, OSError) as error:
-                if not self._survive(error):
-                    return
+            except Exception as error:
+                self._stop_workers()  # before their episodes are given up
+                self._note_fault(error)
+            if is_last or not self._pause(pause_s):
+                return
+            pause_s = min(2 * pause_s, LONGEST_RETRY_S)
 
-    def _survive(self, error: Exception) -> bool:
-        """Report an error of the disk or the dataset, and tell whether to try again after a while."""
-        self._message = str(error)
-        logger.error("%s", error)
-        self._status = replace(
-            self._status, state="idle", episodes=0, frames_done=0, frames=0, message=self._message
+    def _recover(self, spool: Spool, writer: DatasetWriter) -> None:
+        spool.close()  # claims that an attempt before could not give back
+        spool.create()
+        self._note_committed(
+            [
+                CommittedEpisode(each.episode_id, each.episode_index, each.length)
+                for each in writer.recover(spool.forget)
+            ]
         )
+        spool.recover(cut_short=False)
+
+    def _pause(self, seconds: float) -> bool:
+        """Wait before the next attempt; return whether there is to be one."""
         with self._changed:
-            if not self._finishing:
-                self._changed.wait_for(lambda: self._aborted or self._finishing, RETRY_S)
-            return not (self._aborted or self._finishing)
+            self._asked, self._again = False, True
+            self._changed.wait_for(lambda: self._asked or self._finishing or self._aborted, seconds)
+            return not self._aborted
 
     def _next(self, spool: Spool) -> list[SpooledEpisode] | None:
         """Wait for a batch; None when it is time to end."""
         while True:
             with self._changed:
-                ending, asked, needed = self._finishing, self._asked, self._batch_size
+                ending, needed = self._finishing, self._batch_size
+                asked, self._asked, self._again = (
+                    self._asked or self._again,
+                    False,
+                    self._again and self._paused,
+                )
+                retry_failed, self._retry_failed = self._retry_failed, False
                 if self._aborted:
                     return None
-                self._asked = False
-            ready = spool.ready()
+            if retry_failed and self._bring_back_failed(spool):
+                asked, self._again = True, self._paused
+            ready = self._waiting.look(spool)
+            if not ready:
+                self._fault = ""
             if ending and not ready:
                 return None
             if ready and (ending or (not self._paused and (asked or len(ready) >= needed))):
                 return ready
-            self._publish(spool, None, "paused" if self._paused else "idle", ready)
+            self._publish(spool, None, "paused" if self._paused else "idle")
             with self._changed:
-                if not (self._asked or self._finishing or self._aborted):
+                if not (self._asked or self._retry_failed or self._finishing or self._aborted):
                     self._changed.wait(POLL_S)
 
-    def _begin(self, spool: Spool, writer: DatasetWriter, episodes: Sequence[SpooledEpisode]) -> None:
-        """Encode a batch; one that fails is tried again, however few of its episodes wait by then."""
-        try:
-            self._encode(spool, writer, episodes)
-        except (RecorderError, OSError):
-            self._change(_asked=True)
-            raise
+    def _bring_back_failed(self, spool: Spool) -> bool:
+        """Move failed episodes to those that wait; return whether there were any."""
+        failed = spool.failed()
+        for episode in failed:
+            with suppress(SpoolError):  # someone else was faster
+                spool.retry(episode.episode_id)
+            self._failed.pop(episode.episode_id, None)
+        return bool(failed)
 
     def _encode(self, spool: Spool, writer: DatasetWriter, episodes: Sequence[SpooledEpisode]) -> None:
-        self._message = ""
+        """Encode a batch and commit it.
+
+        Raises:
+            TransientError: episodes wait because of the computer; those that could be are committed.
+            RecorderError: the dataset cannot be written; the episodes wait.
+            OSError: the same.
+        """
+        self._warn_of_codec()
         batch = Batch(spool, writer, self._workers(), self._job_of(episodes))
-        began, before = time.monotonic(), len(self._committed)
+        try:
+            self._encode_batch(spool, batch, episodes)
+        finally:
+            if not batch.is_encoded:
+                self._stop_workers()
+            self._note_results(batch)
+            batch.release()
+        self._fault = ""
+        if batch.waiting:
+            reasons = set(batch.waiting.values())
+            raise TransientError(f"{len(batch.waiting)} episodes wait: {'; '.join(sorted(reasons))}")
+
+    def _encode_batch(self, spool: Spool, batch: Batch, episodes: Sequence[SpooledEpisode]) -> None:
+        began = time.monotonic()
         batch.begin(episodes)
         while not batch.wait(POLL_S / 2) and not self._aborted:
             self._note_speed(batch, began)
+            self._waiting.look(spool)
             self._publish(spool, batch, "encoding")
         if self._aborted:
-            self._stop_workers()
-            batch.release()
             return
         self._note_speed(batch, began)
         self._publish(spool, batch, "committing")
-        try:
-            self._committed.extend(batch.commit(lambda ids: _forget(spool, ids)))
-        finally:
-            self._failed += len(batch.failed)
-            self._message = batch.failed[-1] if batch.failed else self._message
-        for episode in self._committed[before:]:
+        batch.commit(spool.forget)
+
+    # What it notes
+
+    def _note_results(self, batch: Batch) -> None:
+        self._note_committed(batch.committed)
+        self._failed |= batch.failed
+
+    def _note_committed(self, episodes: Sequence[CommittedEpisode]) -> None:
+        self._committed.extend(episodes)
+        for episode in episodes:
             size = f"{episode.size_bytes / 1e6:.1f} MB of video, encoded in {episode.encode_s:.1f} s"
             logger.info(
                 "episode %d is in the dataset: %d frames, %s", episode.episode_index, episode.frames, size
             )
-        if batch.no_room is not None:
-            raise batch.no_room
+
+    def _note_fault(self, error: BaseException) -> None:
+        """Report what keeps it from encoding; touches no disk, which may be at fault."""
+        self._fault = explained(error)
+        expected = isinstance(error, (RecorderError, OSError))
+        logger.error("%s", self._fault, exc_info=None if expected else error)
+        self._status = replace(
+            self._status, state="idle", episodes=0, frames_done=0, frames=0, message=self._fault
+        )
+
+    def _end(self) -> None:
+        """Note how it ended, whatever fails now."""
+        try:
+            self._stop_workers()
+            with Spool(self.root) as spool:
+                self._waiting.look(spool)
+                self._publish(spool, None, "ended")
+        except BaseException as error:
+            self._note_fault(error)
+        if self._fault and not self._aborted:
+            self._failure = RecorderError(self._fault)
+        elif self._failed:
+            self._failure = RecorderError(self._failed_message())
+        self._status = replace(self._status, state="ended")
+        self._ended.set()
+
+    def _failed_message(self) -> str:
+        """Say what failed, and the way out; empty where nothing did."""
+        if not self._failed:
+            return ""
+        count = f"{len(self._failed)} episode{'s' if len(self._failed) > 1 else ''}"
+        return (
+            f"{count} could not be encoded: {list(self._failed.values())[-1]}. Kept in "
+            f"{Spool(self.root).directory('failed')}; to try again: lerobot-recorder encode {self.root} "
+            "--retry-failed"
+        )
+
+    # How it encodes
 
     def _job_of(self, episodes: Sequence[SpooledEpisode]) -> Callable[[Path, str], CameraJob]:
         settings, depth = self._settings, self.depth
@@ -316,15 +407,15 @@ class BatchEncoder:
         if min(self._workers().size, _cameras(episodes)) >= cores():
             settings = settings.on_one_core()
         return lambda episode, key: CameraJob(
-            episode, key, settings, lossless, self._depth_in_dataset(key, depth)
+            episode, key, settings, lossless, depth_in_dataset(self.root, key, depth)
         )
 
-    def _depth_in_dataset(self, key: str, default: DepthSettings) -> DepthSettings:
-        """Return how a camera's depth is turned into codes in the dataset, the default if it has none yet."""
-        dataset = load_info(self.root)
-        if dataset is None or key not in dataset.features:
-            return default
-        return depth_settings(dataset.features[key].get("info") or {}, default)
+    def _warn_of_codec(self) -> None:
+        """Warn where the next videos get another codec than those in the dataset have."""
+        warning = codec_change(self.root, self._settings)
+        if warning and warning != self._warning:
+            logger.warning("%s", warning)
+        self._warning = warning
 
     def _workers(self) -> WorkerPool:
         size = self._parallel or cores()
@@ -342,27 +433,28 @@ class BatchEncoder:
         if batch.frames_done:
             self._frame_s = (time.monotonic() - began) / batch.frames_done
 
-    def _publish(
-        self, spool: Spool, batch: Batch | None, state: str, ready: Sequence[SpooledEpisode] | None = None
-    ) -> None:
-        """Renew what `status` tells."""
-        waiting = [episode for episode in (spool.ready() if ready is None else ready) if _readable(episode)]
+    def _publish(self, spool: Spool, batch: Batch | None, state: str) -> None:
+        """Renew what `status` returns."""
+        waiting = self._waiting
         frames = batch.frames if batch else 0
         done = batch.frames_done if batch else 0
-        todo = frames - done + sum(len(episode.manifest.cameras) * episode.length for episode in waiting)
+        todo = frames - done + waiting.frames
         self._status = EncoderStatus(
             state=state,
             batch_size=self._batch_size,
-            waiting=len(waiting),
-            waiting_s=sum(episode.manifest.duration_s for episode in waiting),
-            waiting_bytes=spool.size_bytes("ready"),
+            waiting=len(waiting.episodes),
+            waiting_s=waiting.duration_s,
+            waiting_bytes=waiting.size_bytes,
             eta_s=todo * self._frame_s if self._frame_s is not None else None,
             episodes=batch.episodes if batch else 0,
             frames_done=done,
             frames=frames,
-            committed=tuple(self._committed),
-            failed=self._failed,
-            message=self._message,
+            committed=tuple(self._committed[-LISTED:]),
+            committed_total=len(self._committed),
+            failed=len(self._failed),
+            retryable=len(spool.failed()),
+            message=self._fault or self._failed_message(),
+            warning=self._warning,
         )
 
     def _change(self, **values: object) -> None:
@@ -372,11 +464,14 @@ class BatchEncoder:
             self._changed.notify_all()
 
 
-def _forget(spool: Spool, episode_ids: Sequence[str]) -> None:
-    """Remove episodes that are in the dataset from the spool."""
-    for episode_id in episode_ids:
-        if (episode := spool.find(episode_id)) is not None:
-            spool.remove(episode)
+def _check_appendable(root: Path) -> None:
+    """Refuse a dataset that takes no episodes; of a strange one also what nobody expected of it."""
+    try:
+        check_appendable(root)
+    except RecorderError:
+        raise
+    except Exception as error:
+        raise DatasetError(f"{root}: cannot be appended to: {explained(error)}") from error
 
 
 def _cameras(episodes: Sequence[SpooledEpisode]) -> int:

@@ -10,12 +10,14 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.errors import EpisodeStateError, RecorderError
 from lerobot_recorder.nodes.clock import steady_timer
-from lerobot_recorder.nodes.encoder_news import judged, status_json
+from lerobot_recorder.nodes.encoder_news import committed_json, judged, status_json
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, dataset_root, encoder_settings
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.parent import parent_news
 from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic, latched
 from lerobot_recorder.video import DepthSettings
 
@@ -27,7 +29,8 @@ class EncoderNode(GuardedNode):
 
     def __init__(self) -> None:
         super().__init__("encoder")
-        self.failure = None
+        self.failure: RecorderError | None = None
+        self._announced = 0
         self._params = Parameters(self)
         self._params.declare(PARAMETERS)
         self._params.refuse_unknown()
@@ -49,6 +52,7 @@ class EncoderNode(GuardedNode):
         self._diagnostics = Diagnostics(self)
         self.create_subscription(String, "episode_completed", lambda _: self._encoder.notify(), latched(100))
         self.create_service(Trigger, "~/encode_pending", self._encode_pending)
+        self.create_service(Trigger, "~/retry_failed", self._retry_failed)
         steady_timer(self, _STATUS_S, self._report)
         self.get_logger().info(f"encoding into {self._encoder.root}")
 
@@ -74,8 +78,10 @@ class EncoderNode(GuardedNode):
         self._encoder.abort()
 
     def stopped(self) -> bool:
-        """Tell whether the encoder has ended."""
-        return self._encoder.join(0)
+        """Return whether the encoder has ended, and note what it could not do."""
+        ended = self._encoder.join(0)
+        self.failure = self._encoder.failure
+        return ended
 
     def close(self) -> None:
         """End at once, if it has not ended, and tell the last news."""
@@ -96,15 +102,36 @@ class EncoderNode(GuardedNode):
 
     def _encode_pending(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         waiting = self._encoder.status().waiting
-        self._encoder.encode_pending()
+        try:
+            self._encoder.encode_pending()
+        except EpisodeStateError as error:
+            response.message = f"{error}; {waiting} episodes wait"
+            return response
         response.success = True
         response.message = f"encoding {waiting} waiting episodes" if waiting else "no episode waits"
+        return response
+
+    def _retry_failed(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        failed = self._encoder.status().retryable
+        self._encoder.retry_failed()
+        response.success = True
+        response.message = f"trying {failed} failed episodes again" if failed else "no episode has failed"
+        if failed and self._encoder.paused:
+            response.message += "; they wait until paused is false"
         return response
 
     def _report(self) -> None:
         status = self._encoder.status()
         self._status.publish(status_json(status))
+        self._announce_committed()
         self._diagnostics.publish([("episodes", *judged(status))])
+
+    def _announce_committed(self) -> None:
+        """Name each committed episode once to the process that started the node."""
+        committed, news = self._encoder.committed, parent_news()
+        if news and len(committed) > self._announced:
+            news.tell(self.get_name(), "committed", committed_json(committed[self._announced :]))
+        self._announced = len(committed)
 
 
 def main() -> int:

@@ -7,6 +7,7 @@ published goes with it.
 
     {"from": "recorder", "status": {...}}
     {"from": "recorder", "episode_completed": {...}}
+    {"from": "encoder", "committed": {"episodes": [...]}}
 """
 
 from __future__ import annotations

@@ -220,17 +220,22 @@ class Spool:
             self._claims[episode.episode_id] = claim
         return SpooledEpisode(target)
 
-    def release(self, episode: SpooledEpisode) -> None:
+    def release(self, episode: SpooledEpisode) -> bool:
         """Give a claimed episode back to `ready/`; nothing happens where it was taken back meanwhile.
 
         An episode of an unfinished commit stays in `committing/`, where nobody deletes or encodes it.
+
+        Returns:
+            Whether it waits in `ready/` again.
         """
         with self.locked():
             held = self._held(episode.episode_id)
-            if held is not None and not self._is_certain(held):
+            released = held is not None and not self._is_certain(held)
+            if held is not None and released:
                 (held / CLAIM_FILE).unlink(missing_ok=True)
                 self._move(SpooledEpisode(held), "ready")
             self._unlock_claim(episode.episode_id)
+            return released
 
     def seal(self, episode: SpooledEpisode) -> SpooledEpisode | None:
         """Take the last step before the commit: the operator can no longer take the episode back.
@@ -431,10 +436,13 @@ class Spool:
         return [(orders[path.name], path) for path in paths]
 
     def _paths(self, state: str) -> list[Path]:
+        directory = self.directory(state)
         try:
-            return sorted(path for path in self.directory(state).iterdir() if path.is_dir())
+            with os.scandir(directory) as entries:
+                names = sorted(entry.name for entry in entries if entry.is_dir())
         except (FileNotFoundError, NotADirectoryError):
             return []
+        return [directory / name for name in names]
 
     def _is_certain(self, held: Path) -> bool:
         """Tell whether a commit that was interrupted will put the episode into the dataset."""

@@ -55,8 +55,26 @@ def test_an_episode_that_cannot_be_encoded_is_an_error_and_is_kept(spool):
     result = invoke("encode", spool.root)
     assert result.exit_code == 1
     assert "1 episodes added" in result.output
-    assert "1 episodes could not be encoded" in result.output and "is damaged" in result.output
+    assert "1 episode could not be encoded" in result.output and "is damaged" in result.output
+    assert f"lerobot-recorder encode {spool.root} --retry-failed" in result.output
     assert len(spool.failed()) == 1
+    again = invoke("encode", spool.root)
+    assert again.exit_code == 0
+    assert f"1 in {spool.directory('failed')}; --retry-failed tries them again" in again.output
+
+
+def test_failed_episodes_can_be_tried_again(spool):
+    record(spool, 1)
+    episode = spool.ready()[0]
+    name = f"{camera_key('raw')}.i420"
+    sound = (episode.path / name).read_bytes()
+    (episode.path / name).write_bytes(bytes(len(sound)))
+    assert invoke("encode", spool.root).exit_code == 1
+    assert invoke("encode", spool.root, "--retry-failed").exit_code == 1
+    (spool.failed()[0].path / name).write_bytes(sound)
+    result = invoke("encode", spool.root, "--retry-failed")
+    assert (result.exit_code, "1 episodes added" in result.output) == (0, True)
+    assert not spool.failed()
 
 
 def test_an_unknown_codec_is_refused(spool):

@@ -49,7 +49,8 @@ def test_journal_names_episodes_and_files_with_info_last(root: Path) -> None:
 
 def test_recovery_forgets_and_leaves_only_the_lock(root: Path) -> None:
     forgotten: list[str] = []
-    assert DatasetWriter(root, LineFiles()).recover(forgotten.extend) == ["episode-1"]
+    (placed,) = DatasetWriter(root, LineFiles()).recover(forgotten.extend)
+    assert (placed.episode_id, placed.episode_index) == ("episode-1", 1)
     assert forgotten == ["episode-1"]
     assert [path.name for path in journal_path(root).parent.iterdir()] == ["lock"]
     assert DatasetWriter(root, LineFiles()).recover(forgotten.extend) == []

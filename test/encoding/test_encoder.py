@@ -210,7 +210,7 @@ def test_a_worker_that_dies_fails_its_episode_only(tmp_path, monkeypatch):
 
 def test_abort_leaves_the_rest_for_the_next_start(tmp_path):
     root = tmp_path / "data"
-    record(root, 300, 300)
+    record(root, 1000, 1000)
     encoder = BatchEncoder(root, batch_size=2)
     wait_for(lambda: encoder.status().frames_done > 0)
     encoder.abort()
@@ -219,7 +219,7 @@ def test_abort_leaves_the_rest_for_the_next_start(tmp_path):
     assert not rows(root)
     with BatchEncoder(root):
         pass
-    assert len(rows(root)) == 600
+    assert len(rows(root)) == 2000
 
 
 def test_a_commit_that_fails_is_tried_again(tmp_path, monkeypatch):

@@ -38,10 +38,15 @@ def test_the_status_has_it_in_numbers():
 
 def test_committed_episodes_are_listed_and_counted():
     done = CommittedEpisode("20260101T000000", 7, 450, 6.5, 4_300_000)
-    content = status_json(EncoderStatus(committed=(done,)))
-    assert content["committed"] == 1
+    content = status_json(EncoderStatus(committed=(done,), committed_total=12))
+    assert content["committed"] == 12
     assert content["encoding"] is None
     assert content["episodes"][0]["episode_index"] == 7
+
+
+def test_a_warning_is_one_as_long_as_nothing_is_wrong():
+    assert judged(EncoderStatus(warning="another codec"))[:2] == (1, "another codec")
+    assert judged(EncoderStatus(warning="another codec", message="no room"))[:2] == (2, "no room")
 
 
 def test_what_is_wrong_is_an_error_however_little_waits():

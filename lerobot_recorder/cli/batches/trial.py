@@ -132,7 +132,7 @@ class Trial:
             yield tick
 
     def _report(self, encoder: BatchEncoder, done: float) -> None:
-        encoded = len(encoder.status().committed)
+        encoded = encoder.status().committed_total
         self._tell(f"recorded {int(done)}, encoded {encoded}", (done + encoded) / self._plan.episodes / 2)
 
     def _encode_rest(self, encoder: BatchEncoder) -> None:
@@ -141,7 +141,7 @@ class Trial:
             self._report(encoder, self._plan.episodes)
         self._report(encoder, self._plan.episodes)
         status = encoder.status()
-        if len(status.committed) < self._plan.episodes:
+        if status.committed_total < self._plan.episodes:
             raise RecorderError(f"{self._root}: not all episodes could be encoded: {status.message}")
 
     def _cost(self, watch: Watch, cpu: float) -> Cost:
@@ -163,7 +163,7 @@ class Trial:
 
 
 def _committed(encoder: BatchEncoder) -> list[str]:
-    return [episode.episode_id for episode in encoder.status().committed]
+    return [episode.episode_id for episode in encoder.committed]
 
 
 def cpu_s() -> float:
