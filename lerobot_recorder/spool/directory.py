@@ -426,7 +426,7 @@ class Spool:
 
     def _list(self, *states: str) -> list[SpooledEpisode]:
         found = [(order, path) for state in states for order, path in self._ordered(state)]
-        return [SpooledEpisode(path) for _, path in sorted(found)]
+        return [SpooledEpisode(path) for _, path in sorted(found, key=lambda each: (each[0], each[1].name))]
 
     def _ordered(self, state: str) -> list[tuple[str, Path]]:
         """Find the episodes of a state and what sorts them, which is read only once of each."""
