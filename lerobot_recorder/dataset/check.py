@@ -111,6 +111,7 @@ def _check_dataset(
         yield f"{layout.root}: there is no episode in it; LeRobot can load it from the first on."
     yield from _attempt(layout.root / "meta/recordings", faults.provenance(dataset))
     yield from _attempt(layout.root, faults.strays(dataset))
+    yield from _attempt(layout.root, faults.flipped_bits(dataset))
 
 
 def _videos(

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lerobot_recorder.dataset import loading, recordings, stat_faults, tables
+from lerobot_recorder.dataset import checksums, loading, recordings, stat_faults, tables
 from lerobot_recorder.dataset.counted import CountedDataset
 from lerobot_recorder.dataset.features import shape_of, video_keys
 from lerobot_recorder.dataset.info import DatasetInfo
@@ -131,6 +131,17 @@ def strays(dataset: CountedDataset) -> Iterator[str]:
         for path in paths:
             if path not in used and not dataset.is_unfinished(path):
                 yield f"{path}: no episode is in it."
+
+
+def flipped_bits(dataset: CountedDataset) -> Iterator[str]:
+    """Compare files with the checksums that they were written with."""
+    if dataset.journal is None:
+        for path in checksums.damaged(dataset.layout.root):
+            yield (
+                f"{path}: its bytes are not those that were written, though they are as many. It is damaged, "
+                "bring it back from a copy; or another program has changed it, then delete "
+                f"{checksums.CHECKSUMS_PATH}."
+            )
 
 
 # What only the recorder knows

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ import numpy as np
 
 from lerobot_recorder.dataset import info as info_json
 from lerobot_recorder.dataset import recordings, statistics, tables
+from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH, grown, read_checksums
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, columns_of
 from lerobot_recorder.dataset.existing import ExistingDataset
 from lerobot_recorder.dataset.features import FeatureDict, Features, video_keys
@@ -22,6 +24,8 @@ from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, place_videos, tail_file
 from lerobot_recorder.dataset.statistics import Stats, aggregate_features, vector_stats
 from lerobot_recorder.errors import DatasetError
+
+_log = logging.getLogger(__name__)
 
 MIB = 1024**2
 EPISODES_PER_FILE = 250
@@ -94,13 +98,17 @@ class Staging:
         data = list(self._stage_data(new))
         videos = [path for key in video_keys(self._info.features) for path in self._stage_videos(key, new)]
         stats = [item.stats(self._info.features) for item in new]
-        written = [
+        summed_up = [
             *videos,
             *data,
             *self._stage_tasks(tasks),
             *self._stage_episodes(new, stats),
-            *self._stage_recordings(new),
             *self._stage_ages(new),
+        ]
+        written = [
+            *summed_up,
+            *self._stage_recordings(new),
+            self._stage_checksums(summed_up),
             self._stage_stats(stats),
             self._stage_info(episodes, len(tasks)),
         ]
@@ -245,6 +253,14 @@ class Staging:
             path = _prepared(self._layout.ages_file(index))
             recordings.grow_ages_file(path, self._old.layout.ages_file(index), episodes)
             yield path
+
+    def _stage_checksums(self, files: Sequence[Path]) -> Path:
+        try:
+            older = read_checksums(self._old.layout.root)
+        except DatasetError as error:
+            _log.warning("%s The new checksums are those of the new files only.", error)
+            older = {}
+        return _written(self._directory / CHECKSUMS_PATH, grown(older, self._directory, files))
 
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)

@@ -14,6 +14,7 @@ from encoded import CAMERA, LineFiles, LineProbe, commit, encoded_episode, fault
 
 from lerobot_recorder.dataset import DatasetWriter, tables
 from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
 from lerobot_recorder.errors import VideoError
 
 DATA = "data/chunk-000/file-000.parquet"
@@ -26,6 +27,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "dataset"
     takes = [encoded_episode(tmp_path, number, 4, task=f"task {number % 2}") for number in range(3)]
     commit(DatasetWriter(root, LineFiles()), takes)
+    (root / CHECKSUMS_PATH).unlink()
     return root
 
 

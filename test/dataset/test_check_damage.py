@@ -14,6 +14,7 @@ from damages import DAMAGES, DATA, EPISODES, HARMLESS, INFO, STATS, TASKS, VIDEO
 from filmed import filmed_dataset
 
 from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
 from lerobot_recorder.video import VideoDecoder, probe
 
 MUTATIONS = 60
@@ -21,7 +22,9 @@ MUTATIONS = 60
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return filmed_dataset(tmp_path_factory.mktemp("sound") / "dataset")
+    root = filmed_dataset(tmp_path_factory.mktemp("sound") / "dataset")
+    (root / CHECKSUMS_PATH).unlink()  # as of another program
+    return root
 
 
 @pytest.fixture

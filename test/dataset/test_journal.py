@@ -42,6 +42,7 @@ def test_journal_names_episodes_and_files_with_info_last(root: Path) -> None:
         "data",
         "meta/episodes/chunk-000/file-000.parquet",
         "meta/recordings/chunk-000/file-000.jsonl",
+        "meta/recordings/checksums.json",
         "meta/stats.json",
         "meta/info.json",
     ]

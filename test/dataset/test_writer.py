@@ -38,13 +38,13 @@ def rows_of(root: Path) -> dict[str, list[Any]]:
 
 
 def contents(root: Path) -> dict[str, object]:
-    """Return what is in all files; of episodes files not how parquet stores it."""
+    """Return what is in all files; of episodes files not how parquet stores it, which checksums tell."""
     return {
         str(path.relative_to(root)): tables.read_table(path).to_pydict()
         if "episodes" in path.parts
         else path.read_bytes()
         for path in sorted(root.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != "checksums.json"
     }
 
 

@@ -13,6 +13,7 @@ from damages import DAMAGES, HARMLESS
 from filmed import filmed_dataset
 
 from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
 from lerobot_recorder.video import probe
 
 PYTHON = os.environ.get("LEROBOT_PYTHON")
@@ -45,6 +46,7 @@ def read_with_lerobot(sound: Path, roots: list[Path], home: Path) -> dict[str, s
 
 def test_check_finds_a_fault_exactly_where_lerobot_fails(tmp_path: Path) -> None:
     sound = filmed_dataset(tmp_path / "sound")
+    (sound / CHECKSUMS_PATH).unlink()  # as of another program
     roots = {}
     for number, (kind, damage) in enumerate({**DAMAGES, **HARMLESS}.items()):
         roots[kind] = Path(shutil.copytree(sound, tmp_path / f"damage-{number}"))
