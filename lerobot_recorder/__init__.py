@@ -14,6 +14,8 @@ Where to look:
 errors          the tree of errors
 durable         files that survive a power cut
 locks           locks on files that no dead process keeps
+excerpt         bounded texts out of what others send
+images          JPEG and PNG: whether they are whole, how large, and their pixels
 dataset/        the format: layout, features, statistics, tables, the commit, the check
 video           all that imports PyAV for encoding, joining, probing and colour conversion
 spool/          one directory per episode: what the recorder writes and the encoder reads
@@ -25,7 +27,7 @@ cli/            ``lerobot-recorder``, the operator's command line
 ==============  ====================================================================================
 
 Imports point one way only: ``cli, nodes -> recording, encoding, robot -> spool -> dataset, video ->
-durable, locks -> errors``.
+durable, locks, images -> errors``.
 Only ``nodes/`` and the launch file import ROS; everything else is plain Python.
 
 ``BatchEncoder`` and ``EpisodeRecorder``, the Python API, can be imported from here.

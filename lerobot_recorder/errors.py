@@ -12,6 +12,7 @@
     │   └── OverrunError                       the disk was slower than the recording for too long
     ├── EpisodeStateError (RuntimeError)       not possible now: nothing is recorded, or something is
     ├── StreamError                            a stream is missing, stale or of the wrong kind
+    ├── ImageError (ValueError)                an image is damaged, too large, or of the wrong kind
     ├── VideoError                             a video cannot be encoded, joined or read
     │   ├── EncoderUnavailableError (ValueError)  this machine has no such encoder
     │   └── WorkerError (TransientError)       an encoding process could not start or do its work
@@ -75,6 +76,10 @@ class EpisodeStateError(RecorderError, RuntimeError):
 
 class StreamError(RecorderError):
     """A stream is missing, stale or of the wrong kind."""
+
+
+class ImageError(RecorderError, ValueError):
+    """An image is damaged, too large, or of a kind that cannot be recorded."""
 
 
 class VideoError(RecorderError):

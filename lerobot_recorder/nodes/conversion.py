@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import array
-from collections.abc import Callable
 from typing import Any
 
 import cv2
 import numpy as np
 from sensor_msgs.msg import CompressedImage, Image
 
-from lerobot_recorder.errors import StreamError
-from lerobot_recorder.spool import EncodedImage
+from lerobot_recorder.errors import ImageError, StreamError
+from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.images import EncodedImage, Png, check_size, parse_png
+from lerobot_recorder.video.yuv import yuv_to_rgb
 
 _COLOUR = {
     "rgb8": (3, None),
@@ -21,11 +22,10 @@ _COLOUR = {
     "bgra8": (4, cv2.COLOR_BGRA2RGB),
     "mono8": (1, cv2.COLOR_GRAY2RGB),
     "8UC1": (1, cv2.COLOR_GRAY2RGB),
-    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
-    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
-    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
-    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
 }
+_PACKED = {"yuv422_yuy2": "yuyv", "yuyv": "yuyv", "yuv422": "uyvy", "uyvy": "uyvy"}
+_PLANAR = {"nv12": "nv12", "nv21": "nv21"}
+_SUPPORTED = ", ".join((*_COLOUR, *_PACKED, *_PLANAR))
 _DEPTH = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
 _DEPTH_HEADER = 12  # bytes of image_transport's compressedDepth before its PNG
 
@@ -37,19 +37,27 @@ def image_to_rgb(message: Image) -> np.ndarray:
         StreamError: the encoding is not known here and cv_bridge is not installed, the data is too short, or
             the size is one that the encoding cannot have.
     """
-    if message.encoding not in _COLOUR:
-        return _through_cv_bridge(message, "rgb8")
-    channels, code = _COLOUR[message.encoding]
-    pixels = _pixels(message, np.uint8, channels)
-    if code is None:
-        return pixels
     try:
-        return cv2.cvtColor(np.ascontiguousarray(pixels), code)
+        return _converted(message)
     except cv2.error as error:
         raise StreamError(
             f"an image of {message.width}x{message.height} {message.encoding} cannot be turned into RGB; let "
             "the camera send another size or encoding"
         ) from error
+
+
+def _converted(message: Image) -> np.ndarray:
+    if message.encoding in _PACKED:
+        return yuv_to_rgb(_pixels(message, np.uint8, 2), _PACKED[message.encoding])
+    if message.encoding in _PLANAR:
+        lines = message.height * 3 // 2
+        return yuv_to_rgb(_pixels(message, np.uint8, 1, lines)[:, :, 0], _PLANAR[message.encoding])
+    if message.encoding not in _COLOUR:
+        return _through_cv_bridge(message, "rgb8")
+    channels, code = _COLOUR[message.encoding]
+    pixels = _pixels(message, np.uint8, channels)
+    pixels = np.ascontiguousarray(pixels)
+    return pixels if code is None else cv2.cvtColor(pixels, code)
 
 
 def image_to_depth(message: Image) -> np.ndarray:
@@ -59,7 +67,9 @@ def image_to_depth(message: Image) -> np.ndarray:
         StreamError: the encoding is not one of depth, or the data is too short.
     """
     if message.encoding not in _DEPTH:
-        raise StreamError(f"expected a depth image of {', '.join(_DEPTH)}, found {message.encoding!r}")
+        raise StreamError(
+            f"expected a depth image of {', '.join(_DEPTH)}, found {excerpt(repr(message.encoding))}"
+        )
     dtype = np.dtype(_DEPTH[message.encoding]).newbyteorder(">" if message.is_bigendian else "<")
     depth = _pixels(message, dtype, 1).reshape(message.height, message.width)
     return np.ascontiguousarray(depth.astype(dtype.newbyteorder("="), copy=False))
@@ -69,32 +79,31 @@ def compressed_to_encoded(message: CompressedImage) -> EncodedImage:
     """Return the file that a CompressedImage holds, undecoded.
 
     Raises:
-        SpoolError: it is neither JPEG nor PNG, or cut short.
+        ImageError: it is neither JPEG nor PNG, cut short, or not of 8 bits.
     """
-    return EncodedImage.parse(
-        message.data.tobytes() if hasattr(message.data, "tobytes") else bytes(message.data)
-    )
+    return EncodedImage.parse(bytes(message.data))
 
 
-def compressed_to_depth(message: CompressedImage) -> np.ndarray:
-    """Decode a depth map that was compressed as a 16-bit PNG, by `compressed` or `compressedDepth`.
-
-    Returns:
-        uint16 in mm, (height, width).
+def compressed_to_png(message: CompressedImage) -> Png:
+    """Return the 16-bit PNG of a depth map that `compressed` or `compressedDepth` made, undecoded.
 
     Raises:
-        StreamError: it is something else.
+        StreamError: it is something else, or damaged.
     """
-    content = np.frombuffer(message.data, np.uint8)
+    content = bytes(message.data)
     if "compressedDepth" in message.format:
         content = content[_DEPTH_HEADER:]
-    depth = cv2.imdecode(content, cv2.IMREAD_UNCHANGED) if content.size else None
-    if depth is None or depth.dtype != np.uint16 or depth.ndim != 2 or "32FC1" in message.format:
-        raise StreamError(
-            f"expected depth as a PNG of 16 bits, found {message.format!r}; "
-            "record the topic without compression"
-        )
-    return depth
+    try:
+        png = parse_png(content)
+        if png.is_depth and "32FC1" not in message.format:
+            return png
+        found = f"a PNG with {png.values} values of {png.bits} bits"
+    except ImageError as error:
+        found = str(error)
+    raise StreamError(
+        f"expected depth as a PNG with 16 bits of grey, found {excerpt(repr(message.format), 60)}: {found}; "
+        "record the topic without compression"
+    )
 
 
 def rgb_to_image(rgb: np.ndarray, frame_id: str = "") -> Image:
@@ -120,25 +129,20 @@ def filled(content: Any) -> array.array:
     return data
 
 
-def _pixels(message: Image, dtype: Any, channels: int) -> np.ndarray:
-    """View the data as (height, width, channels) whatever follows the pixels of a line."""
-    if not message.width or not message.height:
-        raise StreamError(f"an image of {message.width}x{message.height} has no pixels")
-    size = np.dtype(dtype).itemsize * channels
-    step = message.step or message.width * size
-    data = np.frombuffer(message.data, np.uint8)
-    if step < message.width * size or data.size < step * (message.height - 1) + message.width * size:
+def _pixels(message: Image, dtype: Any, channels: int, lines: int | None = None) -> np.ndarray:
+    """View the data as (lines, width, channels), without what follows the pixels of a line."""
+    check_size("an image", message.width, message.height)
+    lines = lines or message.height
+    value = np.dtype(dtype)
+    line_bytes = message.width * channels * value.itemsize
+    step, data = message.step or line_bytes, np.frombuffer(message.data, np.uint8)
+    if step < line_bytes or data.size < step * (lines - 1) + line_bytes:
         raise StreamError(
             f"an image of {message.width}x{message.height} {message.encoding} with step {message.step} "
             f"has only {data.size} bytes"
         )
-    padded = (
-        data if data.size >= step * message.height else np.pad(data, (0, step * message.height - data.size))
-    )
-    lines = padded[: step * message.height].reshape(message.height, step)[:, : message.width * size]
-    if lines.shape[1] != step:
-        lines = np.ascontiguousarray(lines)
-    return lines.view(dtype).reshape(message.height, message.width, channels)
+    shape, strides = (lines, message.width, channels), (step, channels * value.itemsize, value.itemsize)
+    return np.ndarray(shape, value, data, 0, strides)
 
 
 def _through_cv_bridge(message: Image, wanted: str) -> np.ndarray:
@@ -146,14 +150,10 @@ def _through_cv_bridge(message: Image, wanted: str) -> np.ndarray:
         from cv_bridge import CvBridge
     except ImportError:
         raise StreamError(
-            f"images of encoding {message.encoding!r} need cv_bridge, which is not installed; without it "
-            f"{', '.join(_COLOUR)} can be recorded"
+            f"images of encoding {excerpt(repr(message.encoding))} are not supported: expected {_SUPPORTED}; "
+            "others can be recorded where cv_bridge is installed"
         ) from None
     try:
         return CvBridge().imgmsg_to_cv2(message, wanted)
     except Exception as error:
         raise StreamError(f"cv_bridge cannot convert {message.encoding!r} to {wanted}: {error}") from error
-
-
-Decode = Callable[[Any], Any]
-"""Turns a message into an image, as the spool takes it."""

@@ -13,7 +13,7 @@ from lerobot_recorder.discovery.seen import (
     JOINT_STATE,
     TRAJECTORY,
 )
-from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.errors import ImageError
 from lerobot_recorder.nodes.conversion import compressed_to_encoded
 
 
@@ -55,6 +55,6 @@ def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:
         return
     try:
         image = compressed_to_encoded(message)
-    except SpoolError:
+    except ImageError:
         return
     yield from (("encoding", image.format), ("width", image.width), ("height", image.height))

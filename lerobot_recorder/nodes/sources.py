@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
+from lerobot_recorder.images import check_size, decode_depth
 from lerobot_recorder.nodes import conversion, vectors
 from lerobot_recorder.nodes.parameters import Parameter
 from lerobot_recorder.recording import Stream, StreamSpec
@@ -154,17 +155,18 @@ def _image_source(name: str, settings: Mapping[str, Any], message_type: str, ima
         decode = conversion.image_to_depth if spec.is_depth else conversion.image_to_rgb
         return Source(Stream(spec, decode), spec.source, message_type, lambda message: _sized(message, spec))
     if spec.is_depth:
-        stream = Stream(spec, conversion.compressed_to_depth)
-        return Source(stream, spec.source, message_type, lambda message: message)
+        pack = conversion.compressed_to_png
+        return Source(
+            Stream(spec, decode_depth), spec.source, message_type, lambda message: _sized(pack(message), spec)
+        )
     _refuse(name, settings, ("image_format",), message_type)
     encode = conversion.compressed_to_encoded
     return Source(Stream(spec), spec.source, message_type, lambda message: _sized(encode(message), spec))
 
 
 def _sized(image: Any, spec: StreamSpec) -> Any:
-    """Return an image whose width and height are those that are declared, and not 0."""
-    if not image.width or not image.height:
-        raise StreamError(f"an image of {image.width}x{image.height} has no pixels")
+    """Return an image whose width and height are those that are declared, and ones that a camera can have."""
+    check_size("an image", image.width, image.height)
     if spec.size not in (None, (image.width, image.height)):
         width, height = spec.size
         raise StreamError(

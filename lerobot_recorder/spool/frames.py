@@ -12,9 +12,9 @@ import numpy.typing as npt
 
 from lerobot_recorder.dataset.statistics import thinning
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.images import decode_rgb
 from lerobot_recorder.spool.images import (
     ImageArray,
-    decode_rgb,
     image_file,
     images_array,
     png_file,

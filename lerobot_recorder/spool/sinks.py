@@ -18,10 +18,9 @@ import numpy.typing as npt
 from lerobot_recorder.dataset.statistics import thinning
 from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.images import EncodedImage, encode_png
 from lerobot_recorder.spool.images import (
-    EncodedImage,
     depth_dtype,
-    encode_png,
     image_arrays,
     image_file,
     png_file,

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from lerobot_recorder.cli.cameras import snapshot_name
+from lerobot_recorder.images import decode_rgb
 from lerobot_recorder.robot.cameras import CameraInfo
-from lerobot_recorder.robot.cameras.jpeg import decode_jpeg
 from lerobot_recorder.robot.cameras.v4l2 import Mode
 
 SMALL = ("--width", 64, "--height", 48, "--warm-up-s", 0)
@@ -45,7 +45,7 @@ def test_simulated_cameras_are_seen_through(invoke, tmp_path):
     assert result.exit_code == 0, result.output
     for name in ("top", "wrist"):
         assert f"sim: 64x48, see {tmp_path / name}.jpg" in result.output
-        assert decode_jpeg((tmp_path / f"{name}.jpg").read_bytes()).shape == (48, 64, 3)
+        assert decode_rgb((tmp_path / f"{name}.jpg").read_bytes()).shape == (48, 64, 3)
 
 
 def test_what_a_camera_offers_is_told(invoke, devices, tmp_path):

@@ -7,11 +7,11 @@ rclpy = pytest.importorskip("rclpy")
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 
 from lerobot_recorder.errors import CalibrationError, ConfigError  # noqa: E402
+from lerobot_recorder.images import decode_rgb  # noqa: E402
 from lerobot_recorder.nodes.camera_topics import CAMERA_PARAMETERS, camera_info, camera_settings  # noqa: E402
 from lerobot_recorder.nodes.conversion import image_to_rgb  # noqa: E402
 from lerobot_recorder.robot.cameras import CameraSettings  # noqa: E402
 from lerobot_recorder.robot.cameras.calibration import simulated_calibration  # noqa: E402
-from lerobot_recorder.robot.cameras.jpeg import decode_jpeg  # noqa: E402
 
 DEFAULTS = {parameter.name: parameter.default for parameter in CAMERA_PARAMETERS} | {"source": "sim"}
 SMALL = {"top.source": "sim", "top.width": 64, "top.height": 48}
@@ -73,7 +73,7 @@ def test_a_camera_without_jpeg_is_compressed_for_who_listens(graph):
     graph.start("hardware", {"cameras": ["top"], "top.transport": "both", **SMALL})
     compressed, subscription = hear(graph, CompressedImage, "image_raw/compressed")
     graph.wait(lambda: compressed)
-    assert decode_jpeg(compressed[0].data.tobytes()).shape == (48, 64, 3)
+    assert decode_rgb(compressed[0].data.tobytes()).shape == (48, 64, 3)
     graph.node.destroy_subscription(subscription)
     raw, _ = hear(graph, Image, "image_raw")
     graph.wait(lambda: raw)

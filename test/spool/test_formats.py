@@ -154,36 +154,6 @@ def test_odd_sizes_are_for_png_only():
         CameraSpool("raw", 31, 24)
 
 
-@pytest.mark.parametrize("image_format", ["jpeg", "png"])
-def test_an_image_that_was_cut_short_is_refused_and_one_with_padding_is_not(image_format):
-    data = cv2.imencode(f".{image_format}", rgb(0))[1].tobytes()
-    assert EncodedImage.parse(data + bytes(13)).width == rgb(0).shape[1]
-    for cut in (len(data) // 2, len(data) - 10):
-        with pytest.raises(SpoolError, match=f"a {image_format.upper()} was cut short"):
-            EncodedImage.parse(data[:cut])
-
-
-def test_an_image_is_decoded_as_it_lies_whatever_its_exif_says():
-    orientation = b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # turned by 90 degrees
-    exif = b"Exif\0\0MM\0*\0\0\0\x08" + orientation
-    jpeg = cv2.imencode(".jpg", rgb(0))[1].tobytes()
-    turned = jpeg[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + jpeg[2:]
-    assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape[0] == rgb(0).shape[1]
-    np.testing.assert_array_equal(EncodedImage.parse(turned).decode(), EncodedImage.parse(jpeg).decode())
-
-
-@given(
-    data=st.binary(max_size=200),
-    start=st.sampled_from([b"", b"\xff\xd8", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0"]),
-)
-def test_any_bytes_are_parsed_or_refused(data, start):
-    try:
-        image = EncodedImage.parse(start + data)
-    except SpoolError:
-        return
-    assert image.format in ("jpeg", "png")
-
-
 @given(task=st.text(), reasons=st.lists(st.text(), max_size=3), success=st.sampled_from([None, True, False]))
 @settings(max_examples=50)
 def test_what_is_known_of_an_episode_survives_its_file(tmp_path_factory, task, reasons, success):

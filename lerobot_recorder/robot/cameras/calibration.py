@@ -19,6 +19,7 @@ from lerobot_recorder.errors import CalibrationError
 from lerobot_recorder.robot.cameras.settings import CameraSettings
 from lerobot_recorder.robot.cameras.simulated.viewpoint import viewpoint_of
 
+_LARGEST_FILE = 1 << 20
 _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 
@@ -52,6 +53,8 @@ def load_camera_calibration(path: Path) -> CameraCalibration:
         CalibrationError: The file is missing, or is not one.
     """
     try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ValueError(f"a file of more than {_LARGEST_FILE} bytes")
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         width, height = int(document["image_width"]), int(document["image_height"])
         intrinsics = _numbers(document, "camera_matrix", 9)

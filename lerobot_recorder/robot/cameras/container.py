@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import av
-import numpy as np
-from numpy.typing import NDArray
 
 from lerobot_recorder.errors import CameraError
+from lerobot_recorder.images import LONGEST_SIDE
 from lerobot_recorder.robot.cameras.jpeg import jpeg_picture
 from lerobot_recorder.robot.cameras.settings import Picture
+from lerobot_recorder.video.yuv import frame_to_rgb
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Container:
         self.stream = container.streams.video[0]
         # Threads that decode a frame each hold as many frames back.
         self.stream.thread_type = "SLICE" if live else "AUTO"
+        self.stream.codec_context.options = {"max_pixels": str(LONGEST_SIDE**2)}
         self.is_jpeg = self.stream.codec_context.name == "mjpeg"
         self._decoded: deque[Any] = deque()
         self._ended = False
@@ -90,7 +91,7 @@ class Container:
         if shot.jpeg is not None:
             return jpeg_picture(shot.jpeg, stamp_ns, want_rgb)
         width, height = self.size or (shot.frame.width, shot.frame.height)
-        rgb = _to_rgb(shot.frame, width, height) if want_rgb else None
+        rgb = frame_to_rgb(shot.frame, width, height) if want_rgb else None
         return Picture(stamp_ns, width, height, rgb, None)
 
     def close(self) -> None:
@@ -106,11 +107,6 @@ def reason(error: BaseException) -> str:
 
 def _seconds(pts: int | None, time_base: Any) -> float | None:
     return None if pts is None else float(pts * time_base)
-
-
-def _to_rgb(frame: Any, width: int, height: int) -> NDArray[np.uint8]:
-    scaled = frame.reformat(width=width, height=height, format="rgb24", interpolation="AREA")
-    return np.ascontiguousarray(scaled.to_ndarray())
 
 
 def open_container(source: str, url: str, **arguments: Any) -> Any:

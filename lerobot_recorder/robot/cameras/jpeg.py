@@ -6,41 +6,24 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.errors import ImageError
+from lerobot_recorder.images import EncodedImage
 from lerobot_recorder.robot.cameras.settings import Picture
-from lerobot_recorder.spool import EncodedImage
-from lerobot_recorder.spool.images import decode_rgb
 
 
-def jpeg_picture(jpeg: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
-    """Make a picture of JPEG data, decoded only if wanted; nothing when the data is broken."""
-    size = jpeg_size(jpeg)
-    if size is None:
-        return None
-    rgb = decode_jpeg(jpeg) if want_rgb else None
-    if want_rgb and rgb is None:
-        return None
-    return Picture(stamp_ns, *size, rgb, jpeg)
+def jpeg_picture(data: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
+    """Make a picture of JPEG data, decoded only if wanted; nothing when the data is broken.
 
-
-def jpeg_size(jpeg: bytes) -> tuple[int, int] | None:
-    """Return width and height, or nothing when the data is not a JPEG from its start to its end.
-
-    A USB camera at its limits cuts pictures short.
+    A USB camera at its limits cuts pictures short, and some cameras append bytes to them, which are cut off.
     """
     try:
-        image = EncodedImage.parse(jpeg)
-    except SpoolError:
+        image = EncodedImage.parse(data)
+        if image.format != "jpeg":
+            return None
+        rgb = image.decode() if want_rgb else None
+    except ImageError:
         return None
-    return (image.width, image.height) if image.format == "jpeg" and image.width and image.height else None
-
-
-def decode_jpeg(jpeg: bytes) -> NDArray[np.uint8] | None:
-    """Return the picture: RGB, uint8, (height, width, 3); nothing when the data is not one."""
-    try:
-        return decode_rgb(jpeg)
-    except SpoolError:
-        return None
+    return Picture(stamp_ns, image.width, image.height, rgb, image.data)
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 90) -> bytes:

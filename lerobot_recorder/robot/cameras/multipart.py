@@ -23,6 +23,7 @@ OPEN_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 0.8
 _TIME_HEADERS = ("X-Timestamp",)  # seconds, of mjpg-streamer and ustreamer
 _LARGEST_PART = 64 << 20
+_LONGEST_HEADERS = 1 << 16
 _CHUNK = 1 << 16
 
 
@@ -71,16 +72,20 @@ class MultipartCamera:
         lines = b""
         while (line := self._line()).strip():
             lines += line
+            if len(lines) > _LONGEST_HEADERS:
+                raise ValueError(f"headers of more than {_LONGEST_HEADERS} bytes")
         return message_from_bytes(lines)
 
     def _read_body(self, headers: Message) -> tuple[bytes, int]:
         """Return the picture and when its last byte came."""
-        length = headers.get("Content-Length")
-        if length is None:
+        if "Content-Length" not in headers:
             return self._read_until_boundary()
-        while len(self._ahead) < int(length):
+        length = int(headers["Content-Length"])
+        if length < 0:
+            raise ValueError(f"a picture of {length} bytes")
+        while len(self._ahead) < length:
             self._more()
-        jpeg, self._ahead = self._ahead[: int(length)], self._ahead[int(length) :]
+        jpeg, self._ahead = self._ahead[:length], self._ahead[length:]
         return jpeg, time.time_ns()
 
     def _read_until_boundary(self) -> tuple[bytes, int]:

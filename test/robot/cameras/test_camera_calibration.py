@@ -78,3 +78,11 @@ def test_a_simulated_camera_projects_as_its_calibration_says():
     point = np.array([0.2, 0.05, 0.02])
     seen = projection @ (*(view.world_to_camera @ (*point, 1.0)), 1.0)
     assert seen[:2] / seen[2] == pytest.approx(view.project(point[None])[0][0])
+
+
+def test_a_file_that_is_too_large_for_a_calibration_is_not_read(tmp_path):
+    path = tmp_path / "large.yaml"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(CalibrationError, match="more than 1048576 bytes"):
+        load_camera_calibration(path)

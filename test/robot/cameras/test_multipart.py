@@ -172,3 +172,18 @@ def test_a_stream_that_ends_is_opened_again(server, watch, jpegs):
     watched = watch(server.url)
     assert [picture.jpeg for picture in watched.take(2)] == 2 * jpegs[:1]
     assert len(server.requests) >= 2
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_what_a_camera_appends_to_a_picture_is_cut_off(server, connect, jpegs, length):
+    server.parts = [part(jpeg + b"\0\0ESP32: 17 fps", length=length) for jpeg in jpegs]
+    server.parts.append(f"--{BOUNDARY}--\r\n".encode())
+    camera = connect()
+    assert [camera.read(want_rgb=False).jpeg for _ in jpegs] == jpegs
+
+
+@pytest.mark.parametrize("headers", [("Content-Length: -5",), ("X: " + "y" * 100_000,)])
+def test_headers_that_cannot_be_are_an_error(server, connect, jpegs, headers):
+    server.parts = [part(jpegs[0], *headers, length=False)]
+    with pytest.raises(CameraError, match="stopped"):
+        connect().read(want_rgb=False)
