@@ -14,6 +14,7 @@ from lerobot_recorder.discovery.stream import PlannedStream, identifier
 _SHORTEST_AGE_S = 0.5
 _PERIODS = 4  # without a sample make an episode bad
 _LONGEST_AGE_S = 3600.0
+_SLOW = 0.8  # of the rows, or of the rate that was seen
 _STREAMED = 10  # messages while one looked: too many for commands of a motion each
 
 _HEAD = """\
@@ -51,6 +52,7 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
         yield "    # No commands were seen: start what commands the robot, and discover again, for an action."
     for stream in plan.streams:
         yield from _stream(stream, plan.survey.sliding)
+        yield from _min_rate(stream.name, stream.topic, plan.fps)
 
 
 def _stream(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:
@@ -74,11 +76,23 @@ def _stream(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:
 
 
 def _max_age(name: str, topic: SeenTopic) -> Iterator[str]:
-    if topic.type == TRAJECTORY and topic.received < _STREAMED:
+    if _is_held(topic):
         yield "    # A command that is sent once per motion holds until the next; else, for 0.5 s."
         yield _line(f"{name}.max_age_s", _LONGEST_AGE_S)
     elif topic.rate_hz and _PERIODS / topic.rate_hz > _SHORTEST_AGE_S:
         yield _line(f"{name}.max_age_s", round(_PERIODS / topic.rate_hz, 1))
+
+
+def _min_rate(name: str, topic: SeenTopic, fps: int) -> Iterator[str]:
+    """Declare a stream that is slower than the rows, unless its values hold until the next."""
+    if not _is_held(topic) and 0 < topic.rate_hz < _SLOW * fps:
+        yield "    # Slower than fps, so rows repeat its samples; with fewer a second an episode is bad."
+        yield _line(f"{name}.min_rate_hz", round(_SLOW * topic.rate_hz, 1))
+
+
+def _is_held(topic: SeenTopic) -> bool:
+    """Tell whether a topic carries commands that are sent once per motion."""
+    return topic.type == TRAJECTORY and topic.received < _STREAMED
 
 
 def _seen(topic: SeenTopic) -> str:

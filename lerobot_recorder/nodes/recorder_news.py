@@ -55,13 +55,14 @@ def status_json(recorder: Recorder, schedule: Schedule, missing: list[str], refu
 
 def _stream_json(spec: StreamSpec, status: RecorderStatus, missing: list[str]) -> dict[str, Any]:
     health, reasons = status.streams[spec.name], status.reasons.get(spec.name, [])
+    notes = status.notes.get(spec.name, [])
     absent = [line for line in missing if line.startswith(f"{spec.name}:")] or _silent(spec, health)
     trouble = [f"{spec.name}: {health.trouble}"] if health.trouble else []
     return {
         **asdict(health),
         **status.figures.get(spec.name, {}),
         "silent": bool(absent),
-        "wrong": "; ".join([*absent, *reasons, *trouble]),
+        "wrong": "; ".join([*(absent or notes), *reasons, *trouble]),
     }
 
 
@@ -75,6 +76,7 @@ def saved(outcome: Outcome) -> tuple[bool, str]:
     """Answer a call that ended an episode to keep it."""
     if outcome.state == "ready":
         kept = f"; kept although {'; '.join(outcome.reasons)}" if outcome.reasons else ""
+        kept += f"; {'; '.join(outcome.notes)}" if outcome.notes else ""
         return True, f"saved episode {outcome.episode_id} of {outcome.length} frames{kept}"
     return (
         False,

@@ -44,6 +44,14 @@ STREAM_PARAMETERS = (
     Parameter("width", 0, "Width that its images must have; 0: any", "pixels", 0),
     Parameter("height", 0, "Height that its images must have; 0: any", "pixels", 0),
     Parameter("max_age_s", 0.5, "A sample older than this at a tick makes the episode bad", "s", 0.001),
+    Parameter(
+        "min_rate_hz",
+        0.0,
+        "Fewer new samples a second make the episode bad; 0: two fifths of fps for cameras, any rate for "
+        "others, with a warning below four fifths",
+        "Hz",
+        0,
+    ),
     Parameter("stamp", "receive", "The time of a sample: when it came, or its header's", choices=STAMPS),
 )
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
@@ -140,6 +148,7 @@ def _image_spec(name: str, settings: Mapping[str, Any], message_type: str, image
         size=size if all(size) else None,
         image_format=settings["image_format"] or image_format,
         max_age_s=settings["max_age_s"],
+        min_rate_hz=settings["min_rate_hz"],
         by_header=settings["stamp"] == "header",
         source=settings["topic"],
     )
@@ -193,6 +202,7 @@ def _vector_source(name: str, settings: Mapping[str, Any], message_type: str) ->
         feature=settings["feature"] or ("action" if name == "action" else f"observation.{name}"),
         names=vectors.feature_names(message_type, aliases, settings["field"]),
         max_age_s=settings["max_age_s"],
+        min_rate_hz=settings["min_rate_hz"],
         by_header=settings["stamp"] == "header",
         source=settings["topic"],
     )

@@ -29,6 +29,7 @@ class Outcome:
         task: what was shown.
         verdict: `good` or `bad`.
         reasons: why it is bad, or was not saved.
+        notes: what is unusual about it without making it bad.
         ended_by: `save`, `time`, `discard`, `interrupted`, `clock`, `disk_full`, `overrun` or `error`.
         wait_s: seconds from the end of the recording until it was safe on disk.
         size_bytes: what it takes in the spool.
@@ -43,6 +44,7 @@ class Outcome:
     task: str
     verdict: str = "good"
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
     ended_by: str = "save"
     wait_s: float = 0.0
     size_bytes: int = 0

@@ -10,14 +10,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.errors import StreamError
-from lerobot_recorder.recording.streams import Sample, Stream
+from lerobot_recorder.errors import ConfigError, StreamError
+from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
 from lerobot_recorder.spool import EncodedImage
 
 Image = npt.NDArray[Any] | EncodedImage
 
 _LOOKED_AT = 16
 """Every so many pixels both ways tell images apart that have a camera's noise, at a fraction of the work."""
+
+
+_SLOW = 0.8
+"""Below this part of `fps`, rows repeat so many samples of a stream that it is worth a note. Jitter between a
+camera and rows of the same rate makes them repeat fewer."""
+
+_TOO_SLOW = 0.4
+"""Below this part of `fps`, a camera makes an episode bad, as most rows show an old image. Cameras at half of
+`fps` are usual, and well above."""
+
+_HELD_S = 1.0
+"""Where a vector may grow older than this, it holds until the next on purpose, as the command of a motion."""
 
 
 @dataclass(frozen=True)
@@ -58,9 +70,10 @@ class StreamQuality:
         spec: the stream's.
     """
 
-    def __init__(self, stream: Stream) -> None:
-        """Begin to count."""
+    def __init__(self, stream: Stream, fps: int) -> None:
+        """Begin to count over rows of a rate."""
         self.spec = stream.spec
+        self._fps = fps
         self._stream = stream
         self._faults_before = stream.faults()
         self._ticks = 0
@@ -134,11 +147,31 @@ class StreamQuality:
             )
         if self._nan_ticks:
             found.append(f"{name}: {self._nan_ticks} of {self._ticks} rows hold NaN or infinity")
+        if self._is_slower_than(least_rate_hz(self.spec, self._fps)):
+            found.append(self._slow())
         if rules.frozen_after_s and self._longest_same_s >= rules.frozen_after_s:
             found.append(f"{name}: the image did not change for {self._longest_same_s:.1f} s")
         if found:
             found += [f"{name}: {what} ({number} times)" for what, number in self._faults().items()]
         return found
+
+    def notes(self) -> list[str]:
+        """Say what the operator should know although it does not make the episode a bad one."""
+        is_bad = self._is_slower_than(least_rate_hz(self.spec, self._fps))
+        is_slow = self._is_slower_than(_usual_rate_hz(self.spec, self._fps))
+        return [self._slow()] if is_slow and not is_bad else []
+
+    def _is_slower_than(self, rate_hz: float) -> bool:
+        """Compare the rows with a new sample with a rate, from one second on, and give it one sample."""
+        least = rate_hz * self._ticks / self._fps
+        return self._ticks >= self._fps and self._ticks - self._repeated_ticks + 1 < least
+
+    def _slow(self) -> str:
+        new = self._ticks - self._repeated_ticks
+        return (
+            f"{self.spec.name}: only {new} of {self._ticks} rows have a new {_kind(self.spec)} "
+            f"({new * self._fps / self._ticks:.1f} a second), {_expected(self.spec, self._fps)}"
+        )
 
     def _faults(self) -> dict[str, int]:
         before = self._faults_before
@@ -190,6 +223,48 @@ class Verdict:
 
     good: bool
     reasons: tuple[str, ...] = field(default=())
+
+
+def least_rate_hz(spec: StreamSpec, fps: int) -> float:
+    """Return how many new samples a second an episode must have of a stream so that it is not a bad one."""
+    return spec.min_rate_hz or (_TOO_SLOW * fps if spec.is_image else 0.0)
+
+
+def _usual_rate_hz(spec: StreamSpec, fps: int) -> float:
+    """Return below how many new samples a second the operator is told that rows repeat them."""
+    is_held = not spec.is_image and spec.max_age_s > _HELD_S
+    return 0.0 if spec.min_rate_hz or is_held else _SLOW * fps
+
+
+def slow_source(spec: StreamSpec, rate_hz: float, fps: int) -> list[str]:
+    """Say that a stream is slow before anything is recorded of it; nothing where its rate is not known, 0."""
+    if not 0 < rate_hz < max(least_rate_hz(spec, fps), _usual_rate_hz(spec, fps)):
+        return []
+    return [f"{spec.name}: only {rate_hz:.1f} {_kind(spec)}s a second, {_expected(spec, fps)}"]
+
+
+def check_rates(specs: Iterable[StreamSpec], fps: int) -> None:
+    """Check that the rows can have as many new samples as the streams must bring.
+
+    Raises:
+        ConfigError: a stream must bring more.
+    """
+    for spec in specs:
+        if spec.min_rate_hz > fps:
+            raise ConfigError(
+                f"{spec.name}.min_rate_hz: {spec.min_rate_hz:g} new samples a second need as many rows, "
+                f"but fps is {fps}: expected at most that"
+            )
+
+
+def _kind(spec: StreamSpec) -> str:
+    return "image" if spec.is_image else "sample"
+
+
+def _expected(spec: StreamSpec, fps: int) -> str:
+    if spec.min_rate_hz:
+        return f"min_rate_hz is {spec.min_rate_hz:g}"
+    return f"fps is {fps}; record with fewer fps, or set {spec.name}.min_rate_hz if it is slow on purpose"
 
 
 def judge(streams: Iterable[StreamQuality], rules: QualityRules) -> Verdict:

@@ -19,6 +19,7 @@ from lerobot_recorder.recording.disk import DiskWatch, typical_bytes
 from lerobot_recorder.recording.opening import fitting_features, look_at_cameras, take_settings
 from lerobot_recorder.recording.outcome import Ending, Outcome
 from lerobot_recorder.recording.phase import calm_time_ns
+from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.status import RecorderStatus
@@ -86,6 +87,7 @@ class Recorder:
         if fps < 1:
             raise ConfigError(f"fps: expected at least 1, found {fps}")
         check_specs([stream.spec for stream in streams])
+        check_rates([stream.spec for stream in streams], fps)
         self.root = Path(root).expanduser().absolute()
         self.fps = fps
         self.streams = list(streams)
@@ -214,8 +216,16 @@ class Recorder:
             message=self._told(),
             streams={stream.spec.name: stream.health(now_ns) for stream in self.streams},
             figures=shown.figures() if shown else {},
+            notes=shown.notes() if shown else self._slow(now_ns),
             reasons=shown.reasons() if shown else {},
         )
+
+    def _slow(self, now_ns: int) -> dict[str, list[str]]:
+        """Say of each stream that it is slow, by what came lately."""
+        return {
+            stream.spec.name: slow_source(stream.spec, stream.health(now_ns).rate_hz, self.fps)
+            for stream in self.streams
+        }
 
     def _state(self, recording: bool) -> str:
         if recording:
@@ -322,6 +332,8 @@ class Recorder:
             )
         else:
             logger.info("%s is %s: %d frames, %.3f s", episode, state, outcome.length, outcome.wait_s)
+            if outcome.notes:
+                logger.warning("%s: %s", episode, "; ".join(outcome.notes))
             return
         logger.warning("%s", self._message)
 

@@ -30,6 +30,8 @@ class RecorderStatus:
         message: what is wrong, empty when nothing is.
         streams: each stream's health.
         figures: what was counted of each stream in the present take.
+        notes: what the operator should know of a stream although it makes no take a bad one; while nothing is
+            recorded, that it is slow.
         reasons: what makes the present take a bad one, by stream; empty where nothing does.
     """
 
@@ -48,4 +50,5 @@ class RecorderStatus:
     message: str
     streams: dict[str, StreamHealth]
     figures: dict[str, dict[str, Any]]
+    notes: dict[str, list[str]]
     reasons: dict[str, list[str]]

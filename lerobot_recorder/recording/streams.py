@@ -56,6 +56,8 @@ class StreamSpec:
         size: width and height that its images must have; None: any.
         image_format: how its images are spooled; of `lerobot_recorder.spool.CameraSpool`.
         max_age_s: a tick whose newest sample is older is stale, and makes the episode a bad one.
+        min_rate_hz: fewer new samples per second make the episode a bad one; 0: what is usual for its kind,
+            see `quality.least_rate_hz`.
         by_header: whether samples are stamped by their source, so that ticks wait for late ones.
         source: where it comes from, for messages: a topic.
     """
@@ -68,12 +70,17 @@ class StreamSpec:
     size: tuple[int, int] | None = None
     image_format: str = "raw"
     max_age_s: float = 0.5
+    min_rate_hz: float = 0.0
     by_header: bool = False
     source: str = ""
 
     def __post_init__(self) -> None:
         if self.max_age_s <= 0:
             raise ConfigError(f"stream {self.name}: max_age_s must be positive, found {self.max_age_s}")
+        if self.min_rate_hz < 0:
+            raise ConfigError(
+                f"stream {self.name}: min_rate_hz must not be negative, found {self.min_rate_hz}"
+            )
         if not self.is_image and not self.names:
             raise ConfigError(f"stream {self.name}: no names are given for its values")
 

@@ -80,7 +80,7 @@ class Take:
         self._ended_at = 0.0
         self._failure: Exception | None = None
         self._success: bool | None = None
-        self._quality = {stream.spec.name: StreamQuality(stream) for stream in streams}
+        self._quality = {stream.spec.name: StreamQuality(stream, self.header.fps) for stream in streams}
         self._ticks = TickQuality(1 / self.header.fps)
         self._settled_ns = 0
         self._pace = Pace(writer)
@@ -140,6 +140,10 @@ class Take:
     def reasons(self) -> dict[str, list[str]]:
         """Say of each stream what makes the take a bad one so far."""
         return {name: counted.reasons(self._settings.rules) for name, counted in self._quality.items()}
+
+    def notes(self) -> dict[str, list[str]]:
+        """Say of each stream what the operator should know although it does not make the take a bad one."""
+        return {name: counted.notes() for name, counted in self._quality.items()}
 
     def end(self, how: Ending) -> Future[Outcome]:
         """Take no more rows, and save, discard or set aside what was taken; returns at once."""
@@ -287,6 +291,7 @@ class Take:
             "streams": self.figures(),
             "ticks": self._ticks.figures(),
             "success": self._success,
+            "notes": tuple(note for notes in self.notes().values() for note in notes),
         }
         if verdict.good or not self._settings.rules.reject:
             episode = self._writer.save(**facts, reasons=verdict.reasons, accepted=not verdict.good)
@@ -301,6 +306,7 @@ class Take:
             length=manifest.length,
             verdict=manifest.verdict,
             reasons=manifest.reasons,
+            notes=manifest.notes,
             ended_by=manifest.ended_by,
             size_bytes=self._writer.size_bytes,
             ticks=manifest.ticks,

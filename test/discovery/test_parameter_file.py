@@ -61,3 +61,15 @@ def test_a_command_of_a_motion_holds_until_the_next_unless_commands_are_streamed
     assert recorder["action.topic"] == command.name
     assert recorder.get("action.max_age_s") == max_age_s
     assert ("holds until the next" in text) == (max_age_s is not None)
+
+
+def test_a_stream_slower_than_the_rows_is_declared():
+    slow = SeenTopic("/lab/joint_states", STATE.type, received=30, rate_hz=10.0, joints=("on", "rail"))
+    both, alone = (
+        yaml.safe_load(parameter_file(make_plan(Survey(topics))))["/**/recorder"]["ros__parameters"]
+        for topics in ((slow, DEPTH), (slow,))
+    )
+    assert (both["fps"], alone["fps"]) == (5, 30)
+    assert "state.min_rate_hz" not in both
+    assert both["camera_depth.min_rate_hz"] == 1.6
+    assert alone["state.min_rate_hz"] == 8.0

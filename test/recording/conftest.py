@@ -41,14 +41,22 @@ class FakeClock:
 class Bench:
     """A recorder with a state, an action and a camera, and a clock that the test moves."""
 
-    def __init__(self, root: Path, **settings) -> None:
+    def __init__(self, root: Path, min_rate_hz: float = 0.0, **settings) -> None:
         self.clock = FakeClock()
         self.streams = {
             "state": Stream(
                 StreamSpec("state", "observation.state", ("a.pos", "b.pos"), source="state_topic")
             ),
             "action": Stream(StreamSpec("action", "action", ("a.pos",), source="action_topic")),
-            "top": Stream(StreamSpec("top", "observation.images.top", is_image=True, source="camera_topic")),
+            "top": Stream(
+                StreamSpec(
+                    "top",
+                    "observation.images.top",
+                    is_image=True,
+                    min_rate_hz=min_rate_hz,
+                    source="camera_topic",
+                )
+            ),
         }
         self.root = root
         self.outcomes = []

@@ -7,7 +7,7 @@ import pytest
 
 from lerobot_recorder.errors import StreamError
 from lerobot_recorder.recording import QualityRules, Sample, Stream, StreamSpec
-from lerobot_recorder.recording.quality import StreamQuality, judge
+from lerobot_recorder.recording.quality import StreamQuality, judge, slow_source
 from lerobot_recorder.spool import EncodedImage
 
 SECOND = 1_000_000_000
@@ -16,7 +16,7 @@ RULES = QualityRules(frozen_after_s=1.0)
 
 def camera() -> StreamQuality:
     spec = StreamSpec("top", "observation.images.top", is_image=True, source="camera_topic")
-    return StreamQuality(Stream(spec))
+    return StreamQuality(Stream(spec), 10)
 
 
 def show(quality: StreamQuality, *images: tuple[float, int], size: tuple[int, int] = (48, 32)) -> None:
@@ -79,7 +79,7 @@ def test_an_image_of_another_size_is_counted_and_refused():
 def test_stale_ticks_come_with_what_was_wrong_with_the_messages():
     stream = Stream(StreamSpec("state", "observation.state", ("a",), max_age_s=0.5))
     stream.fault("before the take")
-    quality = StreamQuality(stream)
+    quality = StreamQuality(stream, 10)
     sample = Sample(0, np.array([1.0]))
     quality.note_tick(sample, 0.1)
     stream.fault("no joint a in the message")
@@ -94,7 +94,7 @@ def test_stale_ticks_come_with_what_was_wrong_with_the_messages():
 
 
 def test_rows_with_nan_are_counted():
-    quality = StreamQuality(Stream(StreamSpec("state", "observation.state", ("a",))))
+    quality = StreamQuality(Stream(StreamSpec("state", "observation.state", ("a",))), 10)
     quality.note_tick(Sample(0, np.array([np.nan])), 0.0)
     assert quality.reasons(RULES) == ["state: 1 of 1 rows hold NaN or infinity"]
 
@@ -108,3 +108,80 @@ def test_kinds_of_faults_are_bounded():
     assert stream.health(0).trouble == "the message has 999 values"
     stream.push(Sample(0, np.array([1.0])))
     assert stream.health(0).trouble == ""
+
+
+CAMERA = StreamSpec("top", "observation.images.top", is_image=True, max_age_s=5.0)
+STATE = StreamSpec("state", "observation.state", ("a",))
+
+
+def ticked(spec: StreamSpec, rate_hz: float, *, seconds: float = 3, fps: int = 30) -> StreamQuality:
+    """Let rows take the samples of a stream that comes at a rate."""
+    quality = StreamQuality(Stream(spec), fps)
+    samples: dict[int, Sample] = {}
+    for row in range(round(seconds * fps)):
+        number = int(row / fps * rate_hz + 1e-9)
+        sample = samples.setdefault(number, Sample(int(number / rate_hz * SECOND), np.zeros(1)))
+        quality.note_tick(sample, (row / fps) - number / rate_hz)
+    return quality
+
+
+@pytest.mark.parametrize("rate_hz", [5, 10])
+def test_a_camera_that_most_rows_repeat_makes_the_episode_bad(rate_hz):
+    quality = ticked(CAMERA, rate_hz)
+    assert quality.notes() == []
+    assert quality.reasons(RULES) == [
+        f"top: only {3 * rate_hz} of 90 rows have a new image ({rate_hz}.0 a second), fps is 30; "
+        "record with fewer fps, or set top.min_rate_hz if it is slow on purpose"
+    ]
+
+
+@pytest.mark.parametrize("spec", [CAMERA, STATE])
+def test_a_camera_at_half_the_rate_and_a_slow_sensor_are_worth_a_note(spec):
+    quality = ticked(spec, 15)
+    assert quality.reasons(RULES) == []
+    (note,) = quality.notes()
+    assert "only 45 of 90 rows have a new" in note
+
+
+@pytest.mark.parametrize("rate_hz", [25, 30, 100])
+@pytest.mark.parametrize("spec", [CAMERA, STATE])
+def test_a_stream_about_as_fast_as_the_rows_is_worth_no_note(spec, rate_hz):
+    quality = ticked(spec, rate_hz)
+    assert (quality.notes(), quality.reasons(RULES)) == ([], [])
+
+
+@pytest.mark.parametrize("spec", [CAMERA, STATE])
+def test_a_stream_that_is_slow_on_purpose_is_held_to_its_own_rate(spec):
+    spec = replace(spec, min_rate_hz=8.0)
+    for rate_hz in (8, 10):
+        assert (ticked(spec, rate_hz).notes(), ticked(spec, rate_hz).reasons(RULES)) == ([], [])
+    slower = ticked(spec, 5)
+    assert slower.notes() == []
+    assert slower.reasons(RULES)[0].endswith("(5.0 a second), min_rate_hz is 8")
+
+
+def test_commands_that_hold_until_the_next_are_never_slow():
+    quality = ticked(replace(STATE, max_age_s=3600.0), 0.5)
+    assert (quality.notes(), quality.reasons(RULES)) == ([], [])
+
+
+def test_the_rate_of_less_than_a_second_is_not_judged():
+    quality = ticked(CAMERA, 5, seconds=0.9)
+    assert (quality.notes(), quality.reasons(RULES)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("spec", "rate_hz", "is_slow"),
+    [
+        (CAMERA, 5.0, True),
+        (CAMERA, 15.0, True),
+        (CAMERA, 29.0, False),
+        (CAMERA, 0.0, False),
+        (STATE, 10.0, True),
+        (replace(STATE, max_age_s=3600.0), 0.1, False),
+        (replace(STATE, min_rate_hz=8.0), 10.0, False),
+        (replace(STATE, min_rate_hz=8.0), 5.0, True),
+    ],
+)
+def test_a_slow_stream_is_told_before_an_episode(spec, rate_hz, is_slow):
+    assert bool(slow_source(spec, rate_hz, 30)) == is_slow

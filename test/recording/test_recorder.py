@@ -142,6 +142,44 @@ def test_a_bad_episode_is_kept_where_that_is_asked(bench):
     assert Spool(robot.root).ready()[0].manifest.verdict == "bad"
 
 
+def test_a_slow_camera_is_told_before_while_and_after_it_makes_the_episode_bad(bench):
+    robot = bench()
+    for _ in range(3):
+        robot.clock.advance(0.5)
+        robot.push()
+    assert "top: only 2.0 images a second, fps is 10" in robot.recorder.status().notes["top"][0]
+    robot.start()
+    for _ in range(4):
+        robot.run(1)
+        robot.run(4, only=("state", "action"))
+    told = "top: only 4 of 20 rows have a new image (2.0 a second), fps is 10"
+    assert told in robot.recorder.status().reasons["top"][0]
+    outcome = robot.recorder.save().result(10)
+    assert (outcome.state, outcome.verdict) == ("rejected", "bad")
+    assert told in outcome.reasons[0]
+
+
+def test_a_slow_sensor_is_told_and_noted_in_a_good_episode(bench):
+    robot = bench()
+    robot.start()
+    for _ in range(10):
+        robot.run(1)
+        robot.run(1, only=("top", "action"))
+    told = "state: only 10 of 20 rows have a new sample (5.0 a second), fps is 10"
+    assert told in robot.recorder.status().notes["state"][0]
+    outcome = robot.recorder.save().result(10)
+    assert (outcome.state, outcome.verdict) == ("ready", "good")
+    assert told in outcome.notes[0]
+    assert Spool(robot.root).ready()[0].manifest.notes == outcome.notes
+
+
+def test_more_new_samples_than_rows_are_refused(bench):
+    with pytest.raises(
+        ConfigError, match=r"top\.min_rate_hz: 30 new samples a second need as many rows, but fps"
+    ):
+        bench(min_rate_hz=30.0)
+
+
 def test_a_frozen_camera_makes_the_episode_bad(bench):
     robot = bench()
     robot.image = lambda number: np.full((32, 48, 3), 7, np.uint8)
