@@ -11,6 +11,7 @@ existing       what a commit needs to know of the dataset as it is
 appendable     `check_appendable`: the dry run of a commit
 whole          whether a file is there and whole
 times          which rows LeRobot finds in a video
+video_info     what ``info.json`` notes of how videos are encoded
 placement      which video goes into which file
 staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, from any point of interruption

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lerobot_recorder.dataset import journal, recordings
-from lerobot_recorder.dataset.existing import read_existing
-from lerobot_recorder.dataset.features import video_keys
+from lerobot_recorder.dataset.existing import explained, read_existing
+from lerobot_recorder.dataset.features import unsupported
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import commit_path
-from lerobot_recorder.dataset.whole import check_whole
-from lerobot_recorder.errors import DatasetError
+from lerobot_recorder.errors import DatasetError, DatasetMismatchError
 
 
 def check_appendable(root: Path) -> None:
@@ -31,25 +30,23 @@ def check_appendable(root: Path) -> None:
         DatasetError: it cannot be appended to; the message names the file and the way out.
     """
     root = Path(root).absolute()
-    try:
+    with explained(root):
         journal.check_filesystem(root)
         _check_writable(root)
         with _between_commits(root) as quiet:
             if quiet and journal.read_journal(root) is None:
                 _check_content(root)
-    except OSError as error:
-        raise DatasetError(f"{root}: cannot be appended to: {error}.") from error
 
 
 def _check_content(root: Path) -> None:
     info = load_info(root)
     if info is None:
         return
+    if faults := unsupported(info.features):
+        raise DatasetMismatchError(
+            f"{root}: cannot be appended to: {'; '.join(faults)}. Record to another root."
+        )
     existing = read_existing(root, info)
-    for kind in ("data", *(f"videos/{key}" for key in video_keys(info.features))):
-        index = existing.last_file(kind)
-        if index is not None:
-            check_whole(existing.layout.file(kind, index))
     ages = existing.layout.ages_file(recordings.ages_index(info.total_episodes))
     if ages.is_file():
         recordings.count_ages(ages)

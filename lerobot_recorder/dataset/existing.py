@@ -1,19 +1,44 @@
-"""What a commit needs to know of a dataset as it is: of its many files it reads only the last."""
+"""What a commit needs to know of a dataset as it is: of its many files it reads only the last.
+
+All that LeRobot 0.6.1 loads is taken. Where the last files do not agree with what ``meta`` counts, the
+dataset is refused: new rows and frames would be put in wrong places.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
-from lerobot_recorder.dataset import statistics, tables
+from lerobot_recorder.dataset import recordings, statistics, tables
+from lerobot_recorder.dataset.episode import CommittedEpisode
+from lerobot_recorder.dataset.features import Features, is_video, video_keys
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
 from lerobot_recorder.dataset.statistics import Stats
-from lerobot_recorder.errors import DatasetError
+from lerobot_recorder.dataset.whole import check_whole
+from lerobot_recorder.errors import DatasetError, RecorderError
+
+_log = logging.getLogger(__name__)
+
+_UNEXPECTED = (
+    LookupError,
+    ValueError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    RecursionError,
+    pa.ArrowException,
+)
+
+_PLACES = ("episode_index", "length", "dataset_to_index", "data/chunk_index", "data/file_index")
+_VIDEO_PLACES = ("chunk_index", "file_index", "to_timestamp")
 
 
 @dataclass(frozen=True)
@@ -48,7 +73,12 @@ class ExistingDataset:
         """
         if self.episodes is None:
             return None
-        return FileIndex(self.last(f"{kind}/chunk_index"), self.last(f"{kind}/file_index"))
+        return FileIndex(int(self.last(f"{kind}/chunk_index")), int(self.last(f"{kind}/file_index")))
+
+    def last_path(self, kind: str) -> Path | None:
+        """Return the path of the file in which the last episode is."""
+        index = self.last_file(kind)
+        return self.layout.file(kind, index) if index is not None else None
 
 
 def read_existing(root: Path, info: DatasetInfo) -> ExistingDataset:
@@ -59,10 +89,36 @@ def read_existing(root: Path, info: DatasetInfo) -> ExistingDataset:
     """
     layout = info.layout(root)
     if info.total_episodes == 0:
+        _check_strays(layout, None)
         return ExistingDataset(layout, info)
     index, episodes = _read_last_episodes(layout, info)
-    tasks, stats = tables.read_tasks(layout.tasks), _read_stats(layout.stats)
-    return ExistingDataset(layout, info, episodes, index, tasks, stats)
+    tasks, stats = tables.read_tasks(layout.tasks), _read_stats(layout, info)
+    existing = ExistingDataset(layout, info, episodes, index, tasks, stats)
+    _check_last_files(existing)
+    return existing
+
+
+@contextmanager
+def explained(root: Path) -> Iterator[None]:
+    """Turn an error about which nobody has thought yet into one with a sentence.
+
+    Raises:
+        DatasetError: The dataset holds something that is not understood.
+    """
+    try:
+        yield
+    except RecorderError:
+        raise
+    except OSError as error:
+        raise DatasetError(f"{root}: cannot be read or written: {error}.") from error
+    except _UNEXPECTED as error:
+        raise DatasetError(
+            f"{root}: holds something unexpected: {error!r}. Run `lerobot-recorder check {root}` to see what "
+            "is wrong; no episode is lost."
+        ) from error
+
+
+# Episodes
 
 
 def _read_last_episodes(layout: DatasetLayout, info: DatasetInfo) -> tuple[FileIndex, pa.Table]:
@@ -71,22 +127,186 @@ def _read_last_episodes(layout: DatasetLayout, info: DatasetInfo) -> tuple[FileI
     index = FileIndex.of(files[-1]) if files else None
     if not table or index is None:
         raise DatasetError(
-            f"{layout.root}: expected {info.total_episodes} episodes, found none in meta/episodes."
+            f"{layout.root}: expected {info.total_episodes} episodes, found none in meta/episodes. "
+            "Copy or download the dataset again."
         )
-    last = table.num_rows - 1
-    found = table["episode_index"][last].as_py() + 1, table["dataset_to_index"][last].as_py()
+    last = _last_row(files[-1], table, info.features)
+    found = last["episode_index"] + 1, last["dataset_to_index"]
     if found != (info.total_episodes, info.total_frames):
         raise DatasetError(
             f"{files[-1]}: ends after {found[0]} episodes and {found[1]} rows, but meta/info.json counts "
-            f"{info.total_episodes} and {info.total_frames}. Check the dataset before recording more."
+            f"{info.total_episodes} and {info.total_frames}. {_ask_check(layout.root)}"
         )
     return index, table
 
 
-def _read_stats(path: Path) -> dict[str, Stats]:
+def _last_row(path: Path, table: pa.Table, features: Features) -> dict[str, Any]:
+    """Return where the last episode is, checked to be numbers."""
+    names = [*_PLACES, *(f"videos/{key}/{part}" for key in video_keys(features) for part in _VIDEO_PLACES)]
+    if missing := [name for name in names if name not in table.column_names]:
+        raise DatasetError(f"{path}: no column {', '.join(missing)}. Copy or download the dataset again.")
+    row: dict[str, Any] = table.select(names).slice(table.num_rows - 1).to_pylist()[0]
+    unknown = [name for name, value in row.items() if not isinstance(value, (int, float)) or value < 0]
+    if unknown:
+        raise DatasetError(
+            f"{path}: {unknown[0]} of the last episode is {row[unknown[0]]!r}, expected a number. "
+            "Copy or download the dataset again."
+        )
+    return row
+
+
+# The last files
+
+
+def _check_last_files(existing: ExistingDataset) -> None:
+    data = existing.last_path("data")
+    if data is not None:
+        _check_data(existing, data)
+        _check_strays(existing.layout, data)
+    for key in video_keys(existing.info.features):
+        path = existing.last_path(f"videos/{key}")
+        if path is not None:
+            check_whole(path)
+
+
+def _check_data(existing: ExistingDataset, path: Path) -> None:
+    """Compare the last data file with what meta counts."""
+    info, found, advice = existing.info, tables.summarize_data_file(path), _ask_check(existing.layout.root)
+    if (found.last + 1, found.rows) != (info.total_frames, found.last - found.first + 1):
+        raise DatasetError(
+            f"{path}: has {found.rows} rows, numbered {found.first} to {found.last}, but meta/info.json "
+            f"counts {info.total_frames} rows. {advice}"
+        )
+    columns = [key for key, feature in info.features.items() if not is_video(feature)]
+    if missing := [name for name in columns if name not in found.columns]:
+        raise DatasetError(f"{path}: no column {', '.join(missing)}, which meta/info.json has. {advice}")
+
+
+def _check_strays(layout: DatasetLayout, last: Path | None) -> None:
+    """Refuse data files after the last one: LeRobot would read them as rows."""
+    for path in layout.data_files():
+        if last is None or path > last:
+            raise DatasetError(f"{path}: exists, but no episode is in it. Move it out of the dataset.")
+
+
+def _ask_check(root: Path) -> str:
+    return f"Run `lerobot-recorder check {root}` to see what is wrong; new episodes wait in the spool."
+
+
+# Episodes that are in it already
+
+
+def find_committed(root: Path, info: DatasetInfo, lengths: Mapping[str, int]) -> dict[str, CommittedEpisode]:
+    """Find episodes that are in the dataset already.
+
+    A file system that does not keep the order of its updates can bring a spooled episode back after a power
+    cut though its commit is there. The files of ``meta/recordings`` are searched, and of ``meta/episodes``
+    only those in which one was found.
+
+    Args:
+        root: The dataset's directory.
+        info: Its info.
+        lengths: Rows of the episodes to find, by their names in the spool.
+
+    Raises:
+        DatasetError: A file cannot be read.
+    """
+    layout, found = info.layout(root), dict[str, CommittedEpisode]()
+    for path in layout.recordings_files():
+        names = {name for name in lengths if json.dumps(name).encode() in _content(path)}
+        for recording in recordings.read_recordings(path) if names else ():
+            if recording is None or recording.get("episode_id") not in names:
+                continue
+            place = _place(layout, FileIndex.of(path), recording)
+            if (
+                place
+                and place.episode_index < info.total_episodes
+                and place.length == lengths[place.episode_id]
+            ):
+                found[place.episode_id] = place
+    return found
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}.") from error
+
+
+def _place(
+    layout: DatasetLayout, index: FileIndex | None, recording: recordings.Recording
+) -> CommittedEpisode | None:
+    """Look up where an episode is; None where the rows of episodes do not have it."""
+    path = layout.episodes_file(index) if index else None
+    if path is None or not path.is_file():
+        return None
+    columns = ["episode_index", "length", "dataset_from_index", "tasks"]
+    for row in tables.read_table(path, columns).to_pylist():
+        if row["episode_index"] == recording.get("episode_index"):
+            tasks = tables.read_tasks(layout.tasks)
+            task = tasks.index(row["tasks"][0]) if row["tasks"][0] in tasks else 0
+            return CommittedEpisode(
+                recording["episode_id"], row["episode_index"], row["length"], row["dataset_from_index"], task
+            )
+    return None
+
+
+# Statistics
+
+
+def _read_stats(layout: DatasetLayout, info: DatasetInfo) -> dict[str, Stats]:
+    """Read the statistics of the dataset; what is missing in them is computed from those of the episodes.
+
+    A feature without statistics in either place is left out, so that those of new episodes are not taken for
+    those of all.
+    """
+    found = _stats_file(layout.stats)
+    stats = {}
+    for key, feature in info.features.items():
+        if key in found and statistics.is_usable(found[key]):
+            stats[key] = found[key]
+        elif restored := _restored(layout, info, key):
+            stats[key] = restored
+        elif feature["dtype"] != "string":
+            _log.info("%s: no statistics of %s in it, nor in meta/episodes", layout.stats, key)
+    if not stats:
+        raise DatasetError(
+            f"{layout.stats}: missing, and there are no statistics of episodes to compute it from. Restore "
+            "it with `lerobot-edit-dataset --operation.type recompute_stats`, or copy or download it again."
+        )
+    return stats
+
+
+def _stats_file(path: Path) -> dict[str, Stats]:
     if not path.is_file():
         return {}
     try:
         return statistics.from_json(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise DatasetError(f"{path}: not the statistics of a dataset: {error}.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise DatasetError(
+            f"{path}: not the statistics of a dataset: {error}. Remove it to have them computed from those "
+            "of the episodes, or copy or download it again."
+        ) from error
+
+
+def _restored(layout: DatasetLayout, info: DatasetInfo, key: str) -> Stats | None:
+    total: Stats | None = None
+    for part in _episode_stats(layout, info, key):
+        if not {"min", "max", "mean", "std", "count"} <= part.keys():
+            return None
+        total = statistics.as_written(statistics.aggregate([total, part]) if total else part)
+    return total if total and statistics.is_usable(total) else None
+
+
+def _episode_stats(layout: DatasetLayout, info: DatasetInfo, key: str) -> Iterator[Stats]:
+    left = info.total_episodes
+    for path in layout.episodes_files():
+        for row in tables.read_episode_stats(path, key, left):
+            left -= 1
+            yield statistics.from_plain(
+                {
+                    "count": [row.pop("length")],
+                    **{name: value for name, value in row.items() if value is not None},
+                }
+            )

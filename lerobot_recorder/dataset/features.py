@@ -164,10 +164,44 @@ def differences(existing: Mapping[str, FeatureDict], wanted: Mapping[str, Featur
         One sentence per difference; none when episodes of the one fit the other.
     """
     old, new = user_features(existing), user_features(wanted)
-    missing = [f"feature {key!r} of the dataset is not recorded" for key in old if key not in new]
-    extra = [f"feature {key!r} is not in the dataset" for key in new if key not in old]
+    missing = [_missing(key) for key in old if key not in new]
+    extra = [
+        f"feature {key!r} is not in the dataset{_OPTIONAL.get(key, '')}" for key in new if key not in old
+    ]
     changed = [line for key in old if key in new for line in _changes(key, old[key], new[key])]
     return missing + extra + changed
+
+
+_OPTIONAL = {
+    AGES_FEATURE: " (set record_ages: false; ages are kept beside the dataset in any case)",
+    SUCCESS_FEATURE: " (set record_success: false)",
+}
+_ASKED_BY = {AGES_FEATURE: "record_ages", SUCCESS_FEATURE: "record_success"}
+
+
+def _missing(key: str) -> str:
+    hint = f" (set {_ASKED_BY[key]}: true)" if key in _ASKED_BY else ""
+    return f"feature {key!r} of the dataset is not recorded{hint}"
+
+
+def unsupported(features: Mapping[str, FeatureDict]) -> list[str]:
+    """Name the features of a dataset that cannot be recorded, and the way out.
+
+    Returns:
+        One sentence per feature.
+    """
+    return [
+        f"feature {key!r} of the dataset {_UNSUPPORTED.get(feature['dtype'], 'cannot be recorded')}"
+        for key, feature in user_features(features).items()
+        if not is_video(feature) and feature["dtype"] not in VECTOR_DTYPES
+    ]
+
+
+_UNSUPPORTED = {
+    "image": "is stored as images in the data files, only videos can be recorded "
+    "(`lerobot-edit-dataset --operation.type convert_image_to_video` makes a dataset with videos of it)",
+    "string": "is text, which cannot be recorded",
+}
 
 
 def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
@@ -193,6 +227,8 @@ def _depth_unit(feature: FeatureDict, other: FeatureDict) -> str | None:
 
 def _plain(names: Any) -> Any:
     """Return names as JSON would give them back, so that tuples and lists compare equal."""
+    if isinstance(names, Mapping) and len(names) == 1:  # as LeRobot 0.1 had them: {"motors": [...]}
+        return _plain(next(iter(names.values())))
     if isinstance(names, Mapping):
         return {str(key): _plain(value) for key, value in names.items()}
     if isinstance(names, (list, tuple)):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from lerobot_recorder.dataset.features import Features, shape_of
-from lerobot_recorder.dataset.layout import DATA_PATH, VIDEO_PATH, DatasetLayout
+from lerobot_recorder.dataset.features import Features, shape_of, video_keys
+from lerobot_recorder.dataset.layout import DATA_PATH, VIDEO_PATH, DatasetLayout, check_template
 from lerobot_recorder.errors import ConfigError, DatasetError
 
 CODEBASE_VERSION = "v3.0"
@@ -56,7 +57,7 @@ class DatasetInfo:
         """Check the settings that all file handling rests on."""
         for name in ("fps", "chunks_size", "data_files_size_in_mb", "video_files_size_in_mb"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, (int, float)) or value <= 0:
+            if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
                 raise ConfigError(f"{name}: expected a positive number, found {value!r}.")
 
     def grown(self, episodes: int, frames: int, tasks: int) -> DatasetInfo:
@@ -67,12 +68,25 @@ class DatasetInfo:
             total_episodes=total,
             total_frames=self.total_frames + frames,
             total_tasks=tasks,
-            splits={**self.splits, "train": f"0:{total}"},
+            splits=grown_splits(self.splits, self.total_episodes, total),
         )
 
     def layout(self, root: Path) -> DatasetLayout:
         """Return the layout of a dataset with this info at ``root``."""
         return DatasetLayout(root, self.data_path, self.video_path or VIDEO_PATH)
+
+
+def grown_splits(splits: Mapping[str, str], before: int, total: int) -> dict[str, str]:
+    """Return the splits of a dataset that has grown.
+
+    LeRobot writes ``{"train": "0:<episodes>"}`` and reads none of them. Splits of other names are kept, and
+    none of their episodes gets into ``train``: it grows where it reaches to the last episode. Where another
+    split does, a range cannot name the new episodes together with the old, so they are in no split.
+    """
+    if not set(splits) - {"train"}:
+        return {"train": f"0:{total}"}
+    start, _, stop = splits.get("train", "").partition(":")
+    return {**splits, "train": f"{start}:{total}"} if stop == str(before) else dict(splits)
 
 
 def to_json(info: DatasetInfo) -> str:
@@ -100,6 +114,8 @@ def to_json(info: DatasetInfo) -> str:
 def from_json(text: str) -> DatasetInfo:
     """Read an info; entries that are not known are kept in ``extra``.
 
+    What LeRobot 0.6.1 loads is taken: whole numbers written as 30.0, ``splits`` that are null.
+
     Raises:
         ValueError: The text is no JSON object, or an entry is missing or impossible.
     """
@@ -110,9 +126,67 @@ def from_json(text: str) -> DatasetInfo:
     if missing:
         raise ValueError(f"no {', '.join(missing)} in it")
     known = {item.name for item in dataclasses.fields(DatasetInfo)} - {"extra"}
+    entries = {name: _entry(name, content[name]) for name in known & set(content)}
     extra = {name: value for name, value in content.items() if name not in known}
-    content["features"] = cast("Features", content["features"])
-    return DatasetInfo(**{name: content[name] for name in known & set(content)}, extra=extra)
+    return DatasetInfo(**entries, extra=extra)
+
+
+def _entry(name: str, value: Any) -> Any:
+    """Check an entry of ``info.json``, and bring it into its usual form.
+
+    Raises:
+        ValueError: It is of another kind.
+    """
+    if name == "features":
+        return _features(value)
+    if name == "splits":
+        return _splits(value)
+    if name in ("codebase_version", "data_path"):
+        return _expected(name, value, isinstance(value, str), "a text")
+    if name in ("robot_type", "video_path"):
+        return _expected(name, value, value is None or isinstance(value, str), "a text or null")
+    if name.startswith("total_"):
+        number = _whole(value)
+        return _expected(name, number, isinstance(number, int) and number >= 0, "a whole number from 0 up")
+    return _whole(value)
+
+
+def _expected(name: str, value: Any, is_fine: bool, expected: str) -> Any:
+    if not is_fine:
+        raise ValueError(f"{name}: expected {expected}, found {value!r}")
+    return value
+
+
+def _whole(value: Any) -> Any:
+    """Return a whole number as an integer, whichever way it is written."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _splits(value: Any) -> dict[str, str]:
+    splits = _expected("splits", value, value is None or isinstance(value, dict), "an object or null") or {}
+    return {
+        name: str(_expected(f"splits.{name}", each, isinstance(each, str), "a text"))
+        for name, each in splits.items()
+    }
+
+
+def _features(value: Any) -> Features:
+    _expected("features", value, isinstance(value, dict) and bool(value), "an object of features")
+    for key, feature in value.items():
+        _check_feature(key, feature)
+    return cast("Features", value)
+
+
+def _check_feature(key: str, feature: Any) -> None:
+    name = f"features.{key}"
+    _expected(name, feature, isinstance(feature, dict), "an object")
+    _expected(f"{name}.dtype", feature.get("dtype"), isinstance(feature.get("dtype"), str), "a text")
+    shape = feature.get("shape")
+    sizes = [_whole(size) for size in shape] if isinstance(shape, list) else []
+    are_sizes = bool(sizes) and all(isinstance(size, int) and size > 0 for size in sizes)
+    _expected(f"{name}.shape", shape, are_sizes, "a list of whole numbers from 1 up")
+    info = feature.get("info")
+    _expected(f"{name}.info", info, info is None or isinstance(info, dict), "an object or null")
 
 
 def load_info(root: Path) -> DatasetInfo | None:
@@ -123,19 +197,39 @@ def load_info(root: Path) -> DatasetInfo | None:
     """
     root = Path(root)
     path = DatasetLayout(root).info
-    if not path.is_file():
-        _refuse_other_content(root)
-        return None
     try:
+        if not path.is_file():
+            _refuse_other_content(root)
+            return None
         info = from_json(path.read_text(encoding="utf-8"))
-    except (ValueError, TypeError) as error:
-        raise DatasetError(f"{path}: not an info.json of format {CODEBASE_VERSION}: {error}.") from error
-    if info.codebase_version != CODEBASE_VERSION:
+    except OSError as error:
+        raise DatasetError(f"{error.filename or path}: cannot be read: {error.strerror}.") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _unusable(path, error) from error
+    if info.codebase_version.removeprefix("v") != CODEBASE_VERSION.removeprefix("v"):
         raise DatasetError(
             f"{root}: expected a dataset of format {CODEBASE_VERSION}, found {info.codebase_version}. "
             "Convert it with LeRobot's converter, or record to another root."
         )
+    try:
+        _check_templates(info)
+    except ValueError as error:
+        raise _unusable(path, error) from error
     return info
+
+
+def _unusable(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(
+        f"{path}: not an info.json of format {CODEBASE_VERSION}: {error}. "
+        "Repair it, or copy or download the dataset again."
+    )
+
+
+def _check_templates(info: DatasetInfo) -> None:
+    """Refuse paths that lead out of the dataset."""
+    check_template("data_path", info.data_path)
+    if keys := video_keys(info.features):
+        check_template("video_path", info.video_path or VIDEO_PATH, keys)
 
 
 def _refuse_other_content(root: Path) -> None:

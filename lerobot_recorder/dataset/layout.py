@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 INFO_PATH = "meta/info.json"
 STATS_PATH = "meta/stats.json"
@@ -115,6 +116,35 @@ class DatasetLayout:
     def data_files(self) -> list[Path]:
         """List the files of frame rows in the order in which LeRobot reads them."""
         return sorted((self.root / "data").glob("*/*.parquet"))
+
+
+def check_template(name: str, template: str, keys: Sequence[str] = ()) -> None:
+    """Check that a template from ``info.json`` gives each file a path of its own within the dataset.
+
+    Args:
+        name: the entry, for the message.
+        template: its value.
+        keys: the video features that it is used for; none for a template of data files.
+
+    Raises:
+        ValueError: it does not.
+    """
+    places = [
+        {"chunk_index": chunk, "file_index": file, "video_key": key}
+        for key in keys or [""]
+        for chunk, file in ((0, 0), (0, 1), (1, 0))
+    ]
+    try:
+        paths = [template.format(**place) for place in places]
+    except (LookupError, ValueError, AttributeError) as error:
+        raise ValueError(f"{name}: {template!r} is not a template of paths: {error!r}") from error
+    for path in map(PurePosixPath, paths):
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise ValueError(f"{name}: {template!r} leads to {path}, which is outside the dataset")
+    if len(set(paths)) < len(paths):
+        raise ValueError(
+            f"{name}: {template!r} gives several files the same path, expected one like {DATA_PATH!r}"
+        )
 
 
 def default_root(repo_id: str) -> Path:

@@ -22,7 +22,10 @@ INDEX_BYTES_PER_FRAME = 16
 
 
 class VideoFiles(Protocol):
-    """Joins video files."""
+    """Joins video files, and counts what is in them."""
+
+    def frames(self, path: Path) -> int:
+        """Count the frames of a video."""
 
     def joinable(self, tail: Path, new: Path) -> bool:
         """Tell whether two videos have the same stream parameters and encoder settings."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -18,11 +18,12 @@ from lerobot_recorder.dataset import recordings, statistics, tables
 from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH, grown, read_checksums
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, columns_of
 from lerobot_recorder.dataset.existing import ExistingDataset
-from lerobot_recorder.dataset.features import FeatureDict, Features, video_keys
+from lerobot_recorder.dataset.features import Features, video_keys
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, place_videos, tail_file
-from lerobot_recorder.dataset.statistics import Stats, aggregate_features, vector_stats
+from lerobot_recorder.dataset.statistics import Stats, aggregate_features, as_written, vector_stats, widened
+from lerobot_recorder.dataset.video_info import with_video_info
 from lerobot_recorder.errors import DatasetError
 
 _log = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ class NewEpisode:
         known |= {
             key: vector_stats(values) for key, values in self.columns.items() if values.dtype.kind in "biuf"
         }
-        return {key: _as_read_back(known[key]) for key in features if key in known}
+        return {key: widened(known[key]) for key in features if key in known}
 
 
 class Staging:
@@ -151,7 +152,8 @@ class Staging:
         if index is None:
             return self._free_data(FileIndex()), None
         path = self._old.layout.data_file(index)
-        if self._is_full(*tables.data_file_size(path), rows):
+        found = tables.summarize_data_file(path)
+        if self._is_full(found.size, found.rows, rows):
             return self._free_data(index.next(self._info.chunks_size)), None
         return index, path
 
@@ -174,7 +176,17 @@ class Staging:
                 self._note_video(key, next(waiting), file.index, start)
             path = _prepared(self._layout.video_file(key, file.index))
             self._videos.join(file.parts, path, self._info.fps)
+            self._check_joined(key, file, path)
             yield path
+
+    def _check_joined(self, key: str, file: VideoFile, path: Path) -> None:
+        """Count what was written before the spool lets go of the episodes."""
+        if (found := self._videos.frames(path)) != file.frames:
+            raise DatasetError(
+                f"{self._old.layout.video_file(key, file.index)}: expected {file.frames} frames after "
+                f"joining {len(file.parts)} videos, found {found}. No episode is lost. "
+                f"Run `lerobot-recorder check {self._old.layout.root}` to see what is wrong."
+            )
 
     def _video_files(self, key: str, new: Sequence[NewEpisode]) -> list[VideoFile]:
         return place_videos(
@@ -183,17 +195,25 @@ class Staging:
             fps=self._info.fps,
             limit=self._info.video_files_size_in_mb * MIB,
             joinable=self._videos.joinable,
-            next_index=lambda last: self._free_video(key, last),
+            next_index=lambda last: self._free_video(key, last or self._old.last_file(f"videos/{key}")),
         )
 
     def _video_tail(self, key: str) -> VideoFile | None:
+        """Return the last file if it may grow, None if a new one is to be begun."""
         index = self._old.last_file(f"videos/{key}")
         if index is None:
             return None
         path = self._old.layout.video_file(key, index)
-        if not path.is_file():
-            raise DatasetError(f"{path}: missing, though the last episode is in it. Bring it back.")
-        return tail_file(index, path, round(self._old.last(f"videos/{key}/to_timestamp") * self._info.fps))
+        expected = round(self._old.last(f"videos/{key}/to_timestamp") * self._info.fps)
+        found = self._videos.frames(path)
+        if found != expected:
+            _log.warning(
+                "%s: has %d frames, but the episodes in it have %d rows; new episodes go into a new file. "
+                "Run `lerobot-recorder check %s` to see what is wrong",
+                *(path, found, expected, self._old.layout.root),
+            )
+            return None
+        return tail_file(index, path, expected)
 
     def _free_video(self, key: str, last: FileIndex | None) -> FileIndex:
         """Choose the number of a new file, stepping over what a crashed recording has left."""
@@ -265,14 +285,20 @@ class Staging:
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
         for part in stats:
-            total = aggregate_features([total, part]) if total else dict(part)
+            # Features that the dataset has no statistics of get none, which would describe the new rows only.
+            known = {key: part[key] for key in part if key in total} if total else part
+            total = {
+                key: as_written(each)
+                for key, each in aggregate_features([total, known] if total else [part]).items()
+            }
         return _written(self._layout.stats, statistics.to_json(total))
 
     def _stage_info(self, episodes: Sequence[EncodedEpisode], tasks: int) -> Path:
         info = self._info.grown(len(episodes), sum(episode.length for episode in episodes), tasks)
-        if self._info.total_episodes == 0:
-            info = dataclasses.replace(info, features=_with_video_info(info.features, episodes[0]))
-        return _written(self._layout.info, info_json.to_json(info))
+        features = info.features
+        for number, episode in enumerate(episodes, self._info.total_episodes):
+            features = with_video_info(features, episode.videos, is_first=number == 0)
+        return _written(self._layout.info, info_json.to_json(dataclasses.replace(info, features=features)))
 
 
 def _recording_line(item: NewEpisode) -> str:
@@ -293,18 +319,12 @@ def _columns(episode: EncodedEpisode, place: CommittedEpisode, info: DatasetInfo
     return {key: values[key] for key in info.features if key in values}
 
 
-def _as_read_back(stats: Stats) -> Stats:
-    """Return statistics as they come out of a file, so that it makes no difference whether they did."""
-    return {
-        name: value.astype(np.int64 if name == "count" else np.float64, copy=False)
-        for name, value in stats.items()
-    }
-
-
 def _flat(stats: Mapping[str, Stats]) -> dict[str, Any]:
     prefix = tables.STATS_PREFIX
     return {
-        f"{prefix}{key}/{name}": value.tolist() for key, part in stats.items() for name, value in part.items()
+        f"{prefix}{key}/{name}": value.tolist()
+        for key, part in stats.items()
+        for name, value in as_written(part).items()
     }
 
 
@@ -312,15 +332,6 @@ def _ordered(row: tables.Row, stats: Mapping[str, Any]) -> tables.Row:
     """Join a row and its statistics in the order in which LeRobot has the columns."""
     place = {key: value for key, value in row.items() if key.startswith("meta/")}
     return {**{key: value for key, value in row.items() if key not in place}, **stats, **place}
-
-
-def _with_video_info(features: Features, episode: EncodedEpisode) -> Features:
-    """Note how the first episode's videos are encoded."""
-    noted = dict(features)
-    for key, video in episode.videos.items():
-        info = {**features[key].get("info", {}), **video.info}
-        noted[key] = cast("FeatureDict", {**features[key], "info": info})
-    return noted
 
 
 def _prepared(path: Path) -> Path:

@@ -3,13 +3,18 @@
 Everything is computed by the same steps in the same precision as LeRobot's ``compute_stats``, rounding
 included, so that a dataset does not tell which of the two recorded it. Where the values are bytes or 16-bit
 integers, they are counted first: the histogram is the same and takes a hundredth of the time.
+
+Unlike LeRobot's, they describe the finite values only: one NaN or infinity (which mean "no measurement" and
+"too far" in depth images, REP 118) would make all statistics of the dataset NaN for ever. Where an episode
+has no finite value at all, its statistics are NaN here, count for nothing in `aggregate`, and are written
+as 0.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +22,10 @@ Stats = dict[str, np.ndarray]
 """``min, max, mean, std, count, q01, q10, q50, q90, q99`` of a feature; ``count`` is int64, shape (1,)."""
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
+QUANTILES_OVER_EPISODES: Literal["mean", "extremes"] = "mean"
+"""How the quantiles of episodes become those of a dataset: their mean weighted by count, as LeRobot 0.6.1
+computes it, or the lowest q01, q10, q50 and the highest q90, q99, as LeRobot does after 0.6.1 (its #3804)."""
+
 BINS = 5000
 """Bins of the histogram that quantiles are read from, over the range of the values."""
 
@@ -25,6 +34,12 @@ EDGE_MARGIN = 1e-10
 
 MIN_SAMPLES, MAX_SAMPLES, SAMPLE_POWER = 100, 10_000, 0.75
 """Of n frames, so many are sampled for image statistics: n**0.75 within these limits."""
+
+LARGEST_SINGLE, LARGEST = 1e15, 1e150
+"""The squares of larger values would add up to infinity in single, in double precision."""
+
+LARGEST_COUNT = 2**53
+"""From here on a count is no whole number in double precision."""
 
 BLOCK_ROWS = 2**18
 """Pixels whose moments are added up at once."""
@@ -62,8 +77,7 @@ def vector_stats(values: np.ndarray) -> Stats:
         Statistics of shape (1,) for values of shape (n,), else one per element of the last dimension.
     """
     rows = values.reshape(-1, values.shape[-1]) if values.ndim > 1 else values.reshape(-1, 1)
-    stats = _single(rows) if len(rows) < 2 else _many(_promoted(rows))
-    return {**stats, "count": np.array([len(values)])}
+    return {**_finite_stats(rows), "count": np.array([len(values)])}
 
 
 def image_stats(frames: np.ndarray) -> Stats:
@@ -95,9 +109,30 @@ def depth_stats(frames: np.ndarray) -> Stats:
 
 def _pixel_stats(pixels: np.ndarray) -> Stats:
     """Describe pixels, (n, channels)."""
-    if len(pixels) < 2:
-        return _single(pixels)
-    return _counted(pixels) if pixels.dtype in (np.uint8, np.uint16) else _many(_promoted(pixels))
+    is_counted = pixels.dtype in (np.uint8, np.uint16) and len(pixels) > 1
+    return _counted(pixels) if is_counted else _finite_stats(pixels)
+
+
+def _finite_stats(rows: np.ndarray) -> Stats:
+    """Describe the finite values of rows, (n, d); NaN for a column that has none."""
+    if rows.dtype.kind != "f" or (finite := np.isfinite(rows)).all():
+        return _stats(rows)
+    columns = [
+        _stats(values[is_finite].reshape(-1, 1)) if is_finite.any() else _unknown()
+        for values, is_finite in zip(rows.T, finite.T, strict=True)
+    ]
+    return {name: np.concatenate([column[name] for column in columns]) for name in columns[0]}
+
+
+def _unknown() -> Stats:
+    return {name: np.array([np.nan]) for name in ("min", "max", "mean", "std", "count", *QUANTILES)}
+
+
+def _stats(rows: np.ndarray) -> Stats:
+    """Describe finite rows, in double precision where their squares need it."""
+    if rows.dtype.kind == "f" and float(np.abs(rows).max()) > LARGEST_SINGLE:
+        rows = np.clip(rows.astype(np.float64), -LARGEST, LARGEST)
+    return _single(rows) if len(rows) < 2 else _many(_promoted(rows))
 
 
 def _per_channel(stats: Stats, count: int, scale: float) -> Stats:
@@ -204,32 +239,78 @@ def _quantile(cumulative: np.ndarray, edges: np.ndarray, target: float) -> float
 def aggregate(parts: Sequence[Stats]) -> Stats:
     """Combine the statistics of several episodes of one feature.
 
-    Means, variances and quantiles are weighted by count, minima and maxima are extremes. A quantile that a
-    part lacks is left out.
+    Means and variances are weighted by count, minima and maxima are extremes; for quantiles see
+    `QUANTILES_OVER_EPISODES`. A quantile that a part lacks is left out. NaN counts for nothing; it is left
+    where all parts have it.
     """
     counts = np.stack([part["count"] for part in parts])
-    total = counts.sum(axis=0)
     means = np.stack([part["mean"] for part in parts])
-    weights = counts.reshape(len(parts), *[1] * (means.ndim - 1))
-    mean = (means * weights).sum(axis=0) / total
+    weights = counts.reshape(len(parts), *[1] * (means.ndim - 1)) * np.isfinite(means)
+    mean = _weighted(means, weights)
     variances = np.stack([part["std"] ** 2 for part in parts]) + (means - mean) ** 2
     combined = {
-        "min": np.min(np.stack([part["min"] for part in parts]), axis=0),
-        "max": np.max(np.stack([part["max"] for part in parts]), axis=0),
+        "min": np.fmin.reduce([part["min"] for part in parts]),
+        "max": np.fmax.reduce([part["max"] for part in parts]),
         "mean": mean,
-        "std": np.sqrt((variances * weights).sum(axis=0) / total),
-        "count": total,
+        "std": np.sqrt(_weighted(variances, weights)),
+        "count": counts.sum(axis=0),
     }
-    shared = [name for name in QUANTILES if all(name in part for part in parts)]
-    for name in shared:
-        combined[name] = (np.stack([part[name] for part in parts]) * weights).sum(axis=0) / total
+    for name in (name for name in QUANTILES if all(name in part for part in parts)):
+        combined[name] = _over_episodes(name)(np.stack([part[name] for part in parts]), weights)
     return combined
+
+
+def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weighted mean over the first axis; NaN where all weights are 0."""
+    with np.errstate(invalid="ignore"):
+        total = (np.where(weights > 0, values, 0) * weights).sum(axis=0)
+        return np.asarray(total / weights.sum(axis=0))
+
+
+def _over_episodes(quantile: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    if QUANTILES_OVER_EPISODES == "mean":
+        return _weighted
+    extreme = np.fmax if quantile in ("q90", "q99") else np.fmin
+    return lambda values, weights: np.asarray(extreme.reduce(values))
 
 
 def aggregate_features(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]:
     """Combine the statistics of several episodes, feature by feature."""
     keys = list(dict.fromkeys(key for part in parts for key in part))
     return {key: aggregate([part[key] for part in parts if key in part]) for key in keys}
+
+
+def as_written(stats: Stats) -> Stats:
+    """Return statistics as they come out of a file, so that it makes no difference whether they did."""
+    finite = {name: np.where(np.isfinite(value), value, 0) for name, value in widened(stats).items()}
+    return {**finite, "count": finite["count"].astype(np.int64)}
+
+
+def widened(stats: Stats) -> Stats:
+    """Return statistics in double precision, as files have them; what is combined must not depend on that."""
+    return {name: value.astype(np.float64, copy=False) for name, value in stats.items()}
+
+
+def is_usable(stats: Stats) -> bool:
+    """Tell whether statistics can be combined with others: all are there, finite and of one shape."""
+    needed = [stats.get(name) for name in ("min", "max", "mean", "std")]
+    count = stats.get("count")
+    if count is None or count.shape != (1,) or not 1 <= count[0] < LARGEST_COUNT:
+        return False
+    values = [*needed, *(stats[name] for name in QUANTILES if name in stats)]
+    shapes = {value.shape for value in values if value is not None}
+    return len(shapes) == 1 and all(value is not None and np.isfinite(value).all() for value in values)
+
+
+def from_plain(values: Mapping[str, Any]) -> Stats:
+    """Take statistics from plain values, where null is NaN; entries that are no numbers are left out."""
+    stats = {}
+    for name, value in values.items():
+        try:
+            stats[name] = np.atleast_1d(np.array(value, dtype=np.float64))
+        except (ValueError, TypeError):
+            continue
+    return stats
 
 
 def to_json(stats: Mapping[str, Stats]) -> str:
@@ -239,15 +320,12 @@ def to_json(stats: Mapping[str, Stats]) -> str:
 
 
 def from_json(text: str) -> dict[str, Stats]:
-    """Read the statistics of a dataset.
+    """Read the statistics of a dataset; what is no statistics of a feature is left out.
 
     Raises:
-        ValueError: The text is not what ``stats.json`` holds.
+        ValueError: The text is no JSON object.
     """
     content = json.loads(text)
-    if not isinstance(content, dict) or not all(isinstance(part, dict) for part in content.values()):
-        raise ValueError("expected an object of objects")
-    return {
-        key: {name: np.atleast_1d(np.array(value)) for name, value in part.items()}
-        for key, part in content.items()
-    }
+    if not isinstance(content, dict):
+        raise ValueError(f"expected an object, found {type(content).__name__}")
+    return {key: from_plain(part) for key, part in content.items() if isinstance(part, dict)}

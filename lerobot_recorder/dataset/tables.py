@@ -10,6 +10,7 @@ import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -169,29 +170,39 @@ def _writer(sink: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
     )
 
 
-def index_range(path: Path) -> tuple[int, int, int]:
-    """Return the first and the last ``index`` in a data file, and its number of rows.
+@dataclass(frozen=True)
+class DataSummary:
+    """What is in a data file.
+
+    Attributes:
+        rows: Rows in it.
+        first: The ``index`` of the first row.
+        last: The ``index`` of the last row.
+        size: Bytes that its rows take on disk.
+        columns: Names of its columns.
+    """
+
+    rows: int
+    first: int
+    last: int
+    size: int
+    columns: Sequence[str]
+
+
+def summarize_data_file(path: Path) -> DataSummary:
+    """Read how much is in a data file, without reading all of it.
 
     Raises:
-        DatasetError: The file cannot be read, or has no such rows.
+        DatasetError: The file cannot be read, or has no rows with an ``index``.
     """
     with open_parquet(path) as file, _readable(path):
-        rows, groups = file.metadata.num_rows, file.num_row_groups
-        if not rows or "index" not in file.schema_arrow.names:
-            raise DatasetError(f"{path}: expected rows with an index, found none.")
-        first, last = (file.read_row_group(group, ["index"])["index"] for group in (0, groups - 1))
-        return int(first[0].as_py()), int(last[len(last) - 1].as_py()), rows
-
-
-def data_file_size(path: Path) -> tuple[int, int]:
-    """Return the bytes of the row groups of a data file, and its rows.
-
-    Raises:
-        DatasetError: The file cannot be read.
-    """
-    with open_parquet(path) as file:
-        described = file.metadata.serialized_size + PARQUET_FOOTER_END
-        return path.stat().st_size - described, file.metadata.num_rows
+        metadata, columns = file.metadata, file.schema_arrow.names
+        if not metadata.num_rows or "index" not in columns:
+            raise DatasetError(f"{path}: expected rows with an index, found none. Copy or download it again.")
+        groups = [group for group in range(file.num_row_groups) if metadata.row_group(group).num_rows]
+        ends = [file.read_row_group(group, ["index"])["index"] for group in (groups[0], groups[-1])]
+        size = path.stat().st_size - metadata.serialized_size - PARQUET_FOOTER_END
+        return DataSummary(metadata.num_rows, ends[0][0].as_py(), ends[1][-1].as_py(), size, columns)
 
 
 # Episode rows
@@ -244,7 +255,7 @@ def _is_text(kind: pa.DataType) -> bool:
 
 
 def read_episode_stats(path: Path, key: str, episodes: int) -> Iterator[dict[str, Any]]:
-    """Read what an episodes file has on one feature: a mapping from statistic to value per row.
+    """Read what an episodes file has on one feature: per row its length, and the value of each statistic.
 
     Args:
         path: The file.
@@ -257,8 +268,8 @@ def read_episode_stats(path: Path, key: str, episodes: int) -> Iterator[dict[str
     prefix = f"{STATS_PREFIX}{key}/"
     with open_parquet(path) as file:
         names = [name for name in file.schema_arrow.names if name.startswith(prefix)]
-    for row in read_table(path, ["episode_index", *names]).slice(0, episodes).to_pylist():
-        yield {name.removeprefix(prefix): row[name] for name in names}
+    for row in read_table(path, ["length", *names]).slice(0, episodes).to_pylist():
+        yield {name.removeprefix(prefix): value for name, value in row.items()}
 
 
 # Tasks

@@ -12,10 +12,11 @@ from typing import Any
 from lerobot_recorder import locks
 from lerobot_recorder.dataset import journal
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo
-from lerobot_recorder.dataset.existing import read_existing
+from lerobot_recorder.dataset.existing import explained, find_committed, read_existing
 from lerobot_recorder.dataset.features import (
     FeatureDict,
     differences,
+    unsupported,
     user_features,
     validate_features,
     with_defaults,
@@ -32,6 +33,9 @@ __all__ = ["CommittedEpisode", "DatasetWriter", "EncodedEpisode", "EncodedVideo"
 
 _COMMIT_WAIT_S = 30.0
 """How long another committer is waited for; it may be joining videos of some hundred MB."""
+
+SO_ARMS = {"so_follower", "so100_follower", "so101_follower"}
+"""What LeRobot has called the follower of an SO-100 or SO-101."""
 
 _log = logging.getLogger(__name__)
 
@@ -112,11 +116,13 @@ class DatasetWriter:
         """
         with self._locked():
             finished = {each.episode_id: each for each in self._recover(forget)}
-            committed = [finished[each.episode_id] for each in episodes if each.episode_id in finished]
             waiting = [each for each in episodes if each.episode_id not in finished]
             if waiting:
-                committed += self._commit(waiting, self._info(features, fps, robot_type), forget)
-            return committed
+                info = self._info(features, fps, robot_type)
+                finished |= self._committed_before(waiting, info, forget)
+            committed = [finished[each.episode_id] for each in episodes if each.episode_id in finished]
+            waiting = [each for each in waiting if each.episode_id not in finished]
+            return committed + (self._commit(waiting, info, forget) if waiting else [])
 
     def _commit(
         self, episodes: Sequence[EncodedEpisode], info: DatasetInfo, forget: Forget
@@ -130,6 +136,16 @@ class DatasetWriter:
         total = committed[-1].episode_index + 1
         _log.info("committed %d episodes to %s, %d in all", len(committed), self.root, total)
         return committed
+
+    def _committed_before(
+        self, episodes: Sequence[EncodedEpisode], info: DatasetInfo, forget: Forget
+    ) -> dict[str, CommittedEpisode]:
+        """Find episodes that are in the dataset although the spool still has them; it forgets them now."""
+        found = find_committed(self.root, info, {each.episode_id: each.length for each in episodes})
+        if found:
+            _log.warning("%s: already has %s; not added again", self.root, ", ".join(found))
+            forget(list(found))
+        return found
 
     def _recover(self, forget: Forget) -> list[CommittedEpisode]:
         entry = journal.read_journal(self.root)
@@ -151,24 +167,25 @@ class DatasetWriter:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep other committers out; the lock of a process that dies is free."""
-        with _explained(self.root):
+        with _commit_errors(self.root):
             make_private_directory(commit_path(self.root))
             with locks.held(commit_path(self.root) / "lock", _COMMIT_WAIT_S):
                 yield
 
 
 @contextlib.contextmanager
-def _explained(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except (RecorderError, OSError) as error:
-        if is_full(error):
-            raise DatasetError(
-                f"{root}: no room is left for the commit. Free some space; no episode is lost."
-            ) from error
-        if isinstance(error, RecorderError):
-            raise
-        raise DatasetError(f"{root}: the commit stopped: {error}. No episode is lost.") from error
+def _commit_errors(root: Path) -> Iterator[None]:
+    with explained(root):
+        try:
+            yield
+        except (RecorderError, OSError) as error:
+            if is_full(error):
+                raise DatasetError(
+                    f"{root}: no room is left for the commit. Free some space; no episode is lost."
+                ) from error
+            if isinstance(error, RecorderError):
+                raise
+            raise DatasetError(f"{root}: the commit stopped: {error}. No episode is lost.") from error
 
 
 def check_fits(
@@ -186,15 +203,27 @@ def check_fits(
         DatasetMismatchError: An existing dataset differs; the message names each difference.
         DatasetError: The directory holds something else.
     """
-    info = load_info(Path(root))
-    if info is None:
-        return
-    found = differences(info.features, features)
+    with explained(Path(root)):
+        info = load_info(Path(root))
+        if info is None:
+            return
+        found = unsupported(info.features) or differences(info.features, features)
     if info.fps != fps:
         found.append(f"fps is {info.fps} in the dataset, {fps} now")
     if robot_type is not None and info.robot_type != robot_type:
-        found.append(f"robot_type is {info.robot_type!r} in the dataset, {robot_type!r} now")
+        found.append(_other_robot(info.robot_type, robot_type))
     if found:
         raise DatasetMismatchError(
-            f"{root}: cannot be appended to: {'; '.join(found)}. Record to another root."
+            f"{root}: cannot be appended to: {'; '.join(found)}. Change this, or record to another root."
         )
+
+
+def _other_robot(existing: str | None, wanted: str) -> str:
+    """Name the parameter to set, and what to compare before, as the unit of joints may differ, too."""
+    hint = f"if it is the same robot, set robot_type to {existing or ''!r}"
+    if {existing, wanted} <= SO_ARMS:
+        hint += (
+            " after comparing the units: under the older names LeRobot recorded joints from -100 to 100 "
+            "unless use_degrees was set, as so_follower it records degrees"
+        )
+    return f"robot_type is {existing!r} in the dataset, {wanted!r} now ({hint})"

@@ -131,6 +131,16 @@ def _decode(container: Any, stream: Any, index: int) -> npt.NDArray[np.uint8] | 
 class Mp4Files:
     """Joins video files; what the dataset's writer needs to know of videos."""
 
+    def frames(self, path: Path) -> int:
+        """Count the frames of a video, by what the file notes of itself where it does.
+
+        Raises:
+            VideoError: the file is missing, or is no video.
+        """
+        with opened(path) as container:
+            stream: Any = container.streams.video[0]
+            return int(stream.frames) or sum(packet.pts is not None for packet in container.demux(stream))
+
     def joinable(self, tail: Path, new: Path) -> bool:
         """Tell whether `new` may follow `tail` in one file: the same stream, encoded with the same settings.
 

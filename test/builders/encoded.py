@@ -43,6 +43,9 @@ def probe(path: Path) -> LineProbe:
 class LineFiles:
     """Joins videos of lines; those whose lines start with the same word fit together."""
 
+    def frames(self, path: Path) -> int:
+        return probe(path).frames
+
     def joinable(self, tail: Path, new: Path) -> bool:
         return tail.read_text().split()[0] == new.read_text().split()[0]
 

@@ -7,7 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lerobot_recorder.dataset.features import as_column, differences, validate_features, with_defaults
+from lerobot_recorder.dataset.features import (
+    as_column,
+    differences,
+    unsupported,
+    validate_features,
+    with_defaults,
+)
 from lerobot_recorder.errors import ConfigError
 
 STATE: dict[str, Any] = {"dtype": "float32", "shape": (2,), "names": ["a", "b"]}
@@ -81,3 +87,36 @@ def test_columns_have_the_declared_dtype_and_shape() -> None:
 def test_values_that_do_not_fit_are_refused(values: Any) -> None:
     with pytest.raises(ConfigError, match="feature 'state': expected"):
         as_column("state", STATE, values)
+
+
+def test_names_one_level_deeper_are_no_difference() -> None:
+    """LeRobot before 0.2 kept names as {"motors": [...]}."""
+    old = {"state": {**STATE, "names": {"motors": ["a", "b"]}}}
+    assert differences(with_defaults(old), {"state": STATE}) == []
+    assert differences(with_defaults(old), {"state": {**STATE, "names": ["b", "a"]}}) != []
+
+
+def test_optional_features_name_the_parameter() -> None:
+    ages: Any = {"dtype": "float32", "shape": (1,), "names": ["front.age_s"]}
+    success: Any = {"dtype": "bool", "shape": (1,), "names": None}
+    extra = {"state": STATE, "stream_ages": ages, "next.success": success}
+    assert differences(with_defaults(extra), {"state": STATE}) == [
+        "feature 'stream_ages' of the dataset is not recorded (set record_ages: true)",
+        "feature 'next.success' of the dataset is not recorded (set record_success: true)",
+    ]
+    assert differences(with_defaults({"state": STATE}), extra) == [
+        "feature 'stream_ages' is not in the dataset "
+        "(set record_ages: false; ages are kept beside the dataset in any case)",
+        "feature 'next.success' is not in the dataset (set record_success: false)",
+    ]
+
+
+def test_features_that_cannot_be_recorded_name_the_way_out() -> None:
+    old = with_defaults(
+        {"state": STATE, "top": {**VIDEO, "dtype": "image"}, "note": {**STATE, "dtype": "string"}}
+    )
+    image, text = unsupported(old)
+    assert image.startswith("feature 'top' of the dataset is stored as images")
+    assert "convert_image_to_video" in image
+    assert text == "feature 'note' of the dataset is text, which cannot be recorded"
+    assert unsupported(with_defaults({"state": STATE, "top": VIDEO})) == []

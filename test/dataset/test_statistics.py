@@ -141,3 +141,71 @@ def test_statistics_survive_their_file() -> None:
     for key, part in stats.items():
         for name, value in part.items():
             np.testing.assert_array_equal(found[key][name], value)
+
+
+# Values that are no numbers
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
+def test_statistics_are_those_of_the_finite_values(bad: float, dtype: type) -> None:
+    values = np.array([[0, 10], [bad, 10], [4, 40], [2, 20]], dtype)
+    stats = vector_stats(values)
+    np.testing.assert_array_equal(stats["min"], [0, 10])
+    np.testing.assert_array_equal(stats["max"], [4, 40])
+    np.testing.assert_allclose(stats["mean"], [2, 20])
+    np.testing.assert_allclose(stats["std"], [np.sqrt(8 / 3), np.sqrt(150)], rtol=1e-6)
+    assert stats["count"].tolist() == [4]
+    good = vector_stats(values[:, 1:])
+    for name in QUANTILES:
+        assert stats[name][1] == good[name][0]
+
+
+def test_depth_without_a_measurement_counts_for_nothing() -> None:
+    frames = np.linspace(0.3, 3, 64, dtype=np.float32).reshape(2, 4, 8)
+    holed = frames.copy()
+    holed[:, 0, :4] = np.nan
+    holed[:, 0, 4:] = np.inf
+    stats, whole = depth_stats(holed), vector_stats(frames[:, 1:].reshape(-1, 1))
+    for name in ("min", "max", "mean", "std", *QUANTILES):
+        np.testing.assert_array_equal(stats[name].ravel(), whole[name])
+    assert stats["count"].tolist() == [2]
+
+
+def test_episode_without_a_finite_value_changes_nothing_but_the_count() -> None:
+    good = vector_stats(np.array([[1.0, 5.0], [3.0, 7.0]]))
+    bad = vector_stats(np.array([[np.nan, 6.0]]))
+    for parts in ([good, bad], [bad, good]):
+        combined = aggregate(parts)
+        for name in ("min", "max", "mean", "std", *QUANTILES):
+            assert combined[name][0] == good[name][0]
+        assert (combined["mean"][1], combined["count"].tolist()) == (6, [3])
+
+
+def test_nothing_but_numbers_is_written() -> None:
+    written = statistics.as_written(aggregate([vector_stats(np.full((3, 2), np.nan))] * 2))
+    assert all(np.isfinite(value).all() for value in written.values())
+    assert (written["mean"].tolist(), written["count"].tolist()) == ([0, 0], [6])
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [1, 2, 5])
+def test_huge_values_have_finite_statistics(dtype: type, rows: int) -> None:
+    huge = float(np.finfo(dtype).max)
+    stats = vector_stats(np.array([huge, -huge, 0, 1, huge][:rows], dtype))
+    assert all(np.isfinite(value).all() for value in stats.values())
+
+
+# Quantiles over episodes
+
+
+@pytest.mark.parametrize(("rule", "low", "high"), [("mean", 4.0, 4.0), ("extremes", 1.0, 5.0)])
+def test_quantiles_of_a_dataset_follow_one_constant(
+    rule: str, low: float, high: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statistics, "QUANTILES_OVER_EPISODES", rule)
+    combined = aggregate([vector_stats(np.array([1.0])), vector_stats(np.full(3, 5.0))])
+    for name in ("q01", "q10", "q50"):
+        assert combined[name][0] == pytest.approx(low)
+    for name in ("q90", "q99"):
+        assert combined[name][0] == pytest.approx(high)

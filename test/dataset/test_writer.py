@@ -14,8 +14,15 @@ import pyarrow as pa
 import pytest
 from encoded import CAMERA, FEATURES, FPS, LineFiles, commit, encoded_episode, faults
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, check_fits, staging, tables
-from lerobot_recorder.dataset.info import DatasetInfo, load_info, to_json
+from lerobot_recorder.dataset import (
+    DatasetWriter,
+    EncodedEpisode,
+    check_appendable,
+    check_fits,
+    staging,
+    tables,
+)
+from lerobot_recorder.dataset.info import DatasetInfo, grown_splits, load_info, to_json
 from lerobot_recorder.dataset.layout import DatasetLayout, commit_path
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError
 
@@ -145,7 +152,7 @@ def test_files_stay_below_their_limits(root: Path, tmp_path: Path) -> None:
     commit(DatasetWriter(root, LineFiles(), **limits), takes)
     assert len(list(root.rglob("*.mp4"))) > 2
     assert all(path.stat().st_size < 3000 for path in root.rglob("*.mp4"))
-    assert all(tables.data_file_size(path)[0] < 3000 for path in DatasetLayout(root).data_files())
+    assert all(tables.summarize_data_file(path).size < 3000 for path in DatasetLayout(root).data_files())
     assert faults(root) == []
 
 
@@ -342,3 +349,47 @@ def test_episodes_files_are_found_by_their_names(root: Path, tmp_path: Path) -> 
     commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 1)])
     assert [path.name for path in DatasetLayout(root).episodes_files()] == ["file-003.parquet"]
     assert [row["episode_index"] for row in episodes_of(root)] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    ("robot", "hint"),
+    [
+        ("so101_follower", "set robot_type to 'so101_follower' after comparing the units"),
+        ("koch", "if it is the same robot, set robot_type to 'koch')"),
+        (None, "set robot_type to '')"),
+    ],
+)
+def test_another_robot_names_the_parameter(root: Path, tmp_path: Path, robot: str | None, hint: str) -> None:
+    commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)], robot_type=robot)
+    with pytest.raises(DatasetMismatchError) as error:
+        check_fits(root, FEATURES, FPS, "so_follower")
+    assert hint in str(error.value)
+    check_fits(root, FEATURES, FPS, robot)
+
+
+@pytest.mark.parametrize("dtype", ["image", "string", "language"])
+def test_dataset_with_features_of_other_kinds_is_refused_at_the_start(
+    root: Path, tmp_path: Path, dtype: str
+) -> None:
+    commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
+    info = load_info(root)
+    assert info is not None
+    features: Any = {**info.features, "note": {"dtype": dtype, "shape": [1], "names": None}}
+    (root / "meta/info.json").write_text(to_json(dataclasses.replace(info, features=features)))
+    for refuse in (check_appendable, lambda root: check_fits(root, FEATURES, FPS)):
+        with pytest.raises(DatasetMismatchError, match="'note' of the dataset"):
+            refuse(root)
+
+
+@pytest.mark.parametrize(
+    ("splits", "grown"),
+    [
+        ({}, {"train": "0:5"}),
+        ({"train": "0:3"}, {"train": "0:5"}),
+        ({"val": "0:1", "train": "1:3"}, {"val": "0:1", "train": "1:5"}),
+        ({"train": "0:2", "val": "2:3"}, {"train": "0:2", "val": "2:3"}),
+        ({"val": "0:3"}, {"val": "0:3"}),
+    ],
+)
+def test_train_grows_without_taking_other_splits_in(splits: dict[str, str], grown: dict[str, str]) -> None:
+    assert grown_splits(splits, 3, 5) == grown
