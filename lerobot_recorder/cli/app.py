@@ -21,6 +21,7 @@ from lerobot_recorder.cli.record import record
 from lerobot_recorder.cli.replay import replay
 from lerobot_recorder.cli.scan import scan
 from lerobot_recorder.cli.setup_motors import setup_motors
+from lerobot_recorder.cli.show import show
 from lerobot_recorder.cli.simulate import simulate
 from lerobot_recorder.errors import RecorderError
 
@@ -48,6 +49,7 @@ app = typer.Typer(
 for command in (
     record,
     discover,
+    show,
     check,
     encode,
     find_port,

@@ -14,6 +14,9 @@ from lerobot_recorder.dataset.features import Features, as_column, vector_keys, 
 from lerobot_recorder.dataset.statistics import Stats
 from lerobot_recorder.errors import DatasetError
 
+_SAME_SAMPLE_S = 1e-3
+"""Times of samples that differ by less are equal: ages of an hour are rounded to a quarter of it."""
+
 
 @dataclass(frozen=True)
 class EncodedVideo:
@@ -42,6 +45,11 @@ class StreamAges:
 
     age_s: npt.NDArray[np.float32]
     source_ns: npt.NDArray[np.int64]
+
+    def new_rows(self, fps: int) -> int:
+        """Count the rows that took another sample than the row before, the first row included."""
+        times_s = np.arange(len(self.age_s)) / fps - self.age_s
+        return int((np.diff(times_s, prepend=-np.inf) > _SAME_SAMPLE_S).sum())
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ class RecordedEpisode:
         Raises:
             DatasetError: There is no such dataset or episode, or it cannot be read.
         """
-        self._dataset = dataset = _open(Path(root))
+        self._dataset = dataset = open_dataset(Path(root))
         count = dataset.info.total_episodes
         if not 0 <= index < count:
             raise DatasetError(
@@ -115,7 +115,12 @@ class RecordedEpisode:
         }
 
 
-def _open(root: Path) -> CountedDataset:
+def open_dataset(root: Path) -> CountedDataset:
+    """Read what is known of the episodes of the dataset at ``root``, as far as ``info.json`` counts.
+
+    Raises:
+        DatasetError: There is no dataset, or it cannot be read.
+    """
     info = load_info(root)
     if info is None:
         raise DatasetError(f"{root}: no dataset, there is no meta/info.json.")

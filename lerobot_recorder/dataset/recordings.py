@@ -103,6 +103,16 @@ def recorded_ids(root: Path) -> set[str]:
     return found
 
 
+def recordings_of(paths: Sequence[Path]) -> dict[int, Recording]:
+    """Return what is known of all episodes in some files, by the number of the episode.
+
+    Raises:
+        DatasetError: A file cannot be read.
+    """
+    lines = (recording for path in paths for recording in read_recordings(path) if recording is not None)
+    return {line["episode_index"]: line for line in lines if isinstance(line.get("episode_index"), int)}
+
+
 # How old samples were
 
 
