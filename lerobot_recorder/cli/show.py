@@ -114,7 +114,7 @@ def _start(recording: Recording) -> str:
 
 def _verdict(recording: Recording) -> str:
     verdict = str(recording.get("verdict", "unknown"))
-    notes = ", with a note" if recording.get("notes") else ""
+    notes = ", note" if recording.get("notes") else ""
     return f"{verdict}{', accepted' if recording.get('accepted') else ''}{notes}"
 
 

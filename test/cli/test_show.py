@@ -54,7 +54,7 @@ def test_all_that_is_known_of_an_episode_is_printed(invoke, root):
     assert lines["task"] == "Pick up [the] cube"
     assert lines["length"] == "6 frames, 0.2 s at 30 fps"
     assert lines["recorded"] == "2025-11-24 16:00:00 UTC, as episode-0"
-    assert lines["verdict"] == "bad, accepted, with a note"
+    assert lines["verdict"] == "bad, accepted, note"
     assert lines["reason"].startswith("front: 2 of 6")
     assert lines["note"].startswith("force: only 2 of 6")
     assert lines["success"] == "yes"
@@ -70,7 +70,7 @@ def test_each_stream_has_its_rate_and_ages(invoke, root):
 
 
 def test_without_an_episode_there_is_a_line_for_each(invoke, root):
-    assert "bad, accepted, with a note" in invoke("show", root).output
+    assert "bad, accepted, note" in invoke("show", root).output
     (root / "meta/recordings/chunk-000/file-000.jsonl").write_text("")
     lines = invoke("show", root).output.splitlines()
     assert [line.split() for line in lines[1:]] == [
