@@ -323,7 +323,7 @@ class BatchEncoder:
             OSError: the same.
         """
         self._warn_of_codec()
-        batch = Batch(spool, writer, self._workers(), self._job_of(episodes))
+        batch = Batch(spool, writer, self._workers(), self._job_of())
         try:
             self._encode_batch(spool, batch, episodes)
         finally:
@@ -401,10 +401,10 @@ class BatchEncoder:
 
     # How it encodes
 
-    def _job_of(self, episodes: Sequence[SpooledEpisode]) -> Callable[[Path, str], CameraJob]:
+    def _job_of(self) -> Callable[[Path, str], CameraJob]:
         settings, depth = self._settings, self.depth
         lossless = depth_encoder()
-        if min(self._workers().size, _cameras(episodes)) >= cores():
+        if min(self._workers().size, self._waiting.cameras) >= cores():
             settings = settings.on_one_core()
         return lambda episode, key: CameraJob(
             episode, key, settings, lossless, depth_in_dataset(self.root, key, depth)
@@ -472,18 +472,6 @@ def _check_appendable(root: Path) -> None:
         raise
     except Exception as error:
         raise DatasetError(f"{root}: cannot be appended to: {explained(error)}") from error
-
-
-def _cameras(episodes: Sequence[SpooledEpisode]) -> int:
-    """Count what there is to encode."""
-    return sum(len(episode.manifest.cameras) for episode in episodes if _readable(episode))
-
-
-def _readable(episode: SpooledEpisode) -> bool:
-    try:
-        return episode.length >= 0
-    except RecorderError:
-        return False
 
 
 def _at_least(least: int, name: str, value: int) -> int:

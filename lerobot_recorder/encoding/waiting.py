@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from dataclasses import dataclass
 
 from lerobot_recorder.errors import RecorderError
@@ -13,6 +14,7 @@ class _Facts:
     """What is counted of a waiting episode; it does not change as long as the episode waits."""
 
     duration_s: float
+    cameras: int
     frames: int
     size_bytes: int
 
@@ -45,6 +47,11 @@ class WaitingEpisodes:
         return sum(each.duration_s for each in self._facts.values())
 
     @property
+    def cameras(self) -> int:
+        """Videos to encode."""
+        return sum(each.cameras for each in self._facts.values())
+
+    @property
     def frames(self) -> int:
         """Video frames to encode, of all cameras."""
         return sum(each.frames for each in self._facts.values())
@@ -59,6 +66,7 @@ def _read(episode: SpooledEpisode) -> _Facts | None:
     """Read an episode; None where it cannot be read, which is reported when it is encoded."""
     try:
         manifest, size = episode.manifest, episode.size_bytes()
-        return _Facts(manifest.duration_s, len(manifest.cameras) * manifest.length, size)
+        cameras, length = len(manifest.cameras), operator.index(manifest.length)
+        return _Facts(manifest.duration_s, cameras, cameras * length, size)
     except (RecorderError, OSError, TypeError, ValueError, ArithmeticError):
         return None
