@@ -44,7 +44,7 @@ def _episode(dataset: CountedDataset, index: int) -> SheetEpisode:
     values = _values(dataset, index, [state, *([_ACTION] if _ACTION in keys else [])])
     length = int(dataset.lengths[index])
     seconds = length / dataset.info.fps
-    task = ", ".join(dataset.episodes["tasks"][index])
+    task = dataset.task(index)
     return SheetEpisode(
         title=f"Episode {index}: {task} ({length} frames, {seconds:.1f} s)",
         seconds=seconds,

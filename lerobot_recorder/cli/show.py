@@ -72,7 +72,7 @@ def episodes_table(root: Path) -> Table:
             f"{frames / dataset.info.fps:.1f}",
             _verdict(recording),
             _success(recording) if recording else "unknown",
-            Text(", ".join(dataset.episodes["tasks"][index])),
+            Text(dataset.task(index)),
         )
     return table
 

@@ -17,6 +17,9 @@ from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
 from lerobot_recorder.errors import DatasetError
 
 _PLACES = ("episode_index", "length", "dataset_from_index", "dataset_to_index", "tasks")
+_OPTIONAL = ("tasks", "meta/episodes/chunk_index", "meta/episodes/file_index")
+"""LeRobot does without these, and leaves them out where it converts images to videos."""
+
 _FILE = ("chunk_index", "file_index")
 _SPAN = ("from_timestamp", "to_timestamp")
 
@@ -28,7 +31,8 @@ class CountedDataset:
     Attributes:
         layout: Where its files are.
         info: Its info.
-        episodes: The episode rows that the info counts, without statistics, by column.
+        episodes: The episode rows that the info counts, without statistics, by column; without ``tasks`` and
+            ``meta/episodes`` where no file has them.
         episode_rows: Rows in each episodes file, also beyond what the info counts.
         tasks: Its tasks in the order of their indices.
         journal: The unfinished commit, None if there is none.
@@ -50,6 +54,10 @@ class CountedDataset:
         """Return the file in which each episode is; ``data``, ``meta/episodes`` or ``videos/<key>``."""
         chunks, files = (self.episodes[f"{kind}/{part}"] for part in _FILE)
         return [FileIndex(int(chunk), int(file)) for chunk, file in zip(chunks, files, strict=True)]
+
+    def task(self, episode: int) -> str:
+        """Return what an episode shows; empty where it is not noted."""
+        return ", ".join(self.episodes["tasks"][episode]) if "tasks" in self.episodes else ""
 
     def is_enough(self, found: int, expected: int) -> bool:
         """Tell whether there is as much as must be; an unfinished commit may have added to it."""
@@ -73,7 +81,8 @@ def read_counted(root: Path, info: DatasetInfo, journal: Journal | None) -> Coun
     rows = {path: table.num_rows for path, table in found.items()}
     if info.total_episodes == 0:
         return CountedDataset(layout, info, {}, rows, [], journal)
-    columns = _columns(info)
+    lacking = {name for name in _OPTIONAL if not any(name in table.column_names for table in found.values())}
+    columns = [name for name in _columns(info) if name not in lacking]
     episodes = [_selected(path, table, columns) for path, table in found.items()]
     if not sum(rows.values()):
         raise DatasetError(f"{root}: expected {info.total_episodes} episodes, found none in meta/episodes.")

@@ -58,7 +58,7 @@ class RecordedEpisode:
         self._index = index
         self.fps = dataset.info.fps
         self.length = int(dataset.lengths[index])
-        self.task = ", ".join(dataset.episodes["tasks"][index])
+        self.task = dataset.task(index)
         file = dataset.layout.recordings_file(dataset.files("meta/episodes")[index])
         self.recording = recordings.recording_of(file, index)
 
