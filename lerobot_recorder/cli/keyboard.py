@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Literal
 
-Command = Literal["finish", "again", "stop", "encode", "delete", "accept"]
+Command = Literal["finish", "again", "stop", "encode", "delete", "undo", "accept"]
 
 _KEYS: dict[bytes, Command] = {
     b"\x1b[C": "finish",
@@ -28,6 +28,7 @@ _KEYS: dict[bytes, Command] = {
     b"q": "stop",
     b"e": "encode",
     b"d": "delete",
+    b"u": "undo",
     b"a": "accept",
 }
 _ONE_KEY = re.compile(rb"\x1b[\[O].|.", re.DOTALL)

@@ -22,7 +22,7 @@ _STATES = {
     "waiting": ("waiting for the robot", "yellow"),
     "finished": ("finished", "green"),
 }
-_KEYS = "→ start or save   ← discard and repeat   d delete last   a accept   e encode now   q quit"
+_KEYS = "→ start or save   ← discard and repeat   d delete last   u undo   a accept   e encode now   q quit"
 _BAR_WIDTH = 40
 
 

@@ -19,6 +19,19 @@ _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
 _PATIENCE_S = {"caller": 2.0, "hardware": 15.0, "recorder": 10.0, "encoder": 10.0}
 
 
+_SERVICES: Mapping[Command, tuple[str, str]] = {
+    "again": ("recorder", "discard_episode"),
+    "delete": ("recorder", "delete_last_episode"),
+    "undo": ("recorder", "undo_delete"),
+    "accept": ("recorder", "accept_episode"),
+    "encode": ("encoder", "encode_pending"),
+}
+_NOTHING_TO_DISCARD = "no episode is being recorded, so ← does nothing; d deletes the last saved episode"
+_NOTHING_TO_DELETE = (
+    "an episode is being recorded: ← discards it; d deletes a saved one only between episodes"
+)
+
+
 @dataclass(frozen=True)
 class Interrupted:
     """Someone wants the recording to end: Ctrl-C, SIGTERM, or the terminal was closed."""
@@ -164,16 +177,14 @@ class Session:
         recording = self.news.recorder.get("state") == "recording"
         if command == "finish":
             self._call("recorder", "save_episode" if recording else "start_episode")
-        elif command == "again":
-            self._call("recorder", "discard_episode" if recording else "delete_last_episode")
         elif command == "stop":
             self._save_and_stop(recording)
-        elif command == "encode":
-            self._call("encoder", "encode_pending")
-        elif command == "delete":
-            self._call("recorder", "delete_last_episode")
-        elif command == "accept":
-            self._call("recorder", "accept_episode")
+        elif command == "again" and not recording:
+            self._screen.say(Remark("record", _NOTHING_TO_DISCARD, "warning"))
+        elif command == "delete" and recording:
+            self._screen.say(Remark("record", _NOTHING_TO_DELETE, "warning"))
+        else:
+            self._call(*_SERVICES[command])
 
     def _save_and_stop(self, recording: bool) -> None:
         self._stop_when_saved = True

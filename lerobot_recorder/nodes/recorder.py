@@ -21,7 +21,7 @@ from lerobot_recorder.nodes.recorder_settings import PARAMETERS, settings_of
 from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic
 from lerobot_recorder.nodes.sources import STREAM_PARAMETERS
 from lerobot_recorder.nodes.subscriptions import Subscriptions
-from lerobot_recorder.recording import ClockSteps, Deleted, Outcome, Recorder, Schedule
+from lerobot_recorder.recording import ClockSteps, Deleted, Outcome, Recorder, Restored, Schedule
 
 _STEP_S = 0.05
 _STATUS_S = 0.5
@@ -103,6 +103,7 @@ class RecorderNode(GuardedNode):
         services.trigger("~/save_episode", recorder.save, saved)
         services.trigger("~/discard_episode", recorder.discard, discarded)
         services.trigger("~/delete_last_episode", recorder.delete_last, self._deleted)
+        services.trigger("~/undo_delete", recorder.undo_delete, self._restored)
         services.trigger("~/accept_episode", recorder.accept, self._accepted)
         services.set_bool(
             "~/mark_success", recorder.mark_success, lambda name: (True, f"marked episode {name}")
@@ -116,7 +117,11 @@ class RecorderNode(GuardedNode):
 
     def _deleted(self, deleted: Deleted) -> tuple[bool, str]:
         self._schedule.note_second_thought(-deleted.was_saved)
-        return True, f"deleted episode {deleted.episode_id}"
+        return True, f"deleted episode {deleted.episode_id}; undo_delete brings it back"
+
+    def _restored(self, restored: Restored) -> tuple[bool, str]:
+        self._schedule.note_second_thought(restored.counts)
+        return True, f"brought back episode {restored.episode_id}: it is in {restored.state}/"
 
     def _accepted(self, episode_id: str) -> tuple[bool, str]:
         self._schedule.note_second_thought(1)

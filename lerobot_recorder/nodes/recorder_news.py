@@ -86,7 +86,8 @@ def saved(outcome: Outcome) -> tuple[bool, str]:
 
 def discarded(outcome: Outcome) -> tuple[bool, str]:
     """Answer a call that ended an episode to remove it."""
-    return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames"
+    back = "; undo_delete brings it back" if outcome.length else ""
+    return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames{back}"
 
 
 def judged(content: Mapping[str, Any]) -> list[tuple[str, int, str, Any]]:

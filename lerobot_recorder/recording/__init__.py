@@ -29,7 +29,7 @@ from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
 from lerobot_recorder.recording.outcome import Outcome
 from lerobot_recorder.recording.quality import QualityRules
-from lerobot_recorder.recording.recorder import Deleted, Recorder
+from lerobot_recorder.recording.recorder import Deleted, Recorder, Restored
 from lerobot_recorder.recording.schedule import Schedule
 from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.status import RecorderStatus
@@ -45,6 +45,7 @@ __all__ = [
     "Recorder",
     "RecorderSettings",
     "RecorderStatus",
+    "Restored",
     "Sample",
     "Schedule",
     "Stream",

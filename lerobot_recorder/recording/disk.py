@@ -53,17 +53,25 @@ class DiskForecast:
 class DiskWatch:
     """Looks at the room on disk again and again, in a thread of its own: a busy disk answers late."""
 
-    def __init__(self, spool: Spool, bytes_per_s: Callable[[], float], act: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        spool: Spool,
+        bytes_per_s: Callable[[], float],
+        act: Callable[[], None],
+        seconds_needed: Callable[[], float] = lambda: 0.0,
+    ) -> None:
         """Begin to look.
 
         Args:
             spool: where it is written.
             bytes_per_s: tells what a recording writes; 0 when that is not known.
             act: called each time that no room is left.
+            seconds_needed: tells how long the next recording is; what was discarded makes room for it.
         """
         self._spool = spool
         self._bytes_per_s = bytes_per_s
         self._act = act
+        self._seconds_needed = seconds_needed
         self._forecast = DiskForecast()
         self._problem = ""
         self._surprised = False
@@ -116,8 +124,10 @@ class DiskWatch:
 
     def _look(self) -> None:
         try:
+            needed = RESERVE_BYTES + int(self._forecast.bytes_per_s * self._seconds_needed())
+            self._spool.make_room(needed)
             free_bytes, self._problem = self._spool.free_bytes(), ""
-        except SpoolError as error:
+        except (SpoolError, OSError) as error:
             self._problem = str(error)
             return
         self._forecast = replace(self._forecast, free_bytes=free_bytes)

@@ -48,6 +48,20 @@ class Deleted(NamedTuple):
     was_saved: bool
 
 
+class Restored(NamedTuple):
+    """An episode or take that was brought back after it had been deleted or discarded.
+
+    Attributes:
+        episode_id: its identifier.
+        state: where it is now: `ready`, or `rejected`.
+        counts: whether it counts as saved again since the recorder started.
+    """
+
+    episode_id: str
+    state: str
+    counts: bool
+
+
 class Recorder:
     """Records episodes from streams into the spool of a dataset.
 
@@ -100,13 +114,16 @@ class Recorder:
         self._starting = False
         self._saved: set[str] = set()
         self._rejected: set[str] = set()
+        self._removed: set[str] = set()
         self._last: Outcome | None = None
         self._message = ""
         self._spool = Spool(self.root)
         self._spool.require()
         self._disk = ThreadPoolExecutor(1, "recorder-disk")
         self._disk.submit(self._recover)
-        self._watch = DiskWatch(self._spool, self._bytes_per_s, self._end_on_full_disk)
+        self._watch = DiskWatch(
+            self._spool, self._bytes_per_s, self._end_on_full_disk, lambda: _seconds_needed(self.settings)
+        )
 
     # Commands
 
@@ -138,7 +155,7 @@ class Recorder:
         return self._end("save")
 
     def discard(self) -> Future[Outcome]:
-        """End the present episode and remove it.
+        """End the present episode and remove it; `undo_delete` brings back one of the last few.
 
         Raises:
             EpisodeStateError: none is being recorded.
@@ -150,8 +167,15 @@ class Recorder:
         return self._disk.submit(self._accept)
 
     def delete_last(self) -> Future[Deleted]:
-        """Take back the last saved episode, if it is not yet in the dataset; else the result is why not."""
+        """Take back the last saved episode, if it is not yet in the dataset; else the result is why not.
+
+        `undo_delete` brings it back, as long as there is room for it.
+        """
         return self._disk.submit(self._delete_last)
+
+    def undo_delete(self) -> Future[Restored]:
+        """Bring back what was deleted or discarded last; else the result is why that is not possible."""
+        return self._disk.submit(self._undo_delete)
 
     def mark_success(self, success: bool) -> Future[str]:
         """Mark the present episode, else the last one, as a success or a failure.
@@ -315,6 +339,8 @@ class Recorder:
             if outcome.state in ("ready", "rejected"):
                 kept = self._saved if outcome.state == "ready" else self._rejected
                 kept.add(outcome.episode_id)
+            if outcome.state == "discarded" and outcome.length:
+                self._removed.add(outcome.episode_id)
             if not self.recording:  # asked under the lock, or it would undo what a start has just asked for
                 for stream in self.streams:
                     stream.keep_from(None)
@@ -374,11 +400,28 @@ class Recorder:
         episode_id = self._spool.delete_last(known.episode_id if known else None)
         with self._lock:
             was_saved = episode_id in self._saved
+            if was_saved:
+                self._removed.add(episode_id)
             self._saved.discard(episode_id)
             self._rejected.discard(episode_id)
             if known is not None and known is self._last:
                 self._last = replace(known, state="deleted")
         return Deleted(episode_id, was_saved)
+
+    def _undo_delete(self) -> Restored:
+        self._newest_outcome()  # a take that is just being discarded is what is brought back
+        episode = self._spool.undo_delete()
+        episode_id, state = episode.episode_id, episode.state
+        with self._lock:
+            counts = state == "ready" and episode_id in self._removed
+            self._removed.discard(episode_id)
+            if counts:
+                self._saved.add(episode_id)
+            if state == "rejected":
+                self._rejected.add(episode_id)
+            if self._last is not None and self._last.episode_id == episode_id:
+                self._last = replace(self._last, state=state)
+        return Restored(episode_id, state, counts)
 
     def _mark_last(self, success: bool) -> str:
         last = self._newest_outcome()

@@ -276,28 +276,29 @@ class Take:
         return self._outcome("recording", ended_by="error", reasons=(reason,), verdict="bad")
 
     def _close(self) -> Outcome:
-        if self._ending == "discard" or self._writer.length == 0:
-            size, length = self._writer.size_bytes, self._writer.length
-            self._writer.discard()
-            reasons = (str(self._failure),) if self._failure else ()
-            return self._outcome(
-                "discarded", length=length, size_bytes=size, reasons=reasons, ended_by="discard"
-            )
         verdict = self._judge()
-        ended_by = self._ended_by()
         facts = {
             "verdict": "good" if verdict.good else "bad",
-            "ended_by": ended_by,
+            "ended_by": self._ended_by(),
             "streams": self.figures(),
             "ticks": self._ticks.figures(),
             "success": self._success,
             "notes": tuple(note for notes in self.notes().values() for note in notes),
         }
-        if verdict.good or not self._settings.rules.reject:
-            episode = self._writer.save(**facts, reasons=verdict.reasons, accepted=not verdict.good)
+        accepted = not verdict.good and not self._settings.rules.reject
+        if self._ending == "discard" or self._writer.length == 0:
+            return self._discard(**facts, reasons=verdict.reasons, accepted=accepted)
+        if verdict.good or accepted:
+            episode = self._writer.save(**facts, reasons=verdict.reasons, accepted=accepted)
         else:
             episode = self._writer.reject(*verdict.reasons, **facts)
         return self._kept(episode)
+
+    def _discard(self, **facts: Any) -> Outcome:
+        size, length = self._writer.size_bytes, self._writer.length
+        self._writer.discard(**facts)
+        reasons = (str(self._failure),) if self._failure else ()
+        return self._outcome("discarded", length=length, size_bytes=size, reasons=reasons, ended_by="discard")
 
     def _kept(self, episode: SpooledEpisode) -> Outcome:
         manifest = episode.manifest

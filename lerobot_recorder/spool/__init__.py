@@ -9,7 +9,8 @@
       committing/<episode_id>/   encoded; from here on it can no longer be taken back
       rejected/<episode_id>/     bad or interrupted, with the reasons; can be accepted
       failed/<episode_id>/       an encoder could not use it; with `error.txt`
-      discarded/<episode_id>/    being removed
+      discarded/<episode_id>/    deleted or discarded; can be brought back while there is room
+      erasing/                   being removed for good
       commit/                    the dataset writer's staged files
 
 =============  =============================================================================
@@ -17,6 +18,9 @@ directory      `Spool`: the states, and every move between them
 writer         `EpisodeWriter`: rows and images of one episode, in order, to disk
 episode        `SpooledEpisode`: reads an episode that has ended
 frames         finds, checks and decodes the images of one camera
+restart        puts in order what dead processes and power cuts have left
+discarded      what was removed, how it comes back, and what is erased when room is needed
+layout         names in a spool, and which directories are certainly its own
 recovery       cuts what a dead recorder left to its last whole row
 identifiers    identifiers of episodes, in an order that no clock turns back
 manifest       what is known of an episode besides its rows and images

@@ -15,22 +15,25 @@ from lerobot_recorder import locks
 from lerobot_recorder.dataset.journal import is_journaled
 from lerobot_recorder.dataset.layout import spool_path
 from lerobot_recorder.dataset.recordings import recorded_ids
-from lerobot_recorder.durable import make_directory, make_private_directory, move_directory, replace_file
+from lerobot_recorder.durable import make_private_directory, move_directory, replace_file
 from lerobot_recorder.errors import LockError, SpoolError
 from lerobot_recorder.locks import FileLock
+from lerobot_recorder.spool.discarded import bring_back, make_room, note_origin, tidy
 from lerobot_recorder.spool.disk_errors import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.identifiers import is_episode_id, new_episode_id
+from lerobot_recorder.spool.layout import (
+    CLAIM_FILE,
+    ERASING,
+    ERROR_FILE,
+    LAST_ID_FILE,
+    LOCK_FILE,
+    STATES,
+    another_name,
+)
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
-from lerobot_recorder.spool.records import ROWS_FILE
-from lerobot_recorder.spool.recovery import recover_take
+from lerobot_recorder.spool.restart import put_in_order
 
-STATES = ("recording", "ready", "claimed", "committing", "rejected", "failed", "discarded")
-CLAIM_FILE = "claim"
-ERROR_FILE = "error.txt"
-
-_LOCK_FILE = "lock"
-_LAST_ID_FILE = "last_id"
 _TAKEN_BACK_FROM = ("ready", "claimed", "rejected")
 _MARKED_IN = ("ready", "claimed", "rejected", "failed")
 
@@ -77,7 +80,7 @@ class Spool:
             OSError: they cannot be created.
         """
         make_private_directory(self.path)
-        for state in STATES:
+        for state in (*STATES, ERASING):
             make_private_directory(self.directory(state))
 
     def require(self) -> None:
@@ -104,7 +107,7 @@ class Spool:
             LockError: another process keeps it for too long.
         """
         make_private_directory(self.path)
-        return locks.held(self.path / _LOCK_FILE)
+        return locks.held(self.path / LOCK_FILE)
 
     def new_episode_id(self) -> str:
         """Make an identifier that is greater than all before, also where the clock was set back.
@@ -112,15 +115,18 @@ class Spool:
         Raises:
             SpoolError: the spool cannot be read or written.
         """
-        with disk_errors(self.path), self.locked():
-            self._last_id = new_episode_id(after=max(self._known_ids(), default=""))
-            # Beside the names in the spool, it remembers those that have left it.
-            with contextlib.suppress(OSError):
-                (self.path / _LAST_ID_FILE).write_text(self._last_id)
-            return self._last_id
+        with self._moving():
+            return self._next_id()
+
+    def _next_id(self) -> str:
+        self._last_id = new_episode_id(after=max(self._known_ids(), default=""))
+        # Beside the names in the spool, it remembers those that have left it.
+        with contextlib.suppress(OSError):
+            (self.path / LAST_ID_FILE).write_text(self._last_id)
+        return self._last_id
 
     def _known_ids(self) -> Iterator[str]:
-        known = {self._last_id, *self._noted_id(), *(path.name for s in STATES for path in self._paths(s))}
+        known = {self._last_id, *self._noted_id(), *(path.name for s in STATES for path in self.paths(s))}
         if not self._last_id:
             with contextlib.suppress(OSError):
                 known |= recorded_ids(self.root)
@@ -128,7 +134,7 @@ class Spool:
 
     def _noted_id(self) -> list[str]:
         try:
-            return [(self.path / _LAST_ID_FILE).read_text(errors="replace").strip()]
+            return [(self.path / LAST_ID_FILE).read_text(errors="replace").strip()]
         except OSError:
             return []
 
@@ -156,11 +162,7 @@ class Spool:
 
     def find(self, episode_id: str) -> SpooledEpisode | None:
         """Find an episode in whatever state it is; None where the spool does not have it."""
-        for state in STATES:
-            path = self.directory(state) / episode_id
-            if path.is_dir():
-                return SpooledEpisode(path)
-        return None
+        return next(map(SpooledEpisode, self.places(episode_id)), None)
 
     def error(self, episode: SpooledEpisode) -> str:
         """Read why an episode failed; empty where nothing is known."""
@@ -230,10 +232,10 @@ class Spool:
         """
         with self.locked():
             held = self._held(episode.episode_id)
-            released = held is not None and not self._is_certain(held)
+            released = held is not None and not self.is_certain(held)
             if held is not None and released:
                 (held / CLAIM_FILE).unlink(missing_ok=True)
-                self._move(SpooledEpisode(held), "ready")
+                self.move(held, "ready")
             self._unlock_claim(episode.episode_id)
             return released
 
@@ -274,12 +276,11 @@ class Spool:
     def forget(self, episode_ids: Sequence[str]) -> None:
         """Remove episodes that are in the dataset, wherever they are; no power cut brings them back."""
         with self.locked():
-            found = [episode for each in episode_ids if (episode := self.find(each)) is not None]
-            moved = [self._discard(episode.path) for episode in found]
+            moved = [self.to_erasing(path) for each in episode_ids for path in self.places(each)]
             for episode_id in episode_ids:
                 self._unlock_claim(episode_id)
         for path in moved:
-            _erase(path)
+            self.finish_erasing(path)
 
     def remove(self, episode: SpooledEpisode) -> None:
         """Remove an episode that is in the dataset."""
@@ -288,19 +289,19 @@ class Spool:
     # The operator's moves
 
     def accept(self, episode_id: str | None = None) -> SpooledEpisode:
-        """Hand a rejected take on all the same.
+        """Move a rejected take to `ready/`, in spite of its verdict.
 
         Args:
             episode_id: which; the last one by default.
 
         Raises:
-            SpoolError: there is no such take.
+            SpoolError: there is no such take, or it cannot be moved.
         """
-        with self.locked():
+        with self._moving():
             episode = self._pick(episode_id, ("rejected",), "no rejected take to accept")
             manifest = replace(read_manifest(episode.path), accepted=True)
             self._rewrite(episode.path, manifest)
-            return SpooledEpisode(self._move(episode, "ready").path, manifest)
+            return SpooledEpisode(self.move(episode.path, "ready").path, manifest)
 
     def retry(self, episode_id: str | None = None) -> SpooledEpisode:
         """Hand a failed episode to the encoder again.
@@ -309,16 +310,18 @@ class Spool:
             episode_id: which; the last one by default.
 
         Raises:
-            SpoolError: there is no such episode.
+            SpoolError: there is no such episode, or it cannot be moved.
         """
-        with self.locked():
+        with self._moving():
             episode = self._pick(episode_id, ("failed",), "no failed episode to try again")
-            moved = self._move(episode, "ready")
+            moved = self.move(episode.path, "ready")
             (moved.path / ERROR_FILE).unlink(missing_ok=True)
             return moved
 
     def delete_last(self, episode_id: str | None = None) -> str:
         """Take back the last episode that was saved, as long as it is not in the dataset.
+
+        It stays in `discarded/` while there is room, so that `undo_delete` can bring it back.
 
         Args:
             episode_id: take back this one, also from `rejected/`.
@@ -327,14 +330,55 @@ class Spool:
             The identifier of the removed episode.
 
         Raises:
-            SpoolError: there is none, or it is already in the dataset.
+            SpoolError: there is none, it is already in the dataset, or it cannot be moved.
         """
-        with self.locked():
+        with self._moving():
             states = _TAKEN_BACK_FROM if episode_id else ("ready", "claimed")
             episode = self._pick(episode_id, states, "no episode that could be taken back")
-            moved = self._discard(episode.path)
-        _erase(moved)
+            self._discard(episode.path)
+        tidy(self)
         return episode.episode_id
+
+    def discard(self, take: Path, manifest: Manifest) -> None:
+        """Move a take that was never saved to `discarded/`, where the newest few stay.
+
+        Args:
+            take: its directory in `recording/`.
+            manifest: what holds if it is brought back; in `recording/` it would make the take a saved one.
+
+        Raises:
+            SpoolError: it cannot be moved.
+        """
+        with self._moving():
+            moved = self._discard(take)
+            with contextlib.suppress(OSError):  # without a manifest it cannot be brought back
+                (moved / MANIFEST_FILE).write_bytes(to_json(manifest))
+        tidy(self)
+
+    def undo_delete(self, episode_id: str | None = None) -> SpooledEpisode:
+        """Bring back what was removed last: a deleted episode, or a take that was discarded.
+
+        An episode returns to the state that it was in; a take to where saving it would have put it.
+
+        Args:
+            episode_id: which; the last one by default.
+
+        Raises:
+            SpoolError: there is none, it is damaged, or it is in the dataset; or it cannot be moved.
+        """
+        with self._moving():
+            return bring_back(self, episode_id)
+
+    def make_room(self, free_bytes: int) -> bool:
+        """Erase what was discarded, the oldest first, until so much is free on the file system.
+
+        Returns:
+            Whether anything was erased.
+
+        Raises:
+            SpoolError: the room cannot be read.
+        """
+        return make_room(self, free_bytes)
 
     def mark_success(self, success: bool, episode_id: str | None = None) -> str:
         """Note in a spooled episode's manifest whether it shows a success.
@@ -347,9 +391,9 @@ class Spool:
             The identifier of the marked episode.
 
         Raises:
-            SpoolError: there is none, or it is already in the dataset.
+            SpoolError: there is none, it is already in the dataset, or it cannot be written.
         """
-        with self.locked():
+        with self._moving():
             episode = self._pick(episode_id, _MARKED_IN, "no episode that could be marked")
             self._rewrite(episode.path, replace(read_manifest(episode.path), success=success))
         return episode.episode_id
@@ -361,8 +405,8 @@ class Spool:
 
         A commit that was cut short must be finished first, or its episodes would be encoded again.
         A claimed episode goes back to `ready/`; an interrupted take is cut to its last whole row and
-        offered in `rejected/`, one that had been saved completely goes where it was going; half-done removals
-        are finished.
+        offered in `rejected/`, one that had been saved completely goes where it was going. Of an episode that
+        a power cut has left in two states one copy stays. Half-done removals are finished.
 
         Args:
             cut_short: whether to look for takes that were cut short, too. An encoder leaves these to whoever
@@ -372,55 +416,9 @@ class Spool:
             The takes that are now in `rejected/`.
 
         Raises:
-            SpoolError: a take cannot be moved.
+            LockError: another process keeps a lock for too long.
         """
-        if not self.path.is_dir():
-            return []
-        self._recover_claims()
-        for path in self._paths("discarded"):
-            _erase(path)
-        found = [path for path in self._paths("recording") if cut_short or (path / MANIFEST_FILE).exists()]
-        recovered = [self._recover_recording(path) for path in found]
-        return [episode for episode in recovered if episode is not None and episode.state == "rejected"]
-
-    def erase(self, path: Path) -> None:
-        """Remove an episode's directory in two steps, so that no half of it is ever taken for an episode."""
-        with self.locked():
-            moved = self._discard(path)
-        _erase(moved)
-
-    def _recover_claims(self) -> None:
-        for path in self._paths("claimed") + self._paths("committing"):
-            with self.locked(), locks.held_unless_taken(path / CLAIM_FILE) as abandoned:
-                if abandoned and not self._is_certain(path):
-                    (path / CLAIM_FILE).unlink()
-                    self._move(SpooledEpisode(path), "ready")
-                    logger.info("episode %s goes back to ready: its encoder is gone", path.name)
-
-    def _recover_recording(self, path: Path) -> SpooledEpisode | None:
-        with self._abandoned_take(path) as abandoned:
-            return self._place(path) if abandoned else None
-
-    @contextlib.contextmanager
-    def _abandoned_take(self, path: Path) -> Iterator[bool]:
-        """Tell whether the take's writer is gone, without disturbing one that is about to lock it."""
-        with contextlib.ExitStack() as stack:
-            with self.locked():
-                abandoned = stack.enter_context(locks.held_unless_taken(path / ROWS_FILE))
-            yield abandoned
-
-    def _place(self, path: Path) -> SpooledEpisode | None:
-        try:
-            manifest = recover_take(path)
-        except (SpoolError, OSError) as error:
-            logger.error("the interrupted take %s cannot be read: %s", path.name, error)
-            replace_file(path / ERROR_FILE, f"{error}\n".encode())
-            return self._move(SpooledEpisode(path), "failed")
-        if manifest is None:
-            logger.warning("the interrupted take %s ended before its first row and is removed", path.name)
-            self.erase(path)
-            return None
-        return self._move(SpooledEpisode(path), destination(manifest))
+        return put_in_order(self, cut_short=cut_short) if self.path.is_dir() else []
 
     # Moving
 
@@ -430,12 +428,13 @@ class Spool:
 
     def _ordered(self, state: str) -> list[tuple[str, Path]]:
         """Find the episodes of a state and what sorts them, which is read only once of each."""
-        paths, known = self._paths(state), self._orders.get(state, {})
+        paths, known = self.paths(state), self._orders.get(state, {})
         orders = {path.name: known.get(path.name) or _order(path) for path in paths}
         self._orders[state] = orders
         return [(orders[path.name], path) for path in paths]
 
-    def _paths(self, state: str) -> list[Path]:
+    def paths(self, state: str) -> list[Path]:
+        """List the directories in a state, whatever they hold, sorted by their names."""
         directory = self.directory(state)
         try:
             with os.scandir(directory) as entries:
@@ -444,7 +443,7 @@ class Spool:
             return []
         return [directory / name for name in names]
 
-    def _is_certain(self, held: Path) -> bool:
+    def is_certain(self, held: Path) -> bool:
         """Tell whether a commit that was interrupted will put the episode into the dataset."""
         return held.parent.name == "committing" and is_journaled(self.root, held.name)
 
@@ -472,21 +471,71 @@ class Spool:
         found = self.find(episode_id)
         if found is None:
             return f"episode {episode_id} is not in the spool: it is in the dataset already, or was discarded"
+        if found.state == "discarded":
+            return f"episode {episode_id} is deleted; undo_delete brings it back"
         if found.state == "committing":
             return f"episode {episode_id} is being added to the dataset"
         return f"there is {nothing}: episode {episode_id} is in {found.path.parent}"
 
-    def _move(self, episode: SpooledEpisode, state: str) -> SpooledEpisode:
-        target = self.directory(state) / episode.episode_id
-        make_directory(target.parent)
-        move_directory(episode.path, target)
+    @contextlib.contextmanager
+    def _moving(self) -> Iterator[None]:
+        with disk_errors(self.path), self.locked():
+            yield
+
+    def move(self, path: Path, state: str) -> SpooledEpisode:
+        """Move an episode's directory to another state; for the holder of the lock.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        target = self.directory(state) / path.name
+        make_private_directory(target.parent)
+        move_directory(path, target)
         return SpooledEpisode(target)
 
     def _discard(self, path: Path) -> Path:
-        target = self.directory("discarded") / path.name
-        make_directory(target.parent)
+        note_origin(path, path.parent.name, self._next_id())
+        self.set_copy_aside(self.directory("discarded") / path.name)
+        moved = self.move(path, "discarded")
+        # The encoder that had it must not be able to hold it up when it is brought back.
+        (moved.path / CLAIM_FILE).unlink(missing_ok=True)
+        return moved.path
+
+    def set_copy_aside(self, path: Path) -> None:
+        """Move a superfluous copy of an episode to `discarded/`, for good; nothing happens without one.
+
+        Raises:
+            OSError: it cannot be moved.
+        """
+        if path.is_dir():
+            move_directory(path, self.directory("discarded") / another_name(path.name))
+
+    def erase(self, path: Path) -> None:
+        """Remove an episode's directory in two steps, so that no half of it is ever taken for an episode."""
+        with self.locked():
+            moved = self.to_erasing(path)
+        self.finish_erasing(moved)
+
+    def to_erasing(self, path: Path) -> Path:
+        """Take the first step of erasing; for the holder of the lock.
+
+        Raises:
+            OSError: the directory cannot be moved.
+        """
+        target = self.directory(ERASING) / another_name(path.name)
+        make_private_directory(target.parent)
         move_directory(path, target)
         return target
+
+    @staticmethod
+    def finish_erasing(path: Path) -> None:
+        """Remove a directory in `erasing/`, as far as possible; the next `recover` removes the rest."""
+        shutil.rmtree(path, ignore_errors=True)
+
+    def places(self, episode_id: str) -> list[Path]:
+        """List the directories of an episode, of which a power cut may have left two."""
+        places = [self.directory(state) / episode_id for state in STATES]
+        return [path for path in places if path.is_dir()]
 
     def _rewrite(self, path: Path, manifest: Manifest) -> None:
         replace_file(path / MANIFEST_FILE, to_json(manifest))
@@ -503,13 +552,3 @@ def _order(path: Path) -> str:
         return read_manifest(path).order
     except SpoolError:
         return ""
-
-
-def destination(manifest: Manifest) -> str:
-    """Name the state that an ended episode belongs in."""
-    return "ready" if manifest.verdict == "good" or manifest.accepted else "rejected"
-
-
-def _erase(discarded: Path) -> None:
-    # Whoever still reads or writes in it may hinder this; the next `recover` removes the rest.
-    shutil.rmtree(discarded, ignore_errors=True)

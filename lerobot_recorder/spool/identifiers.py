@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
 _PATTERN = re.compile(r"(\d{8}T\d{6}\.\d{6}Z)-[0-9a-f]{4}")
+ID_LENGTH = len("20261128T041520.010526Z-08ba")
 _STEP = timedelta(microseconds=1)
 
 

@@ -13,6 +13,7 @@ from lerobot_recorder.durable import drop_cached, replace_file, sync_tree
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.frames import FrameReader
 from lerobot_recorder.spool.images import image_arrays, image_file, png_file
+from lerobot_recorder.spool.layout import BALLAST_FILE, is_png
 from lerobot_recorder.spool.manifest import (
     MANIFEST_FILE,
     CameraSpool,
@@ -23,8 +24,7 @@ from lerobot_recorder.spool.manifest import (
     read_manifest,
     to_json,
 )
-from lerobot_recorder.spool.records import ROWS_FILE, end_field, scan_records
-from lerobot_recorder.spool.writer import BALLAST_FILE
+from lerobot_recorder.spool.records import ROWS_FILE, end_field, record_dtype, scan_records
 
 INTERRUPTED = "interrupted"
 
@@ -43,7 +43,7 @@ def recover_take(directory: Path) -> Manifest | None:
 
     Raises:
         SpoolError: it has rows, but its header or its images cannot be read; nothing was changed.
-        OSError: the device failed.
+        OSError: the device failed; nothing was changed.
     """
     if (directory / MANIFEST_FILE).exists():
         return read_manifest(directory)
@@ -55,12 +55,19 @@ def recover_take(directory: Path) -> Manifest | None:
     header = read_header(directory)
     records = scan_records(directory, header)
     if not len(records):
+        _refuse_damaged(directory, header)
         return None
     whole = _with_images(directory, header, records)
     if not len(whole):
         raise SpoolError(f"{directory} has {len(records)} rows, but the images of the first are damaged")
     _cut(directory, header, whole)
     return _end(directory, header, len(whole))
+
+
+def _refuse_damaged(directory: Path, header: EpisodeHeader) -> None:
+    size = (directory / ROWS_FILE).stat().st_size
+    if size >= record_dtype(header).itemsize:
+        raise SpoolError(f"{directory} has {size} bytes of rows, but the first row is damaged")
 
 
 def _has_rows(directory: Path) -> bool:
@@ -95,9 +102,17 @@ def _images_whole(reader: FrameReader, length: int) -> int:
 def _is_whole(reader: FrameReader, index: int) -> bool:
     try:
         reader.check(index)
-    except SpoolError:
+    except SpoolError as error:
+        if is_passing(error):
+            raise
         return False
     return True
+
+
+def is_passing(error: BaseException) -> bool:
+    """Tell whether an error is of the computer and not of the data: then nothing may be cut because of it."""
+    causes = (error, error.__cause__)
+    return any(isinstance(each, OSError) and not isinstance(each, FileNotFoundError) for each in causes)
 
 
 def _cut(directory: Path, header: EpisodeHeader, records: Records) -> None:
@@ -117,7 +132,8 @@ def _cut_images(directory: Path, key: str, camera: CameraSpool, records: Records
     if camera.format == "png":
         kept = {png_file(directory, key, index) for index in range(length)}
         for path in set(image_file(directory, key, "png").iterdir()) - kept:
-            path.unlink()
+            if is_png(path):
+                path.unlink()
 
 
 def _end(directory: Path, header: EpisodeHeader, length: int) -> Manifest:

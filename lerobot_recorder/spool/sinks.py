@@ -270,11 +270,11 @@ class PngSink(ImageSink):
             with contextlib.suppress(FileNotFoundError):  # it was cut
                 sync(self._unsynced[0])
             self._unsynced.popleft()
+        sync(self._folder)
 
     def sync(self) -> None:
         """Write all files and their directory through."""
         self.flush()
-        sync(self._folder)
 
 
 def _require(image: Array | EncodedImage, image_format: str, key: str, camera: CameraSpool) -> None:

@@ -18,6 +18,7 @@ from lerobot_recorder.errors import EpisodeStateError, SpoolError
 from lerobot_recorder.spool.disk_errors import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.flush import BackgroundFlush
+from lerobot_recorder.spool.layout import BALLAST_FILE
 from lerobot_recorder.spool.manifest import (
     HEADER_FILE,
     MANIFEST_FILE,
@@ -32,7 +33,6 @@ from lerobot_recorder.spool.sinks import AppendFile, Content, ImageSink, open_si
 if TYPE_CHECKING:
     from lerobot_recorder.spool.directory import Spool
 
-BALLAST_FILE = "ballast"
 _BALLAST_BYTES = 1 << 20
 _LEFT = "; the take stays there, and the next start sets aside what is whole of it"
 
@@ -79,10 +79,12 @@ class EpisodeWriter:
         self._spool = spool
         self._dtype = record_dtype(header)
         self._ended = False
+        self._has_entries = False
         with disk_errors(self.path), contextlib.ExitStack() as undo:
             spool.create()
             self._open(undo)
-            self._flush = BackgroundFlush([*(sink.flush for sink in self._sinks.values()), self._rows.flush])
+            flushes = [*(sink.flush for sink in self._sinks.values()), self._rows.flush, self._flush_entries]
+            self._flush = BackgroundFlush(flushes)
             undo.pop_all()
 
     def _open(self, undo: contextlib.ExitStack) -> None:
@@ -181,16 +183,27 @@ class EpisodeWriter:
         outcome = {"verdict": "bad", "ended_by": "reject", **outcome}
         return self._end("rejected", reasons=tuple(reasons), **outcome)
 
-    def discard(self) -> None:
-        """Remove the episode.
+    def discard(self, **outcome: Any) -> None:
+        """Remove the episode; what has rows stays in `discarded/` for a while.
+
+        Args:
+            outcome: fields of `Manifest`, which hold if it is brought back.
 
         Raises:
-            SpoolError: the directory cannot be removed.
+            SpoolError: the directory cannot be moved.
         """
         self._require_open()
-        self._close()
+        try:
+            with disk_errors(self.path):
+                self._cut()
+        finally:
+            self._close()
         with disk_errors(self.path):
-            self._spool.erase(self.path)
+            if not self.length:
+                self._spool.erase(self.path)
+                return
+            order = self._spool.new_episode_id()
+            self._spool.discard(self.path, end_header(self.header, self.length, ended_order=order, **outcome))
 
     def abandon(self) -> None:
         """Close the files and leave the take as a crash would: the next start finds and offers it."""
@@ -233,8 +246,15 @@ class EpisodeWriter:
             sink.sync()
         self._rows.sync()
         self._header_file.sync()
+        sync(self.path)  # a manifest promises that everything else is there
         replace_file(self.path / MANIFEST_FILE, to_json(manifest))
-        sync(self.path)
+
+    def _flush_entries(self) -> None:
+        """Have a power cut leave the files where they can be found, not only their contents."""
+        if not self._has_entries:
+            sync(self.path)
+            sync(self.path.parent)
+            self._has_entries = True
 
     def _reserve_ballast(self) -> None:
         """Keep room for the manifest, so that an episode can still be ended on a full disk."""

@@ -45,7 +45,14 @@ def start(stdin: int, keys: int) -> subprocess.Popen:
 
 @pytest.mark.parametrize(
     ("pressed", "command"),
-    [(b"\x1b[C", "finish"), (b" ", "finish"), (b"\x1b[D", "again"), (b"\x1b", "stop"), (b"q", "stop")],
+    [
+        (b"\x1b[C", "finish"),
+        (b" ", "finish"),
+        (b"\x1b[D", "again"),
+        (b"\x1b", "stop"),
+        (b"q", "stop"),
+        (b"u", "undo"),
+    ],
 )
 def test_keys_mean_what_they_mean_in_lerobot(terminal, pressed, command):
     controller, stdin = terminal

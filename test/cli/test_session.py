@@ -169,8 +169,9 @@ def test_the_nodes_end_when_something_unforeseen_happens(stage):
         ("idle", "finish", "recorder/start_episode"),
         ("resetting", "finish", "recorder/start_episode"),
         ("recording", "again", "recorder/discard_episode"),
-        ("idle", "again", "recorder/delete_last_episode"),
         ("idle", "delete", "recorder/delete_last_episode"),
+        ("resetting", "undo", "recorder/undo_delete"),
+        ("recording", "undo", "recorder/undo_delete"),
         ("idle", "accept", "recorder/accept_episode"),
         ("recording", "encode", "encoder/encode_pending"),
     ],
@@ -178,6 +179,21 @@ def test_the_nodes_end_when_something_unforeseen_happens(stage):
 def test_keys_call_services(stage, state, key, call):
     record(stage.status(state), KeyPressed(key), NodeEnded("recorder", 0), stage=stage)
     assert stage.calls[0] == f"call {call}"
+
+
+@pytest.mark.parametrize(
+    ("state", "key", "remark"),
+    [
+        ("idle", "again", "no episode is being recorded"),
+        ("resetting", "again", "no episode is being recorded"),
+        ("saving", "again", "no episode is being recorded"),
+        ("recording", "delete", "an episode is being recorded"),
+    ],
+)
+def test_no_key_removes_an_episode_that_was_not_meant(stage, capsys, state, key, remark):
+    record(stage.status(state), KeyPressed(key), NodeEnded("recorder", 0), stage=stage)
+    assert not any(call.startswith("call") for call in stage.calls)
+    assert remark in capsys.readouterr().out
 
 
 def test_quitting_saves_the_episode_first(stage):

@@ -53,6 +53,8 @@ def test_episodes_are_discarded_deleted_and_marked(graph, make_robot, tmp_path):
     assert [episode.manifest.success for episode in Spool(root).ready()] == [None, True]
     assert graph.call("recorder/delete_last_episode")[0]
     assert len(Spool(root).ready()) == 1
+    assert graph.call("recorder/undo_delete")[0]
+    assert len(Spool(root).ready()) == 2
     refused = graph.call("recorder/save_episode")
     assert refused == (False, "no episode is being recorded: start one first")
 

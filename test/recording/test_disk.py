@@ -99,3 +99,26 @@ def test_the_room_is_watched_on_whatever_goes_wrong(tmp_path, monkeypatch, caplo
 def test_before_the_first_episode_its_size_is_estimated():
     cameras = [CameraSpool("raw", 640, 480), CameraSpool("depth16", 640, 480)]
     assert typical_bytes(cameras) == pytest.approx(640 * 480 * (1.69 + 2))
+
+
+def test_what_was_discarded_makes_room_for_the_next_recording_before_one_is_ended(tmp_path):
+    class FillingDisk(SmallDisk):
+        discarded = 3
+
+        def free_bytes(self) -> int:
+            return RESERVE_BYTES - 50 * MB + 100 * MB * (3 - self.discarded)
+
+        def make_room(self, free_bytes: int) -> bool:
+            while self.free_bytes() < free_bytes and self.discarded:
+                self.discarded -= 1
+            return True
+
+    spool, acted = FillingDisk(tmp_path / "data"), []
+    disk = DiskWatch(spool, lambda: 10.0 * MB, lambda: acted.append(True), lambda: 12.0)
+    try:
+        disk._look()
+        disk._look()
+        assert (spool.discarded, acted) == (1, [])
+        assert disk.forecast.fits(12)
+    finally:
+        disk.stop()

@@ -404,8 +404,11 @@ def test_an_episode_can_be_deleted_while_it_is_saved(bench):
     assert robot.recorder.delete_last().result(10) == (second, True)
     assert [episode.episode_id for episode in Spool(robot.root).ready()] == [first]
     assert robot.recorder.status().saved == 1
-    with pytest.raises(SpoolError, match="was discarded"):
+    with pytest.raises(SpoolError, match="is deleted; undo_delete brings it back"):
         robot.recorder.delete_last().result(10)
+    assert robot.recorder.undo_delete().result(10) == (second, "ready", True)
+    assert robot.recorder.status().saved == 2
+    assert robot.recorder.delete_last().result(10) == (second, True)
 
 
 def test_an_episode_that_is_deleted_after_a_discarded_one_counts_no_longer(bench):
@@ -441,6 +444,17 @@ def test_the_last_episode_stays_the_last_when_the_clock_was_set_back(bench, monk
     assert [episode.episode_id for episode in Spool(robot.root).ready()] == [first]
 
 
+def test_a_discarded_take_is_brought_back_and_counts(bench):
+    robot = bench()
+    first = robot.start()
+    robot.run(2)
+    robot.recorder.discard()
+    assert robot.recorder.undo_delete().result(10) == (first, "ready", True)
+    assert robot.recorder.status().saved == 1
+    assert [episode.length for episode in Spool(robot.root).ready()] == [2]
+    assert robot.recorder.delete_last().result(10) == (first, True)
+
+
 def test_an_episode_of_an_earlier_run_that_is_deleted_counts_for_nothing(bench):
     robot = bench()
     first = robot.start()
@@ -449,6 +463,7 @@ def test_an_episode_of_an_earlier_run_that_is_deleted_counts_for_nothing(bench):
     robot.recorder.close()
     robot.recorder = robot.open()
     assert robot.recorder.delete_last().result(10) == (first, False)
+    assert robot.recorder.undo_delete().result(10) == (first, "ready", False)
     assert robot.recorder.status().saved == 0
 
 

@@ -21,7 +21,7 @@ def spool(tmp_path: Path) -> Spool:
 
 def whereabouts(spool: Spool) -> dict[str, list[str]]:
     """The episodes by state, without the empty states."""
-    states = ("recording", "ready", "claimed", "committing", "rejected", "failed", "discarded")
+    states = ("recording", "ready", "claimed", "committing", "rejected", "failed", "discarded", "erasing")
     found = {state: sorted(path.name for path in spool.directory(state).glob("*")) for state in states}
     return {state: names for state, names in found.items() if names}
 
@@ -90,8 +90,8 @@ def test_a_rejected_take_keeps_its_reasons(spool):
     )
 
 
-def test_a_discarded_take_leaves_nothing(spool):
-    a_take(spool, "raw", "png").discard()
+def test_a_take_without_rows_is_discarded_for_good(spool):
+    a_take(spool, "raw", "png", length=0).discard()
     assert whereabouts(spool) == {}
 
 
@@ -161,7 +161,7 @@ def test_what_was_taken_back_is_not_sealed_failed_or_released(spool):
     assert spool.seal(claimed) is None
     assert spool.fail(claimed, "gone") is None
     spool.release(claimed)
-    assert whereabouts(spool) == {}
+    assert whereabouts(spool) == {"discarded": [claimed.episode_id]}
 
 
 def test_an_encoder_lets_go_of_an_episode_that_another_one_has_claimed_since(spool):

@@ -86,7 +86,8 @@ def test_a_take_ends_soon_after_the_device_has_failed(spool, monkeypatch, device
 @pytest.mark.parametrize(
     "file", ["rows.bin", "header.json", "manifest.json.partial", ".png", ".thumbs", "recording", ""]
 )
-def test_an_error_at_the_end_fails_the_save_and_keeps_the_take(spool, device, file):
+def test_an_error_at_the_end_fails_the_save_and_keeps_the_take(spool, monkeypatch, device, file):
+    monkeypatch.setattr(flush, "FLUSH_INTERVAL_S", 1000)
     take = a_take(spool, "raw", "png")
     device.file = file or take.path.name
     with pytest.raises(SpoolError, match="Input/output error"):

@@ -19,7 +19,7 @@ from takes import FORMATS, STATE, a_row, a_take, camera_key
 from lerobot_recorder.dataset import CommittedEpisode, journal
 from lerobot_recorder.dataset.journal import Journal
 from lerobot_recorder.errors import DiskFullError, SpoolError
-from lerobot_recorder.spool import Spool, SpooledEpisode
+from lerobot_recorder.spool import Spool, SpooledEpisode, new_episode_id
 from lerobot_recorder.spool.images import image_file, png_file
 from lerobot_recorder.spool.records import ROWS_FILE
 
@@ -209,11 +209,84 @@ def test_a_file_cut_after_saving_is_noticed(spool, name):
         episode.sample(camera_key("raw"), [0])
 
 
-def test_half_done_removals_are_finished(spool):
-    episode = a_take(spool, "png").save()
-    episode.path.rename(spool.directory("discarded") / episode.episode_id)
+def test_half_done_removals_are_finished(spool, monkeypatch):
+    saved = a_take(spool, "png").save()
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "finish_erasing", lambda *_: None)
+        spool.forget([saved.episode_id])
+    assert list(spool.directory("erasing").iterdir())
     spool.recover()
-    assert list(spool.directory("discarded").iterdir()) == []
+    assert list(spool.directory("erasing").iterdir()) == []
+
+
+def test_only_what_is_certainly_a_take_without_a_row_is_removed(spool):
+    empty = interrupted(spool, "raw", "png", length=0)
+    noted = interrupted(spool, "raw", length=0)
+    (noted / "notes.txt").write_text("mine")
+    backup = spool.directory("recording") / "backup"
+    backup.mkdir()
+    (backup / "thesis.tex").write_text("mine")
+    pictures = spool.directory("recording") / new_episode_id()
+    (pictures / "holiday").mkdir(parents=True)
+    (pictures / "holiday" / "beach.png").write_text("mine")
+    for state in ("erasing", "discarded"):
+        (spool.directory(state) / "mine").mkdir()
+    assert spool.recover() == []
+    assert spool.make_room(1 << 62) is False
+    assert not empty.exists()
+    assert (noted / "notes.txt").exists() and (pictures / "holiday" / "beach.png").exists()
+    assert [path.name for path in backup.iterdir()] == ["thesis.tex"]
+    assert all((spool.directory(state) / "mine").exists() for state in ("erasing", "discarded"))
+
+
+def test_a_take_whose_first_row_is_damaged_is_kept_with_the_error(spool):
+    path = interrupted(spool, "raw") / ROWS_FILE
+    flip_byte(path, 3)
+    assert spool.recover() == []
+    assert "the first row is damaged" in spool.error(spool.failed()[0])
+
+
+@pytest.mark.parametrize("image_format", FORMATS)
+@pytest.mark.parametrize("hindered", ["rows", "images"])
+def test_a_take_waits_while_its_device_cannot_be_read(spool, monkeypatch, image_format, hindered):
+    path = interrupted(spool, image_format)
+
+    def fail(*_: object) -> None:
+        raise SpoolError("cannot be read") from OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        if hindered == "rows":
+            patch.setattr("lerobot_recorder.spool.records.read_content", fail)
+        else:
+            patch.setattr("lerobot_recorder.spool.frames.FrameReader.stored", fail)
+        assert spool.recover() == []
+    assert path.exists() and spool.failed() == []
+    assert_whole(spool.recover()[0], 5)
+
+
+def test_what_hinders_one_take_does_not_hinder_the_others(spool, monkeypatch):
+    first, second = interrupted(spool, "raw"), interrupted(spool, "raw")
+    move = Spool.move
+
+    def hindered(spool, path, state):
+        if path == first:
+            raise OSError(13, "Permission denied")
+        return move(spool, path, state)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Spool, "move", hindered)
+        assert [episode.episode_id for episode in spool.recover()] == [second.name]
+    assert [episode.episode_id for episode in spool.recover()] == [first.name]
+
+
+def test_foreign_pictures_among_those_of_a_take_stay(spool):
+    path = interrupted(spool, "png")
+    own, foreign = path / camera_key("png") / "frame-000009.png", path / camera_key("png") / "logo.png"
+    own.touch()
+    foreign.touch()
+    (episode,) = spool.recover()
+    left = [each.name for each in (episode.path / camera_key("png")).iterdir()]
+    assert "logo.png" in left and own.name not in left
 
 
 # Full disk

@@ -1,0 +1,151 @@
+"""What the operator has removed: kept while there is room for it, so that it can be brought back."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lerobot_recorder.dataset.journal import is_journaled
+from lerobot_recorder.dataset.recordings import recorded_ids
+from lerobot_recorder.durable import replace_file, sync_tree
+from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool.episode import SpooledEpisode
+from lerobot_recorder.spool.identifiers import is_episode_id
+from lerobot_recorder.spool.layout import DISCARDED_FILE, is_named_after_episode
+from lerobot_recorder.spool.manifest import Manifest
+
+if TYPE_CHECKING:
+    from lerobot_recorder.spool.directory import Spool
+
+KEPT_TAKES = 3
+"""Takes that were discarded before they were saved: so many of the newest stay."""
+
+KEPT_FREE_BYTES = 10 * 1000**3
+"""With less free room than this, or than a tenth of the file system, only the last one removed stays."""
+
+NEVER_SAVED = "recording"
+"""Where a take came from that was discarded instead of saved."""
+
+
+@dataclass(frozen=True, order=True)
+class Discarded:
+    """An episode or take in `discarded/`; the last one removed sorts last.
+
+    Attributes:
+        order: sorts by when it was removed; an identifier, or empty where that is not known.
+        path: its directory.
+        origin: the state that it was in, empty where that is not known.
+    """
+
+    order: str
+    path: Path
+    origin: str
+
+    @property
+    def can_return(self) -> bool:
+        """Whether it is known where it belongs; not a second copy, nor what an earlier version has left."""
+        return bool(self.origin) and is_episode_id(self.path.name)
+
+
+def note_origin(path: Path, origin: str, order: str) -> None:
+    """Note in an episode's directory where it comes from, before it is moved to `discarded/`.
+
+    Raises:
+        OSError: the note cannot be written.
+    """
+    replace_file(path / DISCARDED_FILE, json.dumps({"from": origin, "order": order}).encode())
+
+
+def read_discarded(path: Path) -> Discarded:
+    """Read the note of an episode in `discarded/`."""
+    try:
+        content = json.loads((path / DISCARDED_FILE).read_bytes())
+        return Discarded(str(content["order"]), path, str(content["from"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return Discarded("", path, "")
+
+
+def listed(spool: Spool) -> list[Discarded]:
+    """List what was removed and not erased yet, the last one last; nothing that is no episode."""
+    paths = [path for path in spool.paths("discarded") if is_named_after_episode(path.name)]
+    return sorted(map(read_discarded, paths))
+
+
+def bring_back(spool: Spool, episode_id: str | None) -> SpooledEpisode:
+    """See `Spool.undo_delete`; for the holder of the lock."""
+    wanted = [each for each in listed(spool) if each.can_return and episode_id in (None, each.path.name)]
+    if not wanted:
+        raise SpoolError(f"there is nothing to bring back in {spool.directory('discarded')}")
+    last = wanted[-1]
+    _require_gone(spool, last.path)
+    episode = SpooledEpisode(last.path)
+    manifest = episode.manifest
+    state = "ready" if last.origin == "claimed" else last.origin
+    if last.origin == NEVER_SAVED:
+        episode.rows()
+        sync_tree(last.path)
+        state = destination(manifest)
+    moved = spool.move(last.path, state)
+    (moved.path / DISCARDED_FILE).unlink(missing_ok=True)
+    return SpooledEpisode(moved.path, manifest)
+
+
+def _require_gone(spool: Spool, path: Path) -> None:
+    """Make sure that what is to be brought back is nowhere else.
+
+    Raises:
+        SpoolError: it is.
+    """
+    if path.name in recorded_ids(spool.root) or is_journaled(spool.root, path.name):
+        raise SpoolError(f"episode {path.name} is in the dataset already")
+    if elsewhere := [place for place in spool.places(path.name) if place != path]:
+        raise SpoolError(f"episode {path.name} is in {elsewhere[0].parent} already")
+
+
+def destination(manifest: Manifest) -> str:
+    """Name the state that an ended episode belongs in."""
+    return "ready" if manifest.verdict == "good" or manifest.accepted else "rejected"
+
+
+def make_room(spool: Spool, free_bytes: int) -> bool:
+    """See `Spool.make_room`."""
+    erased = False
+    while spool.free_bytes() < free_bytes and (found := listed(spool)):
+        if not _erase(spool, found[0]):
+            break
+        erased = True
+    return erased
+
+
+def tidy(spool: Spool) -> None:
+    """Erase what is no longer kept; what hinders that is for others to report."""
+    with contextlib.suppress(SpoolError, OSError):
+        for each in _superfluous(listed(spool), room_is_short=_room_is_short(spool.path)):
+            _erase(spool, each)
+
+
+def _superfluous(found: list[Discarded], *, room_is_short: bool) -> Iterator[Discarded]:
+    """Choose all but the newest takes; all but the last one removed where room is short."""
+    takes = [each for each in found if each.origin == NEVER_SAVED]
+    for each in found[:-1]:
+        if room_is_short or each in takes[:-KEPT_TAKES]:
+            yield each
+
+
+def _room_is_short(path: Path) -> bool:
+    found = os.statvfs(path)
+    return found.f_bavail * found.f_frsize < min(KEPT_FREE_BYTES, found.f_blocks * found.f_frsize // 10)
+
+
+def _erase(spool: Spool, each: Discarded) -> bool:
+    """Erase one; tell whether it was still there."""
+    with spool.locked():
+        moved = spool.to_erasing(each.path) if each.path.is_dir() else None
+    if moved is not None:
+        spool.finish_erasing(moved)
+    return moved is not None
