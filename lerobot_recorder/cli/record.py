@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -27,6 +28,8 @@ _OPTIONS_OF = {
     "recorder": (*_DATASET, "task", "num_episodes", "episode_time_s", "reset_time_s"),
     "encoder": (*_DATASET, "video_encoding_batch_size"),
 }
+
+_NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
 Value = str | int | float | None
 
@@ -54,6 +57,9 @@ def record(
     video_encoding_batch_size: Annotated[
         int | None, typer.Option(min=1, help="Encode when so many episodes wait.")
     ] = None,
+    namespace: Annotated[
+        str, typer.Option(help="Namespace of the nodes and their topics, as of a second robot.")
+    ] = "",
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -82,7 +88,8 @@ def record(
         "video_encoding_batch_size": video_encoding_batch_size,
     }
     _refuse_unusable(root, repo_id)
-    arguments = node_arguments(_config(config, hardware), options, parameter or [])
+    arguments = node_arguments(_config(config, hardware), options, parameter or [], namespace)
+    arguments["caller"] = ["--ros-args", *in_namespace(namespace)]
     if hardware == "none":
         del arguments["hardware"]
     news = Session(arguments, node_environment(isolated=hardware == "sim")).run()
@@ -104,13 +111,16 @@ def _refuse_unusable(root: Path | None, repo_id: str | None) -> None:
         Spool(place).require()
 
 
-def node_arguments(config: Path, options: Mapping[str, Value], parameters: list[str]) -> dict[str, list[str]]:
+def node_arguments(
+    config: Path, options: Mapping[str, Value], parameters: list[str], namespace: str = ""
+) -> dict[str, list[str]]:
     """Return the command line of each node, for what was given.
 
     Raises:
-        ConfigError: a parameter is not of the form NODE.NAME=VALUE.
+        ConfigError: a parameter is not of the form NODE.NAME=VALUE, or the namespace is none.
     """
-    arguments = {node: ["--ros-args", "--params-file", str(config)] for node in _NODES}
+    common = ["--ros-args", *in_namespace(namespace)]
+    arguments = {node: [*common, "--params-file", str(config)] for node in _NODES}
     for node, names in _OPTIONS_OF.items():
         given = {name: value for name in names if (value := options.get(name)) is not None}
         arguments[node] += _assignments(given)
@@ -118,6 +128,20 @@ def node_arguments(config: Path, options: Mapping[str, Value], parameters: list[
         node, name, value = _parsed(assignment)
         arguments[node] += ["-p", f"{name}:={value}"]
     return arguments
+
+
+def in_namespace(name: str) -> list[str]:
+    """Return the arguments that put a node into a namespace; none for an empty one.
+
+    Raises:
+        ConfigError: it cannot be a namespace.
+    """
+    name = name.strip("/")
+    if name and not _NAMESPACE.fullmatch(name):
+        raise ConfigError(
+            f"--namespace {name}: expected letters, digits and _, the first no digit, as left or robots/left"
+        )
+    return ["-r", f"__ns:=/{name}"] if name else []
 
 
 def _assignments(values: Mapping[str, Value]) -> Iterator[str]:

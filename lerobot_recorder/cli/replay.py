@@ -17,6 +17,7 @@ from rich.table import Table
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.news import last_words, log_remark
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
+from lerobot_recorder.cli.record import in_namespace
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
 
@@ -93,11 +94,11 @@ def _follower_alone(port: str, calibration: str | None, max_relative_target: flo
 
 
 def _arguments(values: Mapping[str, object], namespace: str) -> list[str]:
-    arguments = ["--ros-args"]
+    arguments = ["--ros-args", *in_namespace(namespace)]
     for name, value in values.items():
         if value is not None:
             arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
-    return [*arguments, "-r", f"__ns:=/{namespace.strip('/')}"] if namespace else arguments
+    return arguments
 
 
 def _run(nodes: Mapping[str, list[str]], environment: Mapping[str, str], console: Console) -> Status:

@@ -89,7 +89,7 @@ class Session:
     def _start(self) -> None:
         for name, arguments in {"caller": ["--ros-args"], **self._arguments}.items():
             self._nodes[name] = NodeProcess(name, arguments, self._environment, self._events)
-        self._running = set(self._arguments)
+        self._running = set(self._arguments) - {"caller"}
 
     def _end(self) -> None:
         for name, node in self._nodes.items():

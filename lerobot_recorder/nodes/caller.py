@@ -50,12 +50,14 @@ class CallerNode(GuardedNode):
         self._arrived.trigger()
 
     def _obey(self) -> None:
-        while not self._commands.empty():
-            command = self._commands.get()
-            if command is None:
-                self.finished.set_result(None)
-            else:
-                self._call(json.loads(command))
+        if self._commands.empty():
+            return
+        command = self._commands.get()
+        self._arrived.trigger()  # first, as a line that makes no sense must not keep the next one waiting
+        if command is None:
+            self.finished.set_result(None)
+        else:
+            self._call(json.loads(command))
 
     def _call(self, command: dict[str, Any]) -> None:
         kind = SetBool if "data" in command else Trigger

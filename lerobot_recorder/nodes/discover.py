@@ -39,6 +39,8 @@ _FINDING_S = 6.0
 _LOOK_S = 0.2
 _DEPTHS = {True: 10, False: 100}  # of images, and of all else
 _ANSWER_S = 1.0
+_MOST_PARTS = 50
+"""Sets of joints that are told apart on one topic: a message may name other ones each time."""
 _DESCRIPTION = "std_msgs/msg/String"
 
 
@@ -151,7 +153,9 @@ class DiscoverNode(GuardedNode):
 
 
 def _note(parts: _Parts, message: Any) -> None:
-    parts.setdefault(frozenset(joints_in(message)), _Heard()).note(message)
+    joints = frozenset(joints_in(message))
+    if joints in parts or len(parts) < _MOST_PARTS:
+        parts.setdefault(joints, _Heard()).note(message)
 
 
 def _whole(parts: _Parts) -> list[_Heard]:

@@ -201,7 +201,10 @@ class RecorderNode(GuardedNode):
 
     def _missing(self) -> list[str]:
         missing = self._recorder.missing()
-        return [f"{line} ({self._topics.hint(stream)})" for stream, line in missing.items()]
+        return [
+            line if stream.conflict else f"{line} ({self._topics.hint(stream)})"
+            for stream, line in missing.items()
+        ]
 
     def _report(self) -> None:
         missing = self._missing() if not self._recorder.recording else []

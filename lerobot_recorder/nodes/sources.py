@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,9 @@ STREAM_PARAMETERS = (
         "Hz",
         0,
     ),
+    Parameter(
+        "allow_multiple_publishers", False, "Whether messages of several publishers of its topic may be mixed"
+    ),
     Parameter("stamp", "receive", "The time of a sample: when it came, or its header's", choices=STAMPS),
 )
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
@@ -67,12 +70,14 @@ class Source:
         topic: as configured.
         message_type: as ``sensor_msgs/msg/Image``.
         take: turns a message into a sample's value; raises RecorderError where it cannot be used.
+        allow_multiple_publishers: whether several publishers may fill it.
     """
 
     stream: Stream
     topic: str
     message_type: str
     take: Callable[[Any], Any]
+    allow_multiple_publishers: bool = False
 
 
 def message_class(message_type: str) -> Any:
@@ -106,8 +111,10 @@ def source_of(name: str, settings: Mapping[str, Any], image_format: str) -> Sour
     try:
         message_class(message_type)
         if message_type in (IMAGE, COMPRESSED):
-            return _image_source(name, settings, message_type, image_format)
-        return _vector_source(name, settings, message_type)
+            source = _image_source(name, settings, message_type, image_format)
+        else:
+            source = _vector_source(name, settings, message_type)
+        return replace(source, allow_multiple_publishers=settings["allow_multiple_publishers"])
     except RecorderError as error:
         of = "" if str(error).startswith(f"{name}.") else f"stream {name}: "
         raise ConfigError(f"{of}{error}") from error

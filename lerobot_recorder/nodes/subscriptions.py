@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.publishers import Publishers
 from lerobot_recorder.nodes.qos import Offer, QosOverrides, matching, offer_of
 from lerobot_recorder.nodes.sources import RECORDABLE, Source, message_class, source_of
 from lerobot_recorder.nodes.vectors import OtherJointsError
@@ -40,6 +41,7 @@ class Listener:
     """A source and the subscription to it; none before a publisher was seen."""
 
     source: Source
+    publishers: Publishers = field(default_factory=Publishers)
     offer: Offer | None = None
     subscription: Subscription | None = None
     came_ns: int = 0
@@ -108,8 +110,16 @@ class Subscriptions:
             topic = self._node.resolve_topic_name(listener.source.topic)
             publishers = self._node.get_publishers_info_by_topic(topic)
             offered = [info for info in publishers if info.topic_type == listener.source.message_type]
+            listener.publishers.update(offered)
+            self._look_for_conflict(listener)
             if offered and (offer := offer_of(offered)) != listener.offer:
                 self._subscribe(listener, offer)
+
+    def _look_for_conflict(self, listener: Listener) -> None:
+        source = listener.source
+        if not source.allow_multiple_publishers:
+            topic = self._node.resolve_topic_name(source.topic)
+            source.stream.set_conflict(listener.publishers.conflict(source.stream.spec.name, topic))
 
     def _subscribe(self, listener: Listener, offer: Offer) -> None:
         if listener.subscription is not None:
@@ -135,6 +145,8 @@ class Subscriptions:
             if not stream.spec.is_image and not np.isfinite(value).all():
                 stream.fault("a value is NaN or infinite")
         except OtherJointsError as error:
+            listener.publishers.note_other(message)
+            self._look_for_conflict(listener)
             if stream.missing(self._clock.now_ns()):  # as long as its own come, others share the topic
                 stream.fault(str(error))
         except RecorderError as error:

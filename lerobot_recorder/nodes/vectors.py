@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lerobot_recorder.errors import ConfigError, StreamError
+from lerobot_recorder.excerpt import listing
 
 
 class OtherJointsError(StreamError):
@@ -103,7 +104,7 @@ def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str]
     missing = [name for name in wanted if name not in index and name.removesuffix("_joint") not in index]
     if missing:
         kind = OtherJointsError if len(missing) == len(wanted) else StreamError
-        raise kind(f"no joint {', '.join(missing)} in the message, it has {', '.join(found) or 'none'}")
+        raise kind(f"no joint {listing(missing)} in the message, it has {listing(found) or 'none'}")
     if len(values) != len(found):
         raise StreamError(f"the message has {len(found)} joints but {len(values)} values of {field}")
     places = [index.get(name, index.get(name.removesuffix("_joint"), 0)) for name in wanted]

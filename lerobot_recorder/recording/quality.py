@@ -82,6 +82,7 @@ class StreamQuality:
         self._nan_ticks = 0
         self._age_sum_s = 0.0
         self._max_age_s = 0.0
+        self._conflict = ""
         self._taken: Sample | None = None
         self._repeated_images = 0
         self._size_changes = 0
@@ -97,6 +98,7 @@ class StreamQuality:
         self._repeated_ticks += sample is self._taken
         if not self.spec.is_image and not np.isfinite(sample.value).all():
             self._nan_ticks += 1
+        self._conflict = self._conflict or self._stream.conflict
         self._taken = sample
 
     def note_image(self, sample: Sample, image: Image) -> None:
@@ -140,6 +142,8 @@ class StreamQuality:
     def reasons(self, rules: QualityRules) -> list[str]:
         """Say what makes the episode a bad one, one sentence each."""
         name, found = self.spec.name, []
+        if self._conflict:
+            found.append(f"{name}: {self._conflict}")
         if self._stale:
             found.append(
                 f"{name}: {self._stale} of {self._ticks} ticks had no sample within "

@@ -10,13 +10,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import excerpt
 
 _KEPT_VECTORS = 4096
 _KEPT_IMAGES = 64
 _RATE_WINDOW = 32
 _FOREVER_NS = 1 << 62
 
-_KINDS_OF_FAULTS = 20
+_KINDS_OF_FAULTS = 10
+_LONGEST_FAULT = 300
 _OTHER_FAULTS = "something else is wrong with a message"
 """What further kinds are counted as: a fault may name a number, and never be the same twice."""
 
@@ -111,6 +113,8 @@ class Stream:
         spec: what it is.
         decode: turns an image sample's value into RGB uint8 (height, width, 3), depth (height, width) or an
             `EncodedImage`; called by the thread that writes.
+        conflict: why samples may come from more than one source; empty where they do not. No episode of such
+            a stream can start, and a take of it is a bad one.
     """
 
     def __init__(self, spec: StreamSpec, decode: Callable[[Any], Any] = lambda value: value) -> None:
@@ -124,6 +128,11 @@ class Stream:
         self._received_at_s = time.monotonic()
         self._faults: dict[str, int] = {}
         self._trouble = ""
+        self.conflict = ""
+
+    def set_conflict(self, why: str) -> None:
+        """Note why samples may come from more than one source; empty where they do not."""
+        self.conflict = why
 
     def push(self, sample: Sample) -> None:
         """Add a sample.
@@ -197,6 +206,8 @@ class Stream:
         """Say why nothing could be recorded of it at the moment; empty when it could."""
         health, spec = self.health(now_ns), self.spec
         source = spec.source or spec.name
+        if self.conflict:
+            return f"{spec.name}: {self.conflict}"
         if health.age_s is None:
             unusable = "; ".join(f"{what} ({number} times)" for what, number in health.faults.items())
             return f"{spec.name}: {unusable or 'nothing is received'} on {source}"
@@ -235,6 +246,6 @@ class Stream:
             self._samples.popleft()
 
     def _count_fault(self, what: str) -> None:
-        self._trouble = what
+        what = self._trouble = excerpt(what, _LONGEST_FAULT)
         counted = what if what in self._faults or len(self._faults) < _KINDS_OF_FAULTS else _OTHER_FAULTS
         self._faults[counted] = self._faults.get(counted, 0) + 1

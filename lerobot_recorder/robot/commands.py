@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.robot.calibration import JOINTS, Calibration, Vector
 from lerobot_recorder.robot.motion import Target
 from lerobot_recorder.robot.settings import TeleopSettings
@@ -64,7 +65,7 @@ class CommandDesk:
         for name, value in zip(names, position_rad, strict=True):
             if name not in JOINTS:
                 raise _RefusedError(
-                    "unknown joint", f"there is no joint {name!r}, expected {', '.join(JOINTS)}"
+                    "unknown joint", f"there is no joint {excerpt(repr(name))}, expected {', '.join(JOINTS)}"
                 )
             position[JOINTS.index(name)] = self._within(name, float(value), tolerance)
         return position

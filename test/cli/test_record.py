@@ -40,6 +40,18 @@ def test_options_go_to_the_nodes_that_know_them():
     }
 
 
+@pytest.mark.parametrize("name", ["left", "/left", "left/"])
+def test_a_namespace_is_that_of_every_node(name):
+    arguments = node_arguments(Path("f"), {}, [], name)
+    assert {tuple(each[:3]) for each in arguments.values()} == {("--ros-args", "-r", "__ns:=/left")}
+
+
+@pytest.mark.parametrize("name", ["two words", "1st", "a//b", "a-b", "$x"])
+def test_what_is_no_namespace_is_refused(name):
+    with pytest.raises(ConfigError, match=r"--namespace .*: expected letters, digits and _"):
+        node_arguments(Path("f"), {}, [], name)
+
+
 @pytest.mark.parametrize("text", ["5", "true", 'say "hi": now', "Würfel 拿起"])
 def test_a_task_stays_a_text(text):
     yaml = pytest.importorskip("yaml")
@@ -142,6 +154,38 @@ def test_ctrl_c_encodes_what_was_saved_and_keeps_the_take_under_way(tmp_path):
     assert " 0 " in output and "no faults" in invoke("check", str(root)).output
     assert [episode.manifest.ended_by for episode in Spool(root).rejected()] == ["interrupted"]
     assert still_running(root) == []
+
+
+@needs_ros
+def test_two_robots_record_side_by_side_each_in_its_namespace(tmp_path, monkeypatch):
+    import random
+
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.randint(1, 101)))
+    runs = {name: tmp_path / name for name in ("left", "right")}
+    run = ("--num-episodes", "1", "--episode-time-s", "1", "--task", "Pick")
+    processes = [start(root, *run, "--namespace", name) for name, root in runs.items()]
+    for process, root in zip(processes, runs.values(), strict=True):
+        output = process.communicate(timeout=180)[0]
+        assert process.returncode == 0, output
+        assert invoke("check", str(root)).output == f"{root}: no faults in 1 episodes, 30 frames\n"
+
+
+@needs_ros
+def test_two_robots_in_one_namespace_record_nothing_and_say_so(tmp_path, monkeypatch):
+    import random
+
+    monkeypatch.setenv("ROS_DOMAIN_ID", str(random.randint(1, 101)))
+    run = ("--num-episodes", "1", "--episode-time-s", "20")
+    processes = [start(tmp_path / name, *run) for name in ("one", "two")]
+    try:
+        for process in processes:
+            wait_for(process, "has 2 publishers, whose messages would be mixed: nodes /hardware, /hardware")
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGINT)
+    for process in processes:
+        process.communicate(timeout=120)
+    assert not any(Spool(tmp_path / name).ready() for name in ("one", "two"))
 
 
 @needs_ros

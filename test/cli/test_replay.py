@@ -48,7 +48,7 @@ def test_a_follower_is_started_alone_where_a_port_is_given(invoke, nodes, tmp_pa
     assert 'follower.port:="/dev/ttyACM0"' in hardware and 'leader.port:=""' in hardware
     assert "teleop:=false" in hardware and 'cameras:=[""]' in hardware
     assert 'calibration:="mine"' in nodes["replay"]
-    assert hardware[-1] == nodes["replay"][-1] == "__ns:=/left"
+    assert hardware[2] == nodes["replay"][2] == "__ns:=/left"
 
 
 def test_the_errors_are_told_by_joint(invoke, nodes, tmp_path):

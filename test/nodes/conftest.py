@@ -5,6 +5,7 @@ import json
 import queue
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,7 @@ class Graph:
         self.node.create_subscription(
             String,
             "episode_completed",
-            lambda message: self.completed.append(json.loads(message.data)),
+            self._note_completed,
             LATCHED,
         )
         self.stopped = threading.Event()
@@ -76,6 +77,10 @@ class Graph:
     def _note(self, name: str, message: String) -> None:
         self.status[name] = json.loads(message.data)
 
+    def _note_completed(self, message: String) -> None:
+        with suppress(ValueError):  # a test may publish anything
+            self.completed.append(json.loads(message.data))
+
     def frames(self) -> int:
         return self.status.get("recorder", {}).get("frames", 0)
 
@@ -86,6 +91,9 @@ class Graph:
             arguments += ["-p", f"{key}:={text}"]
         if namespace:
             arguments += ["-r", f"__ns:=/{namespace}"]
+        return self.run(name, arguments)
+
+    def run(self, name: str, arguments: list[str]) -> NodeProcess:
         process = NodeProcess(name, arguments, self.environment, self.events)
         self.processes.append(process)
         return process

@@ -168,6 +168,15 @@ def test_images_survive_the_way_through_a_message():
     assert np.array_equal(conversion.image_to_rgb(conversion.rgb_to_image(RGB)), RGB)
 
 
+def test_what_is_wrong_with_a_message_of_many_names_is_a_short_text():
+    take = vectors.extractor("sensor_msgs/msg/JointState", ("one", "two"), "position")
+    with pytest.raises(
+        StreamError, match=r"no joint one in the message, it has two, joint_0, .* more"
+    ) as refusal:
+        take(JointState(name=["two", *(f"joint_{k}" for k in range(100_000)), "x" * 100_000]))
+    assert len(str(refusal.value)) < 300
+
+
 def test_joints_are_found_by_name_in_any_order():
     take = vectors.extractor("sensor_msgs/msg/JointState", ("elbow", "wrist_joint"), "velocity")
     state = JointState(name=["wrist", "x", "elbow_joint"], position=[0.0] * 3, velocity=[1.0, 2.0, 3.0])

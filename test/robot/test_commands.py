@@ -77,3 +77,9 @@ def test_a_refused_command_leaves_the_one_before(desk: CommandDesk) -> None:
     before = desk.latest
     desk.take(["wrist_roll"], [50], 0.0, SETTINGS)
     assert desk.latest is before
+
+
+def test_a_joint_of_any_length_is_refused_in_a_short_text(desk: CommandDesk, caplog) -> None:
+    desk.take(["x" * 100_000], [0.0], 0.0, SETTINGS)
+    assert desk.refused == {"unknown joint": 1}
+    assert len(caplog.text) < 1000

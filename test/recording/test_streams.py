@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from lerobot_recorder.recording import Stream, StreamSpec
+
+
+def test_what_is_known_of_faults_does_not_grow_with_messages():
+    stream = Stream(StreamSpec("state", "observation.state", ("a",)))
+    for number in range(1000):
+        stream.fault(f"message {number}: " + "x" * 100_000)
+    health = stream.health(0)
+    assert sum(health.faults.values()) == 1000
+    assert len(json.dumps({**asdict(health), "missing": stream.missing(0)})) < 10_000
+
+
+def test_the_same_fault_is_counted_however_long_it_is():
+    stream = Stream(StreamSpec("state", "observation.state", ("a",)))
+    for _ in range(3):
+        stream.fault("x" * 100_000)
+    assert list(stream.faults().values()) == [3]
