@@ -295,7 +295,8 @@ def _restored(layout: DatasetLayout, info: DatasetInfo, key: str) -> Stats | Non
     for part in _episode_stats(layout, info, key):
         if not {"min", "max", "mean", "std", "count"} <= part.keys():
             return None
-        total = statistics.as_written(statistics.aggregate([total, part]) if total else part)
+        whole = statistics.as_written(part, total)
+        total = statistics.aggregate([total, whole]) if total else whole
     return total if total and statistics.is_usable(total) else None
 
 

@@ -22,7 +22,7 @@ from lerobot_recorder.dataset.features import Features, video_keys
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, place_videos, tail_file
-from lerobot_recorder.dataset.statistics import Stats, aggregate_features, as_written, vector_stats, widened
+from lerobot_recorder.dataset.statistics import Stats, aggregate_features, as_written, vector_stats
 from lerobot_recorder.dataset.video_info import with_video_info
 from lerobot_recorder.errors import DatasetError
 
@@ -64,7 +64,7 @@ class NewEpisode:
         known |= {
             key: vector_stats(values) for key, values in self.columns.items() if values.dtype.kind in "biuf"
         }
-        return {key: widened(known[key]) for key in features if key in known}
+        return {key: known[key] for key in features if key in known}
 
 
 class Staging:
@@ -98,7 +98,7 @@ class Staging:
         new = list(self._numbered(episodes, tasks))
         data = list(self._stage_data(new))
         videos = [path for key in video_keys(self._info.features) for path in self._stage_videos(key, new)]
-        stats = [item.stats(self._info.features) for item in new]
+        stats = list(self._stats(new))
         summed_up = [
             *videos,
             *data,
@@ -285,13 +285,24 @@ class Staging:
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
         for part in stats:
-            # Features that the dataset has no statistics of get none, which would describe the new rows only.
-            known = {key: part[key] for key in part if key in total} if total else part
-            total = {
-                key: as_written(each)
-                for key, each in aggregate_features([total, known] if total else [part]).items()
-            }
+            total = self._added(total, part)
         return _written(self._layout.stats, statistics.to_json(total))
+
+    def _stats(self, new: Sequence[NewEpisode]) -> Iterator[dict[str, Stats]]:
+        """Compute the statistics of each episode."""
+        total = dict(self._old.stats)
+        for item in new:
+            known = item.stats(self._info.features)
+            part = {key: as_written(stats, total.get(key)) for key, stats in known.items()}
+            total = self._added(total, part)
+            yield part
+
+    def _added(self, total: Mapping[str, Stats], part: Mapping[str, Stats]) -> dict[str, Stats]:
+        """Add an episode; features that the dataset has no statistics of get none of the new rows only."""
+        if not total:
+            return dict(part)
+        combined = aggregate_features([total, {key: part[key] for key in part if key in total}])
+        return {key: as_written(stats) for key, stats in combined.items()}
 
     def _stage_info(self, episodes: Sequence[EncodedEpisode], tasks: int) -> Path:
         info = self._info.grown(len(episodes), sum(episode.length for episode in episodes), tasks)
@@ -322,9 +333,7 @@ def _columns(episode: EncodedEpisode, place: CommittedEpisode, info: DatasetInfo
 def _flat(stats: Mapping[str, Stats]) -> dict[str, Any]:
     prefix = tables.STATS_PREFIX
     return {
-        f"{prefix}{key}/{name}": value.tolist()
-        for key, part in stats.items()
-        for name, value in as_written(part).items()
+        f"{prefix}{key}/{name}": value.tolist() for key, part in stats.items() for name, value in part.items()
     }
 
 

@@ -6,14 +6,13 @@ integers, they are counted first: the histogram is the same and takes a hundredt
 
 Unlike LeRobot's, they describe the finite values only: one NaN or infinity (which mean "no measurement" and
 "too far" in depth images, REP 118) would make all statistics of the dataset NaN for ever. Where an episode
-has no finite value at all, its statistics are NaN here, count for nothing in `aggregate`, and are written
-as 0.
+has no finite value at all, its statistics are NaN here, and those of the episodes before it in the dataset.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -240,38 +239,28 @@ def aggregate(parts: Sequence[Stats]) -> Stats:
     """Combine the statistics of several episodes of one feature.
 
     Means and variances are weighted by count, minima and maxima are extremes; for quantiles see
-    `QUANTILES_OVER_EPISODES`. A quantile that a part lacks is left out. NaN counts for nothing; it is left
-    where all parts have it.
+    `QUANTILES_OVER_EPISODES`. A quantile that a part lacks is left out.
     """
     counts = np.stack([part["count"] for part in parts])
+    total = counts.sum(axis=0)
     means = np.stack([part["mean"] for part in parts])
-    weights = counts.reshape(len(parts), *[1] * (means.ndim - 1)) * np.isfinite(means)
-    mean = _weighted(means, weights)
+    weights = counts.reshape(len(parts), *[1] * (means.ndim - 1))
+    mean = (means * weights).sum(axis=0) / total
     variances = np.stack([part["std"] ** 2 for part in parts]) + (means - mean) ** 2
     combined = {
-        "min": np.fmin.reduce([part["min"] for part in parts]),
-        "max": np.fmax.reduce([part["max"] for part in parts]),
+        "min": np.min(np.stack([part["min"] for part in parts]), axis=0),
+        "max": np.max(np.stack([part["max"] for part in parts]), axis=0),
         "mean": mean,
-        "std": np.sqrt(_weighted(variances, weights)),
-        "count": counts.sum(axis=0),
+        "std": np.sqrt((variances * weights).sum(axis=0) / total),
+        "count": total,
     }
     for name in (name for name in QUANTILES if all(name in part for part in parts)):
-        combined[name] = _over_episodes(name)(np.stack([part[name] for part in parts]), weights)
+        values = np.stack([part[name] for part in parts])
+        if QUANTILES_OVER_EPISODES == "mean":
+            combined[name] = (values * weights).sum(axis=0) / total
+        else:
+            combined[name] = values.max(axis=0) if name in ("q90", "q99") else values.min(axis=0)
     return combined
-
-
-def _weighted(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weighted mean over the first axis; NaN where all weights are 0."""
-    with np.errstate(invalid="ignore"):
-        total = (np.where(weights > 0, values, 0) * weights).sum(axis=0)
-        return np.asarray(total / weights.sum(axis=0))
-
-
-def _over_episodes(quantile: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    if QUANTILES_OVER_EPISODES == "mean":
-        return _weighted
-    extreme = np.fmax if quantile in ("q90", "q99") else np.fmin
-    return lambda values, weights: np.asarray(extreme.reduce(values))
 
 
 def aggregate_features(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]:
@@ -280,15 +269,19 @@ def aggregate_features(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]
     return {key: aggregate([part[key] for part in parts if key in part]) for key in keys}
 
 
-def as_written(stats: Stats) -> Stats:
-    """Return statistics as they come out of a file, so that it makes no difference whether they did."""
-    finite = {name: np.where(np.isfinite(value), value, 0) for name, value in widened(stats).items()}
-    return {**finite, "count": finite["count"].astype(np.int64)}
+def as_written(stats: Stats, before: Stats | None = None) -> Stats:
+    """Return statistics as they come out of a file, so that it makes no difference whether they did.
 
-
-def widened(stats: Stats) -> Stats:
-    """Return statistics in double precision, as files have them; what is combined must not depend on that."""
-    return {name: value.astype(np.float64, copy=False) for name, value in stats.items()}
+    Args:
+        stats: Those of an episode, or of several.
+        before: Those of the episodes before it; what is not finite is taken from there, and 0 without.
+    """
+    written = {}
+    for name, value in stats.items():
+        known = (before or {}).get(name)
+        instead = known if known is not None and known.shape == value.shape else 0
+        written[name] = np.where(np.isfinite(value), value, instead).astype(np.float64)
+    return {**written, "count": written["count"].astype(np.int64)}
 
 
 def is_usable(stats: Stats) -> bool:

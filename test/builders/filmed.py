@@ -45,7 +45,11 @@ def filmed_episode(
             "observation.state": rng.normal(size=(length, 2)),
             "next.success": np.arange(length) > 2,
         },
-        videos={CAMERA: EncodedVideo(path, length, {**probe(path).info(), **settings.info()})},
+        videos={
+            CAMERA: EncodedVideo(
+                path, length, {**probe(path).info(), **settings.info(), "is_depth_map": False}
+            )
+        },
         image_stats={CAMERA: image_stats(images[sample_indices(length)])},
     )
 

@@ -172,20 +172,23 @@ def test_depth_without_a_measurement_counts_for_nothing() -> None:
     assert stats["count"].tolist() == [2]
 
 
-def test_episode_without_a_finite_value_changes_nothing_but_the_count() -> None:
-    good = vector_stats(np.array([[1.0, 5.0], [3.0, 7.0]]))
-    bad = vector_stats(np.array([[np.nan, 6.0]]))
-    for parts in ([good, bad], [bad, good]):
-        combined = aggregate(parts)
-        for name in ("min", "max", "mean", "std", *QUANTILES):
-            assert combined[name][0] == good[name][0]
-        assert (combined["mean"][1], combined["count"].tolist()) == (6, [3])
+def test_episode_without_a_finite_value_takes_the_statistics_before_it() -> None:
+    before = vector_stats(np.array([[1.0, 5.0], [3.0, 7.0]]))
+    part = statistics.as_written(vector_stats(np.array([[np.nan, 6.0]])), before)
+    combined = aggregate([before, part])
+    for name in ("min", "max", "mean", "std", *QUANTILES):
+        assert combined[name][0] == pytest.approx(before[name][0])
+    assert (combined["mean"][1], combined["count"].tolist()) == (6, [3])
 
 
-def test_nothing_but_numbers_is_written() -> None:
-    written = statistics.as_written(aggregate([vector_stats(np.full((3, 2), np.nan))] * 2))
-    assert all(np.isfinite(value).all() for value in written.values())
-    assert (written["mean"].tolist(), written["count"].tolist()) == ([0, 0], [6])
+@pytest.mark.parametrize("before", [None, vector_stats(np.arange(3.0))])
+def test_nothing_but_numbers_is_written(before: statistics.Stats | None) -> None:
+    written = statistics.as_written(vector_stats(np.full((3, 2), np.nan)), before)
+    assert (written["mean"].tolist(), written["std"].tolist(), written["count"].tolist()) == (
+        [0, 0],
+        [0, 0],
+        [3],
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
