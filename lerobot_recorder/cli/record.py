@@ -103,12 +103,14 @@ def _refuse_unusable(root: Path | None, repo_id: str | None) -> None:
 
     Raises:
         DatasetError: there is something that is not a dataset.
-        SpoolError: nothing can be written there.
+        SpoolError: nothing can be written there, or another recorder is recording there.
     """
     if root or repo_id:
         place = root.expanduser().absolute() if root else default_root(repo_id or "")
         load_info(place)
-        Spool(place).require()
+        spool = Spool(place)
+        spool.require()
+        spool.lock_recorder("/recorder").release()
 
 
 def node_arguments(

@@ -56,6 +56,7 @@ class RecorderNode(GuardedNode):
             values["fps"],
             self._topics.streams,
             settings_of(values),
+            name=self.get_fully_qualified_name(),
             clock=clock,
             on_end=self._announce,
         )

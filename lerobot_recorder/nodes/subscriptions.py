@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 from rclpy.subscription import Subscription
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
@@ -142,8 +141,6 @@ class Subscriptions:
             if not received_ns:
                 raise StreamError("use_sim_time is set, but no time has come on /clock")
             stream.push(Sample(stamp_ns, value, _source_ns(message)))
-            if not stream.spec.is_image and not np.isfinite(value).all():
-                stream.fault("a value is NaN or infinite")
         except OtherJointsError as error:
             listener.publishers.note_other(message)
             self._look_for_conflict(listener)

@@ -14,6 +14,7 @@ from lerobot_recorder.dataset import check_fits
 from lerobot_recorder.dataset.features import FeatureDict, is_depth, is_video, validate_features
 from lerobot_recorder.errors import ConfigError, RecorderError, SpoolError
 from lerobot_recorder.recording.row_queue import RowQueue
+from lerobot_recorder.recording.settings import require_text
 from lerobot_recorder.spool import (
     CameraSpool,
     EpisodeHeader,
@@ -51,11 +52,12 @@ class Episode:
 
         Args:
             frame: a value for every feature: vectors as arrays of the declared shape, images as RGB, uint8,
-                (height, width, 3), as `EncodedImage`, or depth uint16 (mm) or float32 (m), (height, width).
+                (height, width, 3), as `EncodedImage`, or depth uint16 (mm) or float32 (m; NaN where there is
+                none), (height, width).
 
         Raises:
-            SpoolError: a value is missing, unknown, or of another shape or kind; nothing was added. Or an
-                earlier frame could not be written.
+            SpoolError: a value is missing, unknown, of another shape or kind, or not finite (NaN, infinity);
+                nothing was added. Or an earlier frame could not be written.
             DiskFullError: an earlier frame could not be written, as no room is left.
             DatasetMismatchError: depth is of another unit than in the dataset.
         """
@@ -105,6 +107,7 @@ class EpisodeRecorder:
         *,
         robot_type: str | None = None,
         image_format: str = "raw",
+        name: str = "",
     ) -> None:
         """Check that what will be recorded fits the dataset, and find interrupted takes.
 
@@ -116,14 +119,19 @@ class EpisodeRecorder:
             fps: frames per second.
             robot_type: kept in the dataset.
             image_format: how colour images are spooled: `raw`, `png` or `jpeg` (which takes `EncodedImage`).
+            name: of this recorder; only one of a name can record into a dataset.
 
         Raises:
-            ConfigError: a feature cannot be recorded, or not in that image format.
+            ConfigError: a feature cannot be recorded, or not in that image format; or another argument is not
+                of its type.
             DatasetError: the directory holds another dataset, or something else.
+            SpoolError: no spool can be beside that directory, or another recorder of that name has it.
         """
         self.root = Path(root).expanduser().absolute()
         self._features: dict[str, Any] = {key: dict(feature) for key, feature in features.items()}
         validate_features(self._features)
+        if robot_type is not None:
+            require_text("robot_type", robot_type)
         if not isinstance(fps, int) or fps < 1:
             raise ConfigError(f"fps: expected a whole number of at least 1, found {fps!r}")
         check_fits(self.root, self._features, fps, robot_type)
@@ -132,13 +140,20 @@ class EpisodeRecorder:
         self._image_format = image_format
         _cameras(self._features, image_format)
         self._spool = Spool(self.root)
+        self._spool.require()
+        self._only_one = self._spool.lock_recorder(name)
         self._recover()
 
     def __enter__(self) -> EpisodeRecorder:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End; another recorder of that name may begin."""
         self._spool.close()
+        self._only_one.release()
 
     @contextlib.contextmanager
     def episode(self, task: str) -> Iterator[Episode]:
@@ -147,9 +162,14 @@ class EpisodeRecorder:
         It is saved when the block is left; on an exception it is set aside in `rejected/`, where
         nothing of it is lost.
 
+        Args:
+            task: the sentence that describes what is shown.
+
         Raises:
+            ConfigError: the task is no text.
             SpoolError: the spool cannot be written.
         """
+        require_text("task", task)
         episode = Episode(self._spool.new_episode_id(), partial(self._begin, task))
         try:
             yield episode

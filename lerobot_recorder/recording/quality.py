@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import ConfigError, StreamError
-from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
+from lerobot_recorder.recording.streams import NOT_FINITE, Sample, Stream, StreamSpec
 from lerobot_recorder.spool import EncodedImage
 
 Image = npt.NDArray[Any] | EncodedImage
@@ -79,7 +79,6 @@ class StreamQuality:
         self._ticks = 0
         self._stale = 0
         self._repeated_ticks = 0
-        self._nan_ticks = 0
         self._age_sum_s = 0.0
         self._max_age_s = 0.0
         self._conflict = ""
@@ -96,8 +95,6 @@ class StreamQuality:
         self._max_age_s = max(self._max_age_s, age_s)
         self._stale += age_s > self.spec.max_age_s
         self._repeated_ticks += sample is self._taken
-        if not self.spec.is_image and not np.isfinite(sample.value).all():
-            self._nan_ticks += 1
         self._conflict = self._conflict or self._stream.conflict
         self._taken = sample
 
@@ -132,7 +129,6 @@ class StreamQuality:
             "repeated_ticks": int(self._repeated_ticks),
             "mean_age_s": round(self._age_sum_s / self._ticks, 6) if self._ticks else None,
             "max_age_s": round(self._max_age_s, 6),
-            "nan_ticks": self._nan_ticks,
             "repeated_images": self._repeated_images,
             "longest_same_image_s": round(self._longest_same_s, 3),
             "size_changes": self._size_changes,
@@ -149,8 +145,6 @@ class StreamQuality:
                 f"{name}: {self._stale} of {self._ticks} ticks had no sample within "
                 f"{self.spec.max_age_s:g} s (the oldest was {self._max_age_s:.2f} s old)"
             )
-        if self._nan_ticks:
-            found.append(f"{name}: {self._nan_ticks} of {self._ticks} rows hold NaN or infinity")
         if self._is_slower_than(least_rate_hz(self.spec, self._fps)):
             found.append(self._slow())
         if rules.frozen_after_s and self._longest_same_s >= rules.frozen_after_s:
@@ -163,7 +157,11 @@ class StreamQuality:
         """Say what the operator should know although it does not make the episode a bad one."""
         is_bad = self._is_slower_than(least_rate_hz(self.spec, self._fps))
         is_slow = self._is_slower_than(_usual_rate_hz(self.spec, self._fps))
-        return [self._slow()] if is_slow and not is_bad else []
+        slow = [self._slow()] if is_slow and not is_bad else []
+        left_out = self._faults().get(NOT_FINITE)
+        return slow + (
+            [f"{self.spec.name}: {left_out} messages with NaN or infinity were left out"] if left_out else []
+        )
 
     def _is_slower_than(self, rate_hz: float) -> bool:
         """Compare the rows with a new sample with a rate, from one second on, and give it one sample."""

@@ -81,6 +81,7 @@ class Recorder:
         streams: Sequence[Stream],
         settings: RecorderSettings | None = None,
         *,
+        name: str = "",
         clock: Clock | None = None,
         on_end: Callable[[Outcome], None] = lambda outcome: None,
     ) -> None:
@@ -91,12 +92,13 @@ class Recorder:
             fps: rows per second.
             streams: what is recorded, in the order of its features.
             settings: what may change from episode to episode.
+            name: of the recorder; only one of a name can record into a dataset.
             clock: time of samples and ticks; the system's.
             on_end: called with each outcome, by the thread that wrote the episode.
 
         Raises:
             ConfigError: fps or the streams cannot be used.
-            SpoolError: no spool can be beside that directory.
+            SpoolError: no spool can be beside that directory, or another recorder of that name has it.
         """
         if fps < 1:
             raise ConfigError(f"fps: expected at least 1, found {fps}")
@@ -119,6 +121,7 @@ class Recorder:
         self._message = ""
         self._spool = Spool(self.root)
         self._spool.require()
+        self._only_one = self._spool.lock_recorder(name)
         self._disk = ThreadPoolExecutor(1, "recorder-disk")
         self._disk.submit(self._recover)
         self._watch = DiskWatch(
@@ -206,6 +209,7 @@ class Recorder:
             take.result.result()
         self._watch.stop()
         self._spool.close()
+        self._only_one.release()
 
     # What is told
 

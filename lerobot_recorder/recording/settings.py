@@ -8,6 +8,20 @@ from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording.quality import QualityRules
 
 
+def require_text(name: str, value: object) -> None:
+    """Check that a value is a text that can be written to a dataset.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not isinstance(value, str):
+        raise ConfigError(f"{name}: expected a text, found {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{name}: {value!r} cannot be written as UTF-8: {error.reason}") from error
+
+
 @dataclass(frozen=True)
 class RecorderSettings:
     """What may change from episode to episode.
@@ -31,6 +45,9 @@ class RecorderSettings:
     rules: QualityRules = field(default_factory=QualityRules)
 
     def __post_init__(self) -> None:
+        require_text("task", self.task)
+        if self.robot_type is not None:
+            require_text("robot_type", self.robot_type)
         if self.episode_time_s < 0:
             raise ConfigError(f"episode_time_s: expected 0 (no limit) or more, found {self.episode_time_s}")
         if self.queue_mb <= 0:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
 
@@ -16,6 +18,9 @@ _KEPT_VECTORS = 4096
 _KEPT_IMAGES = 64
 _RATE_WINDOW = 32
 _FOREVER_NS = 1 << 62
+
+NOT_FINITE = "a value is NaN or infinite"
+"""The fault of vectors that are left out."""
 
 _KINDS_OF_FAULTS = 10
 _LONGEST_FAULT = 300
@@ -137,10 +142,15 @@ class Stream:
     def push(self, sample: Sample) -> None:
         """Add a sample.
 
+        A vector with NaN or infinity is a fault and left out, as a dataset's statistics cannot take it.
         One that is older than the newest is left out, as time does not run back in a stream; unless its clock
         was set back, which makes the stream begin anew.
         """
+        is_usable = self.spec.is_image or _is_finite(sample.value)
         with self._lock:
+            if not is_usable:
+                self._count_fault(NOT_FINITE)
+                return
             if self._samples and sample.stamp_ns < self._samples[-1].stamp_ns:
                 self._count_fault("a message is older than the one before it")
                 if not self._set_back(sample):
@@ -249,3 +259,9 @@ class Stream:
         what = self._trouble = excerpt(what, _LONGEST_FAULT)
         counted = what if what in self._faults or len(self._faults) < _KINDS_OF_FAULTS else _OTHER_FAULTS
         self._faults[counted] = self._faults.get(counted, 0) + 1
+
+
+def _is_finite(vector: Any) -> bool:
+    """Tell whether a vector is finite in the precision in which it is recorded."""
+    with np.errstate(over="ignore"):
+        return bool(np.isfinite(np.asarray(vector, np.float64).astype(np.float32)).all())

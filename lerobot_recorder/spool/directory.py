@@ -109,6 +109,26 @@ class Spool:
         make_private_directory(self.path)
         return locks.held(self.path / LOCK_FILE)
 
+    def lock_recorder(self, name: str = "") -> FileLock:
+        """Keep other recorders of a name from recording everything a second time.
+
+        Args:
+            name: of the recorder, as `/left/recorder`; those of other names may record at the same time.
+
+        Raises:
+            LockError: another recorder of that name has the lock.
+            SpoolError: the lock cannot be taken.
+        """
+        path = self.path / f"recorder{name.replace('/', '.')}.lock"
+        with disk_errors(self.path):
+            try:
+                return FileLock(path, wait_s=0)
+            except LockError as error:
+                raise LockError(
+                    f"{self.root}: another recorder is recording into this dataset ({error}). To record with "
+                    "both, give one another name: a namespace for a node, name= in Python"
+                ) from error
+
     def new_episode_id(self) -> str:
         """Make an identifier that is greater than all before, also where the clock was set back.
 

@@ -91,6 +91,8 @@ class EpisodeHeader:
             raise SpoolError(
                 f"episode {self.episode_id} has spool schema {self.schema}, this version reads {SCHEMA}"
             )
+        if not isinstance(self.task, str):
+            raise SpoolError(f"episode {self.episode_id}: expected a text as its task, found {self.task!r}")
         missing = [key for key in self.cameras if key not in self.features]
         if missing:
             raise SpoolError(f"episode {self.episode_id} has cameras without a feature: {', '.join(missing)}")

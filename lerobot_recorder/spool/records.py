@@ -101,7 +101,8 @@ def fill(dtype: np.dtype[np.void], values: Mapping[str, object]) -> npt.NDArray[
         values: one value for every other field, of the field's shape.
 
     Raises:
-        SpoolError: a value is missing, there is one too many, or one is of another shape or kind.
+        SpoolError: a value is missing, there is one too many, or one is not finite, or of another shape or
+            kind.
     """
     expected = [name for name in dtype.names or () if name != CHECKSUM and not name.startswith(END_PREFIX)]
     if unknown := [name for name in values if name not in expected]:
@@ -127,9 +128,12 @@ def _fitting(name: str, values: Mapping[str, object], dtype: np.dtype[np.generic
     kind = dtype.base
     if _WIDTH.get(value.dtype.kind, len(_WIDTH)) > _WIDTH[kind.kind]:
         raise SpoolError(f"{name}: expected {kind.name} values, found {value.dtype}")
-    cast = value.astype(kind)
+    with np.errstate(over="ignore"):
+        cast = value.astype(kind)
     if kind.kind in "iu" and (cast != value).any():
         raise SpoolError(f"{name}: the values do not fit {kind.name}: {value}")
+    if kind.kind == "f" and not np.isfinite(cast).all():
+        raise SpoolError(f"{name}: expected finite {kind.name} values, found {value}")
     return cast.reshape(dtype.shape)
 
 

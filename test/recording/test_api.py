@@ -75,6 +75,42 @@ def test_a_value_that_its_type_cannot_hold_is_refused(tmp_path):
     assert Spool(tmp_path / "d").ready()[0].rows()["count"].tolist() == [[255]]
 
 
+@pytest.mark.parametrize("task", [3, None, ["pick", "place"], b"pick", "\udc80"])
+def test_a_task_that_is_no_text_is_refused(tmp_path, task):
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder:
+        with pytest.raises(ConfigError, match="task: "), recorder.episode(task) as episode:
+            episode.add(FRAME)
+        with recorder.episode("Pick up") as episode:
+            episode.add(FRAME)
+    assert [each.manifest.task for each in Spool(tmp_path / "d").ready()] == ["Pick up"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
+def test_a_value_that_is_not_finite_is_refused_and_adds_nothing(tmp_path, value):
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder, recorder.episode("Pick up") as episode:
+        episode.add(FRAME)
+        with pytest.raises(SpoolError, match=r"observation\.state: expected finite float32 values, found"):
+            episode.add({**FRAME, "observation.state": np.array([0.0, value])})
+    assert [each.length for each in Spool(tmp_path / "d").ready()] == [1]
+
+
+def test_depth_may_hold_nan(tmp_path):
+    depth = {"dtype": "video", "shape": [16, 16, 1], "names": None, "info": {"is_depth_map": True}}
+    with EpisodeRecorder(tmp_path / "d", {"depth": depth}, 30) as recorder, recorder.episode("Go") as episode:
+        episode.add({"depth": np.full((16, 16), np.nan, np.float32)})
+    Spool(tmp_path / "d").ready()[0].verify()
+
+
+def test_a_second_recorder_is_refused_until_the_first_has_ended(tmp_path):
+    first = EpisodeRecorder(tmp_path / "d", FEATURES, 30)
+    with pytest.raises(SpoolError, match="another recorder is recording into this dataset"):
+        EpisodeRecorder(tmp_path / "d", FEATURES, 30)
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30, name="second arm"):
+        first.close()
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30):
+        pass
+
+
 @pytest.mark.parametrize("image_format", ["raw", "png"])
 def test_arrays_may_be_used_again_at_once(tmp_path, image_format):
     small = {"dtype": "video", "shape": [16, 16, 1], "names": None, "info": {"is_depth_map": True}}

@@ -93,10 +93,16 @@ def test_stale_ticks_come_with_what_was_wrong_with_the_messages():
     )
 
 
-def test_rows_with_nan_are_counted():
-    quality = StreamQuality(Stream(StreamSpec("state", "observation.state", ("a",))), 10)
-    quality.note_tick(Sample(0, np.array([np.nan])), 0.0)
-    assert quality.reasons(RULES) == ["state: 1 of 1 rows hold NaN or infinity"]
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e39])
+def test_vectors_that_are_not_finite_are_left_out_and_noted(value):
+    stream = Stream(StreamSpec("state", "observation.state", ("a",)))
+    quality = StreamQuality(stream, 10)
+    stream.push(Sample(1, np.array([0.5])))
+    stream.push(Sample(2, np.array([value])))
+    assert stream.newest().stamp_ns == 1
+    assert stream.health(3).trouble == "a value is NaN or infinite"
+    assert quality.notes() == ["state: 1 messages with NaN or infinity were left out"]
+    assert quality.reasons(RULES) == []
 
 
 def test_kinds_of_faults_are_bounded():

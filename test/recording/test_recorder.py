@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -14,6 +15,7 @@ from lerobot_recorder.errors import (
     DatasetMismatchError,
     DiskFullError,
     EpisodeStateError,
+    LockError,
     SpoolError,
     StreamError,
 )
@@ -133,13 +135,44 @@ def test_a_stream_that_falls_silent_makes_the_episode_bad(bench):
 def test_a_bad_episode_is_kept_where_that_is_asked(bench):
     robot = bench(rules=QualityRules(reject=False))
     robot.start()
+    robot.run(8, only=("state", "action"))
+    outcome = robot.recorder.save().result(10)
+    assert outcome.state == "ready"
+    assert "no sample within 0.5 s" in outcome.reasons[0]
+    assert Spool(robot.root).ready()[0].manifest.verdict == "bad"
+
+
+def test_a_message_with_nan_is_left_out_and_noted(bench):
+    robot = bench()
+    robot.start()
     robot.run(1)
     robot.streams["state"].push(Sample(robot.clock.now_ns(), np.array([np.nan, 0.0])))
     robot.run(2, only=("action", "top"))
     outcome = robot.recorder.save().result(10)
-    assert outcome.state == "ready"
-    assert "NaN" in outcome.reasons[0]
-    assert Spool(robot.root).ready()[0].manifest.verdict == "bad"
+    assert (outcome.state, outcome.notes) == (
+        "ready",
+        ("state: 1 messages with NaN or infinity were left out",),
+    )
+    assert np.isfinite(Spool(robot.root).ready()[0].rows()["observation.state"]).all()
+
+
+@pytest.mark.parametrize("settings", [{"task": 3}, {"task": "\udc80"}, {"robot_type": 5}])
+def test_what_is_no_text_is_refused(bench, settings):
+    with pytest.raises(ConfigError, match=r"expected a text|cannot be written as UTF-8"):
+        bench().recorder.with_settings(**settings)
+
+
+@pytest.mark.parametrize("names", [("", ""), ("/left/recorder", "/left/recorder")])
+def test_a_second_recorder_of_a_name_is_refused(bench, names):
+    robot = bench()
+    robot.recorder.close()
+    robot.recorder = robot.open(name=names[0])
+    with pytest.raises(LockError, match=rf"another recorder .*process {os.getpid()}.*give one another name"):
+        robot.open(name=names[1])
+    other = robot.open(name="/right/recorder")
+    other.close()
+    robot.recorder.close()
+    robot.recorder = robot.open(name=names[1])
 
 
 def test_a_slow_camera_is_told_before_while_and_after_it_makes_the_episode_bad(bench):
