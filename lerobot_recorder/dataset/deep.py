@@ -52,8 +52,12 @@ class Decoder(Protocol):
     def frames(self, path: Path) -> Iterator[DecodedFrame]:
         """Decode all frames, in the order in which they are shown."""
 
-    def at(self, path: Path, numbers: Sequence[int]) -> Iterator[DecodedFrame | None]:
-        """Jump to the time of each frame and decode the first that is shown from then on; None if none is."""
+    def at(self, path: Path, numbers: Sequence[int], *, early: bool) -> Iterator[DecodedFrame | None]:
+        """Jump to the time of each frame, or a tick earlier, and decode the first that is shown from then on.
+
+        Yields:
+            That frame, None where none comes.
+        """
 
 
 def pictures(dataset: CountedDataset, key: str, decoder: Decoder, work: Work) -> Iterator[str]:
@@ -77,7 +81,7 @@ def _file(path: Path, seen: _Seen, decoder: Decoder, work: Work) -> Iterator[str
         return
     yield from seen.faults()
     if not seen.misplaced:
-        yield from _at_random(path, seen.fingerprints, decoder)
+        yield from _at_random(path, seen, decoder)
     work.reached(path, 1)
 
 
@@ -91,7 +95,8 @@ class _Seen:
         self._damaged: list[int] = []
         self._differing: list[str] = []
         self._size = shape_of(feature)[:2]
-        self._stored = None if is_depth(feature) else stat_faults.episode_stats(dataset, key)
+        self.is_depth = is_depth(feature)
+        self._stored = None if self.is_depth else stat_faults.episode_stats(dataset, key)
         self._lengths = [int(dataset.lengths[episode]) for episode in episodes]
         self._episodes = list(episodes)
         self.expected = sum(self._lengths)
@@ -138,13 +143,14 @@ class _Seen:
         self._sums = self._next_sums()
 
 
-def _at_random(path: Path, fingerprints: Sequence[int], decoder: Decoder) -> Iterator[str]:
-    count = len(fingerprints)
+def _at_random(path: Path, seen: _Seen, decoder: Decoder) -> Iterator[str]:
+    """Read frames as LeRobot does: depth with PyAV, one tick early, all else with torchcodec."""
+    fingerprints, count = seen.fingerprints, len(seen.fingerprints)
     chosen = np.random.default_rng(count).permutation(count)[:RANDOM_FRAMES]
     numbers = list(dict.fromkeys([*map(int, chosen), count - 1, 0])) if count else []
     wrong: list[str] = []
     try:
-        for number, frame in zip(numbers, decoder.at(path, numbers), strict=True):
+        for number, frame in zip(numbers, decoder.at(path, numbers, early=seen.is_depth), strict=True):
             if frame is None:
                 wrong.append(f"instead of frame {number} comes none")
             elif frame.number != number:

@@ -64,8 +64,13 @@ class VideoDecoder:
             for frame in container.decode(stream):
                 yield VideoFrame(frame, ticks)
 
-    def at(self, path: Path, numbers: Sequence[int]) -> Iterator[VideoFrame | None]:
+    def at(self, path: Path, numbers: Sequence[int], *, early: bool = False) -> Iterator[VideoFrame | None]:
         """Jump to the time of each frame, and decode the first that is shown from then on.
+
+        Args:
+            path: the video.
+            numbers: of the frames.
+            early: whether to jump one tick of the file's clock before the frame.
 
         Yields:
             That frame, None where none comes.
@@ -75,7 +80,7 @@ class VideoDecoder:
         """
         with _decoding(path, "SLICE") as (container, stream, ticks):
             for number in numbers:
-                container.seek(round(number * ticks), stream=stream)
+                container.seek(round(number * ticks) - early, stream=stream)
                 shown = (VideoFrame(frame, ticks) for frame in container.decode(stream))
                 yield next((frame for frame in shown if frame.number >= number), None)
 

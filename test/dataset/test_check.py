@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 from encoded import CAMERA, LineFiles, LineProbe, commit, encoded_episode, faults, probe
 
-from lerobot_recorder.dataset import DatasetWriter, tables
+from lerobot_recorder.dataset import DatasetWriter, placement, tables
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
 from lerobot_recorder.errors import VideoError
@@ -187,3 +187,14 @@ def test_directory_without_dataset_is_a_fault(tmp_path: Path) -> None:
     assert list(check(tmp_path / "none", probe)) == [
         f"{tmp_path / 'none'}: no dataset, there is no meta/info.json."
     ]
+
+
+def test_rows_that_lerobot_refuses_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "is_readable", lambda *_: True)
+    root = tmp_path / "dataset"
+    takes = [encoded_episode(tmp_path, number, 3000) for number in range(6)]
+    commit(DatasetWriter(root, LineFiles()), takes, fps=15)
+    (fault,) = check(root, lambda path: LineProbe(18_000, fps=15))
+    assert (
+        "LeRobot refuses the pictures of 144 rows in 1 episodes, the first is row 1924 of episode 5" in fault
+    )

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
+from lerobot_run import NO_LEROBOT, PYTHON, run_lerobot
 
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.video import VideoDecoder, probe
 
-PYTHON = os.environ.get("LEROBOT_PYTHON")
 SCRIPT = Path(__file__).with_name("theirs.py")
 
-pytestmark = pytest.mark.skipif(
-    not PYTHON, reason="LEROBOT_PYTHON names no Python with LeRobot; run make test-lerobot"
-)
+pytestmark = pytest.mark.skipif(not PYTHON, reason=NO_LEROBOT)
 
 FAULTS = {"converted": ["{root}/meta/stats.json: no min, max, mean, std, count of observation.images.still."]}
 """LeRobot's converter forgets the statistics of the videos, and lerobot-train then fails on the dataset."""
@@ -26,18 +22,7 @@ FAULTS = {"converted": ["{root}/meta/stats.json: no min, max, mean, std, count o
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("theirs")
-    foreign = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
-    environment = {name: value for name, value in os.environ.items() if name not in foreign}
-    environment |= {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "HF_HOME": str(output / "home")}
-    result = subprocess.run(
-        [str(PYTHON), str(SCRIPT), str(output / "datasets")],
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert result.returncode == 0, result.stderr
+    run_lerobot(output / "home", SCRIPT, output / "datasets")
     return output / "datasets"
 
 
