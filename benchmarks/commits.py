@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, StreamAges
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.statistics import image_stats
 from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe
@@ -34,6 +34,7 @@ from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe
 FPS = 30
 HEIGHT, WIDTH = 48, 64
 CAMERAS = ("observation.images.top", "observation.images.wrist")
+STREAMS = ("state", "action", "top", "wrist")
 FEATURES = {
     **{key: {"dtype": "float32", "shape": (6,), "names": None} for key in ("observation.state", "action")},
     **{
@@ -136,7 +137,14 @@ def an_episode(folder: Path, frames: int) -> EncodedEpisode:
         rows={},
         videos={key: EncodedVideo(video, frames, probe(video).info()) for key in CAMERAS},
         image_stats=dict.fromkeys(CAMERAS, stats),
+        ages={name: ages(rng, frames) for name in STREAMS},
     )
+
+
+def ages(rng: np.random.Generator, frames: int) -> StreamAges:
+    """Make ages as those of a camera at the rate of the rows."""
+    age_s = rng.uniform(0, 1 / FPS, frames).astype(np.float32)
+    return StreamAges(age_s, 10**18 + np.arange(frames) * 10**9 // FPS - rng.integers(0, 10**6, frames))
 
 
 def parse_arguments() -> argparse.Namespace:

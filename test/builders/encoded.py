@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.dataset import CommittedEpisode, DatasetWriter, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset import CommittedEpisode, DatasetWriter, EncodedEpisode, EncodedVideo, StreamAges
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.statistics import image_stats
 
@@ -73,6 +73,7 @@ def encoded_episode(
         },
         videos={CAMERA: EncodedVideo(video, length, {"video.codec": codec, "video.fps": FPS})},
         image_stats={CAMERA: image_stats(rng.integers(0, 256, (length, HEIGHT, WIDTH, 3), dtype=np.uint8))},
+        ages={"top": StreamAges(np.full(length, 0.01, np.float32), 10**18 + np.arange(length))},
     )
 
 

@@ -41,6 +41,7 @@ def test_journal_names_episodes_and_files_with_info_last(root: Path) -> None:
         "videos",
         "data",
         "meta/episodes/chunk-000/file-000.parquet",
+        "meta/recordings/ages/chunk-000/file-000.parquet",
         "meta/recordings/chunk-000/file-000.jsonl",
         "meta/recordings/checksums.json",
         "meta/stats.json",

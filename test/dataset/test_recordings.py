@@ -79,7 +79,7 @@ def test_the_size_of_a_batch_makes_no_difference(tmp_path: Path) -> None:
 
 
 def test_episodes_of_others_and_of_earlier_versions_have_none(root: Path, tmp_path: Path) -> None:
-    commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
+    commit(DatasetWriter(root, LineFiles()), [episode(tmp_path, 0)])
     (root / LINES).unlink()
     others = RecordedEpisode(root, 0)
     assert (others.ages(), others.recording) == ({}, {})
@@ -93,7 +93,7 @@ def test_ages_that_are_a_feature_are_read_as_well(root: Path, tmp_path: Path, su
     features = {**FEATURES, "stream_ages": {"dtype": "float32", "shape": (2,), "names": names}}
     take = encoded_episode(tmp_path, 0, 4)
     ages = np.arange(8, dtype=np.float32).reshape(4, 2)
-    take = dataclasses.replace(take, rows={**take.rows, "stream_ages": ages})
+    take = dataclasses.replace(take, rows={**take.rows, "stream_ages": ages}, ages={})
     commit(DatasetWriter(root, LineFiles()), [take], features=features)
     found = RecordedEpisode(root, 0).ages()
     assert {name: each.age_s.tolist() for name, each in found.items()} == {
