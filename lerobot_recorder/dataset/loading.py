@@ -77,8 +77,7 @@ def _templates(info: DatasetInfo, path: Path) -> Iterator[str]:
 def tasks(path: Path) -> Iterator[str]:
     """Check that LeRobot finds the tasks by their names: it asks the index that pandas has noted."""
     table = tables.read_table(path)
-    noted = json.loads((table.schema.metadata or {}).get(b"pandas", b"{}"))
-    index = noted.get("index_columns") if isinstance(noted, dict) else None
+    index = _pandas_index(table.schema.metadata or {})
     names = [name for name in table.column_names if name != "task_index"]
     if index != names:
         yield (
@@ -88,6 +87,15 @@ def tasks(path: Path) -> Iterator[str]:
     repeated = table.num_rows - len(pc.unique(table[names[0]])) if len(names) == 1 else 0
     if repeated:
         yield f"{path}: {repeated} tasks are there more than once."
+
+
+def _pandas_index(metadata: Mapping[bytes, bytes]) -> Any:
+    """Return the columns that pandas takes for the index, None where that cannot be read."""
+    try:
+        noted = json.loads(metadata.get(b"pandas", b"{}"))
+    except ValueError:
+        return None
+    return noted.get("index_columns") if isinstance(noted, dict) else None
 
 
 # Columns

@@ -80,7 +80,7 @@ def _compared_with_rows(dataset: CountedDataset, key: str, found: Stats) -> Iter
 
 def _not_finite(found: Stats) -> Iterator[tuple[str, str]]:
     for name, values in found.items():
-        if values.dtype.kind not in _NUMBERS:
+        if values.dtype.kind not in _NUMBERS or not values.size:
             yield name, "a number"
         elif not np.isfinite(values).all():
             yield name, f"finite: {values.tolist()}"

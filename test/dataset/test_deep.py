@@ -35,8 +35,8 @@ def all_pictures() -> Iterator[np.ndarray]:
         yield from pictures(number, length)
 
 
-def film(path: Path, images: Iterator[np.ndarray], codec: str, **options: str) -> None:
-    with av.open(str(path), "w", format="mp4") as container:
+def film(path: Path, images: Iterator[np.ndarray], codec: str, edit_list: str = "1", **options: str) -> None:
+    with av.open(str(path), "w", format="mp4", options={"use_editlist": edit_list}) as container:
         stream = container.add_stream(codec, FPS, options=options)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
         for image in images:
@@ -56,6 +56,16 @@ def test_frames_that_cannot_be_reached_by_a_jump_are_found(tmp_path: Path) -> No
     assert list(check(root, probe)) == []
     (fault,) = deep(root)
     assert "frames read in random order, as in training, are wrong" in fault
+
+
+@pytest.mark.parametrize(("edit_list", "shifted"), [("1", False), ("0", True)])
+def test_pictures_that_are_shifted_by_waiting_frames_are_found(
+    tmp_path: Path, edit_list: str, shifted: bool
+) -> None:
+    root = dataset(tmp_path / "dataset")
+    film(root / VIDEO, all_pictures(), "h264", edit_list, bf="2", g="12")
+    assert any("frame 0 is shown at 2" in fault for fault in deep(root)) == shifted
+    assert bool(list(check(root, probe))) == shifted
 
 
 def test_pictures_of_another_recording_are_found(tmp_path: Path) -> None:
