@@ -82,6 +82,19 @@ def damaged(root: Path) -> Iterator[Path]:
         OSError: a file cannot be read.
     """
     for name, expected in read_checksums(root).items():
-        path = root / name
-        if path.is_file() and path.stat().st_size == expected.bytes and checksum(path) != expected:
-            yield path
+        if _differs(root / name, expected):
+            yield root / name
+
+
+def is_damaged(path: Path, root: Path, checksums: Mapping[str, Checksum]) -> bool:
+    """Tell whether a file has the size that it was written with, and other bytes.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    expected = checksums.get(path.relative_to(root).as_posix())
+    return expected is not None and _differs(path, expected)
+
+
+def _differs(path: Path, expected: Checksum) -> bool:
+    return path.is_file() and path.stat().st_size == expected.bytes and checksum(path) != expected

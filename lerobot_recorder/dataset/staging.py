@@ -15,7 +15,7 @@ import numpy as np
 
 from lerobot_recorder.dataset import info as info_json
 from lerobot_recorder.dataset import recordings, statistics, tables
-from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH, grown, read_checksums
+from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH, Checksum, grown, is_damaged, read_checksums
 from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, columns_of
 from lerobot_recorder.dataset.existing import ExistingDataset
 from lerobot_recorder.dataset.features import Features, video_keys
@@ -87,6 +87,7 @@ class Staging:
         self._directory = directory
         self._layout = existing.layout.at(directory)
         self._videos = videos
+        self._checksums = _readable_checksums(existing.layout.root)
 
     def stage(self, episodes: Sequence[EncodedEpisode]) -> list[CommittedEpisode]:
         """Write all files that are new or change.
@@ -213,6 +214,13 @@ class Staging:
                 *(path, found, expected, self._old.layout.root),
             )
             return None
+        if is_damaged(path, self._old.layout.root, self._checksums):
+            _log.warning(
+                "%s: is damaged, its bytes are not those that were written; new episodes go into a new file. "
+                "Bring it back from a copy",
+                path,
+            )
+            return None
         return tail_file(index, path, expected)
 
     def _free_video(self, key: str, last: FileIndex | None) -> FileIndex:
@@ -275,12 +283,7 @@ class Staging:
             yield path
 
     def _stage_checksums(self, files: Sequence[Path]) -> Path:
-        try:
-            older = read_checksums(self._old.layout.root)
-        except DatasetError as error:
-            _log.warning("%s The new checksums are those of the new files only.", error)
-            older = {}
-        return _written(self._directory / CHECKSUMS_PATH, grown(older, self._directory, files))
+        return _written(self._directory / CHECKSUMS_PATH, grown(self._checksums, self._directory, files))
 
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
@@ -310,6 +313,14 @@ class Staging:
         for number, episode in enumerate(episodes, self._info.total_episodes):
             features = with_video_info(features, episode.videos, is_first=number == 0)
         return _written(self._layout.info, info_json.to_json(dataclasses.replace(info, features=features)))
+
+
+def _readable_checksums(root: Path) -> dict[str, Checksum]:
+    try:
+        return read_checksums(root)
+    except DatasetError as error:
+        _log.warning("%s The new checksums are those of the new files only.", error)
+        return {}
 
 
 def _recording_line(item: NewEpisode) -> str:

@@ -46,3 +46,12 @@ def test_unreadable_checksums_are_a_fault_and_are_begun_again(root: Path, tmp_pa
     assert found.startswith(f"{root / CHECKSUMS_PATH}: not the checksums of a dataset")
     commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 3)])
     assert faults(root) == []
+
+
+def test_damaged_video_does_not_grow(root: Path, tmp_path: Path) -> None:
+    video = next(root.glob("videos/*/*/*.mp4"))
+    video.write_text(video.read_text().replace("0002 0003", "0002 0007"))
+    (before,) = faults(root)
+    commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 3)])
+    assert len(list(root.glob("videos/*/*/*.mp4"))) == 2
+    assert faults(root) == [before]
