@@ -16,8 +16,10 @@ from lerobot_recorder.cli.processes import node_environment
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.shipped import shipped_config
 from lerobot_recorder.cli.summary import summarise
+from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import default_root
+from lerobot_recorder.dataset.repo_id import check_repo_id
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.spool import Spool
 
@@ -87,7 +89,8 @@ def record(
         "reset_time_s": reset_time_s,
         "video_encoding_batch_size": video_encoding_batch_size,
     }
-    _refuse_unusable(root, repo_id)
+    namespace = namespace.strip("/")
+    _refuse_unusable(root, repo_id, f"/{namespace}/recorder" if namespace else "/recorder")
     arguments = node_arguments(_config(config, hardware), options, parameter or [], namespace)
     arguments["caller"] = ["--ros-args", *in_namespace(namespace)]
     if hardware == "none":
@@ -98,19 +101,23 @@ def record(
         raise RecorderError("; ".join(news.problems))
 
 
-def _refuse_unusable(root: Path | None, repo_id: str | None) -> None:
+def _refuse_unusable(root: Path | None, repo_id: str | None, recorder: str) -> None:
     """Raise an error now, before the robot moves, where no dataset can be.
 
     Raises:
-        DatasetError: there is something that is not a dataset.
+        ConfigError: the name can be none of a dataset.
+        DatasetError: there is something that is not a dataset, or one that nothing can be added to.
         SpoolError: nothing can be written there, or another recorder is recording there.
     """
+    if repo_id:
+        check_repo_id(repo_id)
     if root or repo_id:
         place = root.expanduser().absolute() if root else default_root(repo_id or "")
         load_info(place)
         spool = Spool(place)
         spool.require()
-        spool.lock_recorder("/recorder").release()
+        spool.lock_recorder(recorder).release()
+        check_appendable(place)
 
 
 def node_arguments(

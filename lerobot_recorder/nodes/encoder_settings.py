@@ -9,6 +9,7 @@ from typing import Any
 
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import default_root
+from lerobot_recorder.dataset.repo_id import check_repo_id
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.parameters import Parameter
 from lerobot_recorder.video import EncoderSettings
@@ -52,11 +53,13 @@ def dataset_root(values: Mapping[str, Any]) -> Path:
     """Return the dataset's directory.
 
     Raises:
-        ConfigError: neither `root` nor `repo_id` is given.
+        ConfigError: neither `root` nor `repo_id` is given, or `repo_id` is no name of a dataset.
         DatasetError: there is something that is not a dataset.
     """
     if not values["root"] and not values["repo_id"]:
         raise ConfigError("give repo_id (user/name), or root (a directory), so that the dataset has a place")
+    if values["repo_id"]:
+        check_repo_id(values["repo_id"])
     root = Path(values["root"]).expanduser().absolute() if values["root"] else default_root(values["repo_id"])
     load_info(root)
     return root

@@ -97,6 +97,11 @@ class Parameter:
             return list(value)
         if isinstance(self.default, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
             return str(value)
+        if isinstance(self.default, str) and isinstance(value, bool):
+            raise ConfigError(
+                f"{self.name}: expected a text, found {value}; YAML takes yes, no, on, off, true and false "
+                "without quotes for true or false: put the text into quotes"
+            )
         if type(value) is not type(self.default):
             raise ConfigError(f"{self.name}: expected {_kind(self.default)}, found {value!r}")
         return value

@@ -9,6 +9,7 @@ from concurrent.futures import Future as ConcurrentFuture
 from dataclasses import asdict
 from typing import Any
 
+from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, StreamError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
@@ -51,8 +52,10 @@ class RecorderNode(GuardedNode):
         self._diagnostics = Diagnostics(self)
         values = {parameter.name: parameters[parameter.name] for parameter in PARAMETERS}
         self._schedule = Schedule(values["num_episodes"], values["reset_time_s"])
+        root = dataset_root(values)
+        check_appendable(root)
         self._recorder = Recorder(
-            dataset_root(values),
+            root,
             values["fps"],
             self._topics.streams,
             settings_of(values),

@@ -13,6 +13,7 @@ from typing import Any, cast
 from lerobot_recorder.dataset import check_fits
 from lerobot_recorder.dataset.features import FeatureDict, is_depth, is_video, validate_features
 from lerobot_recorder.errors import ConfigError, RecorderError, SpoolError
+from lerobot_recorder.recording.limits import check_videos
 from lerobot_recorder.recording.row_queue import RowQueue
 from lerobot_recorder.recording.settings import require_text
 from lerobot_recorder.spool import (
@@ -134,6 +135,7 @@ class EpisodeRecorder:
             require_text("robot_type", robot_type)
         if not isinstance(fps, int) or fps < 1:
             raise ConfigError(f"fps: expected a whole number of at least 1, found {fps!r}")
+        check_videos(self._features, fps)
         check_fits(self.root, self._features, fps, robot_type)
         self._fps = fps
         self._robot_type = robot_type

@@ -104,10 +104,10 @@ class DiskWatch:
         if forecast.fits(seconds):
             return
         left = forecast.seconds_left
-        time_left = "" if left is None else f", {int(left)} s of recording"
+        time_left = "" if left is None else f", enough for {int(left)} s of recording"
         raise DiskFullError(
             f"the episode cannot start: {self._spool.path.parent} has {(known.free_bytes or 0) / 1e6:.0f} MB "
-            f"free{time_left}, and {seconds:.0f} s are needed; free some space, or wait for the encoder"
+            f"free{time_left}, but {seconds:.10g} s must fit; free some space, or wait for the encoder"
         )
 
     def stop(self) -> None:

@@ -17,6 +17,7 @@ from lerobot_recorder.dataset.features import (
 )
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.errors import DatasetMismatchError, SpoolError
+from lerobot_recorder.recording.limits import check_videos
 from lerobot_recorder.recording.rows import Feature, age_names, aged_streams, camera_of, declare_features
 from lerobot_recorder.recording.settings import RecorderSettings
 from lerobot_recorder.recording.streams import Stream
@@ -73,6 +74,7 @@ def fitting_features(
     )
     features = cast("Features", declared)
     validate_features(features)
+    check_videos(features, fps)
     check_fits(spool.root, features, fps, settings.robot_type)
     if waiting is not None and (changed := differences(cast("Features", waiting.features), features)):
         raise DatasetMismatchError(

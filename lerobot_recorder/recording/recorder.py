@@ -16,6 +16,7 @@ from lerobot_recorder.dataset.features import SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, StreamError
 from lerobot_recorder.recording.clock import Clock, SystemClock
 from lerobot_recorder.recording.disk import DiskWatch, typical_bytes
+from lerobot_recorder.recording.limits import check_fps
 from lerobot_recorder.recording.opening import fitting_features, look_at_cameras, take_settings
 from lerobot_recorder.recording.outcome import Ending, Outcome
 from lerobot_recorder.recording.phase import calm_time_ns
@@ -103,6 +104,8 @@ class Recorder:
         if fps < 1:
             raise ConfigError(f"fps: expected at least 1, found {fps}")
         check_specs([stream.spec for stream in streams])
+        if any(stream.spec.is_image for stream in streams):
+            check_fps(fps)
         check_rates([stream.spec for stream in streams], fps)
         self.root = Path(root).expanduser().absolute()
         self.fps = fps

@@ -67,7 +67,8 @@ def test_what_does_not_fit_is_refused_with_the_way_out(watch):
     disk = watch(RESERVE_BYTES + 100 * MB)
     disk.require(10)
     with pytest.raises(
-        DiskFullError, match=r"167 MB free, 10 s of recording, and 60 s are needed; free some"
+        DiskFullError,
+        match=r"167 MB free, enough for 10 s of recording, but 60 s must fit; free some",
     ):
         disk.require(60)
     with pytest.raises(DiskFullError, match="1 s of recording"):

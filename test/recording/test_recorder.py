@@ -301,7 +301,7 @@ def test_the_first_start_of_an_episode_that_cannot_fit_is_refused_too(bench):
     robot = bench(episode_time_s=1e9)
     robot.push()
     robot.recorder._watch._forecast = DiskForecast(10**9, 0.0)
-    with pytest.raises(DiskFullError, match="1000000000 s are needed"):
+    with pytest.raises(DiskFullError, match="1000000000 s must fit"):
         robot.recorder.start().result(10)
     assert not robot.recorder.recording
 
