@@ -52,7 +52,7 @@ test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest --ignore=test/lerobot $(PYTEST_ARGS)
 
 test-jazzy: $(VENV_JAZZY)/installed
-	$(VENV_JAZZY)/bin/python -m pytest test/nodes $(PYTEST_ARGS)
+	$(VENV_JAZZY)/bin/python -m pytest test/nodes test/video test/encoding/test_pictures.py $(PYTEST_ARGS)
 
 test-lerobot:
 	@if [ -n "$$CI" ] || .ci/find-python 12 13 >/dev/null 2>&1; then \

@@ -2,6 +2,7 @@
 
     python benchmarks/encoding.py                       two episodes of 15 s, two cameras of 640x480
     python benchmarks/encoding.py --lerobot PYTHON      and LeRobot's save_episode on the same frames
+    taskset -c 0 python benchmarks/encoding.py --clip bigbuckbunny.mp4      other footage, on one core
 
 PyAV alone encodes the same planar frames from the same files with the same settings and does nothing else: no
 check, no statistics, no commit. Each way runs in a process of its own; ours and PyAV's take turns, and of all
@@ -21,13 +22,14 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
-from footage import back_and_forth, find_clip, load_frames
+from footage import CLIPS, back_and_forth, find_clip, load_frames
 from processes import cost
 from rich.console import Console
 from rich.table import Table
@@ -35,10 +37,9 @@ from rich.table import Table
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
 from lerobot_recorder.dataset.statistics import depth_stats, image_stats, sample_indices
 from lerobot_recorder.spool import Spool
-from lerobot_recorder.video import EncoderSettings
+from lerobot_recorder.video import EncoderSettings, Sketches, encode
 from lerobot_recorder.video.priority import unchanged_priority
 
-CLIP = "bikes.mp4"
 FPS = 30
 LEROBOT = Path(__file__).with_name("lerobot_recording.py")
 FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
@@ -60,10 +61,23 @@ class Result:
     peak_bytes: int
 
 
+@dataclass(frozen=True)
+class Pictures:
+    """CPU in seconds: for encoding, and for comparing most or all frames with their images."""
+
+    encode_s: float
+    check_s: float
+    check_all_s: float
+
+    def plus(self, other: Pictures) -> Pictures:
+        return Pictures(*(getattr(self, each) + getattr(other, each) for each in self.__dict__))
+
+
 def main() -> None:
     args = parse_arguments()
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=args.directory) as folder:
         waits, recording_s = isolated(record, Path(folder) / "data", args)
+        pictures = isolated(compare_pictures, Path(folder) / "data")
         ours, alone, statistics_s = rounds(Path(folder), args)
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("", "wait s", "wall s", "recording CPU s", "CPU s", "of PyAV's", "peak MB"):
@@ -79,6 +93,8 @@ def main() -> None:
     Console(width=120).print(table)
     print(
         f"\nstatistics: {statistics_s:.2f} s of CPU, {statistics_s / ours.cpu_s:.1%} of ready to committed"
+        f"\npicture check: {pictures.check_s:.2f} s of CPU, {pictures.check_s / pictures.encode_s:.1%} of "
+        f"encoding; of all frames {pictures.check_all_s / pictures.encode_s:.1%}"
         f"\nencoding took {ours.wall_s / (args.episodes * args.seconds):.2f} s per second recorded"
     )
 
@@ -122,7 +138,7 @@ def record(root: Path, args: argparse.Namespace) -> tuple[list[float], float]:
     keys = [f"observation.images.cam{index}" for index in range(args.cameras)]
     video = {"dtype": "video", "shape": (480, 640, 3), "names": ["height", "width", "channels"]}
     state = {"dtype": "float32", "shape": (6,), "names": None}
-    frames = load_frames(find_clip(CLIP), 640, 480)
+    frames = load_frames(find_clip(args.clip), 640, 480)
     cameras = {key: back_and_forth(frames, 17 * index) for index, key in enumerate(keys)}
     waits, before = [], cost(os.getpid())
     with EpisodeRecorder(root, {"observation.state": state, **dict.fromkeys(keys, video)}, FPS) as recorder:
@@ -196,11 +212,38 @@ def compute_statistics(root: Path) -> float:
     return time.process_time() - before
 
 
+def compare_pictures(root: Path) -> Pictures:
+    """Encode all episodes once more, alone, and compare most and then all of the frames with their images."""
+    found = Pictures(0.0, 0.0, 0.0)
+    for episode in Spool(root).ready():
+        for key, camera in episode.manifest.cameras.items():
+            shape = (camera.height * 3 // 2, camera.width)
+            images = partial(planes, episode.path / f"{key}.i420", shape, episode.length)
+            found = found.plus(compare(images, root.with_name("compared.mp4"), camera.width, camera.height))
+    return found
+
+
+def compare(images: Callable[[], Iterator[np.ndarray]], video: Path, width: int, height: int) -> Pictures:
+    settings = EncoderSettings().resolved()
+    start = time.process_time()
+    encode(images(), video, fps=FPS, width=width, height=height, settings=settings)
+    encoded = time.process_time()
+    with Sketches(video.parent) as sketches:
+        for image in images():
+            sketches.add(av.VideoFrame.from_numpy_buffer(image, format="yuv420p"))
+        sketched = time.process_time()
+        sketches.damage(video, settings)
+        compared = time.process_time()
+        sketches.damage(video, replace(settings, picture_check="all"))
+    compared_all, sketching = time.process_time(), sketched - encoded
+    return Pictures(encoded - start, sketching + compared - sketched, sketching + compared_all - compared)
+
+
 def lerobot(args: argparse.Namespace) -> tuple[Result, list[float], float]:
     """Record the same frames with LeRobot; returns also the waits and the CPU of recording."""
     options = ("--episodes", args.episodes, "--seconds", args.seconds, "--cameras", args.cameras)
     done = subprocess.run(
-        [args.lerobot, LEROBOT, "--clip", find_clip(CLIP), *map(str, options)],
+        [args.lerobot, LEROBOT, "--clip", find_clip(args.clip), *map(str, options)],
         env={key: value for key, value in os.environ.items() if key not in FOREIGN},
         check=False,
         capture_output=True,
@@ -231,6 +274,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--episodes", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=15.0, help="length of an episode")
     parser.add_argument("--cameras", type=int, default=2)
+    parser.add_argument("--clip", choices=CLIPS, default=CLIPS[0], help="the footage")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lerobot", default=os.environ.get("LEROBOT_PYTHON"), help="a Python with LeRobot")
     parser.add_argument("--directory", type=Path, help="where to record; the directory for temporary files")

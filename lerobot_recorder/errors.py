@@ -15,6 +15,7 @@
     ├── ImageError (ValueError)                an image is damaged, too large, or of the wrong kind
     ├── VideoError                             a video cannot be encoded, joined or read
     │   ├── EncoderUnavailableError (ValueError)  this machine has no such encoder
+    │   ├── PictureError                       a video does not look like the images that it was made of
     │   └── WorkerError (TransientError)       an encoding process could not start or do its work
     ├── TransientError                         the computer failed, not the data: wait and try again
     └── DeviceError                            hardware
@@ -88,6 +89,10 @@ class VideoError(RecorderError):
 
 class EncoderUnavailableError(VideoError, ValueError):
     """This machine has no such encoder."""
+
+
+class PictureError(VideoError):
+    """A video does not look like the images that it was made of."""
 
 
 class WorkerError(VideoError, TransientError):

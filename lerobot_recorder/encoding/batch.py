@@ -10,12 +10,12 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_appendable, check_fits
 from lerobot_recorder.dataset.episode import columns_of
@@ -312,6 +312,9 @@ def _kind(manifest: Manifest) -> tuple[object, ...]:
 def _encoded(work: _Work) -> EncodedEpisode:
     episode = work.episode
     cameras = {key: result.result() for key, result in work.cameras.items()}
+    recording = {name: getattr(episode.manifest, name) for name in _KEPT}
+    if repairs := _repairs(episode, cameras):
+        recording["repairs"] = repairs
     return EncodedEpisode(
         episode_id=episode.episode_id,
         task=episode.manifest.task,
@@ -322,9 +325,20 @@ def _encoded(work: _Work) -> EncodedEpisode:
             for key, camera in cameras.items()
         },
         image_stats={key: camera.stats for key, camera in cameras.items()},
-        recording={name: getattr(episode.manifest, name) for name in _KEPT},
+        recording=recording,
         ages=episode.ages(),
     )
+
+
+def _repairs(episode: SpooledEpisode, cameras: Mapping[str, EncodedCamera]) -> dict[str, Any]:
+    """Return, by camera, why a video was encoded with other settings than were asked for."""
+    repairs = {key: camera.repair for key, camera in cameras.items() if camera.repair}
+    for key, repair in repairs.items():
+        logger.warning(
+            "%s of episode %s: %d frames were damaged and encoded again, with %s",
+            key, episode.episode_id, len(repair["frames"]), repair["used"],
+        )  # fmt: skip
+    return repairs
 
 
 def _committed(work: _Work, episode_index: int) -> CommittedEpisode:

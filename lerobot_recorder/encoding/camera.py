@@ -15,9 +15,17 @@ import numpy.typing as npt
 from lerobot_recorder.dataset import statistics
 from lerobot_recorder.dataset.statistics import Stats
 from lerobot_recorder.durable import replace_file
-from lerobot_recorder.errors import RecorderError, VideoError
+from lerobot_recorder.errors import PictureError, RecorderError, VideoError
 from lerobot_recorder.spool import SpooledEpisode
-from lerobot_recorder.video import DepthSettings, EncoderSettings, depth_encoder, encode, probe
+from lerobot_recorder.video import (
+    Damage,
+    DepthSettings,
+    EncoderSettings,
+    Sketches,
+    depth_encoder,
+    encode,
+    probe,
+)
 
 ENCODED_FOLDER = "encoded"
 """Where in an episode's directory its videos are until they are committed."""
@@ -53,12 +61,15 @@ class EncodedCamera:
         frames: frames in it, one per row.
         info: the `info` of its feature, as LeRobot writes it.
         stats: the feature's statistics over the episode.
+        repair: empty, or why the video was encoded with other settings than were asked for: the `frames` that
+            had been damaged, the largest `difference` of a block of 255, the settings `asked` and `used`.
     """
 
     path: Path
     frames: int
     info: dict[str, Any]
     stats: Stats
+    repair: dict[str, Any] = field(default_factory=dict)
 
 
 Answer = int | EncodedCamera | RecorderError
@@ -66,9 +77,10 @@ Answer = int | EncodedCamera | RecorderError
 
 
 def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda frames: None) -> EncodedCamera:
-    """Encode a camera's images, check that there is one frame per row, and compute their statistics.
+    """Encode a camera's images, compare the video with them, and compute their statistics.
 
-    A video that an interrupted run has finished with the same settings is taken as it is.
+    A video that an interrupted run has finished with the same settings is taken as it is. One with damaged
+    pictures is encoded again with other settings.
 
     Args:
         job: what to encode, and how.
@@ -77,6 +89,7 @@ def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda frame
     Raises:
         SpoolError: an image is missing or damaged.
         VideoError: the video could not be written, or has not one frame per row.
+        PictureError: no settings gave pictures that look like the images.
     """
     episode = SpooledEpisode(job.episode)
     camera = episode.manifest.cameras[job.key]
@@ -86,20 +99,68 @@ def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda frame
         progress(finished.frames)
         return finished
     video.parent.mkdir(exist_ok=True)
-    sampled: list[Array] = []
-    encode(
-        _tapped(episode, job.key, sampled),
-        video,
-        fps=episode.manifest.fps,
-        width=camera.width,
-        height=camera.height,
-        settings=settings,
-        depth=job.depth if camera.is_depth else None,
-        progress=progress,
-    )
+    encoding = _Encoding(job, episode, progress)
+    used, damage = encoding.undamaged(settings)
+    result = _checked(video, episode.length, used, job.depth if camera.is_depth else None)
     compute = statistics.depth_stats if camera.is_depth else statistics.image_stats
-    result = _checked(video, episode.length, settings, job.depth if camera.is_depth else None)
-    return _save_result(dataclasses.replace(result, stats=compute(np.stack(sampled))), settings)
+    stats = compute(np.stack(encoding.sampled))
+    repair = {} if damage is None else _repair(damage, settings, used)
+    return _save_result(dataclasses.replace(result, stats=stats, repair=repair), settings)
+
+
+@dataclass
+class _Encoding:
+    """The encoding of a job, with one settings or more.
+
+    Attributes:
+        sampled: the thinned pixels of the images that the statistics look at.
+    """
+
+    job: CameraJob
+    episode: SpooledEpisode
+    progress: Callable[[int], None]
+    sampled: list[Array] = field(default_factory=list)
+
+    def undamaged(self, settings: EncoderSettings) -> tuple[EncoderSettings, Damage | None]:
+        """Encode with settings that damage no picture; return them, and what those asked for have damaged."""
+        first: Damage | None = None
+        for attempt in (settings, *settings.alternatives()):
+            damage = self._encode(attempt)
+            if damage is None:
+                return attempt, first
+            first = first or damage
+        raise PictureError(
+            f"{self.job.key} of episode {self.episode.episode_id} cannot be encoded with {settings.tag()}: "
+            f"{first}. Its images are kept; choose a lower crf, or another vcodec"
+        )
+
+    def _encode(self, settings: EncoderSettings) -> Damage | None:
+        """Encode with some settings, and return what they have damaged."""
+        key, manifest = self.job.key, self.episode.manifest
+        camera, video = manifest.cameras[key], video_path(self.job.episode, key)
+        self.sampled.clear()
+        with Sketches(video.parent) as sketches:
+            encode(
+                _tapped(self.episode, key, self.sampled),
+                video,
+                fps=manifest.fps,
+                width=camera.width,
+                height=camera.height,
+                settings=settings,
+                depth=self.job.depth if camera.is_depth else None,
+                progress=self.progress,
+                observe=sketches.add,
+            )
+            return sketches.damage(video, settings)
+
+
+def _repair(damage: Damage, asked: EncoderSettings, used: EncoderSettings) -> dict[str, Any]:
+    return {
+        "frames": list(damage.frames),
+        "difference": damage.error,
+        "asked": json.loads(asked.tag()),
+        "used": json.loads(used.tag()),
+    }
 
 
 def video_path(episode: Path, key: str) -> Path:
@@ -158,11 +219,17 @@ def _result_path(video: Path) -> Path:
 def _save_result(result: EncodedCamera, settings: EncoderSettings) -> EncodedCamera:
     """Keep the result, and return it as it would be read back, so that an interruption changes nothing."""
     stats = json.loads(statistics.to_json({"stats": result.stats}))["stats"]
-    noted = {"tag": settings.tag(), "frames": result.frames, "info": result.info, "stats": stats}
+    noted = {
+        "tag": settings.tag(),
+        "frames": result.frames,
+        "info": result.info,
+        "stats": stats,
+        "repair": result.repair,
+    }
     replace_file(_result_path(result.path), json.dumps(noted).encode())
     return _result(result.path, noted)
 
 
 def _result(video: Path, noted: dict[str, Any]) -> EncodedCamera:
     stats = statistics.from_json(json.dumps({"stats": noted["stats"]}))["stats"]
-    return EncodedCamera(video, int(noted["frames"]), noted["info"], stats)
+    return EncodedCamera(video, int(noted["frames"]), noted["info"], stats, noted.get("repair", {}))

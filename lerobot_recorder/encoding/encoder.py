@@ -404,8 +404,6 @@ class BatchEncoder:
     def _job_of(self) -> Callable[[Path, str], CameraJob]:
         settings, depth = self._settings, self.depth
         lossless = depth_encoder()
-        if min(self._workers().size, self._waiting.cameras) >= cores():
-            settings = settings.on_one_core()
         return lambda episode, key: CameraJob(
             episode, key, settings, lossless, depth_in_dataset(self.root, key, depth)
         )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import pickle
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,10 +15,24 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, cast
 
 from lerobot_recorder.encoding.camera import Answer, CameraJob, EncodedCamera
-from lerobot_recorder.errors import RecorderError, VideoError
+from lerobot_recorder.errors import DiskFullError, PictureError, RecorderError, VideoError, WorkerError
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 3
+"""How often a job is tried before it counts as failed."""
+
+BACK_OFF_S = 0.5
+"""Seconds from the first attempt to the second; then twice that."""
+
+_CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
+"""How a process ends that failed at its work; other signals come from outside, or from a failing disk."""
+
+_LEAST_ROOM_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -29,8 +45,9 @@ class _Order:
 class WorkerPool:
     """Some processes, each encoding one camera at a time.
 
-    A process that dies fails its job and is replaced. They are started when there is work, and are children
-    without ROS and without threads of their parent's.
+    A process that dies is replaced. What fails is tried again, unless images are at fault or no room is left.
+    The processes are started when there is work, and are children without ROS and without threads of their
+    parent's.
     """
 
     def __init__(self, size: int, nice: int) -> None:
@@ -39,16 +56,13 @@ class WorkerPool:
         self._orders: queue.SimpleQueue[_Order | None] = queue.SimpleQueue()
         self._processes: set[subprocess.Popen[bytes]] = set()
         self._closed = threading.Event()
-        self._threads = [
-            threading.Thread(target=self._serve, name=f"encode-{i}", daemon=True) for i in range(size)
-        ]
-        for thread in self._threads:
-            thread.start()
+        self._threads: list[threading.Thread] = []
+        self._start_threads()
 
     def submit(
         self, job: CameraJob, progress: Callable[[int], None] = lambda frames: None
     ) -> Future[EncodedCamera]:
-        """Queue a job; its `VideoError`, or `DiskFullError`, is what went wrong."""
+        """Queue a job; a `TransientError` is not the episode's fault, another error is."""
         order = _Order(job, progress, Future())
         self._orders.put(order)
         return order.result
@@ -67,25 +81,51 @@ class WorkerPool:
                 if (order := self._orders.get_nowait()) is not None:
                     order.result.cancel()
 
+    def _start_threads(self) -> None:
+        try:
+            for number in range(self.size):
+                thread = threading.Thread(target=self._serve, name=f"encode-{number}", daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except RuntimeError as error:
+            self.close()
+            raise WorkerError(f"no thread can be started: {error}; end other programs") from error
+
     def _serve(self) -> None:
-        process: subprocess.Popen[bytes] | None = None
+        worker = _Worker(self._start, self._end)
         while (order := self._orders.get()) is not None:
             if self._closed.is_set():
                 order.result.cancel()
                 continue
-            if process is None or process.poll() is not None:
-                process = self._start()
-            self._encode(order, process)
-        if process is not None:
-            self._end(process)
+            try:
+                order.result.set_result(self._persist(order, worker))
+            except Exception as error:  # must not end the thread: the batch waits for this result
+                order.result.set_exception(error)
+        worker.end()
+
+    def _persist(self, order: _Order, worker: _Worker) -> EncodedCamera:
+        """Encode, several times where that can help."""
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return worker.encode(order)
+            except (DiskFullError, PictureError):
+                raise
+            except VideoError as error:
+                if self._closed.wait(BACK_OFF_S * attempt):
+                    raise
+                logger.warning("%s; it is tried again", error)
+        return worker.encode(order)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "lerobot_recorder.encoding.worker", str(self.nice)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            start_new_session=True,  # a Ctrl-C is for the encoder, which decides what becomes of the work
-        )
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "lerobot_recorder.encoding.worker", str(self.nice)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # a Ctrl-C is for the encoder, which decides what becomes of the work
+            )
+        except OSError as error:
+            raise WorkerError(f"no process can be started to encode: {error.strerror}") from error
         self._processes.add(process)
         if self._closed.is_set():
             process.kill()
@@ -98,18 +138,42 @@ class WorkerPool:
         cast("IO[bytes]", process.stdout).close()
         self._processes.discard(process)
 
-    def _encode(self, order: _Order, process: subprocess.Popen[bytes]) -> None:
+
+class _Worker:
+    """A process that encodes, started when there is work and replaced when it has died."""
+
+    def __init__(
+        self, start: Callable[[], subprocess.Popen[bytes]], end: Callable[[subprocess.Popen[bytes]], None]
+    ) -> None:
+        self._start = start
+        self._end = end
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def encode(self, order: _Order) -> EncodedCamera:
+        """Encode once.
+
+        Raises:
+            RecorderError: what went wrong.
+        """
+        if self._process is None or self._process.poll() is not None:
+            self.end()
+            self._process = self._start()
+        process = self._process
         try:
             answer = _converse(order, process)
-        except (OSError, EOFError, pickle.UnpicklingError):
+        except Exception as error:  # it has died, or answers nonsense
             process.kill()
-            self._end(process)
-            order.result.set_exception(VideoError(_obituary(order.job, process.returncode)))
-            return
+            self.end()
+            raise _death(order.job, process.returncode) from error
         if isinstance(answer, EncodedCamera):
-            order.result.set_result(answer)
-        else:
-            order.result.set_exception(cast("RecorderError", answer))
+            return answer
+        raise cast("RecorderError", answer)
+
+    def end(self) -> None:
+        """End the process, if there is one."""
+        if self._process is not None:
+            self._end(self._process)
+            self._process = None
 
 
 def _converse(order: _Order, process: subprocess.Popen[bytes]) -> Answer:
@@ -122,10 +186,22 @@ def _converse(order: _Order, process: subprocess.Popen[bytes]) -> Answer:
     return cast("Answer", answer)
 
 
-def _obituary(job: CameraJob, status: int) -> str:
+def _death(job: CameraJob, status: int) -> RecorderError:
+    """Return the error for a process that has died."""
     how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
-    hint = "; is there enough memory?" if status == -signal.SIGKILL else ""
-    return f"the process that encoded {job.key} of episode {job.episode.name} ended {how}{hint}"
+    message = f"the process that encoded {job.key} of episode {job.episode.name} ended {how}"
+    if not _has_room(job.episode):
+        return DiskFullError(f"{message}, and no room is left in {job.episode.parent}: free some space")
+    if -status in _CRASHES:
+        return VideoError(message)
+    return WorkerError(message + ("; is there enough memory?" if status == -signal.SIGKILL else ""))
+
+
+def _has_room(episode: Path) -> bool:
+    try:
+        return shutil.disk_usage(episode).free >= _LEAST_ROOM_BYTES
+    except OSError:
+        return True
 
 
 def cores() -> int:

@@ -14,7 +14,6 @@ class _Facts:
     """What is counted of a waiting episode; it does not change as long as the episode waits."""
 
     duration_s: float
-    cameras: int
     frames: int
     size_bytes: int
 
@@ -47,11 +46,6 @@ class WaitingEpisodes:
         return sum(each.duration_s for each in self._facts.values())
 
     @property
-    def cameras(self) -> int:
-        """Videos to encode."""
-        return sum(each.cameras for each in self._facts.values())
-
-    @property
     def frames(self) -> int:
         """Video frames to encode, of all cameras."""
         return sum(each.frames for each in self._facts.values())
@@ -67,6 +61,6 @@ def _read(episode: SpooledEpisode) -> _Facts | None:
     try:
         manifest, size = episode.manifest, episode.size_bytes()
         cameras, length = len(manifest.cameras), operator.index(manifest.length)
-        return _Facts(manifest.duration_s, cameras, cameras * length, size)
+        return _Facts(manifest.duration_s, cameras * length, size)
     except (RecorderError, OSError, TypeError, ValueError, ArithmeticError):
         return None

@@ -15,7 +15,8 @@ from typing import BinaryIO
 
 from lerobot_recorder.durable import is_full
 from lerobot_recorder.encoding.camera import Answer, CameraJob, encode_camera
-from lerobot_recorder.errors import DiskFullError, RecorderError, VideoError
+from lerobot_recorder.encoding.faults import explained, is_transient
+from lerobot_recorder.errors import DiskFullError, RecorderError, VideoError, WorkerError
 from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
 
 PROGRESS_STEP = 15
@@ -62,9 +63,9 @@ def _run(job: CameraJob, answers: BinaryIO) -> Answer:
 def _translated(error: Exception, job: CameraJob) -> RecorderError:
     if is_full(error):
         return DiskFullError(f"no room is left to encode {job.key} in {job.episode.parent}: free some space")
-    if isinstance(error, (RecorderError, OSError)):
-        return VideoError(str(error))
-    return VideoError(f"{type(error).__name__}: {error}")
+    if is_transient(error):
+        return WorkerError(explained(error))
+    return error if isinstance(error, RecorderError) else VideoError(explained(error))
 
 
 def _send(answers: BinaryIO, answer: Answer) -> None:

@@ -90,7 +90,7 @@ class EncoderNode(GuardedNode):
         self._report()
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        names = ("vcodec", "pix_fmt", "g", "crf", "preset", "encoder_threads")
+        names = ("vcodec", "pix_fmt", "g", "crf", "preset", "encoder_threads", "picture_check")
         if any(name in changes for name in names):
             values = {name: self._params[name] for name in names}
             self._encoder.settings = encoder_settings({**values, **changes})

@@ -13,7 +13,7 @@ from lerobot_recorder.dataset.repo_id import check_repo_id
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.parameters import Parameter
 from lerobot_recorder.video import EncoderSettings
-from lerobot_recorder.video.settings import ENCODERS, SVT_DEFAULT_PRESET
+from lerobot_recorder.video.settings import ENCODERS, PICTURE_CHECKS, SVT_DEFAULT_PRESET
 
 NOW, NEXT = "at once", "from the next batch"
 
@@ -31,13 +31,29 @@ PARAMETERS = (
     Parameter(
         "preset",
         SVT_DEFAULT_PRESET,
-        "Speed of libsvtav1, higher is faster and larger; other codecs have only the default",
+        "Speed of libsvtav1, higher is faster and larger; one with which the loaded SVT-AV1 loses blocks is "
+        "replaced by the fastest that is right; other codecs have only the default",
         "",
         0,
         13,
         effect=NEXT,
     ),
-    Parameter("encoder_threads", 0, "Threads of each software codec; 0: its own choice", "", 0, effect=NEXT),
+    Parameter(
+        "encoder_threads",
+        0,
+        "Threads of each h264, hevc or libaom-av1 encoder; 0: its own choice; libsvtav1 always has one",
+        "",
+        0,
+        effect=NEXT,
+    ),
+    Parameter(
+        "picture_check",
+        PICTURE_CHECKS[0],
+        "Frames that are compared with their images before these are deleted; most: as many as cost a tenth "
+        "of encoding",
+        choices=PICTURE_CHECKS,
+        effect=NEXT,
+    ),
     Parameter("parallel_encodings", 0, "Cameras encoded side by side; 0: one per core", "", 0, effect=NEXT),
     Parameter("nice", 19, "How much encoding yields to other programs; 19: most", "", 0, 19, effect=NEXT),
     Parameter("encode_on_exit", True, "Whether what waits is encoded before the node ends", effect=NOW),
@@ -78,6 +94,7 @@ def encoder_settings(values: Mapping[str, Any]) -> EncoderSettings:
         g=values["g"],
         crf=values["crf"],
         threads=values["encoder_threads"],
+        picture_check=values["picture_check"],
     ).resolved()
     preset, vcodec = values["preset"], settings.vcodec
     if vcodec == "libsvtav1":

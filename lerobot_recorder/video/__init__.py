@@ -2,10 +2,12 @@
 
 =============  =============================================================================
 settings       `EncoderSettings`: codec and quality, LeRobot's names and defaults
+svt            which SVT-AV1 is loaded, and which of its presets codes every block
 colour         RGB to the planar I420 that encoders take
 depth          depth maps to the 12-bit codes that LeRobot stores
 encode         images to a video file
 files          joins and probes video files, on the frame grid
+sketches       `Sketches`: compares the frames of a video with its images, much reduced
 decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
 =============  =============================================================================
 """
@@ -18,13 +20,16 @@ from lerobot_recorder.video.depth import DepthSettings, depth_settings, quantize
 from lerobot_recorder.video.encode import encode
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
 from lerobot_recorder.video.settings import EncoderSettings, available_encoders, depth_encoder
+from lerobot_recorder.video.sketches import Damage, Sketches
 
 os.environ.setdefault("SVT_LOG", "1")  # the codec prints a page at every start; keep to errors
 
 __all__ = [
+    "Damage",
     "DepthSettings",
     "EncoderSettings",
     "Mp4Files",
+    "Sketches",
     "VideoDecoder",
     "VideoProbe",
     "available_encoders",

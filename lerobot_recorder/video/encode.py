@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
+from lerobot_recorder.video.colour import rgb_to_i420
 from lerobot_recorder.video.depth import DepthSettings, quantize_depth
 from lerobot_recorder.video.priority import unchanged_priority
 from lerobot_recorder.video.settings import EncoderSettings
@@ -21,9 +22,6 @@ Array = npt.NDArray[Any]
 
 SETTINGS_TAG = "comment"
 """Where in the file's metadata the settings are kept."""
-
-X265_DECODES_AHEAD = 2
-"""Frames by which x265 decodes before it shows, by default."""
 
 
 def encode(
@@ -36,6 +34,7 @@ def encode(
     settings: EncoderSettings,
     depth: DepthSettings | None = None,
     progress: Callable[[int], None] = lambda frames: None,
+    observe: Callable[[av.VideoFrame], None] = lambda frame: None,
 ) -> int:
     """Encode images into an MP4 file, one frame each, on the grid of `1 / fps`.
 
@@ -49,6 +48,7 @@ def encode(
         settings: resolved settings.
         depth: how depth maps are turned into codes.
         progress: called with the number of frames so far.
+        observe: called with each frame before it is encoded.
 
     Returns:
         The number of frames.
@@ -66,28 +66,19 @@ def encode(
                 stream.codec_context.open(strict=False)
             try:
                 for image in images:
-                    container.mux(stream.encode(_frame(image, (height, width), depth)))
+                    frame = _frame(image, (height, width), depth, settings.pix_fmt)
+                    observe(frame)
+                    container.mux(stream.encode(frame))
                     count += 1
                     progress(count)
             finally:  # also where an image is missing: a codec that is not flushed complains
-                container.mux(_in_time(stream.encode(), settings, count))
+                container.mux(stream.encode())
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
     if count == 0:
         raise VideoError(f"{output}: there are no images to encode")
     sync(output)
     return count
-
-
-def _in_time(packets: list[Any], settings: EncoderSettings, frames: int) -> list[Any]:
-    """Return the last packets of a video with the times at which they are decoded.
-
-    x265 learns how far ahead it decodes from its third frame, and says whatever was in memory before that.
-    """
-    if settings.vcodec == "hevc" and frames <= X265_DECODES_AHEAD:
-        for number, packet in enumerate(packets):
-            packet.dts = number - X265_DECODES_AHEAD
-    return packets
 
 
 def _quiet(settings: EncoderSettings) -> dict[str, str]:
@@ -99,13 +90,15 @@ def _quiet(settings: EncoderSettings) -> dict[str, str]:
     return options
 
 
-def _frame(image: Array, size: tuple[int, int], depth: DepthSettings | None) -> av.VideoFrame:
+def _frame(image: Array, size: tuple[int, int], depth: DepthSettings | None, pix_fmt: str) -> av.VideoFrame:
     if depth is not None:
         return _gray12(quantize_depth(image.reshape(size), depth))
     height, width = size
     if image.shape == (height * 3 // 2, width):
         return av.VideoFrame.from_numpy_buffer(image, format="yuv420p")
     if image.shape == (height, width, 3):
+        if pix_fmt == "yuv420p" and height % 2 == width % 2 == 0:
+            return av.VideoFrame.from_numpy_buffer(rgb_to_i420(image), format="yuv420p")
         return av.VideoFrame.from_ndarray(image, format="rgb24")
     raise ValueError(f"an image of shape {image.shape} does not fit {width}x{height}")
 

@@ -86,7 +86,7 @@ def probe(path: Path) -> VideoProbe:
             frames=len(times),
             width=stream.width,
             height=stream.height,
-            fps=Fraction(stream.base_rate or 0),
+            fps=_fraction(stream.base_rate or 0),
             codec=stream.codec.canonical_name,
             pix_fmt=str(stream.pix_fmt),
             tag=container.metadata.get(SETTINGS_TAG, ""),
@@ -119,13 +119,30 @@ def read_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint8
 
 
 def _decode(container: Any, stream: Any, index: int) -> npt.NDArray[np.uint8] | None:
-    ticks = 1 / (stream.base_rate * stream.time_base)
-    container.seek(int(index * ticks), stream=stream)
-    for frame in container.decode(stream):
-        if round(frame.pts / ticks) >= index:
-            image: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
-            return image
-    return None
+    """Decode one frame.
+
+    A key frame can be stored before frames that are shown earlier, and those need what is before it: where
+    the frame does not come, the decoder starts farther ahead.
+    """
+    ticks = 1 / (_fraction(stream.base_rate) * _fraction(stream.time_base))
+    ahead = 0
+    while True:
+        container.seek(int(max(0, index - ahead) * ticks), stream=stream)
+        for frame in container.decode(stream):
+            shown = round(frame.pts / ticks)
+            if shown == index:
+                image: npt.NDArray[np.uint8] = frame.to_ndarray(format="rgb24")
+                return image
+            if shown > index:
+                break
+        if ahead >= index:
+            return None
+        ahead = 2 * ahead + 2
+
+
+def _fraction(value: Any) -> Fraction:
+    """Return a rate or time base of PyAV, which has a class of its own for them since version 19."""
+    return Fraction(value.numerator, value.denominator)
 
 
 class Mp4Files:
@@ -201,7 +218,7 @@ def _on_grid(source: Any, fps: int) -> Iterator[Any]:
     """Read the packets of a video in the order in which they are decoded, their times in frames."""
     stream = source.streams.video[0]
     grid = Fraction(1, fps)
-    nearest = _frame_numbers(stream.time_base, grid)
+    nearest = _frame_numbers(_fraction(stream.time_base), grid)
     for count, packet in enumerate(packet for packet in source.demux(stream) if packet.pts is not None):
         shown, off_s = nearest(packet.pts)
         if off_s > GRID_TOLERANCE_S:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,10 @@ import av
 import av.error
 
 from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
+from lerobot_recorder.video import svt
 from lerobot_recorder.video.priority import unchanged_priority
+
+logger = logging.getLogger(__name__)
 
 HARDWARE_ENCODERS = (
     "h264_videotoolbox",
@@ -26,8 +30,18 @@ HARDWARE_ENCODERS = (
 ENCODERS = ("libsvtav1", "h264", "hevc", "libaom-av1", *HARDWARE_ENCODERS)
 SOFTWARE_FALLBACK = "libsvtav1"
 SVT_DEFAULT_PRESET = 12
+_SLOWER_PRESETS = (10, 8)
+_IN_ORDER = "open-gop=0:bframes=0"
+"""For x265. A reader that jumps to a key frame has not decoded those before it, so no frame may need them.
+
+B-frames are shown before frames that are stored earlier, and those of 12 bits are not without loss.
+"""
 LARGEST_CRF = {"h264": 51, "hevc": 51}
 """Where it is not 63."""
+PICTURE_CHECKS = ("most", "all")
+
+_COLOUR = dict.fromkeys(("colorspace", "color_primaries", "color_trc"), "smpte170m") | {"color_range": "tv"}
+"""What RGB is converted to. Players guess where a video does not say, by its height."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +55,11 @@ class EncoderSettings:
         crf: constant quality, lower is better; None for the codec's default.
         preset: speed against size, as the codec names it; None for the default.
         fast_decode: 0 to 2, for libsvtav1 the level, for others on or off.
-        threads: of the codec, 0 for its own choice. With libsvtav1 the result does not depend on it.
+        threads: of the codec, 0 for its own choice. libsvtav1 always has one, since with more it can deliver
+            packets in the wrong order; cameras are encoded side by side instead.
         extra_options: more options of the codec; they never override the others.
+        picture_check: how much of a video is compared with its images: `all` frames, or as many as cost no
+            more than a tenth of encoding.
     """
 
     vcodec: str = "libsvtav1"
@@ -53,6 +70,7 @@ class EncoderSettings:
     fast_decode: int = 0
     threads: int = 0
     extra_options: Mapping[str, Any] = field(default_factory=dict)
+    picture_check: str = "most"
 
     def __post_init__(self) -> None:
         if self.vcodec not in (*ENCODERS, "auto"):
@@ -66,11 +84,29 @@ class EncoderSettings:
             raise ConfigError(
                 f"encoder_threads: expected 0 (the codec's choice) or more, found {self.threads}"
             )
+        if self.picture_check not in PICTURE_CHECKS:
+            raise ConfigError(
+                f"picture_check {self.picture_check!r} is not one of {', '.join(PICTURE_CHECKS)}"
+            )
+        if self.vcodec == "libsvtav1":
+            self._require_what_svt_takes()
         if self.preset is None and self.vcodec == "libsvtav1":
             object.__setattr__(self, "preset", SVT_DEFAULT_PRESET)
 
+    def _require_what_svt_takes(self) -> None:
+        """Refuse what libsvtav1 would round or replace without a word."""
+        if self.crf is not None and (self.crf < 1 or self.crf != int(self.crf)):
+            raise ConfigError(f"crf: libsvtav1 takes whole numbers from 1 to 63, found {self.crf:g}")
+        if self.threads > 1:
+            raise ConfigError(
+                f"encoder_threads: libsvtav1 uses one thread per camera, found {self.threads}; leave it at 0 "
+                "and set parallel_encodings, the number of cameras encoded side by side"
+            )
+
     def resolved(self) -> EncoderSettings:
         """Replace `auto` by the encoder that it means here; make sure that it is there and takes the rest.
+
+        A preset with which the SVT-AV1 that is loaded loses blocks is replaced by the fastest that is right.
 
         Raises:
             EncoderUnavailableError: this machine lacks the encoder.
@@ -83,15 +119,20 @@ class EncoderSettings:
             )
         found = dataclasses.replace(self, vcodec=vcodec)
         _try(found)
-        return found
+        return _with_right_preset(found) if vcodec == "libsvtav1" else found
 
-    def on_one_core(self) -> EncoderSettings:
-        """Give the codec one thread where that is its own choice to make and changes no bit of the video.
+    def alternatives(self) -> tuple[EncoderSettings, ...]:
+        """Return settings to try, in this order, where these have damaged a picture.
 
-        Encoders that run side by side on all cores take a tenth less CPU so, with libsvtav1 at 640x480.
+        All their frames are compared. The last have key frames only.
         """
-        one = self.vcodec == "libsvtav1" and not self.threads
-        return dataclasses.replace(self, threads=1) if one else self
+        strict = dataclasses.replace(self, picture_check="all")
+        if self.vcodec == "libsvtav1":
+            slower = (preset for preset in _SLOWER_PRESETS if preset < _number(self.preset))
+            others = [dataclasses.replace(strict, preset=preset) for preset in slower]
+        else:
+            others = [strict]
+        return (*others, dataclasses.replace((others or [strict])[-1], g=1))
 
     def options(self) -> dict[str, str]:
         """Return the codec's options as LeRobot gives them."""
@@ -117,7 +158,7 @@ class EncoderSettings:
             "video.preset": self.preset,
             "video.fast_decode": self.fast_decode,
             "video.video_backend": "pyav",
-            "video.extra_options": dict(self.extra_options),
+            "video.extra_options": {**self.extra_options, **_added(self)},
         }
 
 
@@ -130,14 +171,25 @@ def _tuning(settings: EncoderSettings) -> dict[str, Any]:
     """Return quality, speed and thread options, which differ from codec to codec."""
     crf, preset, threads = _whole(settings.crf), settings.preset, settings.threads or None
     if settings.vcodec == "libsvtav1":
-        lp = f":lp={threads}" if threads else ""
-        return {"crf": crf, "preset": preset, "svtav1-params": f"fast-decode={_fast_decode(settings)}{lp}"}
+        parameters = f"fast-decode={_fast_decode(settings)}:lp=1"
+        return {"crf": crf, "preset": preset, "svtav1-params": parameters}
     if settings.vcodec in ("h264", "hevc"):
         tune = "fastdecode" if settings.fast_decode else None
-        return {"crf": crf, "preset": preset, "tune": tune, "threads": threads}
+        return {"crf": crf, "preset": preset, "tune": tune, "threads": threads, **_added(settings)}
     if settings.vcodec == "libaom-av1":
         return {"crf": crf, "preset": preset, "threads": threads, "row-mt": 1 if threads else None}
     return _hardware_tuning(settings.vcodec, crf, preset)
+
+
+def _added(settings: EncoderSettings) -> dict[str, Any]:
+    """Return the options that are always given, because readers need them."""
+    colour: dict[str, Any] = _COLOUR if settings.pix_fmt.startswith("yuv") else {}
+    if settings.vcodec == "h264":
+        return {"bf": 0, **colour}  # frames are stored in the order in which they are shown
+    if settings.vcodec == "hevc":
+        given = settings.extra_options.get("x265-params")
+        return {"x265-params": ":".join(filter(None, (given, _IN_ORDER))), **colour}
+    return {}
 
 
 def _hardware_tuning(vcodec: str, crf: float | None, preset: int | str | None) -> dict[str, Any]:
@@ -152,6 +204,26 @@ def _hardware_tuning(vcodec: str, crf: float | None, preset: int | str | None) -
 
 def _fast_decode(settings: EncoderSettings) -> int:
     return max(0, min(2, settings.fast_decode))
+
+
+def _number(preset: int | str | None) -> int:
+    """Return a preset of libsvtav1 as a number."""
+    return SVT_DEFAULT_PRESET if preset is None else int(preset)
+
+
+def _with_right_preset(settings: EncoderSettings) -> EncoderSettings:
+    version = svt.loaded_version()
+    right = svt.fastest_right_preset(version, settings.g, settings.crf)
+    if _number(settings.preset) <= right:
+        return settings
+    _warn_of_preset(_number(settings.preset), right, version)
+    return dataclasses.replace(settings, preset=right)
+
+
+@functools.cache
+def _warn_of_preset(preset: int, right: int, version: tuple[int, int, int] | None) -> None:
+    name = ".".join(map(str, version)) if version else "of unknown version"
+    logger.warning("SVT-AV1 %s can lose blocks with preset %d: preset %d is used", name, preset, right)
 
 
 def _whole(value: float | None) -> float | None:

@@ -103,7 +103,7 @@ import resource, sys
 from pathlib import Path
 from lerobot_recorder.encoding import CameraJob, encode_camera
 from lerobot_recorder.video import EncoderSettings
-encode_camera(CameraJob(Path(sys.argv[1]), "observation.images.raw", EncoderSettings(threads=1)))
+encode_camera(CameraJob(Path(sys.argv[1]), "observation.images.raw", EncoderSettings()))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 

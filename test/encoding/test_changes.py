@@ -14,9 +14,6 @@ import pytest
 
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
 from lerobot_recorder.dataset.check import check
-from lerobot_recorder.encoding import encoder as module
-from lerobot_recorder.encoding.camera import CameraJob
-from lerobot_recorder.encoding.pool import WorkerPool
 from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
 from lerobot_recorder.video import EncoderSettings, available_encoders, probe
 
@@ -72,16 +69,6 @@ def test_a_change_of_the_video_holds_from_the_next_batch_in_a_file_of_its_own(tm
     assert list(check(root, probe)) == []
 
 
-def test_threads_change_nothing_but_the_speed_so_the_file_goes_on(tmp_path):
-    root = tmp_path / "data"
-    record(root, 4)
-    with BatchEncoder(root) as encoder:
-        wait_for(lambda: len(encoder.status().committed) == 1)
-        encoder.settings = replace(encoder.settings, threads=2)
-        record(root, 5)
-    assert [probe(path).frames for path in root.glob(f"videos/{KEY}/*/*.mp4")] == [9]
-
-
 def test_a_change_that_cannot_be_is_refused_and_the_old_settings_stay(tmp_path):
     with BatchEncoder(tmp_path / "data") as encoder:
         missing = next(name for name in ("h264_nvenc", "h264_vaapi") if name not in available_encoders())
@@ -116,23 +103,6 @@ def test_parallel_encodings_and_nice_hold_from_the_next_batch(tmp_path):
         assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in workers(encoder)] == [7, 7, 7]
     finally:
         encoder.close()
-
-
-@pytest.mark.parametrize(("cores", "threads"), [(1, 1), (3, 1), (4, 0)])
-def test_codecs_get_one_thread_where_cameras_fill_the_cores(tmp_path, monkeypatch, cores, threads):
-    root, jobs = tmp_path / "data", []
-    submit = WorkerPool.submit
-
-    def noted(pool: WorkerPool, job: CameraJob, *args):
-        jobs.append(job)
-        return submit(pool, job, *args)
-
-    monkeypatch.setattr(module, "cores", lambda: cores)
-    monkeypatch.setattr(WorkerPool, "submit", noted)
-    record(root, 3, 3, 3)
-    with BatchEncoder(root, batch_size=3):
-        pass
-    assert [job.settings.threads for job in jobs] == [threads] * 3
 
 
 def test_an_encoder_that_falls_behind_says_so(tmp_path):

@@ -29,7 +29,10 @@ FEATURES = {
 CONFIGURED = (
     ({}, {}),
     ({"crf": 20, "g": 10, "preset": 8}, {"crf": 20, "g": 10, "preset": 8}),
-    ({"vcodec": "h264"}, {"vcodec": "h264"}),
+    (
+        {"vcodec": "h264", "extra_options": EncoderSettings(vcodec="h264").info()["video.extra_options"]},
+        {"vcodec": "h264"},
+    ),
 )
 
 

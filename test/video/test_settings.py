@@ -12,20 +12,78 @@ from lerobot_recorder.video import (
     encode,
     probe,
     quantize_depth,
+    svt,
 )
 from lerobot_recorder.video import settings as module
 
 
 def test_defaults_are_lerobots():
     options = EncoderSettings().options()
-    assert options == {"g": "2", "crf": "30", "preset": "12", "svtav1-params": "fast-decode=0"}
+    assert options == {"g": "2", "crf": "30", "preset": "12", "svtav1-params": "fast-decode=0:lp=1"}
     assert EncoderSettings().info()["video.preset"] == 12
 
 
-def test_threads_are_given_but_not_part_of_what_decides_the_bits_of_av1():
-    assert EncoderSettings(threads=3).options()["svtav1-params"] == "fast-decode=0:lp=3"
-    assert EncoderSettings(threads=3).tag() == EncoderSettings().tag()
+def test_threads_are_part_of_what_decides_the_bits_of_h264():
+    assert EncoderSettings(vcodec="h264", threads=3).options()["threads"] == "3"
     assert EncoderSettings(vcodec="h264", threads=3).tag() != EncoderSettings(vcodec="h264").tag()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "way_out"),
+    [
+        ({"crf": 30.5}, "whole numbers from 1 to 63, found 30.5"),
+        ({"crf": 0}, "whole numbers from 1 to 63, found 0"),
+        ({"threads": 2}, "one thread per camera, found 2; leave it at 0 and set parallel_encodings"),
+    ],
+)
+def test_what_svtav1_would_round_or_ignore_is_refused_with_a_way_out(wrong, way_out):
+    with pytest.raises(ConfigError, match=way_out):
+        EncoderSettings(**wrong)
+    EncoderSettings(vcodec="h264", **wrong)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_what_readers_need_is_given_noted_and_part_of_the_tag(codec):
+    settings = EncoderSettings(vcodec=codec, extra_options={"x265-params": "aq-mode=1", "bf": 3})
+    options = settings.options()
+    assert {options[name] for name in ("colorspace", "color_primaries", "color_trc")} == {"smpte170m"}
+    order = {"h264": ("bf", "0"), "hevc": ("x265-params", "aq-mode=1:open-gop=0:bframes=0")}[codec]
+    assert options[order[0]] == order[1]
+    assert str(settings.info()["video.extra_options"][order[0]]) == order[1]
+    assert order[1] in settings.tag()
+    assert "colorspace" not in depth_encoder().options()
+
+
+@pytest.mark.parametrize(
+    ("version", "g", "crf", "preset"),
+    [
+        ((3, 0, 0), 2, 30, 9),
+        ((3, 1, 2), 2, 30, 13),
+        ((4, 1, 0), 2, 30, 10),
+        ((4, 2, 0), 2, 31, 13),
+        ((4, 2, 0), 2, 32, 10),
+        ((4, 2, 0), 2, None, 10),
+        ((4, 2, 0), 30, 30, 9),
+        ((4, 1, 0), 1, 30, 13),
+        (None, 2, 30, 9),
+    ],
+)
+def test_the_preset_is_one_that_is_right_with_the_svtav1_that_is_loaded(
+    monkeypatch, caplog, version, g, crf, preset
+):
+    monkeypatch.setattr(svt, "loaded_version", lambda: version)
+    module._warn_of_preset.cache_clear()
+    settings = EncoderSettings(preset=13, g=g, crf=crf).resolved()
+    assert (settings.preset, settings.info()["video.preset"]) == (preset, preset)
+    assert f'"preset": "{preset}"' in settings.tag()
+    assert ("can lose blocks with preset 13" in caplog.text) == (preset != 13)
+    assert EncoderSettings(preset=4, g=g, crf=crf).resolved().preset == 4
+
+
+def test_the_version_of_svtav1_is_that_of_the_library_that_is_loaded():
+    version = svt.loaded_version()
+    assert version is not None
+    assert version >= (1, 0, 0)
 
 
 def test_auto_is_a_hardware_encoder_that_works_else_svtav1(monkeypatch):
@@ -83,12 +141,6 @@ def test_what_hardware_has_nothing_for_is_refused(monkeypatch, ignored):
 def test_what_a_codec_would_ignore_is_refused():
     with pytest.raises(ConfigError, match="libaom-av1 does not know preset"):
         EncoderSettings(vcodec="libaom-av1", preset=5).resolved()
-
-
-def test_one_core_is_enough_where_the_bits_stay_the_same():
-    assert EncoderSettings().on_one_core().threads == 1
-    assert EncoderSettings(threads=4).on_one_core().threads == 4
-    assert EncoderSettings(vcodec="h264").on_one_core().threads == 0
 
 
 def test_depth_survives_within_half_a_step(tmp_path):

@@ -1,0 +1,211 @@
+"""Compares the frames of a video with the images that it was made of, much reduced.
+
+A lossy codec changes pixels but hardly the mean of a block of 16x16 pixels. Where it does, a block was lost:
+its pixels come from elsewhere. Codes of depth are kept without loss, so they must be the same to the bit.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import av.error
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.errors import VideoError
+from lerobot_recorder.video.files import opened
+from lerobot_recorder.video.settings import EncoderSettings
+
+_LUMA_HALVINGS = 4
+_CHROMA_HALVINGS = 3  # chroma has half the pixels both ways already
+_LARGEST_QP = 51
+_LARGEST_CRF_OF_AV1 = 63
+_AV1 = ("libsvtav1", "libaom-av1")
+
+_SHORT = 100
+"""Frames of a video of which every one is compared, as starting the process costs far more."""
+_FASTEST_SLOW_PRESET = 8
+_BYTES_PER_PIXEL = 0.03
+_SHARE, _SHARE_OF_LARGE = 2 / 3, 2 / 5
+"""Of the groups of pictures; frames that are large take longer to decode, next to encoding them."""
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Frames that do not look like their images.
+
+    Attributes:
+        frames: their numbers.
+        error: the largest difference of a block's mean, of 255; 255 for codes of depth that differ.
+    """
+
+    frames: tuple[int, ...]
+    error: float
+
+    def __str__(self) -> str:
+        first = ", ".join(map(str, self.frames[:5])) + (", ..." if len(self.frames) > 5 else "")
+        return f"{len(self.frames)} frames ({first}) differ from their images, up to {self.error:.0f} of 255"
+
+
+class Sketches:
+    """The images of a video, reduced, in a file without a name; a context manager.
+
+    Args:
+        folder: where the file is, on the disk of the video.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is closed with this
+        self._size = 0
+        self._count = 0
+        self._pixels = 0
+
+    def __enter__(self) -> Sketches:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def add(self, frame: av.VideoFrame) -> None:
+        """Keep the next image, as it is given to the codec."""
+        data = _sketch(frame).tobytes()
+        self._size, self._pixels = len(data), frame.width * frame.height
+        self._count += 1
+        self._file.write(data)
+
+    def damage(self, video: Path, settings: EncoderSettings) -> Damage | None:
+        """Decode a video of the images and compare it; None where it looks like them.
+
+        Args:
+            video: the file.
+            settings: those that it was encoded with; their `picture_check` says how much is decoded.
+
+        Raises:
+            VideoError: it cannot be decoded, or a frame is missing.
+        """
+        tolerance, share = _tolerance(settings), self._share(video, settings)
+        errors = {
+            number: error
+            for number, frame in _decoded(video, share)
+            if (error := self._error(number, frame, tolerance)) is not None
+        }
+        return Damage(tuple(errors), max(errors.values())) if errors else None
+
+    def _share(self, video: Path, settings: EncoderSettings) -> float:
+        """Return the share of the groups of pictures to compare, so that it costs a tenth of encoding."""
+        slow_preset = settings.vcodec == "libsvtav1" and int(settings.preset or 0) <= _FASTEST_SLOW_PRESET
+        slow = slow_preset or settings.vcodec in ("hevc", "libaom-av1")
+        if settings.picture_check == "all" or slow or self._count <= _SHORT:
+            return 1.0
+        bytes_per_pixel = video.stat().st_size / (self._count * self._pixels)
+        return _SHARE if bytes_per_pixel <= _BYTES_PER_PIXEL else _SHARE_OF_LARGE
+
+    def _error(self, number: int, frame: av.VideoFrame, tolerance: _Tolerance) -> float | None:
+        """Return by how much a frame differs from its image where it differs by too much."""
+        self._file.seek(number * self._size)
+        kept, found = np.frombuffer(self._file.read(self._size), np.uint8), _sketch(frame)
+        if kept.shape != found.shape:
+            raise VideoError(f"frame {number} has no image of its size")
+        if _is_depth(frame):
+            return None if np.array_equal(kept, found) else float(np.iinfo(np.uint8).max)
+        difference = cv2.absdiff(kept, found)
+        luma = _blocks(frame.height, _LUMA_HALVINGS) * _blocks(frame.width, _LUMA_HALVINGS)
+        bright, coloured = float(difference[:luma].max()), float(difference[luma:].max(initial=0))
+        too_much = bright > tolerance.luma or coloured > tolerance.chroma
+        return max(bright, coloured) if too_much else None
+
+
+@dataclass(frozen=True)
+class _Tolerance:
+    """How much the mean of a block may differ, of 255."""
+
+    luma: float
+    chroma: float
+
+
+def _tolerance(settings: EncoderSettings) -> _Tolerance:
+    """Return what quantization explains: a constant, and a quarter of the codec's step.
+
+    With 30 kinds of pictures, noise, text, tiles and footage, block means of undamaged videos differed by at
+    most two thirds of this, and those of lost blocks by up to 219; ``benchmarks/presets.py`` measures it.
+    Codecs spare on colour, so that its means may differ by twice as much, and a little more.
+    """
+    crf = _LARGEST_QP if settings.crf is None else settings.crf
+    qp = crf * _LARGEST_QP / _LARGEST_CRF_OF_AV1 if settings.vcodec in _AV1 else min(crf, _LARGEST_QP)
+    step = 2.0 ** ((qp - 4) / 6)
+    luma = 10 + step / 4
+    return _Tolerance(luma, 2 * luma + 15)
+
+
+def _decoded(video: Path, share: float) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decode a share of the groups of pictures; yield the frames with their numbers on the grid."""
+    with opened(video) as container:
+        stream: Any = container.streams.video[0]
+        stream.codec_context.thread_count = 1  # others encode on the other cores
+        ticks = 1 / (stream.base_rate * stream.time_base)
+        given = decoded = 0
+        try:
+            for packet in _of_some_groups(container.demux(stream), share):
+                given += packet.size > 0
+                for frame in packet.decode():
+                    decoded += 1
+                    yield round(frame.pts / ticks), frame
+        except (av.error.FFmpegError, OSError) as error:
+            raise VideoError(f"{video} cannot be decoded: {error}") from error
+    if decoded != given:
+        raise VideoError(f"{video}: {given} frames were expected, {decoded} could be decoded")
+
+
+def _of_some_groups(packets: Iterator[Any], share: float) -> Iterator[Any]:
+    """Yield the packets of a share of the groups, evenly spread, and the last, which empties the decoder."""
+    group, looked_at = -1, True
+    for packet in packets:
+        if packet.is_keyframe:
+            group += 1
+            looked_at = math.ceil((group + 1) * share) > math.ceil(group * share)
+        if looked_at or not packet.size:
+            yield packet
+
+
+def _is_depth(frame: av.VideoFrame) -> bool:
+    return str(frame.format.name) == "gray12le"
+
+
+def _sketch(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
+    """Reduce a frame: the means of its blocks, or a checksum where nothing may differ."""
+    if _is_depth(frame):
+        rows = np.ascontiguousarray(_pixels(frame.planes[0], np.uint16))
+        return np.frombuffer(zlib.crc32(rows).to_bytes(4, "little"), np.uint8)
+    planar = frame if frame.format.name == "yuv420p" else frame.reformat(format="yuv420p")
+    halvings = (_LUMA_HALVINGS, _CHROMA_HALVINGS, _CHROMA_HALVINGS)
+    pixels = (_pixels(plane, np.uint8) for plane in planar.planes)
+    reduced = (_reduced(each, times) for each, times in zip(pixels, halvings, strict=True))
+    return np.concatenate([each.ravel() for each in reduced])
+
+
+def _pixels(plane: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    return rows[:, : plane.width]
+
+
+def _reduced(pixels: npt.NDArray[np.uint8], times: int) -> npt.NDArray[np.uint8]:
+    """Halve both sides so many times; odd ones are rounded up."""
+    for _ in range(times):
+        height, width = pixels.shape
+        pixels = cv2.resize(pixels, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+    return pixels
+
+
+def _blocks(pixels: int, halvings: int) -> int:
+    return -(-pixels // (1 << halvings))

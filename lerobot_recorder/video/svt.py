@@ -1,0 +1,64 @@
+"""Which SVT-AV1 is loaded, and which of its presets codes every block.
+
+Some presets of some versions lose blocks of pictures with hard edges: up to 64x64 pixels come back dark that
+should be bright. Which ones depends on ``g`` and ``crf``, too; ``benchmarks/presets.py`` measures it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import re
+from pathlib import Path
+
+import av
+
+FASTEST_PRESET = 13
+SLOWEST_SAFE_PRESET = 9
+"""Right with every version measured."""
+
+_NAME = "libSvtAv1Enc"
+_MAPPED = Path("/proc/self/maps")
+_LARGEST_CRF_OF_4_2 = 31
+
+
+@functools.cache
+def loaded_version() -> tuple[int, int, int] | None:
+    """Ask the SVT-AV1 that PyAV uses for its version; None where it cannot be found."""
+    path = _library()
+    if path is None:
+        return None
+    try:
+        get_version = ctypes.CDLL(str(path)).svt_av1_get_version
+    except (OSError, AttributeError):
+        return None
+    get_version.restype = ctypes.c_char_p
+    found = re.search(rb"(\d+)\.(\d+)\.(\d+)", get_version() or b"")
+    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+
+
+def fastest_right_preset(version: tuple[int, int, int] | None, g: int | None, crf: float | None) -> int:
+    """Return the largest preset that loses no block.
+
+    Args:
+        version: of SVT-AV1; None where it is not known.
+        g: frames from key frame to key frame, None for the codec's choice.
+        crf: the quality, None for the codec's choice.
+    """
+    if g == 1:
+        return FASTEST_PRESET
+    if version is None or version < (3, 1, 0) or g != 2:
+        return SLOWEST_SAFE_PRESET
+    fine = crf is not None and crf <= _LARGEST_CRF_OF_4_2
+    return FASTEST_PRESET if version < (4, 0, 0) or (version >= (4, 2, 0) and fine) else 10
+
+
+def _library() -> Path | None:
+    """Find the library among those that this process has loaded, else among those beside PyAV."""
+    if _MAPPED.is_file():
+        fields = (line.split(maxsplit=5) for line in _MAPPED.read_text().splitlines())
+        mapped = (Path(each[5]) for each in fields if len(each) > 5)
+        return next((path for path in mapped if _NAME in path.name), None)
+    package = Path(av.__file__).parent
+    beside = (package.parent / "av.libs", package / ".dylibs", package)
+    return next((path for folder in beside for path in folder.glob(f"*{_NAME}*")), None)
