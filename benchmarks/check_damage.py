@@ -70,10 +70,11 @@ def flipped(path: Path, bit: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("--flips", type=int, default=200)
+    parser.add_argument("--flips", type=int, default=300)
     parser.add_argument("--height", type=int, default=120)
     parser.add_argument("--width", type=int, default=160)
     parser.add_argument("--frames", type=int, default=60, help="of each of the three episodes")
+    parser.add_argument("--only", default="*", help="pattern of the files that are damaged")
     parser.add_argument("--vcodec", default="libsvtav1")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--no-checksums", action="store_true")
@@ -92,7 +93,7 @@ def main() -> None:
             assert not finds(), "the dataset is sound"
             wall_s, cpu_s = time.perf_counter() - begin, time.process_time() - cpu
             print(f"{name}: {EPISODES * options.frames} frames, {wall_s:.2f} s, {cpu_s:.2f} s of CPU")
-        files = [path for path in sorted(root.rglob("*")) if path.is_file()] if options.flips else []
+        files = [path for path in sorted(root.rglob(options.only)) if path.is_file()] if options.flips else []
         for path in files:
             rng = np.random.default_rng(options.seed)
             found = dict.fromkeys(checks, 0)
