@@ -87,15 +87,16 @@ def read_existing(root: Path, info: DatasetInfo) -> ExistingDataset:
     Raises:
         DatasetError: Its files cannot be read or do not agree with its info.
     """
-    layout = info.layout(root)
-    if info.total_episodes == 0:
-        _check_strays(layout, None)
-        return ExistingDataset(layout, info)
-    index, episodes = _read_last_episodes(layout, info)
-    tasks, stats = tables.read_tasks(layout.tasks), _read_stats(layout, info)
-    existing = ExistingDataset(layout, info, episodes, index, tasks, stats)
-    _check_last_files(existing)
-    return existing
+    with explained(root):
+        layout = info.layout(root)
+        if info.total_episodes == 0:
+            _check_strays(layout, None)
+            return ExistingDataset(layout, info)
+        index, episodes = _read_last_episodes(layout, info)
+        tasks, stats = tables.read_tasks(layout.tasks), _read_stats(layout, info)
+        existing = ExistingDataset(layout, info, episodes, index, tasks, stats)
+        _check_last_files(existing)
+        return existing
 
 
 @contextmanager
@@ -211,7 +212,13 @@ def find_committed(root: Path, info: DatasetInfo, lengths: Mapping[str, int]) ->
     Raises:
         DatasetError: A file cannot be read.
     """
-    layout, found = info.layout(root), dict[str, CommittedEpisode]()
+    with explained(root):
+        return dict(_committed(info.layout(root), info, lengths))
+
+
+def _committed(
+    layout: DatasetLayout, info: DatasetInfo, lengths: Mapping[str, int]
+) -> Iterator[tuple[str, CommittedEpisode]]:
     for path in layout.recordings_files():
         names = {name for name in lengths if json.dumps(name).encode() in _content(path)}
         for recording in recordings.read_recordings(path) if names else ():
@@ -223,8 +230,7 @@ def find_committed(root: Path, info: DatasetInfo, lengths: Mapping[str, int]) ->
                 and place.episode_index < info.total_episodes
                 and place.length == lengths[place.episode_id]
             ):
-                found[place.episode_id] = place
-    return found
+                yield place.episode_id, place
 
 
 def _content(path: Path) -> bytes:

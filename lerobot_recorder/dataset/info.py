@@ -10,7 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from lerobot_recorder.dataset.features import Features, shape_of, video_keys
+from lerobot_recorder.dataset.features import (
+    DEFAULT_FEATURES,
+    VECTOR_DTYPES,
+    Features,
+    shape_of,
+    video_keys,
+)
 from lerobot_recorder.dataset.layout import DATA_PATH, VIDEO_PATH, DatasetLayout, check_template
 from lerobot_recorder.errors import ConfigError, DatasetError
 
@@ -174,6 +180,12 @@ def _features(value: Any) -> Features:
     _expected("features", value, isinstance(value, dict) and bool(value), "an object of features")
     for key, feature in value.items():
         _check_feature(key, feature)
+    for key in DEFAULT_FEATURES:
+        feature = _expected(
+            f"features.{key}", value.get(key), key in value, "a feature that every dataset has"
+        )
+        is_number = feature["dtype"] in VECTOR_DTYPES and shape_of(feature) == (1,)
+        _expected(f"features.{key}", feature, is_number, "a number")
     return cast("Features", value)
 
 

@@ -156,7 +156,7 @@ def _episodes(path: Path, source: pq.ParquetFile) -> Iterator[pa.Table]:
     for group in range(source.num_row_groups):
         with _readable(path):
             waiting = pa.concat_tables([waiting, source.read_row_group(group)])
-        starts = np.flatnonzero(np.diff(waiting["episode_index"].to_numpy())) + 1
+            starts = np.flatnonzero(np.diff(waiting["episode_index"].to_numpy())) + 1
         for start, stop in itertools.pairwise([0, *starts]):
             yield waiting.slice(start, stop - start)
         waiting = waiting.slice(starts[-1] if len(starts) else 0)
@@ -349,7 +349,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 def _readable(path: Path) -> Iterator[None]:
     try:
         yield
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, LookupError, TypeError) as error:
         raise DatasetError(
             f"{path}: cannot be read as parquet: {error}. Copy or download it again."
         ) from error

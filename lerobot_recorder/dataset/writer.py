@@ -175,17 +175,16 @@ class DatasetWriter:
 
 @contextlib.contextmanager
 def _commit_errors(root: Path) -> Iterator[None]:
-    with explained(root):
-        try:
-            yield
-        except (RecorderError, OSError) as error:
-            if is_full(error):
-                raise DatasetError(
-                    f"{root}: no room is left for the commit. Free some space; no episode is lost."
-                ) from error
-            if isinstance(error, RecorderError):
-                raise
-            raise DatasetError(f"{root}: the commit stopped: {error}. No episode is lost.") from error
+    try:
+        yield
+    except (RecorderError, OSError) as error:
+        if is_full(error):
+            raise DatasetError(
+                f"{root}: no room is left for the commit. Free some space; no episode is lost."
+            ) from error
+        if isinstance(error, RecorderError):
+            raise
+        raise DatasetError(f"{root}: the commit stopped: {error}. No episode is lost.") from error
 
 
 def check_fits(

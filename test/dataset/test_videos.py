@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from encoded import CAMERA, FEATURES, FPS, encoded_episode
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_appendable
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.layout import DatasetLayout
 from lerobot_recorder.dataset.placement import INDEX_BYTES, INDEX_BYTES_PER_FRAME, media_size
+from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe, read_frames
 
 HEIGHT, WIDTH = 48, 64
@@ -76,3 +78,42 @@ def test_info_tells_how_the_videos_are_encoded(tmp_path: Path, takes: list[Encod
     text = DatasetLayout(tmp_path / "dataset").info.read_text()
     assert '"video.codec": "av1"' in text
     assert f'"video.width": {WIDTH}' in text
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.6, 0.9, 0.999])
+@pytest.mark.parametrize("index_first", [True, False])
+def test_cut_video_is_refused_and_swallows_no_episode(
+    tmp_path: Path, takes: list[EncodedEpisode], keep: float, index_first: bool
+) -> None:
+    root = tmp_path / "dataset"
+    record(root, takes[:2], batch=2)
+    (path,) = root.rglob("*.mp4")
+    if not index_first:  # as other programs write it
+        with av.open(str(path)) as source, av.open(str(tmp_path / "late.mp4"), "w") as target:
+            stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+            for packet in source.demux(video=0):
+                if packet.dts is not None:
+                    packet.stream = stream
+                    target.mux(packet)
+        (tmp_path / "late.mp4").replace(path)
+        check_appendable(root)
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * keep)])
+    for refuse in (check_appendable, lambda root: record(root, takes[2:], batch=2)):
+        with pytest.raises(DatasetError, match=r"file-000\.mp4: cut short or damaged"):
+            refuse(root)
+    path.write_bytes(content)
+    record(root, takes[2:], batch=2)
+    assert list(check(root, probe)) == []
+
+
+def test_video_that_lost_frames_is_left_alone(tmp_path: Path, takes: list[EncodedEpisode]) -> None:
+    root = tmp_path / "dataset"
+    record(root, takes[:2], batch=2)
+    (path,) = root.rglob("*.mp4")
+    path.write_bytes(takes[0].videos[CAMERA].path.read_bytes())
+    record(root, takes[2:], batch=2)
+    new = path.with_name("file-001.mp4")
+    assert probe(new).frames == takes[2].length + takes[3].length
+    greys = [int(image.mean()) for image in read_frames(new, [0, takes[2].length])]
+    assert greys == pytest.approx([100, 140], abs=3)
