@@ -23,6 +23,7 @@ from lerobot_recorder.cli.scan import scan
 from lerobot_recorder.cli.setup_motors import setup_motors
 from lerobot_recorder.cli.show import show
 from lerobot_recorder.cli.simulate import simulate
+from lerobot_recorder.cli.takes import accept, undo_delete
 from lerobot_recorder.errors import RecorderError
 
 
@@ -52,6 +53,8 @@ for command in (
     show,
     check,
     encode,
+    accept,
+    undo_delete,
     find_port,
     scan,
     setup_motors,

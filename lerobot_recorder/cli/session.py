@@ -161,9 +161,7 @@ class Session:
     def _interrupt(self) -> None:
         self._interruptions += 1
         if self._interruptions == 1:
-            self._screen.say(
-                Remark("record", "ending; what is recorded is encoded, Ctrl-C again leaves it for later")
-            )
+            self._screen.say(Remark("record", self._ending()))
             self._ask_to_end("recorder")
         elif self._interruptions == 2:
             self._screen.say(Remark("record", "what is not encoded yet waits for the next start"))
@@ -171,10 +169,17 @@ class Session:
             for name in self._running:
                 self._nodes[name].terminate()
 
+    def _ending(self) -> str:
+        take = "the episode under way is saved, " if self._is_recording() else ""
+        return f"ending: {take}what is saved is encoded; Ctrl-C again leaves the encoding for later"
+
     # The operator's keys
 
+    def _is_recording(self) -> bool:
+        return self.news.recorder.get("state") == "recording"
+
     def _obey(self, command: Command) -> None:
-        recording = self.news.recorder.get("state") == "recording"
+        recording = self._is_recording()
         if command == "finish":
             self._call("recorder", "save_episode" if recording else "start_episode")
         elif command == "stop":

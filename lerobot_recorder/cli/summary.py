@@ -79,7 +79,10 @@ def _cells(saved: dict[str, Any] | None, encoded: dict[str, Any] | None) -> list
 def _places(news: News, root: Path, left: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Tell where everything is that the operator may look for."""
     if rejected := sum(state == "rejected" for state in left.values()):
-        yield "rejected", f"{rejected}, in {spool_path(root) / 'rejected'}"
+        accept = f"to keep the last one: lerobot-recorder accept {root}"
+        yield "rejected", f"{rejected}, in {spool_path(root) / 'rejected'}; {accept}"
+    if deleted := sum(state == "discarded" for state in left.values()):
+        yield "deleted", f"{deleted}; to bring the last one back: lerobot-recorder undo-delete {root}"
     if failed := news.encoder.get("failed"):
         yield "not encoded", f"{failed}, with the reason in {spool_path(root) / 'failed'}"
         yield "to try again", f"lerobot-recorder encode {root} --retry-failed"

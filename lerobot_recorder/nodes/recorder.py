@@ -84,7 +84,7 @@ class RecorderNode(GuardedNode):
         return self.failure is not None or self._schedule.phase(time.monotonic()) == "finished"
 
     def stop(self) -> None:
-        """End; a take under way is set aside as interrupted."""
+        """End; a take under way is saved, or set aside if it is a bad one."""
         self._stopping = True
 
     def stop_now(self) -> None:

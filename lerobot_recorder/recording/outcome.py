@@ -10,7 +10,6 @@ Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
 """Why a take ends where nothing has failed."""
 
 CUT_SHORT: Mapping[Ending, str] = {
-    "interrupted": "interrupted: the recorder was stopped during the take",
     "clock": "interrupted: the clock jumped during the take",
 }
 """Endings that make a take a bad one."""

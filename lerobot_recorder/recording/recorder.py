@@ -204,7 +204,7 @@ class Recorder:
             stream.reset()
 
     def close(self) -> None:
-        """End; a running take is set aside as interrupted. Waits for what is being saved."""
+        """End; a running take is saved, or set aside if it is a bad one. Waits for what is being saved."""
         self._disk.shutdown(wait=True)
         for take in list(self._unended.values()):
             if not take.over:
@@ -358,13 +358,16 @@ class Recorder:
         episode, state = f"episode {outcome.episode_id}", _WORDS.get(outcome.state, outcome.state)
         if outcome.reasons:
             self._message = f"{episode} is {state}: {'; '.join(outcome.reasons)}"
+            if outcome.ended_by == "interrupted" and outcome.state == "rejected":
+                self._message += f"; lerobot-recorder accept {self.root} keeps it"
         elif outcome.ended_by == "disk_full":
             self._message = (
                 f"no room is left on the disk of {self.root.parent}: {episode} is saved up to its last whole "
                 f"frame, {outcome.length} frames; free some space, or wait for the encoder"
             )
         else:
-            logger.info("%s is %s: %d frames, %.3f s", episode, state, outcome.length, outcome.wait_s)
+            cut = ", cut short by the end of the recorder" if outcome.ended_by == "interrupted" else ""
+            logger.info("%s is %s: %d frames, %.3f s%s", episode, state, outcome.length, outcome.wait_s, cut)
             if outcome.notes:
                 logger.warning("%s: %s", episode, "; ".join(outcome.notes))
             return
@@ -384,8 +387,8 @@ class Recorder:
             for episode in self._spool.recover():
                 seconds = f"{episode.manifest.duration_s:.1f} s"
                 self._message = (
-                    f"the take {episode.episode_id} was interrupted after {seconds}; it is in rejected/, "
-                    "and accept_episode takes it all the same"
+                    f"the take {episode.episode_id} was interrupted after {seconds}; it is in rejected/, and "
+                    f"accept_episode, or lerobot-recorder accept {self.root}, keeps it"
                 )
                 logger.warning("%s", self._message)
         except (RecorderError, OSError) as error:

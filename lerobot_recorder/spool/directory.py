@@ -21,7 +21,7 @@ from lerobot_recorder.locks import FileLock
 from lerobot_recorder.spool.discarded import bring_back, make_room, note_origin, tidy
 from lerobot_recorder.spool.disk_errors import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.identifiers import is_episode_id, new_episode_id
+from lerobot_recorder.spool.identifiers import new_episode_id, newest_of
 from lerobot_recorder.spool.layout import (
     CLAIM_FILE,
     ERASING,
@@ -139,18 +139,23 @@ class Spool:
             return self._next_id()
 
     def _next_id(self) -> str:
-        self._last_id = new_episode_id(after=max(self._known_ids(), default=""))
+        self._last_id = new_episode_id(after=newest_of(self._known_ids()))
         # Beside the names in the spool, it remembers those that have left it.
         with contextlib.suppress(OSError):
             (self.path / LAST_ID_FILE).write_text(self._last_id)
         return self._last_id
 
-    def _known_ids(self) -> Iterator[str]:
-        known = {self._last_id, *self._noted_id(), *(path.name for s in STATES for path in self.paths(s))}
+    def _known_ids(self) -> set[str]:
+        known = {self._last_id, *self._noted_id(), *self._names()}
         if not self._last_id:
             with contextlib.suppress(OSError):
                 known |= recorded_ids(self.root)
-        return filter(is_episode_id, known)
+        return known
+
+    def _names(self) -> Iterator[str]:
+        for state in STATES:
+            with contextlib.suppress(FileNotFoundError), os.scandir(self.directory(state)) as entries:
+                yield from (entry.name for entry in entries)
 
     def _noted_id(self) -> list[str]:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 
 _TIME = "%Y%m%dT%H%M%S.%fZ"
@@ -33,6 +34,11 @@ def is_episode_id(name: str) -> bool:
         return _time_of(name) < datetime.max.replace(tzinfo=timezone.utc) - _STEP
     except ValueError:  # as of a 13th month
         return False
+
+
+def newest_of(names: Iterable[str]) -> str:
+    """Return the greatest identifier among some names; empty where there is none."""
+    return next(filter(is_episode_id, sorted(names, reverse=True)), "")
 
 
 def _time_of(episode_id: str) -> datetime:

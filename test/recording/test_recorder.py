@@ -531,14 +531,24 @@ def test_settings_of_the_next_episode_are_not_told_of_the_present_one(bench):
     assert (robot.recorder.status().task, robot.recorder.status().episode_time_s) == ("Open the drawer", 7.0)
 
 
-def test_a_take_cut_short_by_the_end_of_the_recorder_is_offered_as_rejected(bench):
+def test_a_take_under_way_at_the_end_of_the_recorder_is_saved(bench):
     robot = bench()
     robot.start()
     robot.run(3)
     robot.recorder.close()
-    rejected = Spool(robot.root).rejected()
-    assert [episode.length for episode in rejected] == [3]
-    assert "interrupted" in rejected[0].manifest.reasons[0]
+    (episode,) = Spool(robot.root).ready()
+    assert (episode.length, episode.manifest.ended_by) == (3, "interrupted")
+
+
+def test_a_bad_take_under_way_at_the_end_can_be_accepted_later(bench, caplog):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.run(8, only=("state", "action"))
+    robot.recorder.close()
+    assert "is rejected: top: " in caplog.text
+    assert f"lerobot-recorder accept {robot.root} keeps it" in caplog.text
+    assert Spool(robot.root).accept().length == 10
 
 
 def test_the_last_episode_can_be_deleted_and_marked(bench):
