@@ -26,11 +26,13 @@ import pyarrow.parquet as pq
 from lerobot_recorder.dataset import tables
 from lerobot_recorder.dataset.episode import StreamAges
 from lerobot_recorder.dataset.features import AGE_SUFFIX
+from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.errors import DatasetError
 
 EPISODES_PER_AGES_FILE = 25
 
+_FOLDER, _FILES = "meta/recordings", "chunk-*/*.jsonl"
 _EPISODE_ID = re.compile(rb'"episode_id": ?"([^"\\]+)"')
 _SOURCE_SUFFIX = ".source_ns"
 _FILES_PER_CHUNK = 1000
@@ -98,7 +100,7 @@ def recorded_ids(root: Path) -> set[str]:
         OSError: A file cannot be read.
     """
     found: set[str] = set()
-    for path in sorted((Path(root) / "meta/recordings").glob("chunk-*/*.jsonl")):
+    for path in sorted((Path(root) / _FOLDER).glob(_FILES)):
         found.update(match.decode(errors="replace") for match in _EPISODE_ID.findall(path.read_bytes()))
     return found
 
@@ -111,6 +113,22 @@ def recordings_of(paths: Sequence[Path]) -> dict[int, Recording]:
     """
     lines = (recording for path in paths for recording in read_recordings(path) if recording is not None)
     return {line["episode_index"]: line for line in lines if isinstance(line.get("episode_index"), int)}
+
+
+def counted_ids(root: Path) -> set[str]:
+    """Return those of `recorded_ids` whose episodes the dataset counts: they are certainly in it.
+
+    Raises:
+        DatasetError: A file cannot be read.
+    """
+    info = load_info(root)
+    total = info.total_episodes if info else 0
+    known = (each for path in sorted((root / _FOLDER).glob(_FILES)) for each in read_recordings(path) if each)
+    return {str(each.get("episode_id")) for each in known if _is_counted(each.get("episode_index"), total)}
+
+
+def _is_counted(episode_index: Any, total: int) -> bool:
+    return isinstance(episode_index, int) and 0 <= episode_index < total
 
 
 # How old samples were

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import Any
 
 from lerobot_recorder.dataset import check_appendable
-from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, StreamError
+from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.nodes.awaiting import Services
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.encoder_settings import dataset_root
@@ -67,6 +67,7 @@ class RecorderNode(GuardedNode):
         self._jumps = on_jump_back(self, self._recorder.start_afresh)
         self._clock_steps = ClockSteps(clock)
         self.failure: RecorderError | None = None
+        self._not_saved: RecorderError | None = None
         self._stopping = False
         self._was_recording = False
         self._next_try_s = 0.0
@@ -91,8 +92,14 @@ class RecorderNode(GuardedNode):
         """Nothing is left to be cut short: a save is never abandoned."""
 
     def stopped(self) -> bool:
-        """Tell whether it may end."""
-        return self._stopping
+        """Tell whether everything is on disk, once it was told to end."""
+        if not self._stopping:
+            return False
+        self._recorder.finish()
+        if self._recorder.busy:
+            return False
+        self.failure = self.failure or self._not_saved
+        return True
 
     def close(self) -> None:
         """Wait until all is on disk, and tell the last news."""
@@ -148,6 +155,8 @@ class RecorderNode(GuardedNode):
         if self._was_recording and not recording:
             self._schedule.note_end(now_s)
         self._was_recording = recording
+        if self._stopping:
+            return
         if self._schedule.phase(now_s) == "waiting" and now_s >= self._next_try_s:
             self._start_unattended(now_s)
 
@@ -189,6 +198,10 @@ class RecorderNode(GuardedNode):
         if self._schedule.num_episodes and self._schedule.bad_in_a_row >= _MOST_BAD:
             self.failure = StreamError(
                 f"{_MOST_BAD} takes in a row were bad, the last because: {'; '.join(outcome.reasons)}"
+            )
+        if outcome.state == "recording":
+            self._not_saved = SpoolError(
+                f"episode {outcome.episode_id} could not be saved: {'; '.join(outcome.reasons)}"
             )
         if outcome.state in ("ready", "rejected"):
             place = {"root": str(self._recorder.root), "fps": self._recorder.fps}

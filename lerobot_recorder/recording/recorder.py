@@ -203,12 +203,17 @@ class Recorder:
         for stream in self.streams:
             stream.reset()
 
+    def finish(self) -> None:
+        """End a running take as `close` does; returns at once."""
+        take = self._take
+        if take is not None and not take.over:
+            take.end("interrupted")
+
     def close(self) -> None:
         """End; a running take is saved, or set aside if it is a bad one. Waits for what is being saved."""
         self._disk.shutdown(wait=True)
+        self.finish()
         for take in list(self._unended.values()):
-            if not take.over:
-                take.end("interrupted")
             take.result.result()
         self._watch.stop()
         self._spool.close()
@@ -226,6 +231,12 @@ class Recorder:
         """Whether an episode is being recorded, or about to be."""
         take = self._take
         return self._starting or (take is not None and not take.over)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an episode is being recorded, about to be, or being saved, `on_end` included."""
+        take = self._take
+        return self.recording or bool(self._unended) or (take is not None and not take.result.done())
 
     def status(self) -> RecorderStatus:
         """Tell what the recorder is at; reads no disk."""

@@ -18,7 +18,7 @@ class Schedule:
         num_episodes: episodes to save; 0: the operator starts each by hand.
         reset_time_s: pause between episodes, in seconds.
         saved: episodes saved so far.
-        bad_in_a_row: takes rejected since the last good one.
+        bad_in_a_row: takes rejected, or not saved by a failing disk, since the last good one.
     """
 
     def __init__(self, num_episodes: int, reset_time_s: float) -> None:
@@ -67,7 +67,8 @@ class Schedule:
     def note_outcome(self, outcome: Outcome) -> None:
         """Count an episode that is safe on disk, or gone."""
         self._open -= 1
-        self.bad_in_a_row = self.bad_in_a_row + 1 if outcome.state == "rejected" else 0
+        is_bad = outcome.state in ("rejected", "recording")
+        self.bad_in_a_row = self.bad_in_a_row + 1 if is_bad else 0
         self.saved += outcome.state == "ready"
 
     def note_second_thought(self, by: int) -> None:

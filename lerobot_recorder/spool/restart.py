@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lerobot_recorder import locks
+from lerobot_recorder.dataset.journal import is_journaled
+from lerobot_recorder.dataset.recordings import counted_ids
 from lerobot_recorder.durable import replace_file
-from lerobot_recorder.errors import LockError, SpoolError
+from lerobot_recorder.errors import LockError, RecorderError, SpoolError
 from lerobot_recorder.spool.discarded import destination, tidy
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.identifiers import is_episode_id
@@ -38,6 +40,7 @@ logger = logging.getLogger(__name__)
 def put_in_order(spool: Spool, *, cut_short: bool) -> list[SpooledEpisode]:
     """See `Spool.recover`."""
     _resolve_copies(spool)
+    _leave_out_recorded(spool)
     _recover_claims(spool)
     for path in spool.paths(ERASING):
         if is_named_after_episode(path.name):
@@ -98,6 +101,24 @@ def _is_readable(path: Path) -> bool:
     except SpoolError:
         return False
     return True
+
+
+def _leave_out_recorded(spool: Spool) -> None:
+    """Set aside what is in the dataset already, as where a power cut has undone its removal from here."""
+    waiting = [path for state in _PRECEDENCE[:3] for path in spool.paths(state)]
+    for path in waiting and _recorded(spool, waiting):
+        with _one_by_one(path), spool.locked(), locks.held_unless_taken(path / CLAIM_FILE) as abandoned:
+            if abandoned and not is_journaled(spool.root, path.name):
+                spool.set_copy_aside(path)
+                logger.warning("episode %s is in the dataset already and is not added again", path.name)
+
+
+def _recorded(spool: Spool, waiting: list[Path]) -> list[Path]:
+    try:
+        recorded = counted_ids(spool.root)
+    except (RecorderError, OSError):  # of which the encoder will say more
+        return []
+    return [path for path in waiting if path.name in recorded]
 
 
 # Claims

@@ -127,6 +127,39 @@ def test_killed_in_the_middle_nothing_is_lost(graph, make_robot, tmp_path):
     assert Spool(root).rejected()[0].length >= 10
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_the_episode_under_way(graph, make_robot, tmp_path, number):
+    root = tmp_path / "data"
+    recorder = graph.start("recorder", make_robot().recorder_parameters(root))
+    start_episode(graph, 5)
+    os.kill(recorder._process.pid, number)
+    assert graph.end_of(recorder) == 0
+    (episode,) = Spool(root).ready()
+    assert (episode.manifest.verdict, episode.manifest.ended_by) == ("good", "interrupted")
+
+
+def test_an_episode_that_cannot_be_saved_ends_in_exit_status_1(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    recorder = graph.start("recorder", make_robot().recorder_parameters(root))
+    start_episode(graph, 5)
+    (path,) = Spool(root).directory("recording").iterdir()
+    (Spool(root).directory("ready") / path.name / "in the way").mkdir(parents=True)
+    os.kill(recorder._process.pid, signal.SIGINT)
+    assert graph.end_of(recorder) == 1
+    assert f"error: episode {path.name} could not be saved" in recorder.last_lines[-1]
+    assert "Directory not empty" in recorder.last_lines[-1]
+
+
+def test_a_second_recorder_of_the_same_dataset_is_refused(graph, make_robot, tmp_path):
+    parameters = make_robot().recorder_parameters(tmp_path / "data")
+    first = graph.start("recorder", parameters)
+    running(graph)
+    second = graph.start("recorder", parameters)
+    assert graph.end_of(second) == 1
+    assert "another recorder is recording into this dataset" in second.last_lines[-1]
+    assert str(first._process.pid) in second.last_lines[-1]
+
+
 def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_robot, tmp_path):
     graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"))
     assert graph.set_parameter("recorder", "task", "Open the drawer") == (True, "")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
 import resource
+import shutil
 import subprocess
 import sys
 import time
@@ -17,6 +19,8 @@ import takes
 from takes import FORMATS, STATE, a_row, a_take, camera_key
 
 from lerobot_recorder.dataset import CommittedEpisode, journal
+from lerobot_recorder.dataset.features import with_defaults
+from lerobot_recorder.dataset.info import DatasetInfo, to_json
 from lerobot_recorder.dataset.journal import Journal
 from lerobot_recorder.errors import DiskFullError, SpoolError
 from lerobot_recorder.spool import Spool, SpooledEpisode, new_episode_id
@@ -287,6 +291,50 @@ def test_foreign_pictures_among_those_of_a_take_stay(spool):
     (episode,) = spool.recover()
     left = [each.name for each in (episode.path / camera_key("png")).iterdir()]
     assert "logo.png" in left and own.name not in left
+
+
+@pytest.mark.parametrize("state", ["ready", "claimed", "committing"])
+def test_an_episode_that_is_in_the_dataset_is_not_added_again(spool, state):
+    listed, counted, other = (a_take(spool).save() for _ in range(3))
+    for episode in (counted, other):
+        episode.path.rename(spool.directory(state) / episode.episode_id)
+    (spool.root / "meta/recordings/chunk-000").mkdir(parents=True)
+    features = {"observation.state": {"dtype": "float32", "shape": (1,), "names": ["a"]}}
+    info = DatasetInfo(30, with_defaults(features), total_episodes=1)
+    (spool.root / "meta/info.json").write_text(to_json(info))
+    lines = [{"episode_index": k, "episode_id": each.episode_id} for k, each in enumerate((counted, listed))]
+    recordings = spool.root / "meta/recordings/chunk-000/file-000.jsonl"
+    recordings.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert spool.recover() == []
+    assert {episode.episode_id for episode in spool.waiting()} == {listed.episode_id, other.episode_id}
+    (kept,) = spool.directory("discarded").iterdir()
+    assert kept.name.startswith(counted.episode_id)
+
+
+@pytest.mark.parametrize("states", [("ready", "claimed"), ("recording", "ready"), ("rejected", "ready")])
+@pytest.mark.parametrize("damaged", [None, 0, 1])
+def test_of_two_copies_one_stays_that_can_be_read(spool, states, damaged):
+    saved = a_take(spool).save()
+    copies = [spool.directory(state) / saved.episode_id for state in states]
+    for copy in copies:
+        if copy != saved.path:
+            shutil.copytree(saved.path, copy)
+    if saved.path not in copies:
+        shutil.rmtree(saved.path)
+    if damaged is not None:
+        (copies[damaged] / "manifest.json").write_text("{")
+    spool.recover()
+    (episode,) = [*spool.waiting(), *spool.rejected()]
+    assert_whole(episode, 5)
+
+
+def test_the_copy_that_an_encoder_has_is_left_alone(spool):
+    saved = a_take(spool).save()
+    with Spool(spool.root) as encoder:
+        claimed = encoder.claim(saved)
+        shutil.copytree(claimed.path, saved.path)
+        spool.recover()
+        assert claimed.path.is_dir() and saved.path.is_dir()
 
 
 # Full disk
