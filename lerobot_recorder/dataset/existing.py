@@ -220,7 +220,8 @@ def _committed(
     layout: DatasetLayout, info: DatasetInfo, lengths: Mapping[str, int]
 ) -> Iterator[tuple[str, CommittedEpisode]]:
     for path in layout.recordings_files():
-        names = {name for name in lengths if json.dumps(name).encode() in _content(path)}
+        content = _content(path)
+        names = {name for name in lengths if json.dumps(name, ensure_ascii=False).encode() in content}
         for recording in recordings.read_recordings(path) if names else ():
             if recording is None or recording.get("episode_id") not in names:
                 continue
