@@ -247,7 +247,16 @@ def _column(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
     values = table[field.name]
     if _is_text(field.type) and pa.types.is_list(values.type):
         values = pc.binary_join(values, ", ")  # some converters keep an episode's tasks as one text
+    if _is_text(_element(field.type)) and not _is_text(_element(values.type)):  # Arrow writes numbers as text
+        raise pa.ArrowTypeError(f"{field.name} is {field.type}, expected {values.type}")
     return values.cast(field.type)
+
+
+def _element(kind: pa.DataType) -> pa.DataType:
+    """Return the type of the values in a column of lists of any depth."""
+    while isinstance(kind, (pa.ListType, pa.LargeListType, pa.FixedSizeListType)):
+        kind = kind.value_type
+    return kind
 
 
 def _is_text(kind: pa.DataType) -> bool:

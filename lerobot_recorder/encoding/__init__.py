@@ -10,7 +10,7 @@ encoder        `BatchEncoder`: the thread that watches the spool and encodes bat
 status         `EncoderStatus`, its snapshot, and the episodes that it has committed
 waiting        the episodes that wait in the spool, each read once
 batch          encodes a batch of claimed episodes and commits it
-earlier        how the videos in the dataset are encoded
+earlier        what is in the dataset already
 faults         whose fault an error is: the episode's, or the computer's
 camera         `encode_camera`: one camera of one episode, a function of paths and settings
 pool           worker processes that run such functions at low priority

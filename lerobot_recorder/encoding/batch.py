@@ -17,11 +17,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_appendable, check_fits
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_fits
 from lerobot_recorder.dataset.episode import columns_of
 from lerobot_recorder.dataset.features import Features, user_features, validate_features, with_defaults
 from lerobot_recorder.dataset.journal import Forget, is_journaled
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, video_path
+from lerobot_recorder.encoding.earlier import SeenDataset
 from lerobot_recorder.encoding.faults import explained, is_transient
 from lerobot_recorder.encoding.pool import WorkerPool
 from lerobot_recorder.encoding.status import CommittedEpisode
@@ -72,7 +73,19 @@ class Batch:
         waiting: why episodes were given back instead, by identifier.
     """
 
-    def __init__(self, spool: Spool, writer: DatasetWriter, pool: WorkerPool, job_of: JobOf) -> None:
+    def __init__(
+        self, spool: Spool, writer: DatasetWriter, pool: WorkerPool, *, job_of: JobOf, seen: SeenDataset
+    ) -> None:
+        """Prepare.
+
+        Args:
+            spool: where the episodes are.
+            writer: puts them into the dataset.
+            pool: encodes their cameras.
+            job_of: makes the jobs for it.
+            seen: the dataset as it was at first.
+        """
+        self._seen = seen
         self._spool = spool
         self._writer = writer
         self._pool = pool
@@ -200,9 +213,9 @@ class Batch:
         """Fail episodes that do not fit the dataset.
 
         Raises:
-            DatasetError: the dataset itself is damaged: what it is now says nothing about the episodes.
+            DatasetError: the dataset is damaged, or not what it was: they may fit later.
         """
-        check_appendable(self._spool.root)
+        self._seen.confirm()
         for work in works:
             self._fail(work, error)
 
@@ -291,10 +304,10 @@ def _checked(manifest: Manifest) -> Manifest:
     """Refuse an episode that no dataset can take, whoever has written it.
 
     Raises:
-        SpoolError: its task, length, fps or features are not what they must be.
+        SpoolError: its length, fps or features are not what they must be.
         ConfigError: a feature cannot be recorded.
     """
-    wanted = {"task": str, "length": int, "fps": int, "features": dict, "robot_type": (str, type(None))}
+    wanted = {"length": int, "fps": int, "features": dict, "robot_type": (str, type(None))}
     for name, kind in wanted.items():
         if not isinstance(value := getattr(manifest, name), cast("type", kind)) or isinstance(value, bool):
             raise SpoolError(f"the episode's {name} is {value!r}, which no dataset can have")

@@ -1,12 +1,52 @@
-"""How the videos in a dataset are encoded, as far as the next ones depend on it."""
+"""What is in the dataset already, as far as the next episodes depend on it."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from lerobot_recorder.dataset.features import is_depth, is_video
-from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.dataset import check_appendable
+from lerobot_recorder.dataset.features import differences, is_depth, is_video
+from lerobot_recorder.dataset.info import DatasetInfo, load_info
+from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.video import DepthSettings, EncoderSettings, depth_settings
+
+
+class SeenDataset:
+    """A dataset as an encoder first saw it; features, rate and robot do not change by themselves."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._first: DatasetInfo | None = None
+        self.look()
+
+    def look(self) -> None:
+        """Note what the dataset is, if there is one by now.
+
+        Raises:
+            DatasetError: it cannot be read.
+        """
+        self._first = self._first or load_info(self._root)
+
+    def confirm(self) -> None:
+        """Make sure that the dataset is what it was, so that it can be held against an episode.
+
+        Raises:
+            DatasetError: it is damaged, or was changed; the episode may fit once it is as before.
+        """
+        check_appendable(self._root)
+        first, now = self._first, load_info(self._root)
+        if first is None or now is None:
+            return
+        changed = differences(first.features, now.features)
+        pairs = {"fps": (first.fps, now.fps), "robot_type": (first.robot_type, now.robot_type)}
+        changed += [
+            f"{name} was {was!r}, found {found!r}" for name, (was, found) in pairs.items() if was != found
+        ]
+        if changed:
+            raise DatasetError(
+                f"{self._root}: was changed since the encoder started: {'; '.join(changed)}. "
+                "Change that back, or start the encoder again."
+            )
 
 
 def depth_in_dataset(root: Path, key: str, default: DepthSettings) -> DepthSettings:

@@ -13,7 +13,7 @@ from pathlib import Path
 from lerobot_recorder.dataset import DatasetWriter, check_appendable
 from lerobot_recorder.encoding.batch import Batch
 from lerobot_recorder.encoding.camera import CameraJob
-from lerobot_recorder.encoding.earlier import codec_change, depth_in_dataset
+from lerobot_recorder.encoding.earlier import SeenDataset, codec_change, depth_in_dataset
 from lerobot_recorder.encoding.faults import explained
 from lerobot_recorder.encoding.pool import WorkerPool, cores
 from lerobot_recorder.encoding.status import LISTED, CommittedEpisode, EncoderStatus
@@ -106,7 +106,7 @@ class BatchEncoder:
         self._frame_s: float | None = None
         self._pool: WorkerPool | None = None
         Spool(self.root).require()
-        _check_appendable(self.root)
+        self._seen = _seen_dataset(self.root)
         # Not `Thread.join`: once interrupted, it takes the thread for ended, up to Python 3.12.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="batch-encoder").start()
@@ -135,7 +135,7 @@ class BatchEncoder:
 
     @settings.setter
     def settings(self, value: EncoderSettings) -> None:
-        self._change(_settings=value.resolved())
+        self._change(_settings=value.resolved(), _warning="")
 
     @property
     def parallel_encodings(self) -> int:
@@ -323,7 +323,8 @@ class BatchEncoder:
             OSError: the same.
         """
         self._warn_of_codec()
-        batch = Batch(spool, writer, self._workers(), self._job_of())
+        self._seen.look()
+        batch = Batch(spool, writer, self._workers(), job_of=self._job_of(), seen=self._seen)
         try:
             self._encode_batch(spool, batch, episodes)
         finally:
@@ -413,7 +414,8 @@ class BatchEncoder:
         warning = codec_change(self.root, self._settings)
         if warning and warning != self._warning:
             logger.warning("%s", warning)
-        self._warning = warning
+        # With the first of the next videos the dataset no longer has one codec to compare with.
+        self._warning = warning or self._warning
 
     def _workers(self) -> WorkerPool:
         size = self._parallel or cores()
@@ -462,10 +464,11 @@ class BatchEncoder:
             self._changed.notify_all()
 
 
-def _check_appendable(root: Path) -> None:
-    """Refuse a dataset that takes no episodes; of a strange one also what nobody expected of it."""
+def _seen_dataset(root: Path) -> SeenDataset:
+    """Look at a dataset, and refuse one that takes no episodes, expected or not."""
     try:
         check_appendable(root)
+        return SeenDataset(root)
     except RecorderError:
         raise
     except Exception as error:

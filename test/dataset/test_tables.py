@@ -202,6 +202,13 @@ def test_conforming_drops_only_statistics() -> None:
         tables.conform(table, pa.schema([("stats/a/q01", pa.list_(pa.float64()))]))
 
 
+def test_conforming_makes_no_text_of_numbers() -> None:
+    for kind in (pa.string(), pa.list_(pa.string())):
+        values = [[1.5]] if pa.types.is_list(kind) else [1.5]
+        with pytest.raises(DatasetError, match=r"length is .*string.*, expected"):
+            tables.conform(pa.table({"length": values}), pa.schema([("length", kind)]))
+
+
 def test_unreadable_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "broken.parquet").write_bytes(b"PAR1 and no more")
     for name in ("broken.parquet", "none.parquet"):
