@@ -63,8 +63,6 @@ def fitting_features(
     specs = [stream.spec for stream in streams]
     waiting = _newest_waiting(spool)  # before the dataset is looked at, where it may be a moment later
     existing = _existing_features(spool, waiting)
-    if existing:
-        _check_optional(spool.root, existing, settings)
     with_ages = settings.record_ages or AGES_FEATURE in existing
     declared = declare_features(
         specs,
@@ -89,16 +87,6 @@ def _existing_features(spool: Spool, waiting: Manifest | None) -> Mapping[str, F
     if (info := load_info(spool.root)) is not None:
         return cast("Mapping[str, Feature]", info.features)
     return waiting.features if waiting is not None else {}
-
-
-def _check_optional(root: Path, existing: Mapping[str, Feature], settings: RecorderSettings) -> None:
-    """Refuse optional features that a dataset does not have, and name the parameter."""
-    asked = {"record_ages": settings.record_ages, "record_success": settings.record_success}
-    features = {"record_ages": AGES_FEATURE, "record_success": SUCCESS_FEATURE}
-    if lacking := [name for name, is_asked in asked.items() if is_asked and features[name] not in existing]:
-        named = " and ".join(f"no feature {features[name]}" for name in lacking)
-        off = " and ".join(f"{name}: false" for name in lacking)
-        raise DatasetMismatchError(f"{root}: the dataset has {named}: set {off}, or record to another root")
 
 
 def _newest_waiting(spool: Spool) -> Manifest | None:
