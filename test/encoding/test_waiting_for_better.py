@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from takes import a_take
 from vectors import numbers_in, record, wait_for, whereabouts
 
 from lerobot_recorder.dataset import DatasetWriter, journal
@@ -264,10 +265,12 @@ def test_a_commit_that_stopped_is_finished_by_the_same_encoder(root, monkeypatch
 # Faults of a real system
 
 PROGRAM = """
-import sys
+import os, resource, sys
 from lerobot_recorder.encoding import BatchEncoder
-with BatchEncoder(sys.argv[1]) as encoder:
-    {before}
+with BatchEncoder(sys.argv[1], batch_size=10) as encoder:
+    if len(sys.argv) > 2:
+        most = len(os.listdir("/proc/self/fd")) + int(sys.argv[2])
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 print(encoder.status().message)
 sys.exit(encoder.failure is not None)
 """
@@ -281,20 +284,30 @@ FAULTY_DEVICE = r"""
 #include <string.h>
 #include <unistd.h>
 
-int fsync(int file) {
+static int fails(int file) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
     path[length < 0 ? 0 : length] = 0;
-    if (strstr(path, getenv("FAULTY_PATH"))) { errno = EIO; return -1; }
-    return ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(file);
+    if (!strstr(path, getenv("FAULTY_PATH"))) return 0;
+    errno = EIO;
+    return 1;
+}
+
+int fsync(int file) {
+    return fails(file) ? -1 : ((int (*)(int))dlsym(RTLD_NEXT, "fsync"))(file);
+}
+
+ssize_t write(int file, const void *data, size_t size) {
+    ssize_t (*real)(int, const void *, size_t) = dlsym(RTLD_NEXT, "write");
+    return file > 2 && fails(file) ? -1 : real(file, data, size);
 }
 """
 
 
 @pytest.fixture
 def faulty_device(tmp_path: Path) -> Path:
-    """Compile a library whose fsync fails on files with FAULTY_PATH in their path."""
+    """Compile a library whose fsync and write fail on files with FAULTY_PATH in their path."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
@@ -308,15 +321,49 @@ def faulty_device(tmp_path: Path) -> Path:
     return library
 
 
+def encode_in_process(root: Path, *arguments: str, **environment: str) -> tuple[int, str]:
+    """Encode what waits in a process of its own; return its exit status and the last message."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(root), *arguments],
+        env={"PATH": "/usr/bin:/bin", **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
 @pytest.mark.parametrize("place", ["staged/", "journal.json", "/commit", "/committing", "/data/meta"])
 def test_an_episode_waits_while_the_device_fails(root, faulty_device, place):
     record(root, 1)
-    environment = {"LD_PRELOAD": str(faulty_device), "FAULTY_PATH": place, "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-c", PROGRAM.format(before="pass"), str(root)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
-    assert (done.returncode, "Input/output error" in done.stdout) == (1, True), done
+    status, message = encode_in_process(root, LD_PRELOAD=str(faulty_device), FAULTY_PATH=place)
+    assert (status, "Input/output error" in message) == (1, True), message
     assert "failed" not in whereabouts(root)
     with BatchEncoder(root):
         pass
     assert numbers_in(root) == [0, 1]
+    assert whereabouts(root) == {}
+
+
+def test_an_episode_waits_while_its_video_cannot_be_written(tmp_path, faulty_device):
+    root = tmp_path / "data"
+    a_take(Spool(root), "raw", width=64, height=48).save()
+    status, message = encode_in_process(root, LD_PRELOAD=str(faulty_device), FAULTY_PATH="/encoded/")
+    assert (status, "1 episodes wait: " in message) == (1, True), message
+    assert list(whereabouts(root)) == ["ready"]
+    with BatchEncoder(root) as encoder:
+        pass
+    assert encoder.status().committed_total == 1
+
+
+@pytest.mark.parametrize("descriptors", [0, 2, 4, 5])
+def test_an_encoder_without_descriptors_says_so_and_ends(tmp_path, descriptors):
+    root = tmp_path / "data"
+    a_take(Spool(root), "raw", width=64, height=48).save()
+    status, message = encode_in_process(root, str(descriptors))
+    assert (status, "Too many open files" in message) == (1, True), message
+    with BatchEncoder(root) as encoder:
+        pass
+    assert encoder.status().committed_total == 1
     assert whereabouts(root) == {}
