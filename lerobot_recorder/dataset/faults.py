@@ -208,12 +208,14 @@ class _DataFile:
 
 def data(dataset: CountedDataset, work: Work) -> Iterator[str]:
     """Check the rows of all data files, in the order in which LeRobot puts them together."""
-    homes = [dataset.layout.data_file(index) for index in dataset.files("data")]
-    for path in dict.fromkeys(homes):
+    members: dict[Path, list[int]] = {}
+    for episode, index in enumerate(dataset.files("data")):
+        members.setdefault(dataset.layout.data_file(index), []).append(episode)
+    for path, episodes in members.items():
         if not path.is_file():
-            yield f"{path}: missing, though episode {homes.index(path)} is in it."
+            yield f"{path}: missing, though episode {episodes[0]} is in it."
     start = 0
-    expected = _expected_rows(dataset)
+    expected, stored = _expected_rows(dataset), stat_faults.all_episode_stats(dataset)
     for path in dataset.layout.data_files():
         try:
             table = tables.read_table(path)
@@ -221,8 +223,12 @@ def data(dataset: CountedDataset, work: Work) -> Iterator[str]:
             yield str(error)
             return
         counted = table.slice(0, max(0, dataset.info.total_frames - start))
-        episodes = [number for number, home in enumerate(homes) if home == path]
-        yield from _data_file(dataset, _DataFile(path, counted, table.num_rows, start, episodes), expected)
+        episodes = members.get(path, [])
+        file = _DataFile(path, counted, table.num_rows, start, episodes)
+        wrong = list(_data_file(dataset, file, expected))
+        yield from wrong
+        if episodes and not wrong:
+            yield from stat_faults.rows(dataset, path, counted, episodes, stored)
         start += counted.num_rows
         work.reached(path, 1)
 
@@ -234,8 +240,6 @@ def _data_file(dataset: CountedDataset, file: _DataFile, expected: dict[str, np.
     wrong = list(loading.data_columns(dataset.info, file.path, file.table))
     wrong = wrong or [*_data_values(dataset, file, expected), *_row_tasks(dataset, file, expected)]
     yield from wrong
-    if not wrong and rows and file.table.num_rows == rows:
-        yield from stat_faults.rows(dataset, file.path, file.table, file.episodes)
 
 
 def _expected_rows(dataset: CountedDataset) -> dict[str, np.ndarray]:

@@ -141,7 +141,7 @@ def episode_stats(dataset: CountedDataset, key: str) -> EpisodeStats | None:
     names = [f"{tables.STATS_PREFIX}{key}/{name}" for name in (*MOMENTS, "count")]
     columns: list[list[object]] = [[] for _ in names]
     for path in dataset.episode_rows:
-        table = tables.read_table(path)
+        table = tables.read_table(path, names)
         if any(name not in table.column_names for name in names):
             return None
         for values, name in zip(columns, names, strict=True):
@@ -156,7 +156,21 @@ def episode_stats(dataset: CountedDataset, key: str) -> EpisodeStats | None:
     return EpisodeStats(flat[-1][:, 0], dict(zip(MOMENTS, flat[:-1], strict=True)))
 
 
-def rows(dataset: CountedDataset, path: Path, table: pa.Table, episodes: Sequence[int]) -> Iterator[str]:
+def all_episode_stats(dataset: CountedDataset) -> dict[str, EpisodeStats]:
+    """Read the statistics of all features that are numbers in the rows, as far as each episode has them."""
+    features = dataset.info.features
+    keys = [k for k in vector_keys(features) if features[k]["dtype"] not in ("string", "language", "image")]
+    found = {key: episode_stats(dataset, key) for key in keys}
+    return {key: each for key, each in found.items() if each is not None}
+
+
+def rows(
+    dataset: CountedDataset,
+    path: Path,
+    table: pa.Table,
+    episodes: Sequence[int],
+    stored: Mapping[str, EpisodeStats],
+) -> Iterator[str]:
     """Compare the rows of a data file with the statistics that are stored for its episodes.
 
     Args:
@@ -164,16 +178,15 @@ def rows(dataset: CountedDataset, path: Path, table: pa.Table, episodes: Sequenc
         path: the data file.
         table: its rows: all rows of the episodes, and no others.
         episodes: the numbers of the episodes in it.
+        stored: the result of `all_episode_stats`.
     """
-    for key in vector_keys(dataset.info.features):
-        feature = dataset.info.features[key]
-        stored = None if feature["dtype"] in ("string", "language", "image") else episode_stats(dataset, key)
-        if stored is None or key not in table.column_names:
-            continue
-        values = _values(table[key], shape_of(feature))
+    for key, each in stored.items():
+        values = (
+            _values(table[key], shape_of(dataset.info.features[key])) if key in table.column_names else None
+        )
         if values is None or len(values) != table.num_rows:
             continue
-        wrong = list(_wrong_episodes(dataset, stored, values, episodes))
+        wrong = list(_wrong_episodes(dataset, each, values, episodes))
         if wrong:
             more = f", and {len(wrong) - 1} more episodes differ" if len(wrong) > 1 else ""
             yield f"{path}: the rows of {key} do not have the statistics in meta/episodes: {wrong[0]}{more}."
