@@ -20,7 +20,12 @@ check          finds what is wrong with a dataset
 counted        a dataset as far as ``info.json`` counts
 recorded       the vectors that an episode recorded, and what is known of the recording
 recordings     the files of what only the recorder knows, ``meta/recordings``
-faults         what can be wrong, part by part
+faults         what can be wrong with totals, rows, videos and files
+stat_faults    what can be wrong with statistics, and rows and pictures that do not have theirs
+loading        what LeRobot cannot load
+deep           what only decoding finds
+checksums      the checksums of parquet and video files
+work           how far a check has come
 =============  =============================================================================
 """
 
