@@ -98,6 +98,18 @@ class StreamQuality:
         self._conflict = self._conflict or self._stream.conflict
         self._taken = sample
 
+    def check_declared(self, value: Any) -> None:
+        """Compare what an image declares with the one before it, so that none is decoded in vain.
+
+        Args:
+            value: of a sample; messages and encoded images know their size, others are passed over.
+
+        Raises:
+            StreamError: it is of another size.
+        """
+        if self._shown is not None and hasattr(value, "width"):
+            self._require_same((value.width, value.height), self._shown.size)
+
     def note_image(self, sample: Sample, image: Image) -> None:
         """Compare an image with the one before it.
 
@@ -110,17 +122,19 @@ class StreamQuality:
         self._shown = shown = _Shown(sample.stamp_ns, sample.stamp_ns, image, _fingerprint(image))
         if before is None:
             return
-        if shown.size != before.size:
-            self._size_changes += 1
-            (width, height), (now_width, now_height) = before.size, shown.size
-            raise StreamError(
-                f"{self.spec.name}: the images on {self.spec.source or self.spec.name} changed from "
-                f"{width}x{height} to {now_width}x{now_height}"
-            )
+        self._require_same(shown.size, before.size)
         if shown.repeats(before):
             self._repeated_images += 1
             self._shown = replace(shown, since_ns=before.since_ns)
             self._longest_same_s = max(self._longest_same_s, (sample.stamp_ns - before.since_ns) / 1e9)
+
+    def _require_same(self, size: tuple[int, int], before: tuple[int, int]) -> None:
+        if size != before:
+            self._size_changes += 1
+            raise StreamError(
+                f"{self.spec.name}: the images on {self.spec.source or self.spec.name} changed from "
+                f"{before[0]}x{before[1]} to {size[0]}x{size[1]}"
+            )
 
     def figures(self) -> dict[str, Any]:
         """Return what is kept with the episode."""

@@ -247,6 +247,7 @@ class Take:
         """Decode a sample, once however many ticks took it."""
         name = stream.spec.name
         if name not in self._decoded or self._decoded[name][0] is not sample:
+            self._quality[name].check_declared(sample.value)
             with self._pace.decoding():
                 self._decoded[name] = (sample, stream.decode(sample.value))
         return self._decoded[name][1]

@@ -191,3 +191,13 @@ def test_the_rate_of_less_than_a_second_is_not_judged():
 )
 def test_a_slow_stream_is_told_before_an_episode(spec, rate_hz, is_slow):
     assert bool(slow_source(spec, rate_hz, 30)) == is_slow
+
+
+def test_an_image_that_declares_another_size_is_refused_before_it_is_decoded():
+    quality = camera()
+    quality.check_declared(EncodedImage("jpeg", b"the first one", 4800, 3200))
+    show(quality, (0, 1))
+    quality.check_declared(EncodedImage("jpeg", b"the same size", 48, 32))
+    quality.check_declared(np.zeros((2, 2, 3), np.uint8))
+    with pytest.raises(StreamError, match="changed from 48x32 to 4800x3200"):
+        quality.check_declared(EncodedImage("jpeg", b"huge", 4800, 3200))
