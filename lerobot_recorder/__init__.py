@@ -31,22 +31,40 @@ durable, locks, images -> errors``.
 Only ``nodes/`` and the launch file import ROS; everything else is plain Python.
 
 ``BatchEncoder`` and ``EpisodeRecorder``, the Python API, can be imported from here.
+``__version__`` is the version that ``setup.cfg`` declares.
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lerobot_recorder.encoding import BatchEncoder
     from lerobot_recorder.recording import EpisodeRecorder
+
+    __version__: str
 else:
     _HOMES = {"BatchEncoder": "encoding", "EpisodeRecorder": "recording"}
 
     def __getattr__(name):
-        """Import a class of the API when it is asked for, which keeps the package quick to import."""
+        """Import or find what is asked for only then, which keeps the package quick to import."""
+        if name == "__version__":
+            return _version()
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
-__all__ = ["BatchEncoder", "EpisodeRecorder"]
+def _version() -> str:
+    """Read ``setup.cfg`` in a checkout, whose metadata may be old or missing, else the installed metadata."""
+    from configparser import ConfigParser
+    from importlib.metadata import version
+
+    checkout = ConfigParser()
+    checkout.read(Path(__file__).resolve().parents[1] / "setup.cfg", encoding="utf-8")
+    if checkout.get("metadata", "name", fallback="") == __name__:
+        return checkout["metadata"]["version"]
+    return version(__name__)
+
+
+__all__ = ["BatchEncoder", "EpisodeRecorder", "__version__"]

@@ -51,6 +51,8 @@ def colcon(workspace: Path, *arguments: str) -> str:
 @pytest.mark.parametrize("options", [[], ["--symlink-install"]], ids=["copied", "linked"])
 def test_colcon_installs_the_package(workspace, options):
     assert colcon(workspace, "list").split()[::2] == ["lerobot_recorder", "(ros.ament_python)"]
+    setup = workspace / "src" / "lerobot_recorder" / "setup.cfg"
+    setup.write_text(re.sub(r"^version = .*", "version = 9.8.7", setup.read_text(), flags=re.MULTILINE))
     colcon(workspace, "build", *options)
     installed = workspace / "install" / "lerobot_recorder"
     assert all(os.access(installed / "lib" / "lerobot_recorder" / name, os.X_OK) for name in EXECUTABLES)
@@ -64,6 +66,17 @@ def test_colcon_installs_the_package(workspace, options):
     if not options:
         (modules,) = installed.glob("lib/python3*/site-packages/lerobot_recorder")
         assert sources(modules) == sources(ROOT / "lerobot_recorder")
+        assert printed_version(installed / "bin" / "lerobot-recorder", modules.parent) == "9.8.7"
+
+
+def printed_version(script: Path, modules: Path) -> str:
+    return subprocess.run(
+        [sys.executable, script, "--version"],
+        env={**os.environ, "PYTHONPATH": str(modules)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()[-1]
 
 
 def sources(package: Path) -> set[str]:
