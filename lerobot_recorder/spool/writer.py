@@ -98,6 +98,7 @@ class EpisodeWriter:
         self._header_file = AppendFile(self.path / HEADER_FILE)
         undo.callback(self._header_file.close)
         self._header_file.write(to_json(self.header))
+        self._header_file.sync()  # after a power cut, rows without it could not be read
         self._sinks: dict[str, ImageSink] = {}
         for key, camera in self.header.cameras.items():
             self._sinks[key] = open_sink(self.path, key, camera)

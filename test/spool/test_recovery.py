@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import resource
 import shutil
@@ -25,6 +26,7 @@ from lerobot_recorder.dataset.journal import Journal
 from lerobot_recorder.errors import DiskFullError, SpoolError
 from lerobot_recorder.spool import Spool, SpooledEpisode, new_episode_id
 from lerobot_recorder.spool.images import image_file, png_file
+from lerobot_recorder.spool.manifest import HEADER_FILE
 from lerobot_recorder.spool.records import ROWS_FILE
 
 RECORDER = Path(takes.__file__).with_name("record_until_killed.py")
@@ -69,6 +71,14 @@ def test_an_interrupted_take_is_offered_as_rejected(spool):
     assert manifest.reasons[0].startswith("interrupted")
     assert spool.accept().state == "ready"
     assert spool.recover() == []
+
+
+def test_rows_that_survive_a_power_cut_have_a_header(spool, monkeypatch):
+    synced = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
+    writer = a_take(spool, "raw", length=0)
+    assert (writer.path / HEADER_FILE).stat().st_ino in synced
+    writer.abandon()
 
 
 def test_takes_that_were_cut_short_can_be_left_to_whoever_records_next(spool, monkeypatch):
