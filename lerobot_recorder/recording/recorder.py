@@ -351,7 +351,6 @@ class Recorder:
 
     def _note_end(self, outcome: Outcome) -> None:
         with self._lock:
-            del self._unended[outcome.episode_id]
             if self._last is None or outcome.episode_id > self._last.episode_id:
                 self._last = outcome
             if outcome.state in ("ready", "rejected"):
@@ -363,7 +362,11 @@ class Recorder:
                 for stream in self.streams:
                     stream.keep_from(None)
         self._log(outcome)
-        self._on_end(outcome)
+        try:
+            self._on_end(outcome)
+        finally:  # not before, as `close` waits for what has not ended
+            with self._lock:
+                del self._unended[outcome.episode_id]
 
     def _log(self, outcome: Outcome) -> None:
         episode, state = f"episode {outcome.episode_id}", _WORDS.get(outcome.state, outcome.state)

@@ -364,6 +364,26 @@ def test_a_surprise_at_the_end_of_a_take_is_answered_and_the_take_left_for_the_n
     assert [episode.length for episode in Spool(robot.root).recover()] == [3]
 
 
+def test_closing_waits_until_the_end_of_a_take_is_told(bench):
+    robot = bench()
+    told, tell, closed = [], threading.Event(), threading.Event()
+
+    def on_end(outcome):
+        tell.wait(20)
+        told.append(outcome.episode_id)
+
+    robot.recorder._on_end = on_end
+    episode = robot.start()
+    robot.run(3)
+    robot.recorder.save()
+    closing = threading.Thread(target=lambda: (robot.recorder.close(), closed.set()))
+    closing.start()
+    assert not closed.wait(0.3)
+    tell.set()
+    assert closed.wait(20)
+    assert told == [episode]
+
+
 def test_a_surprise_where_the_end_is_told_keeps_nobody_waiting(bench):
     robot = bench()
     robot.recorder._on_end = lambda outcome: 1 / 0
