@@ -1,14 +1,16 @@
 # make demo    records three episodes of the simulated arm into DATASET, and shows them
 # make test    runs the tests
+# make chaos   records in trouble for about three minutes, and looks whether anything is lost
 # .ci/run      lint and all tests, as before every change
 #
-# PYTHON chooses the Python of .venv (3.10 to 3.13), PYTEST_ARGS what pytest runs.
+# PYTHON chooses the Python of .venv (3.10 to 3.13), PYTEST_ARGS what pytest runs, CHAOS_ARGS how long chaos lasts.
 
 VENV := .venv
 VENV_JAZZY := .venv-jazzy
 VENV_LEROBOT := .venv-lerobot
 DATASET ?= demo/dataset
 PYTEST_ARGS ?=
+CHAOS_ARGS ?= --rounds 7 --round-s 12 --seed 1
 
 JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
 OURS := -e '.[ros,test,dev]'
@@ -20,7 +22,7 @@ LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: venv lint test test-jazzy test-lerobot test-with-lerobot demo clean
+.PHONY: venv lint test test-jazzy test-lerobot test-with-lerobot chaos demo clean
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/installed
@@ -63,6 +65,9 @@ test-lerobot:
 
 test-with-lerobot: $(VENV)/installed $(VENV_LEROBOT)/installed
 	LEROBOT_PYTHON=$(CURDIR)/$(VENV_LEROBOT)/bin/python $(VENV)/bin/python -m pytest test/lerobot $(PYTEST_ARGS)
+
+chaos: $(VENV)/installed
+	$(VENV)/bin/python benchmarks/chaos.py $(CHAOS_ARGS)
 
 demo: $(VENV)/installed
 	@$(VENV)/bin/lerobot-recorder record --hardware sim --root '$(DATASET)' \
