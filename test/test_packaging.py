@@ -9,9 +9,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[1]
 COLCON = shutil.which("colcon", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
@@ -97,3 +101,34 @@ def test_package_xml_names_the_ros_packages_that_are_imported():
     used = {*imported(ROOT / "lerobot_recorder" / "nodes"), *imported(ROOT / "launch")}
     ros = {name for name in used if name.endswith(("_msgs", "_srvs", "_interfaces")) or name in ROS_TOOLS}
     assert ros - named == set()
+
+
+def requirements(*extras: str) -> dict[str, Requirement]:
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    lines = [
+        setup["options"]["install_requires"],
+        *(setup["options.extras_require"][extra] for extra in extras),
+    ]
+    found = (Requirement(line) for line in "\n".join(lines).splitlines() if line)
+    return {canonicalize_name(requirement.name): requirement for requirement in found}
+
+
+def constraints(name: str) -> dict[str, Version]:
+    lines = (ROOT / "constraints" / name).read_text().splitlines()
+    pins = (Requirement(line) for line in lines if not line.startswith("#"))
+    return {canonicalize_name(pin.name): Version(str(pin.specifier).removeprefix("==")) for pin in pins}
+
+
+def test_the_lowest_dependencies_are_the_declared_bounds():
+    lowest = constraints("lowest.txt")
+    for name, requirement in requirements("test").items():
+        bounds = [Version(part.version) for part in requirement.specifier if part.operator == ">="]
+        assert lowest[name].release[: len(bounds[0].release)] == bounds[0].release, name
+
+
+def test_the_newest_dependencies_are_in_the_declared_range():
+    newest = constraints("newest.txt")
+    for name, requirement in requirements("ros", "test", "docs", "dev").items():
+        assert name not in newest or newest[name] in requirement.specifier
+    assert requirements().keys() <= newest.keys()

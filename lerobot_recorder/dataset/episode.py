@@ -60,7 +60,7 @@ class EncodedEpisode:
         episode_id: Its name in the spool.
         task: The sentence that describes what is shown.
         length: Rows, and frames of every video.
-        rows: The user's vector features, of shape (length, *shape), by name.
+        rows: The user's vector features, of shape ``(length, *shape)``, by name.
         videos: The video of every video feature, by name.
         image_stats: Statistics of every video feature, from `image_stats` or `depth_stats`.
         recording: What else is known of how it was recorded, as JSON has it: start, clock, verdict, ...

@@ -242,10 +242,10 @@ def as_column(key: str, feature: FeatureDict, values: np.ndarray) -> np.ndarray:
     Args:
         key: The feature's name, for the message.
         feature: Its declaration.
-        values: One value per frame, of shape (n, *shape), or (n,) where shape is (1,).
+        values: One value per frame, of shape ``(n, *shape)``, or (n,) where shape is (1,).
 
     Returns:
-        Values of the declared dtype; (n,) for shape (1,), else (n, *shape).
+        Values of the declared dtype; (n,) for shape (1,), else ``(n, *shape)``.
 
     Raises:
         ConfigError: The values are of another shape, or their dtype cannot be had without loss.

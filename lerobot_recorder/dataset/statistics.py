@@ -70,7 +70,7 @@ def vector_stats(values: np.ndarray) -> Stats:
     """Compute the statistics of one episode's values of a feature.
 
     Args:
-        values: One value per frame, of shape (n,) or (n, *shape), numbers or booleans.
+        values: One value per frame, of shape (n,) or ``(n, *shape)``, numbers or booleans.
 
     Returns:
         Statistics of shape (1,) for values of shape (n,), else one per element of the last dimension.

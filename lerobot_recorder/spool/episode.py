@@ -65,7 +65,7 @@ class SpooledEpisode:
         return self.manifest.length
 
     def rows(self) -> dict[str, Array]:
-        """Read the vector features, each of shape (length, *feature shape).
+        """Read the vector features, each of shape ``(length, *feature_shape)``.
 
         With `record_success`, `next.success` is true on the last row of a success.
 
