@@ -22,7 +22,7 @@ def spool(tmp_path) -> Spool:
 
 
 def take(spool: Spool, image_format: str, length: int = 12) -> SpooledEpisode:
-    return a_take(spool, image_format, length=length, width=64, height=64).save()
+    return a_take(spool, image_format, length=length, width=64, height=48).save()
 
 
 def job(episode: SpooledEpisode, image_format: str, settings: EncoderSettings | None = None) -> CameraJob:

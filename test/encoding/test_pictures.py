@@ -93,7 +93,7 @@ def blank_a_block(monkeypatch: pytest.MonkeyPatch, damages: list[EncoderSettings
 
 @pytest.mark.parametrize("image_format", ["raw", "jpeg", "png", "depth16", "depth32"])
 def test_images_of_every_format_are_compared_with_the_video(tmp_path, monkeypatch, image_format):
-    header = a_header(image_format, width=64, height=64)
+    header = a_header(image_format, width=64, height=48)
     writer = EpisodeWriter(Spool(tmp_path / "data"), header)
     for number in range(12):
         writer.append(a_row(header, number))
