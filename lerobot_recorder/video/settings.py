@@ -151,14 +151,18 @@ class EncoderSettings:
         return json.dumps({"vcodec": self.vcodec, "pix_fmt": self.pix_fmt, **options}, sort_keys=True)
 
     def info(self) -> dict[str, Any]:
-        """Return the entries of a feature's `info` that name the settings."""
+        """Return the entries of a feature's `info` that name the settings, as LeRobot writes them.
+
+        What is always given for the sake of readers is in the file's `tag` only: LeRobot's merge empties
+        extra options that differ, and would then encode depth with losses.
+        """
         return {
             "video.g": self.g,
             "video.crf": _whole(self.crf),
             "video.preset": self.preset,
             "video.fast_decode": self.fast_decode,
             "video.video_backend": "pyav",
-            "video.extra_options": {**self.extra_options, **_added(self)},
+            "video.extra_options": dict(self.extra_options),
         }
 
 

@@ -56,6 +56,14 @@ class Damage:
         return f"{len(self.frames)} frames ({first}) differ from their images, up to {self.error:.0f} of 255"
 
 
+@dataclass(frozen=True)
+class Difference:
+    """The largest difference of a block's mean, in brightness and in colour, of 255."""
+
+    luma: float
+    chroma: float
+
+
 class Sketches:
     """The images of a video, reduced, in a file without a name; a context manager.
 
@@ -94,13 +102,27 @@ class Sketches:
         Raises:
             VideoError: it cannot be decoded, or a frame is missing.
         """
-        tolerance, share = _tolerance(settings), self._share(video, settings)
-        errors = {
-            number: error
-            for number, frame in _decoded(video, share)
-            if (error := self._error(number, frame, tolerance)) is not None
+        allowed = tolerance(settings)
+        found = {
+            number: difference
+            for number, difference in self.differences(video, self._share(video, settings))
+            if difference.luma > allowed.luma or difference.chroma > allowed.chroma
         }
-        return Damage(tuple(errors), max(errors.values())) if errors else None
+        largest = (max(each.luma, each.chroma) for each in found.values())
+        return Damage(tuple(found), max(largest)) if found else None
+
+    def differences(self, video: Path, share: float = 1.0) -> Iterator[tuple[int, Difference]]:
+        """Decode a share of the groups of pictures of a video; yield how much each frame differs.
+
+        Raises:
+            VideoError: it cannot be decoded, or a frame is missing.
+        """
+        for number, frame in _decoded(video, share):
+            self._file.seek(number * self._size)
+            kept, found = np.frombuffer(self._file.read(self._size), np.uint8), _sketch(frame)
+            if kept.shape != found.shape:
+                raise VideoError(f"{video}: frame {number} has no image of its size")
+            yield number, _difference(kept, found, frame)
 
     def _share(self, video: Path, settings: EncoderSettings) -> float:
         """Return the share of the groups of pictures to compare, so that it costs a tenth of encoding."""
@@ -111,30 +133,8 @@ class Sketches:
         bytes_per_pixel = video.stat().st_size / (self._count * self._pixels)
         return _SHARE if bytes_per_pixel <= _BYTES_PER_PIXEL else _SHARE_OF_LARGE
 
-    def _error(self, number: int, frame: av.VideoFrame, tolerance: _Tolerance) -> float | None:
-        """Return by how much a frame differs from its image where it differs by too much."""
-        self._file.seek(number * self._size)
-        kept, found = np.frombuffer(self._file.read(self._size), np.uint8), _sketch(frame)
-        if kept.shape != found.shape:
-            raise VideoError(f"frame {number} has no image of its size")
-        if _is_depth(frame):
-            return None if np.array_equal(kept, found) else float(np.iinfo(np.uint8).max)
-        difference = cv2.absdiff(kept, found)
-        luma = _blocks(frame.height, _LUMA_HALVINGS) * _blocks(frame.width, _LUMA_HALVINGS)
-        bright, coloured = float(difference[:luma].max()), float(difference[luma:].max(initial=0))
-        too_much = bright > tolerance.luma or coloured > tolerance.chroma
-        return max(bright, coloured) if too_much else None
 
-
-@dataclass(frozen=True)
-class _Tolerance:
-    """How much the mean of a block may differ, of 255."""
-
-    luma: float
-    chroma: float
-
-
-def _tolerance(settings: EncoderSettings) -> _Tolerance:
+def tolerance(settings: EncoderSettings) -> Difference:
     """Return what quantization explains: a constant, and a quarter of the codec's step.
 
     With 30 kinds of pictures, noise, text, tiles and footage, block means of undamaged videos differed by at
@@ -145,7 +145,7 @@ def _tolerance(settings: EncoderSettings) -> _Tolerance:
     qp = crf * _LARGEST_QP / _LARGEST_CRF_OF_AV1 if settings.vcodec in _AV1 else min(crf, _LARGEST_QP)
     step = 2.0 ** ((qp - 4) / 6)
     luma = 10 + step / 4
-    return _Tolerance(luma, 2 * luma + 15)
+    return Difference(luma, 2 * luma + 15)
 
 
 def _decoded(video: Path, share: float) -> Iterator[tuple[int, av.VideoFrame]]:
@@ -192,6 +192,16 @@ def _sketch(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
     pixels = (_pixels(plane, np.uint8) for plane in planar.planes)
     reduced = (_reduced(each, times) for each, times in zip(pixels, halvings, strict=True))
     return np.concatenate([each.ravel() for each in reduced])
+
+
+def _difference(
+    kept: npt.NDArray[np.uint8], found: npt.NDArray[np.uint8], frame: av.VideoFrame
+) -> Difference:
+    if _is_depth(frame):
+        return Difference(0.0 if np.array_equal(kept, found) else 255.0, 0.0)
+    blocks = cv2.absdiff(kept, found)
+    luma = _blocks(frame.height, _LUMA_HALVINGS) * _blocks(frame.width, _LUMA_HALVINGS)
+    return Difference(float(blocks[:luma].max()), float(blocks[luma:].max(initial=0)))
 
 
 def _pixels(plane: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:

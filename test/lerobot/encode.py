@@ -26,13 +26,12 @@ FEATURES = {
     "observation.state": {"dtype": "float32", "shape": (1,), "names": ["a.pos"]},
     KEY: {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]},
 }
+COLOUR = {**dict.fromkeys(("colorspace", "color_primaries", "color_trc"), "smpte170m"), "color_range": "tv"}
+H264_OPTIONS = {"bf": 0, **COLOUR}
 CONFIGURED = (
     ({}, {}),
     ({"crf": 20, "g": 10, "preset": 8}, {"crf": 20, "g": 10, "preset": 8}),
-    (
-        {"vcodec": "h264", "extra_options": EncoderSettings(vcodec="h264").info()["video.extra_options"]},
-        {"vcodec": "h264"},
-    ),
+    ({"vcodec": "h264", "extra_options": H264_OPTIONS}, {"vcodec": "h264"}),
 )
 
 
