@@ -63,7 +63,7 @@ class Result:
 
 @dataclass(frozen=True)
 class Pictures:
-    """CPU in seconds: for encoding, and for comparing most or all frames with their images."""
+    """CPU in seconds: for encoding, and for comparing some or all frames with their images."""
 
     encode_s: float
     check_s: float
@@ -213,7 +213,7 @@ def compute_statistics(root: Path) -> float:
 
 
 def compare_pictures(root: Path) -> Pictures:
-    """Encode all episodes once more, alone, and compare most and then all of the frames with their images."""
+    """Encode all episodes once more, alone, and compare some and then all of the frames with their images."""
     found = Pictures(0.0, 0.0, 0.0)
     for episode in Spool(root).ready():
         for key, camera in episode.manifest.cameras.items():

@@ -49,7 +49,7 @@ PARAMETERS = (
     Parameter(
         "picture_check",
         PICTURE_CHECKS[0],
-        "Frames that are compared with their images before these are deleted; most: as many as cost a tenth "
+        "Frames that are compared with their images before these are deleted; some: as many as cost a tenth "
         "of encoding",
         choices=PICTURE_CHECKS,
         effect=NEXT,

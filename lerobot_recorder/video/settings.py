@@ -38,7 +38,7 @@ B-frames are shown before frames that are stored earlier, and those of 12 bits a
 """
 LARGEST_CRF = {"h264": 51, "hevc": 51}
 """Where it is not 63."""
-PICTURE_CHECKS = ("most", "all")
+PICTURE_CHECKS = ("some", "all")
 
 _COLOUR = dict.fromkeys(("colorspace", "color_primaries", "color_trc"), "smpte170m") | {"color_range": "tv"}
 """What RGB is converted to. Players guess where a video does not say, by its height."""
@@ -58,8 +58,8 @@ class EncoderSettings:
         threads: of the codec, 0 for its own choice. libsvtav1 always has one, since with more it can deliver
             packets in the wrong order; cameras are encoded side by side instead.
         extra_options: more options of the codec; they never override the others.
-        picture_check: how much of a video is compared with its images: `all` frames, or as many as cost no
-            more than a tenth of encoding.
+        picture_check: how much of a video is compared with its images: `all` frames, or `some`, as many as
+            cost no more than a tenth of encoding; of videos of up to 100 frames, and of slow codecs, all.
     """
 
     vcodec: str = "libsvtav1"
@@ -70,7 +70,7 @@ class EncoderSettings:
     fast_decode: int = 0
     threads: int = 0
     extra_options: Mapping[str, Any] = field(default_factory=dict)
-    picture_check: str = "most"
+    picture_check: str = "some"
 
     def __post_init__(self) -> None:
         if self.vcodec not in (*ENCODERS, "auto"):

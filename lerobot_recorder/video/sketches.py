@@ -34,9 +34,8 @@ _AV1 = ("libsvtav1", "libaom-av1")
 _SHORT = 100
 """Frames of a video of which every one is compared, as starting the process costs far more."""
 _FASTEST_SLOW_PRESET = 8
-_BYTES_PER_PIXEL = 0.03
-_SHARE, _SHARE_OF_LARGE = 2 / 3, 2 / 5
-"""Of the groups of pictures; frames that are large take longer to decode, next to encoding them."""
+_SHARE = 2 / 5
+"""Of the groups of pictures, where all would cost more than a tenth of encoding."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,6 @@ class Sketches:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is closed with this
         self._size = 0
         self._count = 0
-        self._pixels = 0
 
     def __enter__(self) -> Sketches:
         return self
@@ -88,7 +86,7 @@ class Sketches:
     def add(self, frame: av.VideoFrame) -> None:
         """Keep the next image, as it is given to the codec."""
         data = _sketch(frame).tobytes()
-        self._size, self._pixels = len(data), frame.width * frame.height
+        self._size = len(data)
         self._count += 1
         self._file.write(data)
 
@@ -105,7 +103,7 @@ class Sketches:
         allowed = tolerance(settings)
         found = {
             number: difference
-            for number, difference in self.differences(video, self._share(video, settings))
+            for number, difference in self.differences(video, self._share(settings))
             if difference.luma > allowed.luma or difference.chroma > allowed.chroma
         }
         largest = (max(each.luma, each.chroma) for each in found.values())
@@ -124,28 +122,24 @@ class Sketches:
                 raise VideoError(f"{video}: frame {number} has no image of its size")
             yield number, _difference(kept, found, frame)
 
-    def _share(self, video: Path, settings: EncoderSettings) -> float:
-        """Return the share of the groups of pictures to compare, so that it costs a tenth of encoding."""
+    def _share(self, settings: EncoderSettings) -> float:
+        """Return the share of the groups of pictures to compare."""
         slow_preset = settings.vcodec == "libsvtav1" and int(settings.preset or 0) <= _FASTEST_SLOW_PRESET
         slow = slow_preset or settings.vcodec in ("hevc", "libaom-av1")
-        if settings.picture_check == "all" or slow or self._count <= _SHORT:
-            return 1.0
-        bytes_per_pixel = video.stat().st_size / (self._count * self._pixels)
-        return _SHARE if bytes_per_pixel <= _BYTES_PER_PIXEL else _SHARE_OF_LARGE
+        return 1.0 if settings.picture_check == "all" or slow or self._count <= _SHORT else _SHARE
 
 
 def tolerance(settings: EncoderSettings) -> Difference:
-    """Return what quantization explains: a constant, and a quarter of the codec's step.
+    """Return what quantization explains: a constant, and a part of the codec's step.
 
-    With 30 kinds of pictures, noise, text, tiles and footage, block means of undamaged videos differed by at
-    most two thirds of this, and those of lost blocks by up to 219; ``benchmarks/presets.py`` measures it.
-    Codecs spare on colour, so that its means may differ by twice as much, and a little more.
+    With noise, text, tiles and footage, means of undamaged blocks differed by at most nine tenths of this,
+    those of lost blocks by up to 219. Codecs spare on colour: twice as much. See ``benchmarks/presets.py``.
     """
     crf = _LARGEST_QP if settings.crf is None else settings.crf
     qp = crf * _LARGEST_QP / _LARGEST_CRF_OF_AV1 if settings.vcodec in _AV1 else min(crf, _LARGEST_QP)
     step = 2.0 ** ((qp - 4) / 6)
-    luma = 10 + step / 4
-    return Difference(luma, 2 * luma + 15)
+    luma = 20 + 0.3 * step
+    return Difference(luma, 2 * luma)
 
 
 def _decoded(video: Path, share: float) -> Iterator[tuple[int, av.VideoFrame]]:
