@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 
-from lerobot_recorder.robot.calibration import JOINTS
-from lerobot_recorder.robot.cameras.simulated.renderer import Renderer
-from lerobot_recorder.robot.cameras.simulated.viewpoint import viewpoint_of
-from lerobot_recorder.robot.kinematics import forward
-from lerobot_recorder.robot.simulation.leader import PERIOD_S, PickAndPlace
-from lerobot_recorder.robot.tabletop import Tabletop
+from lerobot_recorder.arms.calibration import JOINTS
+from lerobot_recorder.arms.kinematics import forward
+from lerobot_recorder.simulation.leader import PERIOD_S, PickAndPlace
+from lerobot_recorder.simulation.scene.renderer import Renderer
+from lerobot_recorder.simulation.scene.viewpoint import viewpoint_of
+from lerobot_recorder.simulation.tabletop import Tabletop
 
 COUNT = 180
 

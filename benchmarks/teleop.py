@@ -12,10 +12,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_recorder.robot.arm import open_arm
-from lerobot_recorder.robot.calibration import load_calibration
-from lerobot_recorder.robot.settings import JointSample
-from lerobot_recorder.robot.teleop import TeleopLoop, TeleopSettings
+from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.calibration import load_calibration
+from lerobot_recorder.arms.settings import JointSample
+from lerobot_recorder.arms.teleop import TeleopLoop, TeleopSettings
 
 MEASURED = ("rate_hz", "tick_ms_p99", "leader_age_ms_p50", "leader_age_ms_p99")
 HEADINGS = ("rate Hz", "tick ms p99", "leader's age ms p50", "p99", "longest gap ms", "CPU cores")

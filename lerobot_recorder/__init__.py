@@ -2,7 +2,7 @@
 
 The data's way through the package::
 
-    robot/      servo bus, arms, cameras      ─► hardware node publishes joint states and images
+    arms/, cameras/                           ─► hardware node publishes joint states and images
     recording/  streams, ticks, quality       ─► recorder node: one row per tick, into the spool
     spool/      episodes on their way, on disk, owned by one process at a time, handed on by rename
     encoding/   batches of ready episodes     ─► encoder node: videos, checked, committed
@@ -21,12 +21,14 @@ video           all that imports PyAV for encoding, joining, probing and colour 
 spool/          one directory per episode: what the recorder writes and the encoder reads
 recording/      streams and the tick grid, the episode recorder, the verdict on its quality
 encoding/       batches, claims, worker processes, from ready episodes to a commit
-robot/          Feetech protocol and bus, SO-100 arms, cameras, and their simulation
+arms/           Feetech protocol and bus, SO-100 arms, calibration, teleoperation, replay
+cameras/        devices, network streams and video files, a thread each
+simulation/     simulated arms and cameras; passed to the drivers, which do not know it
 nodes/          the three ROS 2 nodes: parameters in, messages to values, values to messages
 cli/            ``lerobot-recorder``, the operator's command line
 ==============  ====================================================================================
 
-Imports point one way only: ``cli, nodes -> recording, encoding, robot -> spool -> dataset, video ->
+Imports point one way only: ``cli, nodes -> recording, encoding, arms, cameras -> spool -> dataset, video ->
 durable, locks, images -> errors``.
 Only ``nodes/`` and the launch file import ROS; everything else is plain Python.
 
@@ -67,4 +69,8 @@ def _version() -> str:
     return version(__name__)
 
 
-__all__ = ["BatchEncoder", "EpisodeRecorder", "__version__"]
+__all__ = [
+    "BatchEncoder",
+    "EpisodeRecorder",
+    "__version__",
+]

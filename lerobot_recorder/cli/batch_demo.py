@@ -20,7 +20,7 @@ from lerobot_recorder.cli.batches.lerobot_trial import LeRobotTrial
 from lerobot_recorder.cli.batches.pictures import CAMERAS, HEIGHT, WIDTH, Frame, draw
 from lerobot_recorder.cli.batches.report import advice, table
 from lerobot_recorder.cli.batches.trial import Cost, Plan, Tell, Trial
-from lerobot_recorder.dataset.statistics import thinning
+from lerobot_recorder.dataset import thinning
 from lerobot_recorder.errors import ConfigError
 
 _LEROBOT_EPISODES = 5

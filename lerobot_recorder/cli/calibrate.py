@@ -11,12 +11,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from lerobot_recorder.arms import (
+    FULL_TURN,
+    JOINTS,
+    STANDARD_IDS,
+    Calibration,
+    Calibrator,
+    JointRange,
+    Role,
+    ServoBus,
+    default_path,
+)
 from lerobot_recorder.cli.scan import PortOption
 from lerobot_recorder.cli.terminal import EnterKey, operator_console, plain_table
 from lerobot_recorder.errors import CalibrationError
-from lerobot_recorder.robot.bus import ServoBus
-from lerobot_recorder.robot.calibrating import FULL_TURN, STANDARD_IDS, Calibrator, JointRange
-from lerobot_recorder.robot.calibration import JOINTS, Calibration, Role, default_path
 
 _LOOK_S = 0.02
 

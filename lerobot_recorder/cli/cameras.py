@@ -12,10 +12,8 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from lerobot_recorder.cli.terminal import lasting_name, operator_console
-from lerobot_recorder.errors import CameraError
-from lerobot_recorder.robot.cameras import (
-    WAY_IN,
+from lerobot_recorder.cameras import (
+    PERMISSION_HINT,
     CameraInfo,
     CameraSettings,
     Picture,
@@ -24,6 +22,9 @@ from lerobot_recorder.robot.cameras import (
     list_forbidden,
     take_snapshot,
 )
+from lerobot_recorder.cli.terminal import lasting_name, operator_console
+from lerobot_recorder.errors import CameraError
+from lerobot_recorder.simulation import SIMULATED_SOURCE, SimulatedCamera
 
 BY_ID = Path("/dev/v4l/by-id")
 
@@ -74,7 +75,7 @@ def cameras(
     ask = Ask(width, height, fps, pixel_format, warm_up_s)
     failures = [error for place in sources for error in _snapshots(place, ask, output, console)]
     if forbidden:
-        failures.append(f"{', '.join(forbidden)} may not be opened by this user: {WAY_IN}")
+        failures.append(f"{', '.join(forbidden)} may not be opened by this user: {PERMISSION_HINT}")
     if failures:
         raise CameraError("; ".join(failures))
 
@@ -96,11 +97,12 @@ def _rates(rates_hz: Sequence[float]) -> str:
 
 def _snapshots(source: str, ask: Ask, output: Path, console: Console) -> Iterator[str]:
     """Write what each camera of a source sees, and yield why that does not work."""
-    for name in _SIMULATED if source == "sim" else (snapshot_name(source),):
+    simulated = source == SIMULATED_SOURCE
+    for name in _SIMULATED if simulated else (snapshot_name(source),):
         settings = CameraSettings(name, source, ask.width, ask.height, ask.fps, ask.pixel_format)
         try:
             with console.status(f"looking through {settings.place}"):
-                picture = take_snapshot(settings, ask.warm_up_s)
+                picture = take_snapshot(settings, ask.warm_up_s, SimulatedCamera if simulated else None)
         except CameraError as error:
             yield str(error)
         else:

@@ -11,9 +11,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from lerobot_recorder.dataset.check import check as find_faults
-from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.dataset.layout import spool_path
+from lerobot_recorder.dataset import check as find_faults
+from lerobot_recorder.dataset import load_info, spool_path
 from lerobot_recorder.video import VideoDecoder, probe
 
 PATIENCE_S = 1.0

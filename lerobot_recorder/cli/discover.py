@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from lerobot_recorder.cli.news import last_words
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
+from lerobot_recorder.cli.status import last_words
 from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_file
 from lerobot_recorder.errors import ConfigError, RecorderError
 

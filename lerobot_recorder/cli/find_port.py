@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
+from lerobot_recorder.arms import serial_ports, unplugged_port
 from lerobot_recorder.cli.terminal import lasting_name, operator_console
 from lerobot_recorder.errors import DeviceError
-from lerobot_recorder.robot.finding import serial_ports, unplugged_port
 
 BY_ID = Path("/dev/serial/by-id")
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
-from lerobot_recorder.cli.shipped import shipped_config
+from lerobot_recorder.cli.terminal import shipped_config
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)

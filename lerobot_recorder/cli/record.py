@@ -14,12 +14,9 @@ from rich.console import Console
 
 from lerobot_recorder.cli.processes import node_environment
 from lerobot_recorder.cli.session import Session
-from lerobot_recorder.cli.shipped import shipped_config
 from lerobot_recorder.cli.summary import summarise
-from lerobot_recorder.dataset import check_appendable
-from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.dataset.layout import default_root
-from lerobot_recorder.dataset.repo_id import check_repo_id
+from lerobot_recorder.cli.terminal import shipped_config
+from lerobot_recorder.dataset import check_appendable, check_repo_id, default_root, load_info
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.spool import Spool
 

@@ -15,9 +15,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from lerobot_recorder.cli.check import DatasetArgument
-from lerobot_recorder.cli.news import last_words, log_remark
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
 from lerobot_recorder.cli.record import in_namespace
+from lerobot_recorder.cli.status import last_words, log_remark
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
 

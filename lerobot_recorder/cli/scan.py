@@ -8,12 +8,17 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from lerobot_recorder.arms import (
+    BAUD_RATES,
+    MAX_ID,
+    STANDARD_IDS,
+    Alarm,
+    FoundServo,
+    UnreadableServo,
+    scan_port,
+)
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import DeviceError
-from lerobot_recorder.robot.calibrating import STANDARD_IDS
-from lerobot_recorder.robot.finding import FoundServo, UnreadableServo, scan_port
-from lerobot_recorder.robot.protocol import MAX_ID, Alarm
-from lerobot_recorder.robot.registers import BAUD_RATES
 
 PortOption = Annotated[
     str, typer.Option(help="Serial port of the arm, as find-port tells.", show_default=False)

@@ -12,7 +12,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lerobot_recorder.cli.news import News, Remark
+from lerobot_recorder.cli.status import News, Remark
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
 _STATES = {

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from lerobot_recorder.cli.keyboard import Command, Keyboard, KeyPressed
-from lerobot_recorder.cli.news import News, Remark, last_words, log_remark
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
 from lerobot_recorder.cli.screen import Screen
+from lerobot_recorder.cli.status import News, Remark, last_words, log_remark
 
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
 _PATIENCE_S = {"caller": 2.0, "hardware": 15.0, "recorder": 10.0, "encoder": 10.0}

@@ -7,11 +7,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from lerobot_recorder.arms import STANDARD_IDS, set_up_servo
 from lerobot_recorder.cli.scan import PortOption
 from lerobot_recorder.cli.terminal import EnterKey, operator_console
 from lerobot_recorder.errors import ConfigError, DeviceError
-from lerobot_recorder.robot.calibrating import STANDARD_IDS
-from lerobot_recorder.robot.servo_setup import set_up_servo
 
 
 def setup_motors(

@@ -10,10 +10,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from lerobot_recorder.cli.contact_sheet import Image, SheetEpisode
-from lerobot_recorder.dataset import tables
-from lerobot_recorder.dataset.counted import CountedDataset, read_counted
-from lerobot_recorder.dataset.features import vector_keys, video_keys
-from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.dataset import CountedDataset, load_info, read_counted, tables, vector_keys, video_keys
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.video import read_frames
 

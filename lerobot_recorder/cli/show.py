@@ -17,9 +17,7 @@ from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.contact_sheet import write_contact_sheet
 from lerobot_recorder.cli.sheet_source import sheet_episodes
 from lerobot_recorder.cli.terminal import operator_console, plain_table
-from lerobot_recorder.dataset import RecordedEpisode, StreamAges
-from lerobot_recorder.dataset.recorded import open_dataset
-from lerobot_recorder.dataset.recordings import Recording, recordings_of
+from lerobot_recorder.dataset import RecordedEpisode, Recording, StreamAges, open_dataset, recordings_of
 
 _SHEET_EPISODES = 8
 _SUCCESS = {True: "yes", False: "no", None: "not marked"}

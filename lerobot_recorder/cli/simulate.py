@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from lerobot_recorder.robot.simulation import PickAndPlace, SimulatedArm
+from lerobot_recorder.simulation import PickAndPlace, SimulatedArm
 
 
 def simulate(

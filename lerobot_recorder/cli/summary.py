@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 
 from lerobot_recorder.cli.contact_sheet import write_contact_sheet
-from lerobot_recorder.cli.news import News
 from lerobot_recorder.cli.sheet_source import sheet_episodes
-from lerobot_recorder.dataset.layout import spool_path
+from lerobot_recorder.cli.status import News
+from lerobot_recorder.dataset import spool_path
 from lerobot_recorder.spool import Spool
 
 _COLUMNS = ("episode", "frames", "recorded s", "waited s", "encoded s", "size MB")

@@ -30,20 +30,85 @@ work           how far a check has come
 """
 
 from lerobot_recorder.dataset.appendable import check_appendable
-from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, EncodedVideo, StreamAges
+from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset.episode import (
+    CommittedEpisode,
+    EncodedEpisode,
+    EncodedVideo,
+    StreamAges,
+    columns_of,
+)
+from lerobot_recorder.dataset.features import (
+    AGE_SUFFIX,
+    AGES_FEATURE,
+    SUCCESS_FEATURE,
+    FeatureDict,
+    Features,
+    differences,
+    is_depth,
+    is_video,
+    user_features,
+    validate_features,
+    vector_keys,
+    video_keys,
+    with_defaults,
+)
+from lerobot_recorder.dataset.info import DatasetInfo, load_info
+from lerobot_recorder.dataset.journal import Forget, is_journaled
+from lerobot_recorder.dataset.layout import default_root, spool_path
 from lerobot_recorder.dataset.placement import VideoFiles
-from lerobot_recorder.dataset.recorded import RecordedEpisode, RecordedVectors
+from lerobot_recorder.dataset.reader import (
+    CountedDataset,
+    RecordedEpisode,
+    RecordedVectors,
+    open_dataset,
+    read_counted,
+)
+from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
+from lerobot_recorder.dataset.repo_id import check_repo_id
+from lerobot_recorder.dataset.statistics import Stats, thinning
 from lerobot_recorder.dataset.writer import DatasetWriter, check_fits
 
 __all__ = [
+    "AGES_FEATURE",
+    "AGE_SUFFIX",
+    "SUCCESS_FEATURE",
     "CommittedEpisode",
+    "CountedDataset",
+    "DatasetInfo",
     "DatasetWriter",
     "EncodedEpisode",
     "EncodedVideo",
+    "FeatureDict",
+    "Features",
+    "Forget",
     "RecordedEpisode",
     "RecordedVectors",
+    "Recording",
+    "Stats",
     "StreamAges",
     "VideoFiles",
+    "check",
     "check_appendable",
     "check_fits",
+    "check_repo_id",
+    "columns_of",
+    "counted_ids",
+    "default_root",
+    "differences",
+    "is_depth",
+    "is_journaled",
+    "is_video",
+    "load_info",
+    "open_dataset",
+    "read_counted",
+    "recorded_ids",
+    "recordings_of",
+    "spool_path",
+    "thinning",
+    "user_features",
+    "validate_features",
+    "vector_keys",
+    "video_keys",
+    "with_defaults",
 ]

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lerobot_recorder.dataset import deep, faults, loading, stat_faults
-from lerobot_recorder.dataset.counted import CountedDataset, read_counted
 from lerobot_recorder.dataset.deep import Decoder
 from lerobot_recorder.dataset.faults import Probe, ProbedVideo
 from lerobot_recorder.dataset.features import video_keys
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.journal import Journal, journal_path, read_journal
+from lerobot_recorder.dataset.reader import CountedDataset, read_counted
 from lerobot_recorder.dataset.work import Progress, Work
 from lerobot_recorder.errors import RecorderError
 

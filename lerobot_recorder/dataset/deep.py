@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.dataset import stat_faults
-from lerobot_recorder.dataset.counted import CountedDataset
 from lerobot_recorder.dataset.features import is_depth, shape_of
+from lerobot_recorder.dataset.reader import CountedDataset
 from lerobot_recorder.dataset.stat_faults import PictureSums
 from lerobot_recorder.dataset.work import Work
 from lerobot_recorder.errors import VideoError

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lerobot_recorder.dataset import checksums, loading, recordings, stat_faults, tables
-from lerobot_recorder.dataset.counted import CountedDataset
 from lerobot_recorder.dataset.features import shape_of, video_keys
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
+from lerobot_recorder.dataset.reader import CountedDataset
 from lerobot_recorder.dataset.times import TOLERANCE_S, readable
 from lerobot_recorder.dataset.work import Work
 from lerobot_recorder.errors import DatasetError, VideoError

@@ -10,13 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
-from lerobot_recorder.dataset.features import (
-    DEFAULT_FEATURES,
-    VECTOR_DTYPES,
-    Features,
-    shape_of,
-    video_keys,
-)
+from lerobot_recorder.dataset.features import DEFAULT_FEATURES, VECTOR_DTYPES, Features, shape_of, video_keys
 from lerobot_recorder.dataset.layout import DATA_PATH, VIDEO_PATH, DatasetLayout, check_template
 from lerobot_recorder.errors import ConfigError, DatasetError
 

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lerobot_recorder.dataset import statistics, tables
-from lerobot_recorder.dataset.counted import CountedDataset
 from lerobot_recorder.dataset.features import shape_of, vector_keys
+from lerobot_recorder.dataset.reader import CountedDataset
 from lerobot_recorder.dataset.statistics import Stats
 
 MOMENTS = ("min", "max", "mean", "std")

@@ -14,8 +14,33 @@ parameter_file  a plan as a file that the recorder and the encoder take
 ==============  ==========================================================
 """
 
+from lerobot_recorder.discovery.description import described
 from lerobot_recorder.discovery.parameter_file import parameter_file
 from lerobot_recorder.discovery.plan import Plan, make_plan
-from lerobot_recorder.discovery.seen import SeenTopic, Survey
+from lerobot_recorder.discovery.seen import (
+    ARRAY,
+    COMPRESSED,
+    CONTROLLER_STATE,
+    IMAGE,
+    JOINT_STATE,
+    TRAJECTORY,
+    TYPES,
+    SeenTopic,
+    Survey,
+)
 
-__all__ = ["Plan", "SeenTopic", "Survey", "make_plan", "parameter_file"]
+__all__ = [
+    "ARRAY",
+    "COMPRESSED",
+    "CONTROLLER_STATE",
+    "IMAGE",
+    "JOINT_STATE",
+    "TRAJECTORY",
+    "TYPES",
+    "Plan",
+    "SeenTopic",
+    "Survey",
+    "described",
+    "make_plan",
+    "parameter_file",
+]

@@ -17,10 +17,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_fits
-from lerobot_recorder.dataset.episode import columns_of
-from lerobot_recorder.dataset.features import Features, user_features, validate_features, with_defaults
-from lerobot_recorder.dataset.journal import Forget, is_journaled
+from lerobot_recorder.dataset import (
+    DatasetWriter,
+    EncodedEpisode,
+    EncodedVideo,
+    Features,
+    Forget,
+    check_fits,
+    columns_of,
+    is_journaled,
+    user_features,
+    validate_features,
+    with_defaults,
+)
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, video_path
 from lerobot_recorder.encoding.earlier import SeenDataset
 from lerobot_recorder.encoding.faults import explained, is_transient

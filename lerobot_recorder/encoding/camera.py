@@ -12,8 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.dataset import statistics
-from lerobot_recorder.dataset.statistics import Stats
+from lerobot_recorder.dataset import Stats, statistics
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import PictureError, RecorderError, VideoError
 from lerobot_recorder.spool import SpooledEpisode

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lerobot_recorder.dataset import check_appendable
-from lerobot_recorder.dataset.features import differences, is_depth, is_video
-from lerobot_recorder.dataset.info import DatasetInfo, load_info
+from lerobot_recorder.dataset import DatasetInfo, check_appendable, differences, is_depth, is_video, load_info
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.video import DepthSettings, EncoderSettings, depth_settings
 

@@ -17,7 +17,7 @@ from lerobot_recorder.durable import is_full
 from lerobot_recorder.encoding.camera import Answer, CameraJob, encode_camera
 from lerobot_recorder.encoding.faults import explained, is_transient
 from lerobot_recorder.errors import DiskFullError, RecorderError, VideoError, WorkerError
-from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
+from lerobot_recorder.video import forbid_real_time, yield_to_others
 
 PROGRESS_STEP = 15
 """Frames from one word on progress to the next."""

@@ -12,7 +12,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from lerobot_recorder.errors import ImageError, StreamError
 from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.images import EncodedImage, Png, check_size, parse_png
-from lerobot_recorder.video.yuv import yuv_to_rgb
+from lerobot_recorder.video import yuv_to_rgb
 
 _COLOUR = {
     "rgb8": (3, None),

@@ -17,8 +17,7 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
 
-from lerobot_recorder.discovery.description import described
-from lerobot_recorder.discovery.seen import (
+from lerobot_recorder.discovery import (
     ARRAY,
     COMPRESSED,
     IMAGE,
@@ -26,12 +25,13 @@ from lerobot_recorder.discovery.seen import (
     TYPES,
     SeenTopic,
     Survey,
+    described,
 )
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.nodes.bindings import message_class
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
-from lerobot_recorder.nodes.sources import message_class
 
 _FINDING_S = 6.0
 """How long nodes may take to find each other on a busy computer."""

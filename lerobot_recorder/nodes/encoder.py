@@ -12,13 +12,12 @@ from std_srvs.srv import Trigger
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.errors import EpisodeStateError, RecorderError
 from lerobot_recorder.nodes.clock import steady_timer
-from lerobot_recorder.nodes.encoder_news import committed_json, judged, status_json
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, dataset_root, encoder_settings
+from lerobot_recorder.nodes.encoder_status import committed_json, judged, status_json
+from lerobot_recorder.nodes.events import Diagnostics, JsonTopic, latched, parent_news
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.parent import parent_news
-from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic, latched
 from lerobot_recorder.video import DepthSettings
 
 _STATUS_S = 0.5

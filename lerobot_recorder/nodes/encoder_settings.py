@@ -7,13 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.dataset.layout import default_root
-from lerobot_recorder.dataset.repo_id import check_repo_id
+from lerobot_recorder.dataset import check_repo_id, default_root, load_info
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.parameters import Parameter
-from lerobot_recorder.video import EncoderSettings
-from lerobot_recorder.video.settings import ENCODERS, PICTURE_CHECKS, SVT_DEFAULT_PRESET
+from lerobot_recorder.video import ENCODERS, PICTURE_CHECKS, SVT_DEFAULT_PRESET, EncoderSettings
 
 NOW, NEXT = "at once", "from the next batch"
 

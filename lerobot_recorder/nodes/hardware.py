@@ -5,26 +5,39 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rclpy.time import Time
 from sensor_msgs.msg import JointState
 
+from lerobot_recorder.arms import (
+    Arm,
+    JointSample,
+    Role,
+    TeleopLoop,
+    TeleopSettings,
+    load_calibration,
+    open_arm,
+)
+from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.errors import ConfigError, DeviceError
-from lerobot_recorder.nodes.awaiting import Services
-from lerobot_recorder.nodes.camera_topics import CAMERA_PARAMETERS, CameraTopics
+from lerobot_recorder.nodes.cameras import CAMERA_PARAMETERS, CameraTopics
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
+from lerobot_recorder.nodes.events import Diagnostics
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.hardware_settings import ARM_PARAMETERS, TELEOP_PARAMETERS, teleop_settings
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
-from lerobot_recorder.nodes.reports import Diagnostics
-from lerobot_recorder.robot.arm import Arm, Role, open_arm
-from lerobot_recorder.robot.calibration import load_calibration
-from lerobot_recorder.robot.settings import JointSample, TeleopSettings
-from lerobot_recorder.robot.teleop import TeleopLoop
+from lerobot_recorder.nodes.services import Services
+from lerobot_recorder.simulation import (
+    SIMULATED_SOURCE,
+    ArmOnSimulation,
+    SimulatedCamera,
+    open_simulated_arm,
+    simulated_calibration,
+)
 
 PARAMETERS = (
     *TELEOP_PARAMETERS,
@@ -75,7 +88,10 @@ class HardwareNode(GuardedNode):
             source: self.create_publisher(JointState, topic, 50) for source, topic in topics.items()
         }
         for name in self._camera_names:
-            camera = CameraTopics(self, name, parameters.group(f"{name}."), self._simulated_pose())
+            values = parameters.group(f"{name}.")
+            simulated = values["source"] == SIMULATED_SOURCE
+            known = (self._open_simulated, simulated_calibration) if simulated else ()
+            camera = CameraTopics(self, name, values, *known)
             self._cameras.append(camera)
             camera.start()
         if self._arms:  # nothing moves before everything else works
@@ -90,9 +106,12 @@ class HardwareNode(GuardedNode):
         settings = self._params.group(f"{role}.")
         if not settings["port"]:
             return None
-        name = settings["calibration"] or ("sim" if settings["port"] == "sim" else "")
+        name = settings["calibration"] or (SIMULATED_SOURCE if settings["port"] == SIMULATED_SOURCE else "")
         calibration = load_calibration(name, role)
-        return open_arm(role, settings["port"], calibration, write_calibration=settings["write_calibration"])
+        write = settings["write_calibration"]
+        if settings["port"] == SIMULATED_SOURCE:
+            return open_simulated_arm(role, calibration, write_calibration=write)
+        return open_arm(role, settings["port"], calibration, write_calibration=write)
 
     def _start_loop(self) -> None:
         self._loop = TeleopLoop(
@@ -154,10 +173,10 @@ class HardwareNode(GuardedNode):
         if self._loop is not None:
             self._loop.command(message.name, message.position, age_s)
 
-    def _simulated_pose(self) -> Callable[[], Mapping[str, float]] | None:
-        """Return what tells where the arm is that simulated cameras see; None where no arm is simulated."""
-        simulations = (arm.simulation for arm in self._arms.values())
-        return next((simulation.pose for simulation in simulations if simulation is not None), None)
+    def _open_simulated(self, settings: CameraSettings) -> SimulatedCamera:
+        """Open a camera that sees the simulated arm, or a resting one where no arm is simulated."""
+        simulated = (arm for arm in self._arms.values() if isinstance(arm, ArmOnSimulation))
+        return SimulatedCamera(settings, next((arm.simulation.pose for arm in simulated), None))
 
     # Parameters and news
 

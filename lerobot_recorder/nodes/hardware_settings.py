@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lerobot_recorder.arms import JOINTS, TeleopSettings
 from lerobot_recorder.nodes.parameters import Parameter
-from lerobot_recorder.robot.calibration import JOINTS
-from lerobot_recorder.robot.settings import TeleopSettings
 
 LARGEST_STEP = "max_relative_target"
 

@@ -3,20 +3,61 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import Protocol
 
 import rclpy
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
-from lerobot_recorder.nodes.logs import NodeLog, forwarded_logs
+
+CORE = "lerobot_recorder"
+
+
+class NodeLog(logging.Handler):
+    """Passes records on to a logger of ROS.
+
+    Attributes:
+        log: the logger; only what a node's own logger is told is also on ``/rosout``.
+    """
+
+    def __init__(self, log: RcutilsLogger) -> None:
+        super().__init__(logging.INFO)
+        self.log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Log a record."""
+        text = self.format(record)
+        # A line for each level: ROS's logger refuses another level from the same line of code.
+        if record.levelno >= logging.ERROR:
+            self.log.error(text)
+        elif record.levelno >= logging.WARNING:
+            self.log.warning(text)
+        else:
+            self.log.info(text)
+
+
+@contextmanager
+def forwarded_logs() -> Iterator[NodeLog]:
+    """Let the core log to ROS meanwhile."""
+    core, handler = logging.getLogger(CORE), NodeLog(get_logger(CORE))
+    core.addHandler(handler)
+    core.setLevel(logging.INFO)
+    try:
+        yield handler
+    finally:
+        core.removeHandler(handler)
+
 
 SPIN_S = 0.1
 """How soon a signal is noticed."""
@@ -24,7 +65,7 @@ SPIN_S = 0.1
 _ECHO_S = 1.0  # under `ros2 launch`, one Ctrl-C arrives twice
 
 
-class LivingNode(Protocol):
+class ManagedNode(Protocol):
     """What `run` needs of a node.
 
     Attributes:
@@ -53,7 +94,7 @@ class Signals:
     """Signals as a wish to end; a second one is impatience, but not the echo of the first."""
 
     def __init__(self) -> None:
-        self.wishes = 0
+        self.stop_requests = 0
         self._last: tuple[int, float] = (0, 0.0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):  # shells ignore some in the background
             signal.signal(number, self._note)
@@ -63,8 +104,8 @@ class Signals:
     def _note(self, number: int, frame: FrameType | None) -> None:
         before, at = self._last
         now = time.monotonic()
-        if self.wishes == 0 or number != before or now - at > _ECHO_S:
-            self.wishes += 1
+        if self.stop_requests == 0 or number != before or now - at > _ECHO_S:
+            self.stop_requests += 1
         self._last = (number, now)
 
 
@@ -72,7 +113,7 @@ def run(make: Callable[[], GuardedNode]) -> int:
     """Run a node until it has finished or is told to end.
 
     Args:
-        make: makes the node, which is a `LivingNode`, too.
+        make: makes the node, which is a `ManagedNode`, too.
 
     Returns:
         The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
@@ -113,13 +154,13 @@ def _failed(reason: str) -> int:
     return 1
 
 
-def _spin(node: LivingNode, executor: GuardedExecutor, signals: Signals) -> None:
+def _spin(node: ManagedNode, executor: GuardedExecutor, signals: Signals) -> None:
     answered = 0
     while not node.stopped():
         executor.spin_once(timeout_sec=SPIN_S)
-        if answered < 1 and (signals.wishes or node.finished()):
+        if answered < 1 and (signals.stop_requests or node.finished()):
             node.stop()
             answered = 1
-        elif answered < 2 <= signals.wishes:
+        elif answered < 2 <= signals.stop_requests:
             node.stop_now()
             answered = 2

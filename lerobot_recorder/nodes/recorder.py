@@ -11,17 +11,17 @@ from typing import Any
 
 from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
-from lerobot_recorder.nodes.awaiting import Services
+from lerobot_recorder.nodes.bindings import STREAM_PARAMETERS
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.encoder_settings import dataset_root
+from lerobot_recorder.nodes.events import Diagnostics, JsonTopic
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.recorder_news import discarded, judged, saved, status_json
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS, settings_of
-from lerobot_recorder.nodes.reports import Diagnostics, JsonTopic
-from lerobot_recorder.nodes.sources import STREAM_PARAMETERS
-from lerobot_recorder.nodes.subscriptions import Subscriptions
+from lerobot_recorder.nodes.recorder_status import discarded, judged, saved, status_json
+from lerobot_recorder.nodes.services import Services
+from lerobot_recorder.nodes.streams import Subscriptions
 from lerobot_recorder.recording import ClockSteps, Deleted, Outcome, Recorder, Restored, Schedule
 
 _STEP_S = 0.05
@@ -127,15 +127,15 @@ class RecorderNode(GuardedNode):
         return self._begin()
 
     def _deleted(self, deleted: Deleted) -> tuple[bool, str]:
-        self._schedule.note_second_thought(-deleted.was_saved)
+        self._schedule.adjust_saved(-deleted.was_saved)
         return True, f"deleted episode {deleted.episode_id}; undo_delete brings it back"
 
     def _restored(self, restored: Restored) -> tuple[bool, str]:
-        self._schedule.note_second_thought(restored.counts)
+        self._schedule.adjust_saved(restored.counts)
         return True, f"brought back episode {restored.episode_id}: it is in {restored.state}/"
 
     def _accepted(self, episode_id: str) -> tuple[bool, str]:
-        self._schedule.note_second_thought(1)
+        self._schedule.adjust_saved(1)
         return True, f"accepted episode {episode_id}"
 
     def _begin(self) -> ConcurrentFuture[str]:

@@ -22,18 +22,24 @@ from rcl_interfaces.srv import GetParameters
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
-from lerobot_recorder.dataset.recorded import RecordedEpisode
+from lerobot_recorder.arms import (
+    JOINTS,
+    Calibration,
+    Comparison,
+    JointErrors,
+    Player,
+    load_calibration,
+    load_movement,
+)
+from lerobot_recorder.dataset import RecordedEpisode
 from lerobot_recorder.errors import DeviceError, RecorderError, StreamError
 from lerobot_recorder.nodes.clock import header_ns
 from lerobot_recorder.nodes.encoder_settings import dataset_root
+from lerobot_recorder.nodes.events import JsonTopic
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.lifetime import run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
-from lerobot_recorder.nodes.reports import JsonTopic
 from lerobot_recorder.nodes.vectors import by_name
-from lerobot_recorder.robot.calibration import JOINTS, Calibration, load_calibration
-from lerobot_recorder.robot.player import Player
-from lerobot_recorder.robot.replay import Comparison, JointErrors, load_movement
 
 PARAMETERS = (
     Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),

@@ -27,13 +27,11 @@ api            `EpisodeRecorder`: record from your own Python loop, without stre
 
 from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
-from lerobot_recorder.recording.outcome import Outcome
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.recorder import Deleted, Recorder, Restored
 from lerobot_recorder.recording.schedule import Schedule
-from lerobot_recorder.recording.settings import RecorderSettings
-from lerobot_recorder.recording.status import RecorderStatus
-from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
+from lerobot_recorder.recording.status import Outcome, RecorderSettings, RecorderStatus
+from lerobot_recorder.recording.streams import Sample, Stream, StreamHealth, StreamSpec
 
 __all__ = [
     "Clock",
@@ -49,6 +47,7 @@ __all__ = [
     "Sample",
     "Schedule",
     "Stream",
+    "StreamHealth",
     "StreamSpec",
     "SystemClock",
 ]

@@ -10,19 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from lerobot_recorder.dataset import check_fits
-from lerobot_recorder.dataset.features import FeatureDict, is_depth, is_video, validate_features
+from lerobot_recorder.dataset import FeatureDict, check_fits, is_depth, is_video, validate_features
 from lerobot_recorder.errors import ConfigError, RecorderError, SpoolError
 from lerobot_recorder.recording.limits import check_videos
 from lerobot_recorder.recording.row_queue import RowQueue
-from lerobot_recorder.recording.settings import require_text
-from lerobot_recorder.spool import (
-    CameraSpool,
-    EpisodeHeader,
-    EpisodeWriter,
-    Spool,
-)
-from lerobot_recorder.video.depth import depth_unit
+from lerobot_recorder.recording.status import require_text
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool
+from lerobot_recorder.video import depth_unit
 
 logger = logging.getLogger(__name__)
 

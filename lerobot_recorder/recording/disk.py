@@ -50,7 +50,7 @@ class DiskForecast:
         return not self.exhausted and (left is None or left >= seconds)
 
 
-class DiskWatch:
+class DiskMonitor:
     """Looks at the room on disk again and again, in a thread of its own: a busy disk answers late."""
 
     def __init__(

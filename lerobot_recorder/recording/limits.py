@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lerobot_recorder.dataset.features import is_video
+from lerobot_recorder.dataset import is_video
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.images import LONGEST_SIDE
 

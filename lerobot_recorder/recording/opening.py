@@ -7,19 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import cast
 
-from lerobot_recorder.dataset import check_fits
-from lerobot_recorder.dataset.features import (
+from lerobot_recorder.dataset import (
     AGES_FEATURE,
     SUCCESS_FEATURE,
     Features,
+    check_fits,
     differences,
+    load_info,
     validate_features,
 )
-from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.errors import DatasetMismatchError, SpoolError
 from lerobot_recorder.recording.limits import check_videos
 from lerobot_recorder.recording.rows import Feature, age_names, aged_streams, camera_of, declare_features
-from lerobot_recorder.recording.settings import RecorderSettings
+from lerobot_recorder.recording.status import RecorderSettings
 from lerobot_recorder.recording.streams import Stream
 from lerobot_recorder.recording.take import TakeSettings
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, Manifest, Spool
@@ -31,7 +31,7 @@ _FEWEST_QUEUED = 4
 _SMALL_ROW_BYTES = 1000
 
 
-def look_at_cameras(streams: Sequence[Stream]) -> dict[str, CameraSpool]:
+def probe_cameras(streams: Sequence[Stream]) -> dict[str, CameraSpool]:
     """Tell from the newest images how each camera feature's are to be spooled.
 
     Raises:

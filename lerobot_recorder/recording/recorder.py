@@ -12,18 +12,15 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lerobot_recorder.dataset.features import SUCCESS_FEATURE
+from lerobot_recorder.dataset import SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, StreamError
-from lerobot_recorder.recording.clock import Clock, SystemClock
-from lerobot_recorder.recording.disk import DiskWatch, typical_bytes
+from lerobot_recorder.recording.clock import Clock, SystemClock, grid_start_ns
+from lerobot_recorder.recording.disk import DiskMonitor, typical_bytes
 from lerobot_recorder.recording.limits import check_fps
-from lerobot_recorder.recording.opening import fitting_features, look_at_cameras, take_settings
-from lerobot_recorder.recording.outcome import Ending, Outcome
-from lerobot_recorder.recording.phase import calm_time_ns
+from lerobot_recorder.recording.opening import fitting_features, probe_cameras, take_settings
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
-from lerobot_recorder.recording.settings import RecorderSettings
-from lerobot_recorder.recording.status import RecorderStatus
+from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderStatus
 from lerobot_recorder.recording.streams import Stream
 from lerobot_recorder.recording.take import Take
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool
@@ -127,7 +124,7 @@ class Recorder:
         self._only_one = self._spool.lock_recorder(name)
         self._disk = ThreadPoolExecutor(1, "recorder-disk")
         self._disk.submit(self._recover)
-        self._watch = DiskWatch(
+        self._watch = DiskMonitor(
             self._spool, self._bytes_per_s, self._end_on_full_disk, lambda: _seconds_needed(self.settings)
         )
 
@@ -304,7 +301,7 @@ class Recorder:
             self._starting = False
 
     def _take_of(self, settings: RecorderSettings) -> Take:
-        cameras = look_at_cameras(self.streams)
+        cameras = probe_cameras(self.streams)
         self._watch.require(_seconds_needed(settings), typical_bytes(cameras.values()) * self.fps)
         writer = EpisodeWriter(self._spool, self._header(settings, cameras))
         try:
@@ -322,7 +319,7 @@ class Recorder:
         features = fitting_features(self._spool, self.fps, self.streams, cameras, settings)
         episode_id = self._spool.new_episode_id()
         images = (stream.recent_ns() for stream in self.streams if stream.spec.is_image)
-        started_at_ns = calm_time_ns(
+        started_at_ns = grid_start_ns(
             self._clock.now_ns() + int(_LEAD_S * 1e9), 1_000_000_000 // self.fps, chain.from_iterable(images)
         )
         for stream in self.streams:
@@ -462,9 +459,9 @@ class Recorder:
         take = self._take
         if take is not None and (measured := take.bytes_per_s):
             return measured
-        return typical_bytes(look_at_cameras(self.streams).values()) * self.fps
+        return typical_bytes(probe_cameras(self.streams).values()) * self.fps
 
-    def with_settings(self, **changes: Any) -> None:
+    def update_settings(self, **changes: Any) -> None:
         """Change settings, from the next episode on.
 
         Raises:

@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lerobot_recorder.errors import RecorderError, SpoolError
-from lerobot_recorder.spool import EpisodeWriter
-from lerobot_recorder.spool.writer import PreparedRow
+from lerobot_recorder.spool import EpisodeWriter, PreparedRow
 
 QUEUE_ROWS = 60
 """Rows that may wait; disks were seen to stop for a second."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.dataset.features import AGE_SUFFIX, AGES_FEATURE, SUCCESS_FEATURE
+from lerobot_recorder.dataset import AGE_SUFFIX, AGES_FEATURE, SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec
 from lerobot_recorder.spool import CameraSpool, EncodedImage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from lerobot_recorder.recording.outcome import Outcome
+from lerobot_recorder.recording.status import Outcome
 
 Phase = Literal["manual", "waiting", "recording", "saving", "resetting", "finished"]
 
@@ -71,7 +71,7 @@ class Schedule:
         self.bad_in_a_row = self.bad_in_a_row + 1 if is_bad else 0
         self.saved += outcome.state == "ready"
 
-    def note_second_thought(self, by: int) -> None:
+    def adjust_saved(self, by: int) -> None:
         """Count an episode that was accepted (1) or taken back (-1) after its outcome."""
         self.saved += by
 

@@ -2,12 +2,104 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording.disk import DiskForecast
-from lerobot_recorder.recording.outcome import Outcome
+from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.streams import StreamHealth
+
+Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
+"""Why a take ends where nothing has failed."""
+
+CUT_SHORT: Mapping[Ending, str] = {
+    "clock": "interrupted: the clock jumped during the take",
+}
+"""Endings that make a take a bad one."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a take.
+
+    Attributes:
+        episode_id: of the episode.
+        state: `ready`, `rejected` or `discarded`; `recording` where it could not be ended, so that the next
+            start finds it.
+        length: rows.
+        duration_s: length on the grid.
+        task: what was shown.
+        verdict: `good` or `bad`.
+        reasons: why it is bad, or was not saved.
+        notes: what is unusual about it without making it bad.
+        ended_by: `save`, `time`, `discard`, `interrupted`, `clock`, `disk_full`, `overrun` or `error`.
+        wait_s: seconds from the end of the recording until it was safe on disk.
+        size_bytes: what it takes in the spool.
+        ticks: how late the rows were taken.
+        streams: what was counted of each stream.
+    """
+
+    episode_id: str
+    state: str
+    length: int
+    duration_s: float
+    task: str
+    verdict: str = "good"
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    ended_by: str = "save"
+    wait_s: float = 0.0
+    size_bytes: int = 0
+    ticks: Mapping[str, Any] = field(default_factory=dict)
+    streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+
+def require_text(name: str, value: object) -> None:
+    """Check that a value is a text that can be written to a dataset.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not isinstance(value, str):
+        raise ConfigError(f"{name}: expected a text, found {value!r}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"{name}: {value!r} cannot be written as UTF-8: {error.reason}") from error
+
+
+@dataclass(frozen=True)
+class RecorderSettings:
+    """What may change from episode to episode.
+
+    Attributes:
+        task: the sentence that describes what is shown.
+        episode_time_s: length of an episode in seconds; 0: until it is saved.
+        robot_type: kept in the dataset.
+        record_ages: add the feature `stream_ages`; ages are kept beside the dataset in any case.
+        record_success: add the feature `next.success`. A dataset that has either feature always gets it.
+        queue_mb: memory that rows may take while they wait for the disk, in MB.
+        rules: when an episode is bad.
+    """
+
+    task: str = ""
+    episode_time_s: float = 0.0
+    robot_type: str | None = None
+    record_ages: bool = False
+    record_success: bool = False
+    queue_mb: float = 512.0
+    rules: QualityRules = field(default_factory=QualityRules)
+
+    def __post_init__(self) -> None:
+        require_text("task", self.task)
+        if self.robot_type is not None:
+            require_text("robot_type", self.robot_type)
+        if self.episode_time_s < 0:
+            raise ConfigError(f"episode_time_s: expected 0 (no limit) or more, found {self.episode_time_s}")
+        if self.queue_mb <= 0:
+            raise ConfigError(f"queue_mb: expected more than 0, found {self.queue_mb}")
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ import numpy as np
 
 from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError
 from lerobot_recorder.recording.clock import Clock, ClockSteps
-from lerobot_recorder.recording.outcome import CUT_SHORT, Ending, Outcome
 from lerobot_recorder.recording.pace import Pace
 from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, Verdict, judge
 from lerobot_recorder.recording.rows import Row, row_at
+from lerobot_recorder.recording.status import CUT_SHORT, Ending, Outcome
 from lerobot_recorder.recording.streams import Sample, Stream
 from lerobot_recorder.spool import AGES, SOURCE_STAMPS, EpisodeWriter, SpooledEpisode
 

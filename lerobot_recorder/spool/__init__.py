@@ -35,10 +35,10 @@ flush          writes files through to the device while they grow
 from lerobot_recorder.images import EncodedImage
 from lerobot_recorder.spool.directory import Spool
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.identifiers import new_episode_id
+from lerobot_recorder.spool.layout import new_episode_id
 from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
 from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
-from lerobot_recorder.spool.writer import EpisodeWriter
+from lerobot_recorder.spool.writer import EpisodeWriter, PreparedRow
 
 __all__ = [
     "AGES",
@@ -48,6 +48,7 @@ __all__ = [
     "EpisodeHeader",
     "EpisodeWriter",
     "Manifest",
+    "PreparedRow",
     "Spool",
     "SpooledEpisode",
     "new_episode_id",

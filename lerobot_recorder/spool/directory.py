@@ -12,16 +12,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from lerobot_recorder import locks
-from lerobot_recorder.dataset.journal import is_journaled
-from lerobot_recorder.dataset.layout import spool_path
-from lerobot_recorder.dataset.recordings import recorded_ids
+from lerobot_recorder.dataset import is_journaled, recorded_ids, spool_path
 from lerobot_recorder.durable import make_private_directory, move_directory, replace_file
 from lerobot_recorder.errors import LockError, SpoolError
 from lerobot_recorder.locks import FileLock
 from lerobot_recorder.spool.discarded import bring_back, make_room, note_origin, tidy
 from lerobot_recorder.spool.disk_errors import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.identifiers import new_episode_id, newest_of
 from lerobot_recorder.spool.layout import (
     CLAIM_FILE,
     ERASING,
@@ -30,6 +27,8 @@ from lerobot_recorder.spool.layout import (
     LOCK_FILE,
     STATES,
     another_name,
+    new_episode_id,
+    newest_of,
 )
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
 from lerobot_recorder.spool.restart import put_in_order

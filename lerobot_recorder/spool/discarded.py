@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lerobot_recorder.dataset.journal import is_journaled
-from lerobot_recorder.dataset.recordings import recorded_ids
+from lerobot_recorder.dataset import is_journaled, recorded_ids
 from lerobot_recorder.durable import replace_file, sync_tree
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.identifiers import is_episode_id
-from lerobot_recorder.spool.layout import DISCARDED_FILE, is_named_after_episode
+from lerobot_recorder.spool.layout import DISCARDED_FILE, is_episode_id, is_named_after_episode
 from lerobot_recorder.spool.manifest import Manifest
 
 if TYPE_CHECKING:

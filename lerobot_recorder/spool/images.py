@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.dataset.statistics import thinning
+from lerobot_recorder.dataset import thinning
 from lerobot_recorder.spool.manifest import CameraSpool
 
 _DEPTH_DTYPES = {"depth16": "<u2", "depth32": "<f4"}

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.dataset.features import SUCCESS_FEATURE
+from lerobot_recorder.dataset import SUCCESS_FEATURE
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Feature
 

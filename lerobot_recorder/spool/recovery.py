@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from lerobot_recorder.durable import drop_cached, replace_file, sync_tree
 from lerobot_recorder.errors import SpoolError
-from lerobot_recorder.spool.frames import FrameReader
+from lerobot_recorder.spool.episode import FrameReader
 from lerobot_recorder.spool.images import image_arrays, image_file, png_file
 from lerobot_recorder.spool.layout import BALLAST_FILE, is_png
 from lerobot_recorder.spool.manifest import (

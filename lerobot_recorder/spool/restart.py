@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lerobot_recorder import locks
-from lerobot_recorder.dataset.journal import is_journaled
-from lerobot_recorder.dataset.recordings import counted_ids
+from lerobot_recorder.dataset import counted_ids, is_journaled
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import LockError, RecorderError, SpoolError
 from lerobot_recorder.spool.discarded import destination, tidy
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.identifiers import is_episode_id
 from lerobot_recorder.spool.layout import (
     CLAIM_FILE,
     ERASING,
     ERROR_FILE,
+    is_episode_id,
     is_named_after_episode,
     is_only_of_writer,
     is_take,

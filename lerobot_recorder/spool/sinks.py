@@ -15,20 +15,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.dataset.statistics import thinning
+from lerobot_recorder.dataset import thinning
 from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.images import EncodedImage, encode_png
-from lerobot_recorder.spool.images import (
-    depth_dtype,
-    image_arrays,
-    image_file,
-    png_file,
-    thin,
-)
+from lerobot_recorder.spool.images import depth_dtype, image_arrays, image_file, png_file, thin
 from lerobot_recorder.spool.manifest import CameraSpool
 from lerobot_recorder.spool.records import end_field, image_field, thumb_field
-from lerobot_recorder.video.colour import rgb_to_i420
+from lerobot_recorder.video import rgb_to_i420
 
 Array = npt.NDArray[Any]
 Content = bytes | memoryview

@@ -24,7 +24,15 @@ from lerobot_recorder.video.sketches import Damage, Sketches
 
 os.environ.setdefault("SVT_LOG", "1")  # the codec prints a page at every start; keep to errors
 
+from lerobot_recorder.video.depth import depth_unit
+from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
+from lerobot_recorder.video.settings import ENCODERS, PICTURE_CHECKS, SVT_DEFAULT_PRESET
+from lerobot_recorder.video.yuv import frame_to_rgb, yuv_to_rgb
+
 __all__ = [
+    "ENCODERS",
+    "PICTURE_CHECKS",
+    "SVT_DEFAULT_PRESET",
     "Damage",
     "DepthSettings",
     "EncoderSettings",
@@ -35,9 +43,14 @@ __all__ = [
     "available_encoders",
     "depth_encoder",
     "depth_settings",
+    "depth_unit",
     "encode",
+    "forbid_real_time",
+    "frame_to_rgb",
     "probe",
     "quantize_depth",
     "read_frames",
     "rgb_to_i420",
+    "yield_to_others",
+    "yuv_to_rgb",
 ]

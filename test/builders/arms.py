@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lerobot_recorder.robot.arm import JointHealth
-from lerobot_recorder.robot.bus import ServoErrors
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
-from lerobot_recorder.robot.kinematics import RESTING
-from lerobot_recorder.robot.protocol import Alarm
+from lerobot_recorder.arms.arm import JointHealth
+from lerobot_recorder.arms.bus import ServoErrors
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
+from lerobot_recorder.arms.kinematics import RESTING
+from lerobot_recorder.arms.protocol import Alarm
 
 FOLDED = np.array([RESTING[name] for name in JOINTS])
 UPRIGHT = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.5])
@@ -42,7 +42,7 @@ class FakeArm:
 
     port = "/dev/fake"
     calibration = SIMULATED
-    simulation = None
+    can_fall = True
 
     def __init__(self, role: str = "follower", position: np.ndarray = FOLDED) -> None:
         self.role = role

@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from lerobot_recorder.cli.app import app
-from lerobot_recorder.robot.simulation import SimulatedArm
+from lerobot_recorder.simulation import SimulatedArm
 
 
 @pytest.fixture

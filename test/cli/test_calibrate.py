@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from lerobot_recorder.robot.arm import open_arm
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED, Calibration, load_calibration
+from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED, Calibration, load_calibration
 
 MIDDLE = {name: (joint.range_min + joint.range_max) // 2 for name, joint in SIMULATED.joints.items()}
 MOVED = [name for name in JOINTS if name != "wrist_roll"]

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from lerobot_recorder.cameras import CameraInfo
+from lerobot_recorder.cameras.v4l2 import Mode
 from lerobot_recorder.cli.cameras import snapshot_name
 from lerobot_recorder.images import decode_rgb
-from lerobot_recorder.robot.cameras import CameraInfo
-from lerobot_recorder.robot.cameras.v4l2 import Mode
 
 SMALL = ("--width", 64, "--height", 48, "--warm-up-s", 0)
 

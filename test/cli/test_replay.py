@@ -4,10 +4,10 @@ from importlib.util import find_spec
 
 import pytest
 
+from lerobot_recorder.arms.calibration import JOINTS
 from lerobot_recorder.cli import replay as module
 from lerobot_recorder.cli import session
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
-from lerobot_recorder.robot.calibration import JOINTS
 
 needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
 

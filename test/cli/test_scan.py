@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from lerobot_recorder.robot import registers as r
+from lerobot_recorder.arms import registers as r
 
 
 def test_the_servos_of_an_arm_are_listed(invoke, simulated):

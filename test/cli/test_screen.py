@@ -4,8 +4,8 @@ from typing import Any
 
 from rich.console import Console, Group
 
-from lerobot_recorder.cli.news import News
 from lerobot_recorder.cli.screen import rows
+from lerobot_recorder.cli.status import News
 
 
 def stream(**changes: Any) -> dict[str, Any]:

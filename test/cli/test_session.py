@@ -11,9 +11,9 @@ import pytest
 
 from lerobot_recorder.cli import session as module
 from lerobot_recorder.cli.keyboard import KeyPressed
-from lerobot_recorder.cli.news import News
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
 from lerobot_recorder.cli.session import Interrupted, Session
+from lerobot_recorder.cli.status import News
 
 NODES: Mapping[str, Sequence[str]] = {"hardware": [], "recorder": [], "encoder": []}
 

@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from lerobot_recorder.robot.calibration import JOINTS
-from lerobot_recorder.robot.servo_setup import set_up_servo
+from lerobot_recorder.arms.calibration import JOINTS
+from lerobot_recorder.arms.setup import set_up_servo
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from lerobot_recorder.robot.arm import open_arm
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
+from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 
 COMMAND = [sys.executable, "-c", "from lerobot_recorder.cli.app import main; main()", "simulate", "--link"]
 

@@ -7,7 +7,7 @@ import pytest
 from encoded import FEATURES, FPS, JOINTS, LineFiles, encoded_episode
 
 from lerobot_recorder.dataset import DatasetWriter
-from lerobot_recorder.dataset.recorded import RecordedEpisode
+from lerobot_recorder.dataset.reader import RecordedEpisode
 from lerobot_recorder.errors import DatasetError
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from lerobot_recorder.robot.arm import open_arm
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED, Calibration
-from lerobot_recorder.robot.registers import MODEL_STS3215
-from lerobot_recorder.robot.simulation import SimulatedArm
+from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED, Calibration
+from lerobot_recorder.arms.registers import MODEL_STS3215
+from lerobot_recorder.simulation import SimulatedArm
 
 PYTHON = os.environ.get("LEROBOT_PYTHON")
 SCRIPT = Path(__file__).with_name("motors_bus.py")

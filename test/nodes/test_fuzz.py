@@ -17,12 +17,12 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import JointState
 from std_msgs.msg import String
 
+from lerobot_recorder.arms.calibration import JOINTS
 from lerobot_recorder.cli.processes import NodeOutput
 from lerobot_recorder.discovery.seen import TYPES
 from lerobot_recorder.encoding import BatchEncoder
-from lerobot_recorder.nodes.sources import RECORDABLE
+from lerobot_recorder.nodes.bindings import RECORDABLE
 from lerobot_recorder.recording.api import EpisodeRecorder
-from lerobot_recorder.robot.calibration import JOINTS
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # suits every subscription
 MESSAGES, REQUESTS = 60, 12

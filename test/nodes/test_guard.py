@@ -11,8 +11,8 @@ from std_srvs.srv import Trigger
 import lerobot_recorder.nodes as nodes
 from lerobot_recorder.errors import StreamError
 from lerobot_recorder.nodes import guard
+from lerobot_recorder.nodes.events import Diagnostics
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
-from lerobot_recorder.nodes.reports import Diagnostics
 
 
 @pytest.fixture

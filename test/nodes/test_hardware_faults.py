@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
 
-from lerobot_recorder.robot.calibration import JOINTS
-from lerobot_recorder.robot.registers import TORQUE_ENABLE
-from lerobot_recorder.robot.simulation import SimulatedArm
-from lerobot_recorder.robot.simulation.leader import home
+from lerobot_recorder.arms.calibration import JOINTS
+from lerobot_recorder.arms.registers import TORQUE_ENABLE
+from lerobot_recorder.simulation import SimulatedArm
+from lerobot_recorder.simulation.leader import home
 from lerobot_recorder.spool import Spool
 
 RAISED = home() + np.array([0.4, 0.3, -0.3, 0, 0, 0])

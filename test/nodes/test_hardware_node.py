@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
 
-from lerobot_recorder.robot.calibration import JOINTS
-from lerobot_recorder.robot.simulation import SimulatedArm
+from lerobot_recorder.arms.calibration import JOINTS
+from lerobot_recorder.simulation import SimulatedArm
 from lerobot_recorder.video import probe, read_frames
 
 ARMS = {"follower.port": "sim", "leader.port": "sim", "cameras": [""]}

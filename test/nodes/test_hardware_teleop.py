@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
 
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
-from lerobot_recorder.robot.simulation import SimulatedArm
-from lerobot_recorder.robot.simulation.leader import home
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
+from lerobot_recorder.simulation import SimulatedArm
+from lerobot_recorder.simulation.leader import home
 from lerobot_recorder.spool import Spool
 
 AWAY = home() + np.array([0.5, 0, 0, 0, 0, 0])

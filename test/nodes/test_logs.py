@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from lerobot_recorder.nodes.logs import NodeLog
-from lerobot_recorder.robot.simulation import SimulatedArm
+from lerobot_recorder.nodes.lifetime import NodeLog
+from lerobot_recorder.simulation import SimulatedArm
 
 
 class Log:

@@ -10,9 +10,9 @@ rclpy = pytest.importorskip("rclpy")
 from rclpy.qos import DurabilityPolicy, QoSProfile  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 
+from lerobot_recorder.arms.calibration import JOINTS  # noqa: E402
 from lerobot_recorder.cli.processes import NodeEnded  # noqa: E402
 from lerobot_recorder.encoding import BatchEncoder  # noqa: E402
-from lerobot_recorder.robot.calibration import JOINTS  # noqa: E402
 
 HARDWARE = {"follower.port": "sim", "leader.port": "sim", "cameras": [""]}
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
 
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.nodes.sources import STREAM_PARAMETERS, Source, source_of
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
+from lerobot_recorder.nodes.bindings import STREAM_PARAMETERS, Source, source_of
 
 POSE = np.radians([10.0, -20.0, 30.0, -40.0, 50.0, 35.0])
 UNITS = SIMULATED.lerobot_units(POSE)

@@ -5,7 +5,7 @@ import threading
 import pytest
 
 from lerobot_recorder.errors import DiskFullError, SpoolError
-from lerobot_recorder.recording.disk import RESERVE_BYTES, DiskForecast, DiskWatch, typical_bytes
+from lerobot_recorder.recording.disk import RESERVE_BYTES, DiskForecast, DiskMonitor, typical_bytes
 from lerobot_recorder.spool import CameraSpool, Spool
 
 MB = 1_000_000
@@ -26,11 +26,11 @@ class SmallDisk(Spool):
 def watch(tmp_path):
     made = []
 
-    def make(free: int, bytes_per_s: float = 10.0 * MB) -> DiskWatch:
+    def make(free: int, bytes_per_s: float = 10.0 * MB) -> DiskMonitor:
         spool, looked = SmallDisk(tmp_path / "data"), threading.Event()
         spool.free = free
         acted = []
-        made.append(DiskWatch(spool, lambda: looked.set() or bytes_per_s, lambda: acted.append(spool.free)))
+        made.append(DiskMonitor(spool, lambda: looked.set() or bytes_per_s, lambda: acted.append(spool.free)))
         made[-1].acted = acted
         if free >= 0:
             assert looked.wait(10)
@@ -88,7 +88,7 @@ def test_the_room_is_watched_on_whatever_goes_wrong(tmp_path, monkeypatch, caplo
         asked.release()
         raise TypeError("an image without a size")
 
-    disk = DiskWatch(spool, surprise, acted.set)
+    disk = DiskMonitor(spool, surprise, acted.set)
     assert all(asked.acquire(timeout=10) for _ in range(3))
     spool.free = RESERVE_BYTES - 1
     assert acted.wait(10)
@@ -115,7 +115,7 @@ def test_what_was_discarded_makes_room_for_the_next_recording_before_one_is_ende
             return True
 
     spool, acted = FillingDisk(tmp_path / "data"), []
-    disk = DiskWatch(spool, lambda: 10.0 * MB, lambda: acted.append(True), lambda: 12.0)
+    disk = DiskMonitor(spool, lambda: 10.0 * MB, lambda: acted.append(True), lambda: 12.0)
     try:
         disk._look()
         disk._look()

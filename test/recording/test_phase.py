@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from lerobot_recorder.recording.phase import calm_time_ns
+from lerobot_recorder.recording.clock import grid_start_ns
 
 PERIOD = 100
 
@@ -22,14 +22,14 @@ PERIOD = 100
     ],
 )
 def test_ticks_are_where_nothing_comes(arrivals, expected):
-    assert calm_time_ns(1000, PERIOD, arrivals) == expected
+    assert grid_start_ns(1000, PERIOD, arrivals) == expected
 
 
 def test_each_tick_has_a_picture_of_its_own_although_they_come_unevenly():
     come = random.Random(1)
     for phase in range(0, PERIOD, 7):
         arrivals = [k * PERIOD + phase + come.randint(-20, 20) for k in range(200)]
-        start = calm_time_ns(arrivals[30] + 3, PERIOD, arrivals[:30])
+        start = grid_start_ns(arrivals[30] + 3, PERIOD, arrivals[:30])
         ticks = range(start, arrivals[-1], PERIOD)
         taken = [max(i for i, arrival in enumerate(arrivals) if arrival <= tick) for tick in ticks]
         assert taken == list(range(taken[0], taken[0] + len(taken)))

@@ -159,7 +159,7 @@ def test_a_message_with_nan_is_left_out_and_noted(bench):
 @pytest.mark.parametrize("settings", [{"task": 3}, {"task": "\udc80"}, {"robot_type": 5}])
 def test_what_is_no_text_is_refused(bench, settings):
     with pytest.raises(ConfigError, match=r"expected a text|cannot be written as UTF-8"):
-        bench().recorder.with_settings(**settings)
+        bench().recorder.update_settings(**settings)
 
 
 @pytest.mark.parametrize("names", [("", ""), ("/left/recorder", "/left/recorder")])
@@ -487,7 +487,7 @@ def test_the_last_episode_stays_the_last_when_the_clock_was_set_back(bench, monk
         def now(cls, tz=None):
             return datetime.now(tz) - timedelta(days=1)
 
-    monkeypatch.setattr("lerobot_recorder.spool.identifiers.datetime", Yesterday)
+    monkeypatch.setattr("lerobot_recorder.spool.layout.datetime", Yesterday)
     second = robot.start()
     robot.run(2)
     robot.recorder.save().result(10)
@@ -545,7 +545,7 @@ def test_what_is_wrong_is_told_while_it_is_recorded(bench):
 def test_settings_of_the_next_episode_are_not_told_of_the_present_one(bench):
     robot = bench(episode_time_s=5.0)
     robot.start()
-    robot.recorder.with_settings(task="Open the drawer", episode_time_s=7.0)
+    robot.recorder.update_settings(task="Open the drawer", episode_time_s=7.0)
     assert (robot.recorder.status().task, robot.recorder.status().episode_time_s) == ("Pick up", 5.0)
     robot.recorder.discard().result(10)
     assert (robot.recorder.status().task, robot.recorder.status().episode_time_s) == ("Open the drawer", 7.0)
@@ -586,7 +586,7 @@ def test_the_last_episode_can_be_deleted_and_marked(bench):
 def test_each_episode_keeps_its_task(bench):
     robot = bench()
     for task in ("Open the drawer", "Close it"):
-        robot.recorder.with_settings(task=task)
+        robot.recorder.update_settings(task=task)
         robot.start()
         robot.run(2)
         robot.recorder.save().result(10)
@@ -642,7 +642,7 @@ def test_a_dataset_with_ages_is_continued_with_its_names(bench, names, asked):
 def test_what_waits_with_ages_is_continued_with_its_names(bench):
     robot = bench(record_ages=True)
     for asked in (True, False):
-        robot.recorder.with_settings(record_ages=asked)
+        robot.recorder.update_settings(record_ages=asked)
         robot.start()
         robot.run(2)
         robot.recorder.save().result(10)

@@ -58,18 +58,18 @@ def test_the_pause_can_be_skipped():
 
 def test_what_is_accepted_counts_and_what_is_taken_back_is_recorded_again():
     schedule = Schedule(1, 0.0)
-    schedule.note_second_thought(1)
+    schedule.adjust_saved(1)
     assert schedule.phase(0.0) == "finished"
-    schedule.note_second_thought(-1)
+    schedule.adjust_saved(-1)
     assert schedule.phase(0.0) == "waiting"
 
 
 def test_a_number_that_is_set_during_the_run_counts_from_there():
     schedule = Schedule(0, 0.0)
-    schedule.note_second_thought(3)
+    schedule.adjust_saved(3)
     schedule.aim(2)
     assert schedule.phase(0.0) == "waiting"
-    schedule.note_second_thought(2)
+    schedule.adjust_saved(2)
     schedule.aim(5)
     assert schedule.saved == 2
     assert schedule.phase(0.0) == "waiting"

@@ -272,7 +272,7 @@ def test_a_take_waits_while_its_device_cannot_be_read(spool, monkeypatch, image_
         if hindered == "rows":
             patch.setattr("lerobot_recorder.spool.records.read_content", fail)
         else:
-            patch.setattr("lerobot_recorder.spool.frames.FrameReader.stored", fail)
+            patch.setattr("lerobot_recorder.spool.episode.FrameReader.stored", fail)
         assert spool.recover() == []
     assert path.exists() and spool.failed() == []
     assert_whole(spool.recover()[0], 5)

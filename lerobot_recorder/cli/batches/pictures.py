@@ -9,12 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.robot.calibration import JOINTS
-from lerobot_recorder.robot.cameras.simulated.renderer import Renderer
-from lerobot_recorder.robot.cameras.simulated.viewpoint import viewpoint_of
-from lerobot_recorder.robot.kinematics import forward
-from lerobot_recorder.robot.simulation import PickAndPlace
-from lerobot_recorder.robot.tabletop import Tabletop
+from lerobot_recorder.arms import JOINTS, forward
+from lerobot_recorder.simulation import PickAndPlace, Renderer, Tabletop, viewpoint_of
 
 WIDTH, HEIGHT = 640, 480
 CAMERAS = ("top", "wrist")

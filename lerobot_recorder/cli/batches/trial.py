@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lerobot_recorder.cli.batches.pictures import FEATURES, Frame, played
 from lerobot_recorder.cli.batches.watch import Watch
-from lerobot_recorder.dataset.layout import spool_path
+from lerobot_recorder.dataset import spool_path
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.recording import EpisodeRecorder

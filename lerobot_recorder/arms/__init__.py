@@ -1,0 +1,93 @@
+"""SO-100 and SO-101 arms: Feetech servos on a serial port, and what is done with them.
+
+=============  =============================================================================
+protocol       packets of the Feetech protocol: bytes in, bytes out
+registers      the servos' memory
+port           serial ports, and which program holds one
+bus            `ServoBus`: requests and answers, retries, marks
+calibration    LeRobot's calibration files; ticks to rad and to LeRobot's units
+calibrate      measures a calibration
+setup          finds servos and gives them their numbers
+arm            `Arm`: six servos as one arm
+connection     connects an arm again after it was away
+motion         slow approaches and limits
+follower       drives the follower and watches its servos
+commands       commands of other programs, checked
+teleop         `TeleopLoop`: the thread that drives the arms
+replay         plays a recorded movement and compares
+kinematics     where the gripper is
+settings       how the arms are driven, what is reported of them
+=============  =============================================================================
+"""
+
+from lerobot_recorder.arms.arm import Arm, open_arm
+from lerobot_recorder.arms.bus import ServoBus
+from lerobot_recorder.arms.calibrate import FULL_TURN, STANDARD_IDS, Calibrator, JointRange
+from lerobot_recorder.arms.calibration import (
+    JOINTS,
+    SIMULATED,
+    Calibration,
+    JointCalibration,
+    Role,
+    Vector,
+    default_path,
+    load_calibration,
+)
+from lerobot_recorder.arms.kinematics import GRASP, RESTING, Frame, forward, reach
+from lerobot_recorder.arms.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Instruction, Packet
+from lerobot_recorder.arms.registers import BAUD_RATES, Register
+from lerobot_recorder.arms.replay import Comparison, JointErrors, Player, load_movement
+from lerobot_recorder.arms.settings import JointSample, TeleopSettings
+from lerobot_recorder.arms.setup import (
+    FoundServo,
+    UnreadableServo,
+    scan_port,
+    serial_ports,
+    set_up_servo,
+    unplugged_port,
+)
+from lerobot_recorder.arms.teleop import TeleopLoop
+
+__all__ = [
+    "BAUD_RATES",
+    "BROADCAST_ID",
+    "FULL_TURN",
+    "GRASP",
+    "JOINTS",
+    "MAX_ID",
+    "RESTING",
+    "SIMULATED",
+    "STANDARD_IDS",
+    "Alarm",
+    "Arm",
+    "Calibration",
+    "Calibrator",
+    "Comparison",
+    "Decoder",
+    "FoundServo",
+    "Frame",
+    "Instruction",
+    "JointCalibration",
+    "JointErrors",
+    "JointRange",
+    "JointSample",
+    "Packet",
+    "Player",
+    "Register",
+    "Role",
+    "ServoBus",
+    "TeleopLoop",
+    "TeleopSettings",
+    "UnreadableServo",
+    "Vector",
+    "default_path",
+    "forward",
+    "load_calibration",
+    "load_movement",
+    "open_arm",
+    "reach",
+    "scan_port",
+    "serial_ports",
+    "set_up_servo",
+    "unplugged_port",
+]

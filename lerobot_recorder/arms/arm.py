@@ -1,0 +1,404 @@
+"""An SO-100 or SO-101 arm on its bus: set up as LeRobot does, read and moved in rad."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+
+from lerobot_recorder.arms import registers as r
+from lerobot_recorder.arms.bus import TIMEOUT_S, ServoBus, ServoErrors
+from lerobot_recorder.arms.calibration import JOINTS, Calibration, JointCalibration, Role, Vector
+from lerobot_recorder.arms.protocol import Alarm
+from lerobot_recorder.arms.registers import Register
+from lerobot_recorder.errors import BusError, BusTimeoutError, CalibrationError, DeviceError
+
+logger = logging.getLogger(__name__)
+
+_MODELS = (777, 2825)
+_MULTI_TURN_FEEDBACK = 0x10
+_BOTH = {r.RETURN_DELAY_TIME: 0, r.MAXIMUM_ACCELERATION: 254, r.ACCELERATION: 254, r.OPERATING_MODE: 0}
+_FOLLOWER = {r.P_COEFFICIENT: 16, r.I_COEFFICIENT: 0, r.D_COEFFICIENT: 32}
+_FOLLOWER_GRIPPER = {r.MAX_TORQUE_LIMIT: 500, r.PROTECTION_CURRENT: 250, r.OVERLOAD_TORQUE: 25}
+"""As LeRobot 0.6.1: quick answers, full acceleration, soft gains, a gripper that does not burn out."""
+
+
+def set_up(bus: ServoBus, role: Role, calibration: Calibration, write_calibration: bool) -> None:
+    """Set the servos of an arm up; what they exert stays as it is, if it can.
+
+    Args:
+        bus: The arm's.
+        role: "follower" or "leader"; a leader is let go.
+        calibration: What the servos should hold.
+        write_calibration: Whether to write it to servos that hold another one.
+
+    Raises:
+        BusError: A servo does not answer.
+        CalibrationError: The servos hold another calibration.
+        DeviceError: They are not the right ones.
+    """
+    if not bus.answers(calibration.ids):
+        raise BusTimeoutError(
+            f"no servo of the {role} answers on {bus.port}: check that its power supply is on, and that the "
+            "port is the right one"
+        )
+    memories = bus.sync_read(calibration.ids, r.SETTINGS)
+    memory = {name: memories[joint.id] for name, joint in calibration.joints.items()}
+    where = f"the {role} on {bus.port}"
+    _check_models(memory, where)
+    _check_firmware(memory, where)
+    _check_calibration(calibration, memory, where, write_calibration)
+    for name, joint in calibration.joints.items():
+        _configure(bus, joint, memory[name], _settings(role, name, joint, memory[name]), f"{name} of {where}")
+
+
+def _check_models(memory: Mapping[str, bytes], where: str) -> None:
+    for name, block in memory.items():
+        model = r.MODEL_NUMBER.within(block, 0)
+        if model not in _MODELS:
+            found = r.MODELS.get(model, f"model {model}")
+            raise DeviceError(f"{name} of {where}: expected an STS3215 servo, found {found}")
+
+
+def _check_firmware(memory: Mapping[str, bytes], where: str) -> None:
+    """Check that all versions are the same, as LeRobot does: servos of different ones move differently."""
+    versions = {
+        name: f"{r.FIRMWARE_MAJOR.within(block, 0)}.{r.FIRMWARE_MINOR.within(block, 0)}"
+        for name, block in memory.items()
+    }
+    if len(set(versions.values())) > 1:
+        found = ", ".join(f"{name} {version}" for name, version in versions.items())
+        raise DeviceError(
+            f"the servos of {where} have different firmware: {found}. LeRobot refuses that, too: "
+            "update them with Feetech's software"
+        )
+
+
+def _check_calibration(
+    calibration: Calibration, memory: Mapping[str, bytes], where: str, write_calibration: bool
+) -> None:
+    differing = [
+        f"{name} {_describe(held)} instead of {_describe(joint)}"
+        for name, joint in calibration.joints.items()
+        if (held := _held_calibration(joint, memory[name])) != joint
+    ]
+    if differing and not write_calibration:
+        raise CalibrationError(
+            f"the servos of {where} do not hold this calibration (homing offset, range): "
+            f"{'; '.join(differing)}. Give the calibration that belongs to this arm, or set "
+            "write_calibration to write this one to the servos"
+        )
+    if differing:
+        logger.warning("Writing the calibration to %s: %s", where, "; ".join(differing))
+
+
+def _settings(role: Role, name: str, joint: JointCalibration, memory: bytes) -> dict[Register, int]:
+    settings = {
+        **_BOTH,
+        r.PHASE: r.PHASE.within(memory, 0) & ~_MULTI_TURN_FEEDBACK,
+        r.HOMING_OFFSET: joint.homing_offset,
+        r.MIN_POSITION_LIMIT: joint.range_min,
+        r.MAX_POSITION_LIMIT: joint.range_max,
+    }
+    if role == "leader":
+        return {**settings, r.TORQUE_ENABLE: 0}
+    return {**settings, **_FOLLOWER, **(_FOLLOWER_GRIPPER if name == "gripper" else {})}
+
+
+def _configure(
+    bus: ServoBus, joint: JointCalibration, memory: bytes, settings: Mapping[Register, int], who: str
+) -> None:
+    """Write what differs, and only that: an EEPROM wears out."""
+    changes = {
+        register: value
+        for register, value in settings.items()
+        if _held(bus, joint.id, register, memory) != value
+    }
+    if not any(register.address < r.EEPROM_END for register in changes):
+        _write_all(bus, joint.id, changes)
+        return
+    if r.TORQUE_ENABLE.within(memory, 0):
+        logger.warning("%s is let go, to be set up", who)
+    with _unlocked(bus, joint.id):
+        _write_all(bus, joint.id, changes)
+
+
+def _held(bus: ServoBus, servo: int, register: Register, memory: bytes) -> int:
+    if register.address + register.size <= len(memory):
+        return register.within(memory, 0)
+    return bus.read(servo, register)
+
+
+def _held_calibration(joint: JointCalibration, memory: bytes) -> JointCalibration:
+    """Return the calibration that a servo holds; the id and the drive mode are not in it."""
+    return JointCalibration(
+        joint.id,
+        joint.drive_mode,
+        r.HOMING_OFFSET.within(memory, 0),
+        r.MIN_POSITION_LIMIT.within(memory, 0),
+        r.MAX_POSITION_LIMIT.within(memory, 0),
+    )
+
+
+@contextmanager
+def _unlocked(bus: ServoBus, servo: int) -> Iterator[None]:
+    """Let the servo go and open its EEPROM; it stays without torque."""
+    bus.write(servo, r.TORQUE_ENABLE, 0)
+    bus.write(servo, r.LOCK, 0)
+    try:
+        yield
+    finally:
+        bus.write(servo, r.LOCK, 1)
+
+
+def _write_all(bus: ServoBus, servo: int, values: Mapping[Register, int]) -> None:
+    for register, value in values.items():
+        bus.write(servo, register, value)
+
+
+def _describe(joint: JointCalibration) -> str:
+    return f"{joint.homing_offset}, {joint.range_min} to {joint.range_max}"
+
+
+_FULL_LOAD = 1000
+_FIRST_TRIES = 3
+
+
+@dataclass(frozen=True)
+class JointHealth:
+    """How one joint's servo is.
+
+    Attributes:
+        temperature_c: Of the motor, in degrees Celsius.
+        voltage_v: Of its supply.
+        load: Part of its full torque that it exerts, -1 to 1.
+        alarm: What it complains about.
+        powered: Whether its torque is on.
+    """
+
+    temperature_c: int
+    voltage_v: float
+    load: float
+    alarm: Alarm
+    powered: bool
+
+
+class Arm:
+    """Six servos as one arm. For one thread at a time.
+
+    Attributes:
+        role: "follower" or "leader".
+        port: The path of its serial port.
+        calibration: Converts between ticks and rad.
+        can_fall: Whether an arm that loses its torque may hit something.
+        errors: How often each joint's servo has not answered as it should, since the arm was made.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        port: str,
+        calibration: Calibration,
+        *,
+        write_calibration: bool = False,
+        timeout_s: float = TIMEOUT_S,
+        can_fall: bool = True,
+    ) -> None:
+        """Describe an arm; `connect` opens it.
+
+        Args:
+            role: "follower" or "leader".
+            port: The path of its serial port.
+            calibration: The arm's.
+            write_calibration: Write it to servos that hold another one, instead of refusing them.
+            timeout_s: How long a servo may take to answer, in seconds.
+            can_fall: Whether an arm that loses its torque may hit something.
+        """
+        self.role = role
+        self.port = port
+        self.calibration = calibration
+        self.can_fall = can_fall
+        self._timeout_s = timeout_s
+        self.errors = {name: ServoErrors() for name in JOINTS}
+        self._ids = dict(zip(JOINTS, calibration.ids, strict=True))
+        self._write_calibration = write_calibration
+        self._bus: ServoBus | None = None
+
+    def connect(self) -> None:
+        """Open the port, check who answers, and set the servos up. What they exert stays as it is, if it can.
+
+        Raises:
+            PortError: The port cannot be opened.
+            BusError: A servo does not answer.
+            CalibrationError: The servos are calibrated otherwise.
+            DeviceError: They are not the right ones.
+        """
+        self.disconnect()
+        names = {servo: name for name, servo in self._ids.items()}
+        self._bus = ServoBus(self.port, names=names, timeout_s=self._timeout_s)
+        for name, servo in self._ids.items():
+            self._bus.errors[servo] = self.errors[name]
+        try:
+            set_up(self._bus, self.role, self.calibration, self._write_calibration)
+        except BaseException:
+            self.disconnect()
+            raise
+
+    def open(self) -> None:
+        """Connect for the first time: servos that have just been powered need a moment.
+
+        Raises:
+            DeviceError: It cannot be connected; it is closed.
+        """
+        try:
+            for _ in range(_FIRST_TRIES - 1):
+                try:
+                    self.connect()
+                    return
+                except BusError as error:
+                    logger.debug("Trying again: %s", error)
+            self.connect()
+        except BaseException:
+            self.close()
+            raise
+
+    def disconnect(self) -> None:
+        """Close the port. The servos stay as they are."""
+        if self._bus:
+            self._bus.close()
+            self._bus = None
+
+    def close(self) -> None:
+        """Close the port. The servos stay as they are."""
+        self.disconnect()
+
+    def __enter__(self) -> Arm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def bus(self) -> ServoBus:
+        """The open bus.
+
+        Raises:
+            DeviceError: The arm is not connected.
+        """
+        if self._bus is None:
+            raise DeviceError(f"the {self.role} on {self.port} is not connected")
+        return self._bus
+
+    @property
+    def alarms(self) -> dict[str, Alarm]:
+        """What each joint's servo complained about when it last answered."""
+        alarms = self._bus.alarms if self._bus else {}
+        return {name: alarms.get(servo, Alarm(0)) for name, servo in self._ids.items()}
+
+    def read(self) -> tuple[Vector, Vector]:
+        """Return the joints' positions, (6,) rad, and velocities, (6,) rad/s, all from one request.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+        """
+        blocks = self.bus.sync_read(self.calibration.ids, r.MOTION).values()
+        ticks = [r.PRESENT_POSITION.within(block, r.MOTION.address) for block in blocks]
+        ticks_s = [r.PRESENT_VELOCITY.within(block, r.MOTION.address) for block in blocks]
+        return self.calibration.to_rad(ticks), self.calibration.velocity_to_rad_s(ticks_s)
+
+    def write_goal(self, position_rad: Vector) -> None:
+        """Send the joints to positions, (6,) rad, within the limits of the calibration.
+
+        Raises:
+            PortError: The port is gone.
+        """
+        ticks = np.rint(self.calibration.to_ticks(self.calibration.clip(position_rad))).astype(int)
+        self.bus.sync_write(r.GOAL_POSITION, dict(zip(self.calibration.ids, ticks.tolist(), strict=True)))
+
+    def hold_here(self) -> None:
+        """Send every joint to where it is, and make sure that its servo has heard it.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+        """
+        for servo, block in self.bus.sync_read(self.calibration.ids, r.MOTION).items():
+            self.bus.write(servo, r.GOAL_POSITION, r.PRESENT_POSITION.within(block, r.MOTION.address))
+
+    def set_up(self) -> None:
+        """Bring back what servos forget that have been without power. What they exert stays as it is.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+            DeviceError: They are not the right ones, or calibrated otherwise.
+        """
+        set_up(self.bus, self.role, self.calibration, self._write_calibration)
+
+    def enable_torque(self, enabled: bool) -> None:
+        """Make the servos hold where they are, or let them go.
+
+        Every servo is told, also when another one does not answer.
+
+        Raises:
+            BusError: Some do not answer. The message names them.
+            PortError: The port is gone.
+        """
+        if enabled:
+            self.hold_here()
+        failures = []
+        for name in JOINTS:
+            try:
+                self._write(name, r.TORQUE_ENABLE, int(enabled))
+            except BusError as error:
+                failures.append(str(error))
+        if failures:
+            state = "on" if enabled else "off"
+            raise BusError(f"the {self.role}'s torque is not {state} everywhere: {'; '.join(failures)}")
+
+    def health(self) -> dict[str, JointHealth]:
+        """Return how each joint's servo is.
+
+        Raises:
+            BusError: A servo does not answer.
+            PortError: The port is gone.
+        """
+        blocks = self.bus.sync_read(self.calibration.ids, r.CONDITION)
+        return {name: _health(blocks[servo]) for name, servo in self._ids.items()}
+
+    def _write(self, name: str, register: Register, value: int) -> None:
+        self.bus.write(self._ids[name], register, value)
+
+
+def open_arm(role: Role, port: str, calibration: Calibration, *, write_calibration: bool = False) -> Arm:
+    """Connect an arm.
+
+    Args:
+        role: "follower" or "leader".
+        port: The path of its serial port.
+        calibration: The arm's.
+        write_calibration: Write the calibration to servos that hold another one, instead of refusing them.
+
+    Raises:
+        DeviceError: It cannot be connected. The message says what to do.
+    """
+    arm = Arm(role, port, calibration, write_calibration=write_calibration)
+    arm.open()
+    return arm
+
+
+def _health(block: bytes) -> JointHealth:
+    def value(register: Register) -> int:
+        return register.within(block, r.CONDITION.address)
+
+    return JointHealth(
+        temperature_c=value(r.PRESENT_TEMPERATURE),
+        voltage_v=value(r.PRESENT_VOLTAGE) / 10,
+        load=value(r.PRESENT_LOAD) / _FULL_LOAD,
+        alarm=Alarm(value(r.STATUS)),
+        powered=bool(value(r.TORQUE_ENABLE)),
+    )

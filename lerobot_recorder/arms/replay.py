@@ -1,0 +1,320 @@
+"""A recorded episode as a movement of the follower, and how well that reproduces the recording."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from lerobot_recorder.arms.calibration import GRIPPER, JOINTS, Calibration, Vector
+from lerobot_recorder.errors import DatasetError, DeviceError
+
+logger = logging.getLogger(__name__)
+
+Phase = Literal["waiting", "approaching", "replaying", "finished", "stopped"]
+
+_RATE_HZ = 50.0
+_FIRST_STATE_S = 10.0
+_SILENT_S = 2.0
+_ARRIVED_RAD = 0.1
+_ARRIVING_S = 5.0
+
+
+class Player:
+    """Sends a follower through a movement, and watches where it goes.
+
+    Attributes:
+        phase: What it does.
+        rows_sent: How many rows of the movement have been sent.
+    """
+
+    def __init__(
+        self,
+        movement: Movement,
+        publish: Callable[[Vector], None],
+        *,
+        approach_speed_rad_s: float = 0.6,
+        changed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            movement: Where to go.
+            publish: Sends the follower to a pose, (6,) rad.
+            approach_speed_rad_s: Of the fastest joint on the way to the first pose.
+            changed: Called after each change of `phase`.
+        """
+        self.phase: Phase = "waiting"
+        self.rows_sent = 0
+        self._movement = movement
+        self._publish = publish
+        self._speed_rad_s = approach_speed_rad_s
+        self._changed = changed
+        self._seen: list[tuple[float, Vector]] = []
+        self._present: Vector | None = None
+        self._heard = time.monotonic()
+        self._new = threading.Event()
+        self._stopped = threading.Event()
+
+    def note(self, time_s: float, position_rad: Vector) -> None:
+        """Take notice of where the follower was at a time on the clock of `time.time`; from any thread."""
+        self._seen.append((time_s, position_rad))
+        self._present, self._heard = position_rad, time.monotonic()
+        self._new.set()
+
+    def stop(self) -> None:
+        """Send nothing more: the follower holds."""
+        self._stopped.set()
+        self._new.set()
+
+    def run(self) -> Comparison | None:
+        """Play until all is played, or it is stopped.
+
+        Returns:
+            How well the recording was reproduced; None where that cannot be said.
+
+        Raises:
+            DeviceError: The follower does not tell where it is, or does not come to the first pose.
+        """
+        try:
+            self._enter("waiting")
+            present = self._where()
+            self._enter("approaching")
+            first = self._movement.start_rad
+            self._play(approach(present, first, self._speed_rad_s, _RATE_HZ), _RATE_HZ)
+            self._arrive(first)
+            self._enter("replaying")
+            self._seen.clear()
+            started_s = self._play(self._movement.action_rad, self._movement.fps)
+        except _StoppedError:
+            self._enter("stopped")
+            return None
+        self._enter("finished")
+        return self._compared(started_s)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        self._changed()
+
+    def _where(self) -> Vector:
+        self._new.wait(_FIRST_STATE_S)
+        self._check_stopped()
+        if self._present is None:
+            raise DeviceError(
+                f"no joint states of the follower in {_FIRST_STATE_S:g} s: check the hardware node"
+            )
+        return self._present
+
+    def _play(self, poses: Vector, rate_hz: float) -> float:
+        """Send one pose after the other, each at its time, and return when the first was due."""
+        started_s, started = time.time(), time.monotonic()
+        for row, pose in enumerate(poses):
+            self._wait_until(started + row / rate_hz)
+            self._check_alive()
+            self._publish(pose)
+            if self.phase == "replaying":
+                self.rows_sent = row + 1
+        self._wait_until(started + len(poses) / rate_hz)
+        return started_s
+
+    def _arrive(self, first: Vector) -> None:
+        """Wait at the first pose until the follower is there; its gripper may be held open by something."""
+        deadline = time.monotonic() + _ARRIVING_S
+        while (off := np.abs(self._where() - first)[:GRIPPER]).max() > _ARRIVED_RAD:
+            if time.monotonic() > deadline:
+                joint = JOINTS[int(off.argmax())]
+                raise DeviceError(
+                    f"the follower does not come to the first pose: {joint} is {np.degrees(off.max()):.0f} "
+                    "degrees off; check that its torque is on, and what the hardware node says"
+                )
+            self._play(first[None], _RATE_HZ)
+
+    def _wait_until(self, due: float) -> None:
+        self._stopped.wait(max(0.0, due - time.monotonic()))
+        self._check_stopped()
+
+    def _check_stopped(self) -> None:
+        if self._stopped.is_set():
+            raise _StoppedError
+
+    def _check_alive(self) -> None:
+        if time.monotonic() - self._heard > _SILENT_S:
+            raise DeviceError(f"the follower has not told where it is for {_SILENT_S:g} s: the replay ends")
+
+    def _compared(self, started_s: float) -> Comparison | None:
+        seen = list(self._seen)
+        times_s = [time_s - started_s for time_s, _ in seen]
+        return compare(self._movement, times_s, np.array([position for _, position in seen]))
+
+
+class _StoppedError(Exception):
+    """Someone has stopped the replay."""
+
+
+Unit = Literal["so100", "degrees", "as_published"]
+"""As the recorder's parameter: LeRobot's units, degrees throughout, or rad."""
+
+ACTION, STATE = "action", "observation.state"
+
+_LARGEST_START_RAD = 0.5
+_LARGEST_LAG_S = 0.3
+_LAG_STEP_S = 0.005
+
+
+@dataclass(frozen=True)
+class Movement:
+    """What the follower is sent to, and where it was when that was recorded.
+
+    Attributes:
+        fps: Rows per second.
+        action_rad: (n, 6).
+        state_rad: (n, 6), None where it was not recorded.
+    """
+
+    fps: float
+    action_rad: Vector
+    state_rad: Vector | None
+
+    @property
+    def start_rad(self) -> Vector:
+        """Where the movement begins, (6,): where the follower was, unless it was led to somewhere else."""
+        first = self.action_rad[0]
+        if self.state_rad is None or np.abs(self.state_rad[0] - first)[:GRIPPER].max() > _LARGEST_START_RAD:
+            return np.asarray(first)
+        return np.asarray(self.state_rad[0])
+
+
+@dataclass(frozen=True)
+class JointErrors:
+    """How far the joints were from the recording, in degrees, each (6,).
+
+    Attributes:
+        mean: On average.
+        p95: In 95 % of the rows no farther than this.
+        largest: At most.
+    """
+
+    mean: Vector
+    p95: Vector
+    largest: Vector
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How well a replay reproduced the states of the recording.
+
+    Attributes:
+        at_once: Errors at the rows' own times.
+        lag_s: How much later the states came that were most like the recorded ones.
+        lagged: Errors so much later: what is left of them when the delay is taken out.
+    """
+
+    at_once: JointErrors
+    lag_s: float
+    lagged: JointErrors
+
+
+class NamedVectors(Protocol):
+    """The values of one feature in one episode.
+
+    Attributes:
+        names: Of the values.
+        rows: (rows, values).
+    """
+
+    @property
+    def names(self) -> Sequence[str]:
+        """See above."""
+
+    @property
+    def rows(self) -> npt.NDArray[np.float64]:
+        """See above."""
+
+
+class Episode(Protocol):
+    """An episode to replay, as `dataset.RecordedEpisode`.
+
+    Attributes:
+        fps: Its rows per second.
+    """
+
+    fps: int
+
+    def has(self, key: str) -> bool:
+        """Tell whether there is such a feature."""
+
+    def vectors(self, key: str) -> NamedVectors:
+        """Read a feature."""
+
+
+def load_movement(episode: Episode, calibration: Calibration, unit: Unit = "so100") -> Movement:
+    """Read what an episode makes the follower with this calibration do.
+
+    Raises:
+        DatasetError: It has no actions of the arm's joints, or they cannot be read.
+    """
+    convert = _converter(calibration, unit)
+    # A leader's range may be larger than the follower's, which refuses what is beyond its own.
+    action = calibration.clip(convert(_by_joint(episode.vectors(ACTION), ACTION)))
+    state = convert(_by_joint(episode.vectors(STATE), STATE)) if episode.has(STATE) else None
+    return Movement(episode.fps, action, state)
+
+
+def approach(present: Vector, first: Vector, speed_rad_s: float, rate_hz: float) -> Vector:
+    """Return the way from one pose to another, (n, 6): gently off, no faster than told, gently there."""
+    # The fastest moment of this curve, in its middle, is half again as fast as the average.
+    duration_s = 1.5 * float(np.abs(first - present).max()) / speed_rad_s
+    progress = np.linspace(0, 1, max(2, math.ceil(duration_s * rate_hz) + 1))[:, None]
+    return np.asarray(present + (first - present) * progress**2 * (3 - 2 * progress))
+
+
+def compare(movement: Movement, times_s: Sequence[float], position_rad: Vector) -> Comparison | None:
+    """Compare where the follower was with the recording.
+
+    Args:
+        movement: What was replayed.
+        times_s: When the follower was seen, counted from the first row's time; rising.
+        position_rad: Where, (m, 6).
+
+    Returns:
+        None where there is nothing to compare.
+    """
+    if movement.state_rad is None or len(times_s) < 2:
+        return None
+    recorded = movement.state_rad
+    rows_s = np.arange(len(recorded)) / movement.fps
+
+    def errors_deg(lag_s: float) -> Vector:
+        seen = rows_s + lag_s <= rows_s[-1] + 1 / movement.fps
+        at = [np.interp(rows_s[seen] + lag_s, times_s, joint) for joint in position_rad.T]
+        return np.asarray(np.degrees(np.abs(np.stack(at, axis=1) - recorded[seen])))
+
+    lags_s = np.arange(0, min(_LARGEST_LAG_S, rows_s[-1] / 2) + _LAG_STEP_S, _LAG_STEP_S)
+    lag_s = float(min(lags_s, key=lambda lag: float((errors_deg(lag) ** 2).mean())))
+    return Comparison(_summed_up(errors_deg(0.0)), lag_s, _summed_up(errors_deg(lag_s)))
+
+
+def _summed_up(errors_deg: Vector) -> JointErrors:
+    return JointErrors(errors_deg.mean(axis=0), np.percentile(errors_deg, 95, axis=0), errors_deg.max(axis=0))
+
+
+def _converter(calibration: Calibration, unit: Unit) -> Callable[[Vector], Vector]:
+    if unit == "so100":
+        return calibration.from_lerobot_units
+    return np.radians if unit == "degrees" else np.asarray
+
+
+def _by_joint(vectors: NamedVectors, key: str) -> Vector:
+    """Return the rows in the order of `JOINTS`."""
+    names = [name.removesuffix(".pos") for name in vectors.names]
+    if missing := [joint for joint in JOINTS if joint not in names]:
+        found = ", ".join(vectors.names) or "no names"
+        raise DatasetError(f"{key} is not of an SO-100: expected {', '.join(missing)}, found {found}")
+    return vectors.rows[:, [names.index(joint) for joint in JOINTS]]

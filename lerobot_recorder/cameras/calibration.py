@@ -1,0 +1,104 @@
+"""A camera's calibration, as ROS keeps it in YAML files: how its pictures map to directions.
+
+The format is that of ``camera_calibration`` and ``camera_info_manager``: ``image_width``, ``image_height``,
+``distortion_model``, and ``camera_matrix``, ``distortion_coefficients``, ``rectification_matrix`` and
+``projection_matrix``, each with ``rows``, ``cols`` and ``data``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml  # type: ignore[import-untyped]
+
+from lerobot_recorder.errors import CalibrationError
+
+_LARGEST_FILE = 1 << 20
+_IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
+
+
+@dataclass(frozen=True)
+class CameraCalibration:
+    """What ``sensor_msgs/CameraInfo`` says of a camera, row by row.
+
+    Attributes:
+        width: Pixels of the pictures that it was made with.
+        height: Pixels.
+        distortion_model: Such as ``plumb_bob``.
+        distortion: Its coefficients.
+        intrinsics: 3x3, from directions to distorted pixels.
+        rectification: 3x3.
+        projection: 3x4, from points to rectified pixels.
+    """
+
+    width: int
+    height: int
+    distortion_model: str
+    distortion: tuple[float, ...]
+    intrinsics: tuple[float, ...]
+    rectification: tuple[float, ...]
+    projection: tuple[float, ...]
+
+
+def load_camera_calibration(path: Path) -> CameraCalibration:
+    """Read a calibration.
+
+    Raises:
+        CalibrationError: The file is missing, or is not one.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_FILE:
+            raise ValueError(f"a file of more than {_LARGEST_FILE} bytes")
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        width, height = int(document["image_width"]), int(document["image_height"])
+        intrinsics = _numbers(document, "camera_matrix", 9)
+        return CameraCalibration(
+            width,
+            height,
+            str(document.get("distortion_model", "plumb_bob")),
+            _numbers(document, "distortion_coefficients"),
+            intrinsics,
+            _numbers(document, "rectification_matrix", 9)
+            if "rectification_matrix" in document
+            else _IDENTITY,
+            _numbers(document, "projection_matrix", 12)
+            if "projection_matrix" in document
+            else _projection(intrinsics),
+        )
+    except OSError as error:
+        raise CalibrationError(f"{path} cannot be read: {error.strerror}") from error
+    except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CalibrationError(
+            f"{path} is no camera calibration as ROS's camera_calibration writes it: {error!r}"
+        ) from error
+
+
+def ideal_calibration(width: int, height: int, view_deg: float) -> CameraCalibration:
+    """Return the calibration of a camera without distortion.
+
+    Args:
+        width: pixels.
+        height: pixels.
+        view_deg: horizontal field of view, in degrees.
+    """
+    focal = width / 2 / math.tan(math.radians(view_deg) / 2)
+    intrinsics = (focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0)
+    return CameraCalibration(
+        width, height, "plumb_bob", (0.0,) * 5, intrinsics, _IDENTITY, _projection(intrinsics)
+    )
+
+
+def _projection(intrinsics: tuple[float, ...]) -> tuple[float, ...]:
+    rows = (intrinsics[row : row + 3] for row in (0, 3, 6))
+    return tuple(value for row in rows for value in (*row, 0.0))
+
+
+def _numbers(document: Mapping[str, Any], name: str, count: int | None = None) -> tuple[float, ...]:
+    numbers = tuple(float(value) for value in document[name]["data"])
+    if count is not None and len(numbers) != count:
+        raise ValueError(f"{name} has {len(numbers)} numbers, expected {count}")
+    return numbers

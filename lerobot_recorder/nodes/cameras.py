@@ -1,0 +1,220 @@
+"""A camera on topics: raw, compressed or both, whichever someone listens to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from builtin_interfaces.msg import Time as Stamp
+from rclpy.node import Node
+from rclpy.publisher import Publisher
+from rclpy.time import Time
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from lerobot_recorder.cameras import (
+    Camera,
+    CameraCalibration,
+    CameraSettings,
+    OpenSource,
+    Picture,
+    encode_jpeg,
+    load_camera_calibration,
+)
+from lerobot_recorder.errors import CalibrationError, ConfigError
+from lerobot_recorder.nodes.conversion import jpeg_to_compressed, rgb_to_image
+from lerobot_recorder.nodes.parameters import Parameter
+
+CAMERA_PARAMETERS = (
+    Parameter("source", "", "A device (0 or /dev/video0), a stream (http, rtsp), a video file, or sim"),
+    Parameter("width", 640, "Width; 0: the source's own", "pixels", 0, 8192),
+    Parameter("height", 480, "Height; 0: the source's own", "pixels", 0, 8192),
+    Parameter("fps", 30.0, "Rate; a video file keeps its own", "Hz", 0.1, 1000),
+    Parameter("pixel_format", "auto", "What is asked of a device", choices=("auto", "mjpeg", "raw")),
+    Parameter("exposure", "", "Of a device: auto, or how long in ms; empty leaves it as it is"),
+    Parameter("focus", "", "Of a device: auto, or a value in its own units; empty leaves it as it is"),
+    Parameter("controls", [""], "Other V4L2 controls of a device, as gain=4"),
+    Parameter(
+        "camera_info_url", "", "Calibration file as ROS's camera_calibration writes it: a path or file:// URL"
+    ),
+    Parameter("transport", "raw", "What is published", choices=("raw", "compressed", "both")),
+    Parameter("frame_id", "", "Of the images; empty: <name>_optical_frame"),
+)
+
+
+def camera_settings(name: str, values: Mapping[str, Any]) -> CameraSettings:
+    """Return the settings that a camera's parameters describe.
+
+    Raises:
+        ConfigError: they cannot be used.
+    """
+    if not values["source"]:
+        raise ConfigError(
+            f"camera {name}: give {name}.source: a device, a stream, a video file, or sim; "
+            "and cameras: [''] for none"
+        )
+    return CameraSettings(
+        name=name,
+        source=values["source"],
+        width=values["width"],
+        height=values["height"],
+        fps=values["fps"],
+        pixel_format=values["pixel_format"],
+        exposure=values["exposure"],
+        focus=values["focus"],
+        controls=dict(_control(name, control) for control in values["controls"] if control),
+    )
+
+
+def _control(camera: str, assignment: str) -> tuple[str, int]:
+    name, _, value = assignment.partition("=")
+    try:
+        return name.strip(), int(value)
+    except ValueError:
+        raise ConfigError(
+            f"camera {camera}: controls: expected NAME=NUMBER, as gain=4, found {assignment!r}"
+        ) from None
+
+
+def camera_info(
+    settings: CameraSettings, url: str, frame_id: str, calibration: CameraCalibration | None = None
+) -> CameraInfo:
+    """Return what is published along with each picture; without sizes where nothing is known.
+
+    Args:
+        settings: the camera's.
+        url: its calibration file, empty for none.
+        frame_id: of its images.
+        calibration: what is known of it without a file.
+
+    Raises:
+        CalibrationError: The file cannot be used, or was made with pictures of another size.
+    """
+    info = CameraInfo()
+    info.header.frame_id = frame_id
+    if url:
+        path = url.removeprefix("file://")
+        _fill(info, load_camera_calibration(Path(path).expanduser()))
+        _check_size(settings, info, path)
+    elif calibration is not None:
+        _fill(info, calibration)
+    return info
+
+
+def _fill(info: CameraInfo, calibration: CameraCalibration) -> None:
+    info.width, info.height = calibration.width, calibration.height
+    info.distortion_model, info.d = calibration.distortion_model, list(calibration.distortion)
+    info.k, info.r, info.p = calibration.intrinsics, calibration.rectification, calibration.projection
+
+
+def _check_size(settings: CameraSettings, info: CameraInfo, path: str) -> None:
+    if settings.size not in (None, (info.width, info.height)):
+        raise CalibrationError(
+            f"camera {settings.name}: {path} was made with pictures of {info.width}x{info.height}, these are "
+            f"{settings.width}x{settings.height}: ask for that size, or calibrate at this one"
+        )
+
+
+class CameraTopics:
+    """Publishes one camera's pictures.
+
+    Attributes:
+        name: of the camera.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        name: str,
+        values: Mapping[str, Any],
+        opener: OpenSource | None = None,
+        calibration_of: Callable[[CameraSettings], CameraCalibration] | None = None,
+    ) -> None:
+        """Make the publishers.
+
+        Args:
+            node: whose.
+            name: of the camera.
+            values: its parameters.
+            opener: opens the camera's source; by default that of a device, stream or file.
+            calibration_of: what is known of the camera without a calibration file.
+
+        Raises:
+            ConfigError: the parameters cannot be used.
+            CalibrationError: the camera's calibration cannot.
+        """
+        settings, transport = camera_settings(name, values), values["transport"]
+        self.name = name
+        self._log = node.get_logger()
+        self._frame_id = values["frame_id"] or f"{name}_optical_frame"
+        topic = f"cameras/{name}"
+        self._raw = (
+            node.create_publisher(Image, f"{topic}/image_raw", 10) if transport != "compressed" else None
+        )
+        self._compressed = (
+            node.create_publisher(CompressedImage, f"{topic}/image_raw/compressed", 10)
+            if transport != "raw"
+            else None
+        )
+        known = calibration_of(settings) if calibration_of else None
+        self._calibrated = camera_info(settings, values["camera_info_url"], self._frame_id, known)
+        self._info = node.create_publisher(CameraInfo, f"{topic}/camera_info", 10)
+        self._camera = Camera(settings, self._publish, self._want_rgb, opener)
+
+    def start(self) -> None:
+        """Open the camera and begin to publish.
+
+        Raises:
+            CameraError: it cannot be opened.
+        """
+        self._camera.start()
+
+    def stop(self) -> None:
+        """Publish no more."""
+        self._camera.stop()
+
+    def report(self) -> tuple[int, str, Mapping[str, Any]]:
+        """Return level, message and values for the diagnostics."""
+        status = self._camera.status()
+        return status.level, status.message, status.values
+
+    def _want_rgb(self) -> bool:
+        return _is_heard(self._raw) or (_is_heard(self._compressed) and not self._camera.sends_jpeg)
+
+    def _publish(self, picture: Picture) -> None:
+        stamp = Time(nanoseconds=picture.stamp_ns).to_msg()
+        if picture.rgb is not None and _is_heard(self._raw):
+            self._send(self._raw, rgb_to_image(picture.rgb, self._frame_id), stamp)
+        if _is_heard(self._compressed) and (jpeg := _jpeg(picture)) is not None:
+            self._send(self._compressed, jpeg_to_compressed(jpeg, self._frame_id), stamp)
+        self._send(self._info, self._info_of(picture), stamp)
+
+    def _info_of(self, picture: Picture) -> CameraInfo:
+        """Return the calibration; only the size where it is not that of the calibration."""
+        if (picture.width, picture.height) == (self._calibrated.width, self._calibrated.height):
+            return self._calibrated
+        if self._calibrated.width:
+            self._log.warning(
+                f"camera {self.name}: its calibration was made with pictures of {self._calibrated.width}x"
+                f"{self._calibrated.height}, these are {picture.width}x{picture.height}: it is left out",
+                once=True,
+            )
+        info = CameraInfo(width=picture.width, height=picture.height)
+        info.header.frame_id = self._frame_id
+        return info
+
+    @staticmethod
+    def _send(publisher: Any, message: Any, stamp: Stamp) -> None:
+        message.header.stamp = stamp
+        publisher.publish(message)
+
+
+def _is_heard(publisher: Publisher | None) -> bool:
+    return publisher is not None and publisher.get_subscription_count() > 0
+
+
+def _jpeg(picture: Picture) -> bytes | None:
+    """Return the picture as JPEG; None where its pixels were not wanted when it was taken."""
+    if picture.jpeg is not None or picture.rgb is None:
+        return picture.jpeg
+    return encode_jpeg(picture.rgb)

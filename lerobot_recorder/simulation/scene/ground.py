@@ -1,0 +1,134 @@
+"""The table without anything on it, as a camera sees it, and the shadows that fall on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from lerobot_recorder.simulation.scene.table import FINEST, table_texture, world_to_texture
+from lerobot_recorder.simulation.scene.viewpoint import NEAREST_M, View
+
+Image = NDArray[np.uint8]
+Array = NDArray[np.float64]
+
+LIGHT = np.array((0.34, 0.42, 0.84))
+"""Direction towards the lamp."""
+
+_ROOM = (96, 98, 102)
+_SHADOW_DARKNESS = 0.52
+_SHADOW_SHRINK = 2  # a soft shadow needs no more pixels
+_SHADOW_SOFTNESS = 1 / 80  # of the picture's width
+
+
+@dataclass(frozen=True)
+class Detail:
+    """How finely the table is drawn.
+
+    Attributes:
+        pixels_per_m: Of the table's texture.
+        samples: Taken of it, for each of the picture's columns and rows.
+    """
+
+    pixels_per_m: int
+    samples: float
+
+
+STILL = Detail(FINEST, 3)
+"""For a picture that is drawn once."""
+MOVING = Detail(900, 0.75)
+"""For one that is drawn anew each time, by a camera so close that it shows nothing finer."""
+
+
+def draw_table(view: View, width: int, height: int, detail: Detail) -> Image:
+    """Return the table as seen, without anything on it: RGB, uint8, (height, width, 3).
+
+    Args:
+        view: The camera.
+        width: Pixels.
+        height: Pixels.
+        detail: How fine.
+    """
+    columns, rows = round(width * detail.samples), round(height * detail.samples)
+    # The middle of the first pixel is at 0 for OpenCV, and half a pixel from the picture's edge.
+    scale = np.array(
+        (
+            (columns / width, 0, (columns / width - 1) / 2),
+            (0, rows / height, (rows / height - 1) / 2),
+            (0, 0, 1),
+        )
+    )
+    to_picture = scale @ view.table_to_picture() @ np.linalg.inv(world_to_texture(detail.pixels_per_m))
+    picture = cv2.warpPerspective(
+        table_texture(detail.pixels_per_m), to_picture, (columns, rows), borderValue=_ROOM
+    )
+    averaging = cv2.INTER_AREA if detail.samples > 1 else cv2.INTER_LINEAR
+    picture = cv2.resize(picture, (width, height), interpolation=averaging)
+    _hide_above_horizon(picture, view)
+    return np.asarray(picture)
+
+
+def cast_shadows(picture: Image, view: View, vertices: Array, spans: Iterable[tuple[int, int]]) -> None:
+    """Darken a picture of the table where convex solids keep the lamp's light from it.
+
+    Args:
+        picture: RGB, uint8, (height, width, 3), changed in place.
+        view: The camera.
+        vertices: Of the solids, (n, 3), m.
+        spans: For each solid, the range of its vertices.
+    """
+    ground = vertices - vertices[:, 2:] / LIGHT[2] * LIGHT
+    pixels, depth = view.project(ground)
+    points = (pixels / _SHADOW_SHRINK).astype(np.float32)
+    mask = np.zeros(
+        (-(-picture.shape[0] // _SHADOW_SHRINK), -(-picture.shape[1] // _SHADOW_SHRINK)), np.uint8
+    )
+    for first, last in spans:
+        if depth[first:last].min() > NEAREST_M:
+            cv2.fillConvexPoly(mask, cv2.convexHull(points[first:last]).astype(np.int32), 255)
+    softness = max(round(picture.shape[1] * _SHADOW_SOFTNESS), 1)
+    mask = cv2.blur(cv2.blur(mask, (softness, softness)), (softness, softness))
+    _darken(picture, mask)
+
+
+def _darken(picture: Image, mask: Image) -> None:
+    """Darken by a mask of half the size, where it is not zero."""
+    column, row, columns, rows = cv2.boundingRect(mask)
+    if not columns:
+        return
+    part = picture[row * _SHADOW_SHRINK : (row + rows) * _SHADOW_SHRINK,
+                   column * _SHADOW_SHRINK : (column + columns) * _SHADOW_SHRINK]  # fmt: skip
+    light = cv2.convertScaleAbs(
+        mask[row : row + rows, column : column + columns], None, -_SHADOW_DARKNESS, 255
+    )
+    light = cv2.resize(light, (columns * _SHADOW_SHRINK, rows * _SHADOW_SHRINK))
+    light = light[: part.shape[0], : part.shape[1]]
+    cv2.multiply(part, cv2.merge((light, light, light)), dst=part, scale=1 / 255)
+
+
+def _hide_above_horizon(picture: Image, view: View) -> None:
+    """Paint over what the table's plane shows behind the camera: its mirror image above the horizon."""
+    height, width = picture.shape[:2]
+    corners = np.array(((0, 0), (width, 0), (width, height), (0, height)), float)
+    rays = np.column_stack([(corners - view.centre) / view.focal, np.ones(4)])
+    rise = rays @ view.world_to_camera[:, 2] + 0.03
+    if (rise <= 0).all():
+        return
+    polygon = _part_above(corners, rise)
+    cv2.fillConvexPoly(picture, np.rint(polygon).astype(np.int32), _ROOM)
+
+
+def _part_above(corners: Array, rise: Array) -> Array:
+    """Cut a polygon where a value that is linear over it is zero, and keep the positive part."""
+    kept = []
+    for here in range(len(corners)):
+        there = (here + 1) % len(corners)
+        if rise[here] > 0:
+            kept.append(corners[here])
+        if rise[here] * rise[there] < 0:
+            part = rise[here] / (rise[here] - rise[there])
+            kept.append(corners[here] + part * (corners[there] - corners[here]))
+    return np.array(kept)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
+from lerobot_recorder.arms.replay import Movement, approach, compare, load_movement
+from lerobot_recorder.dataset.reader import RecordedVectors
+from lerobot_recorder.errors import DatasetError
+
+NAMES = tuple(f"{joint}.pos" for joint in reversed(JOINTS))
+angles = st.lists(st.floats(-1, 1), min_size=6, max_size=6).map(np.array)
+
+
+class Episode:
+    """An episode that was not read from a dataset."""
+
+    fps = 30
+
+    def __init__(self, **vectors: np.ndarray) -> None:
+        self.names = NAMES
+        self.features = {key.replace("_", "."): rows for key, rows in vectors.items()}
+
+    def has(self, key: str) -> bool:
+        return key in self.features
+
+    def vectors(self, key: str) -> RecordedVectors:
+        return RecordedVectors(self.names, self.features[key])
+
+
+def backwards(rows: np.ndarray) -> np.ndarray:
+    return rows[:, ::-1]
+
+
+def test_lerobots_units_become_the_followers_angles():
+    poses = np.array([[0.1, -0.5, 0.4, 0.3, 1.0, 0.7], [0.2, -0.4, 0.3, 0.2, 0.9, 0.0]])
+    units = SIMULATED.lerobot_units(poses)
+    movement = load_movement(
+        Episode(action=backwards(units), observation_state=backwards(units[::-1])), SIMULATED
+    )
+    assert np.allclose(movement.action_rad, poses)
+    assert np.allclose(movement.state_rad, poses[::-1])
+    assert np.allclose(movement.start_rad, poses[1])
+
+
+@pytest.mark.parametrize(("unit", "factor"), [("degrees", np.pi / 180), ("as_published", 1.0)])
+def test_other_units_are_taken_as_they_are_said_to_be(unit, factor):
+    rows = np.full((2, 6), 0.5)
+    movement = load_movement(Episode(action=rows), SIMULATED, unit)
+    assert np.allclose(movement.action_rad, 0.5 * factor)
+    assert movement.state_rad is None
+
+
+def test_what_a_larger_leader_asks_for_is_cut_to_the_followers_range():
+    movement = load_movement(Episode(action=np.full((1, 6), 400.0)), SIMULATED)
+    assert np.allclose(movement.action_rad[0], SIMULATED.limits_rad[:, 1])
+
+
+def test_a_robot_that_is_no_so100_is_refused():
+    episode = Episode(action=np.zeros((1, 2)))
+    episode.names = ("left.pos", "gripper.pos")
+    with pytest.raises(
+        DatasetError, match=r"action is not of an SO-100: expected shoulder_pan, .* found left"
+    ):
+        load_movement(episode, SIMULATED)
+
+
+def test_it_begins_where_the_follower_was_unless_that_is_far_from_where_it_was_sent():
+    action = np.zeros((2, 6))
+    assert (Movement(30, action, action + 0.1).start_rad == 0.1).all()
+    assert (Movement(30, action, action + 2.0).start_rad == 0.0).all()
+    assert (Movement(30, action, None).start_rad == 0.0).all()
+
+
+@given(angles, angles, st.floats(0.1, 5))
+def test_the_way_to_the_first_pose_is_never_faster_than_told(present, first, speed):
+    way = approach(present, first, speed, 50.0)
+    assert np.allclose(way[0], present) and np.allclose(way[-1], first)
+    assert np.abs(np.diff(way, axis=0)).max() <= speed / 50 * 1.001
+
+
+def test_a_delay_is_told_apart_from_an_error():
+    def pose(times_s):
+        return np.sin(2 * np.asarray(times_s))[:, None] * np.ones(6)
+
+    rows_s, seen_s = np.arange(90) / 30, np.arange(-0.1, 3.2, 0.01)
+    state = pose(rows_s)
+    state[:, 2] += np.radians(1.0)
+    comparison = compare(Movement(30, pose(rows_s), state), seen_s, pose(seen_s - 0.08))
+    assert comparison.lag_s == pytest.approx(0.08, abs=0.006)
+    assert comparison.at_once.largest[0] == pytest.approx(np.degrees(0.16), rel=0.05)
+    assert comparison.lagged.mean[0] < 0.1
+    assert comparison.lagged.mean[2] == pytest.approx(1.0, abs=0.1)
+    assert (comparison.lagged.mean <= comparison.lagged.p95).all()
+
+
+def test_there_may_be_nothing_to_compare():
+    still = np.zeros((2, 6))
+    assert compare(Movement(30, still, None), [0.0, 1.0], still) is None
+    assert compare(Movement(30, still, still), [], still[:0]) is None
+    one = compare(Movement(30, still[:1], still[:1]), [0.0, 1.0], still)
+    assert one.lagged.largest.max() == 0

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lerobot_recorder.cameras.container import encode_jpeg, jpeg_picture
+from lerobot_recorder.images import decode_rgb
+
+
+@pytest.fixture(scope="module")
+def gradient() -> np.ndarray:
+    rows, columns = np.mgrid[0:48, 0:64]
+    return np.dstack([rows * 5, columns * 3, np.full_like(rows, 90)]).astype(np.uint8)
+
+
+def test_pixels_survive_in_rgb_order(gradient):
+    decoded = decode_rgb(encode_jpeg(gradient, 95))
+    assert decoded.flags.c_contiguous
+    assert np.abs(decoded.astype(int) - gradient).mean() < 3
+
+
+def test_a_picture_is_decoded_only_if_wanted(gradient):
+    jpeg = encode_jpeg(gradient)
+    assert jpeg_picture(jpeg, 7, want_rgb=False).rgb is None
+    assert jpeg_picture(jpeg, 7, want_rgb=True).rgb.shape == (48, 64, 3)
+
+
+def test_a_picture_cut_short_is_none(gradient):
+    jpeg = encode_jpeg(gradient)
+    assert jpeg_picture(jpeg[: len(jpeg) // 2], 7, want_rgb=False) is None
+
+
+def test_what_follows_the_end_is_cut_off(gradient):
+    jpeg = encode_jpeg(gradient)
+    picture = jpeg_picture(jpeg + b"statistics of an OpenMV", 7, want_rgb=True)
+    assert (picture.width, picture.height) == (64, 48)
+    assert picture.jpeg == jpeg
+
+
+def test_a_png_is_none(gradient):
+    assert jpeg_picture(cv2.imencode(".png", gradient)[1].tobytes(), 7, want_rgb=True) is None
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_picture_or_none(data):
+    picture = jpeg_picture(b"\xff\xd8" + data + b"\xff\xd9", 7, want_rgb=False)
+    assert picture is None or min(picture.width, picture.height) > 0

@@ -1,0 +1,18 @@
+from __future__ import annotations
+
+import pytest
+
+from lerobot_recorder.cameras import CameraSettings, take_snapshot
+from lerobot_recorder.errors import CameraError
+
+
+def test_it_is_a_picture_with_pixels(footage):
+    picture = take_snapshot(CameraSettings("top", str(footage), width=0, height=0), warm_up_s=0)
+    assert picture.rgb.shape == (144, 176, 3)
+
+
+def test_a_camera_that_gives_none_is_told(tmp_path, jpegs, monkeypatch):
+    monkeypatch.setattr("lerobot_recorder.cameras.snapshot._PATIENCE_S", 0.1)
+    (tmp_path / "broken.mjpeg").write_bytes(jpegs[0][:-2] + jpegs[1][:-2])
+    with pytest.raises(CameraError, match="top"):
+        take_snapshot(CameraSettings("top", str(tmp_path / "broken.mjpeg")), warm_up_s=0)

@@ -1,0 +1,261 @@
+from __future__ import annotations
+
+import array
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
+from std_msgs.msg import Float64MultiArray
+
+from lerobot_recorder.nodes.bindings import STREAM_PARAMETERS
+from lerobot_recorder.nodes.clock import node_clock
+from lerobot_recorder.nodes.guard import GuardedNode
+from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.recorder_settings import PARAMETERS
+from lerobot_recorder.nodes.streams import Listener, Subscriptions
+from lerobot_recorder.spool import Spool
+
+RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
+OVERRIDE = "qos_overrides./robot/joint_states.subscription"
+
+
+def subscribed(graph, topic: str = "/robot/joint_states"):
+    infos = graph.node.get_subscriptions_info_by_topic(topic)
+    return [info.qos_profile.reliability for info in infos]
+
+
+def republish(graph, robot, reliability) -> None:
+    """Replace the publisher, in the thread that publishes: there is none to publish with in between."""
+
+    def replace() -> None:
+        graph.node.destroy_publisher(robot.joints)
+        robot.joints = graph.node.create_publisher(
+            JointState, "robot/joint_states", QoSProfile(depth=10, reliability=reliability)
+        )
+
+    graph.do(replace)
+
+
+def alive(graph) -> bool:
+    return not graph.status["recorder"]["missing"]
+
+
+@pytest.fixture
+def subscribe(graph):
+    """Return what makes the subscriptions of a recorder within the test's own process."""
+    nodes = []
+
+    def make(values: dict) -> Subscriptions:
+        given = [Parameter(name, value=value) for name, value in values.items()]
+        node = GuardedNode("recorder", context=graph.context, parameter_overrides=given)
+        nodes.append(node)
+        parameters = Parameters(node)
+        parameters.declare(PARAMETERS)
+        for name in parameters["streams"]:
+            parameters.declare(STREAM_PARAMETERS, f"{name}.")
+        topics = Subscriptions(node, parameters, node_clock(node))
+        graph.do(lambda: graph.executor.add_node(node))
+        return topics
+
+    yield make
+    for node in nodes:
+        graph.do(lambda node=node: graph.executor.remove_node(node))
+        node.destroy_node()
+
+
+def joint_states(**settings) -> dict:
+    """Parameters for a recorder of joint states alone."""
+    named = {"topic": "robot/joint_states", "names": ["one", "two"], **settings}
+    return {"streams": ["state"], **{f"state.{name}": value for name, value in named.items()}}
+
+
+def test_messages_that_overtook_each_other_count_in_their_order():
+    listener = Listener(source=None)  # type: ignore[arg-type]
+    second = 10**9
+    assert [listener.note_arrival(came) for came in (1, 5, 3, 4, 6)] == [1, 5, 5, 5, 6]
+    assert [listener.note_arrival(came * second) for came in (100, 99, 40, 41)] == [
+        100 * second, 100 * second, 40 * second, 41 * second,
+    ]  # fmt: skip
+
+
+def test_a_publisher_that_comes_back_with_another_reliability_is_heard(graph, make_robot, tmp_path):
+    robot = make_robot()
+    graph.start("recorder", robot.recorder_parameters(tmp_path / "data"))
+    for reliability in (RELIABLE, BEST_EFFORT, RELIABLE):
+        republish(graph, robot, reliability)
+        graph.wait(lambda reliability=reliability: subscribed(graph) == [reliability])
+        graph.status.clear()
+        graph.wait(lambda: alive(graph))
+
+
+def test_qos_overrides_have_the_last_word(graph, make_robot, tmp_path):
+    robot = make_robot()
+    override = {f"{OVERRIDE}.reliability": "best_effort", f"{OVERRIDE}.depth": 7}
+    graph.start("recorder", {**robot.recorder_parameters(tmp_path / "data"), **override})
+    graph.wait(lambda: alive(graph))
+    assert subscribed(graph) == [BEST_EFFORT]
+    assert subscribed(graph, "/robot/camera") == [RELIABLE]
+    republish(graph, robot, BEST_EFFORT)
+    republish(graph, robot, RELIABLE)
+    graph.status.clear()
+    graph.wait(lambda: alive(graph))
+    assert subscribed(graph) == [BEST_EFFORT]
+    assert not graph.set_parameter("recorder", f"{OVERRIDE}.depth", 8)[0]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({f"{OVERRIDE}.reliability": "likely"}, "expected one of system_default, reliable, best_effort"),
+        ({f"{OVERRIDE}.depth": 0}, "expected a whole number from 1 up, found 0"),
+        ({"qos_overrides./robot/joint_state.subscription.depth": 5}, "is for no subscription"),
+        (
+            {"state.type": "std_msgs/Float64MultiArray", "state.stamp": "header"},
+            "Float64MultiArray has no header; use receive",
+        ),
+        (
+            {"state.type": "geometry_msgs/Twist", "state.names": ["linear.x"], "state.unit": "degrees"},
+            "the unit degrees is for positions and velocities of joints",
+        ),
+        (
+            {
+                "streams": ["state", "top", "more"],
+                "more.topic": "x",
+                "more.names": ["two"],
+                "more.feature": "observation.state",
+            },
+            "two.pos is in it twice",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_at_the_start(graph, make_robot, tmp_path, wrong, reason):
+    recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
+    assert graph.end_of(recorder) == 1
+    assert reason in recorder.last_lines[-1]
+
+
+def test_several_topics_fill_one_feature(graph, make_robot, tmp_path):
+    root, robot = tmp_path / "data", make_robot()
+    gripper = graph.node.create_publisher(Float64MultiArray, "gripper/commands", 10)
+    graph.node.create_timer(0.02, lambda: gripper.publish(Float64MultiArray(data=[0.25])))
+    hand = {"topic": "gripper/commands", "type": "std_msgs/Float64MultiArray", "names": ["hand"]}
+    hand["feature"] = "observation.state"
+    second = {"topic": "robot/joint_states", "names": ["two"], "aliases": ["second"]}
+    parameters = {**robot.recorder_parameters(root), "streams": ["state", "hand", "second", "top"]}
+    parameters |= {f"hand.{name}": value for name, value in hand.items()}
+    parameters |= {f"second.{name}": value for name, value in second.items()}
+    graph.start("recorder", {**parameters, "second.feature": "observation.state"})
+    graph.wait(lambda: graph.call("recorder/start_episode")[0])
+    graph.wait(lambda: graph.frames() >= 5)
+    assert graph.call("recorder/save_episode")[0]
+    episode = Spool(root).ready()[0]
+    names = episode.manifest.features["observation.state"]["names"]
+    assert names == ["one.pos", "two.pos", "hand.pos", "second.pos"]
+    rows = episode.rows()["observation.state"]
+    assert (rows[:, 2] == 0.25).all()
+    assert (
+        rows[:, 1] == rows[:, 3]
+    ).mean() > 0.8  # the two subscriptions may hear a message either side of a tick
+
+
+def test_what_is_published_instead_is_told_with_its_type_where_that_is_another(graph, subscribe):
+    graph.node.create_publisher(CompressedImage, "front/image_raw/compressed", 10)
+    graph.node.create_publisher(CameraInfo, "front/image_info", 10)
+    graph.node.create_publisher(Image, "cam/image_raw", 10)
+    graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    topics = subscribe({"streams": ["front"], "front.topic": "front/image_raw"})
+    known = "/front/image_raw/compressed (sensor_msgs/msg/CompressedImage), /cam/image_raw"
+    hint = f"nobody publishes it; published are {known}"
+    graph.wait(lambda: graph.do(lambda: topics.hint(topics.streams[0])) == hint)
+
+
+def test_what_was_latched_before_the_recorder_came_is_heard_and_so_is_who_no_longer_latches(graph, subscribe):
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", latched)
+    publisher.publish(message)
+    (stream,) = subscribe(joint_states()).streams
+    graph.wait(lambda: stream.newest() is not None)
+    graph.do(lambda: graph.node.destroy_publisher(publisher))
+    stream.reset()
+    restarted = graph.node.create_publisher(JointState, "robot/joint_states", 1)
+    graph.node.create_timer(0.02, lambda: restarted.publish(message))
+    graph.wait(lambda: stream.newest() is not None)
+
+
+@pytest.mark.parametrize(("sec", "found"), [(-1, "a negative stamp"), (0, "no stamp")])
+def test_a_stamp_that_is_no_time_is_a_fault(graph, subscribe, sec, found):
+    (stream,) = subscribe(joint_states(stamp="header")).streams
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    message.header.stamp.sec = sec
+    graph.node.create_timer(0.02, lambda: publisher.publish(message))
+    graph.wait(lambda: any(f"the header carries {found}" in fault for fault in stream.faults()))
+
+
+def test_an_image_without_pixels_is_a_fault(graph, subscribe):
+    (stream,) = subscribe({"streams": ["top"], "top.topic": "robot/camera"}).streams
+    publisher = graph.node.create_publisher(Image, "robot/camera", 10)
+    graph.node.create_timer(0.02, lambda: publisher.publish(Image(encoding="bgr8")))
+    graph.wait(lambda: "an image of 0x0 has no pixels" in stream.faults())
+    assert stream.newest() is None
+
+
+def test_a_jpeg_that_was_cut_short_is_a_fault_and_not_recorded(graph, subscribe):
+    (stream,) = subscribe({"streams": ["top"], "top.topic": "robot/camera/compressed"}).streams
+    publisher = graph.node.create_publisher(CompressedImage, "robot/camera/compressed", 10)
+    jpeg = cv2.imencode(".jpg", np.zeros((32, 48, 3), np.uint8))[1].tobytes()
+    cut = CompressedImage(format="jpeg", data=array.array("B", jpeg[:-10]))
+    graph.node.create_timer(0.02, lambda: publisher.publish(cut))
+    graph.wait(lambda: any("a JPEG was cut short" in fault for fault in stream.faults()))
+    assert stream.newest() is None
+
+
+def test_a_message_that_fails_in_a_way_of_its_own_is_a_fault_and_the_next_one_counts(graph, subscribe):
+    topics = subscribe(joint_states())
+    (stream,) = topics.streams
+    listener = topics._listeners["state"]
+    source = listener.source
+
+    def fail(message: JointState) -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    listener.source = replace(source, take=fail)
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    graph.node.create_timer(0.02, lambda: publisher.publish(message))
+    fault = "a message cannot be used: ZeroDivisionError: nobody thought of this"
+    graph.wait(lambda: fault in stream.faults())
+    listener.source = source
+    graph.wait(lambda: stream.newest() is not None)
+
+
+def test_two_streams_of_one_topic_take_what_two_publishers_send(graph, subscribe):
+    hand = {"hand.topic": "robot/joint_states", "hand.names": ["finger"]}
+    topics = subscribe({**joint_states(), **hand, "streams": ["state", "hand"]})
+    for names in (["one", "two"], ["finger"]):
+        publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+        message = JointState(name=names, position=[1.0] * len(names))
+        graph.node.create_timer(0.02, lambda publisher=publisher, message=message: publisher.publish(message))
+
+    def received() -> int:
+        return min(stream.health(0).received for stream in topics.streams)
+
+    graph.wait(received)
+    faults = [stream.faults() for stream in topics.streams]
+    before = received()
+    graph.wait(lambda: received() > before + 10)
+    assert [stream.faults() for stream in topics.streams] == faults
+
+
+@pytest.mark.parametrize("names", [["three"], ["one", "three"]])
+def test_where_only_other_joints_come_or_only_some_that_is_a_fault(graph, subscribe, names):
+    (stream,) = subscribe(joint_states(names=names)).streams
+    publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
+    message = JointState(name=["one", "two"], position=[1.0, 2.0])
+    graph.node.create_timer(0.02, lambda: publisher.publish(message))
+    graph.wait(lambda: "no joint three in the message, it has one, two" in stream.faults())
