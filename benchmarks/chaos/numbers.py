@@ -7,7 +7,7 @@ import zlib
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.robot.calibration import JOINTS, SIMULATED
+from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 
 RATE_HZ = 30
 """Numbers per second."""

@@ -32,7 +32,7 @@ from chaos.numbers import ARMS, CAMERAS, RATE_HZ
 from chaos.operator import Answer, Operator
 from chaos.power import cut_power
 from chaos.verify import STREAMS, Findings, verify
-from lerobot_recorder.robot.calibration import JOINTS
+from lerobot_recorder.arms.calibration import JOINTS
 
 KINDS = ("kills", "errors", "full disk", "power cuts", "fuzz", "slow disk", "damage")
 

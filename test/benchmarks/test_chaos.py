@@ -18,7 +18,7 @@ from chaos.numbers import ARMS, CAMERAS, RATE_HZ, picture, pose_rad, read_pictur
 from chaos.power import cut_power, read_journal
 from chaos.verify import Findings, _check_promises, _check_times, verify
 
-from lerobot_recorder.robot.calibration import SIMULATED
+from lerobot_recorder.arms.calibration import SIMULATED
 
 NUMBERS = [0, 1, 29, 1_000, 123_456, 1_105_615, 40**4 - 1]
 
