@@ -16,9 +16,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import cv2
-from lerobot_recorder.simulation import SimulatedArm
 
 from chaos.numbers import ARMS, CAMERAS, RATE_HZ, number_at, picture, pose_rad
+from lerobot_recorder.simulation import SimulatedArm
 
 _BOUNDARY = "picture"
 _FARTHEST_BEHIND = 15
