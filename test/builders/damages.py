@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 from encoded import CAMERA
 from filmed import filmed_dataset
 
@@ -32,7 +33,10 @@ def rewriting(name: str, change: Callable[[pa.Table], pa.Table], target: str | N
     def damage(root: Path) -> None:
         path = root / (target or name)
         path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(change(pq.read_table(root / name)), path)
+        try:
+            pq.write_table(change(pq.read_table(root / name)), path)
+        except pa.ArrowNotImplementedError as error:
+            pytest.skip(f"this pyarrow cannot write it: {error}")
 
     return damage
 

@@ -46,7 +46,7 @@ def test_not_with_the_length_of_an_episode(bench, held, encoded):
         pixels = robot.image
         robot.image = lambda number: EncodedImage.parse(cv2.imencode(".jpg", pixels(number))[1].tobytes())
     robot.start()
-    run_fast(robot, 200)
+    run_fast(robot, 1000)
     before = held()
     run_fast(robot, 1000)
     assert held() - before < SLACK_BYTES
