@@ -6,7 +6,6 @@ its pixels come from elsewhere. Codes of depth are kept without loss, so they mu
 
 from __future__ import annotations
 
-import math
 import tempfile
 import zlib
 from collections.abc import Iterator
@@ -34,8 +33,8 @@ _AV1 = ("libsvtav1", "libaom-av1")
 _SHORT = 100
 """Frames of a video of which every one is compared, as starting the process costs far more."""
 _FASTEST_SLOW_PRESET = 8
-_SHARE = 2 / 5
-"""Of the groups of pictures, where all would cost more than a tenth of encoding."""
+_STRIDE = 3
+"""Each third group of pictures is compared where all would cost more than a tenth of encoding."""
 
 
 @dataclass(frozen=True)
@@ -103,30 +102,30 @@ class Sketches:
         allowed = tolerance(settings)
         found = {
             number: difference
-            for number, difference in self.differences(video, self._share(settings))
+            for number, difference in self.differences(video, self._stride(settings))
             if difference.luma > allowed.luma or difference.chroma > allowed.chroma
         }
         largest = (max(each.luma, each.chroma) for each in found.values())
         return Damage(tuple(found), max(largest)) if found else None
 
-    def differences(self, video: Path, share: float = 1.0) -> Iterator[tuple[int, Difference]]:
-        """Decode a share of the groups of pictures of a video; yield how much each frame differs.
+    def differences(self, video: Path, stride: int = 1) -> Iterator[tuple[int, Difference]]:
+        """Decode each `stride`-th group of pictures of a video; yield how much each frame differs.
 
         Raises:
             VideoError: it cannot be decoded, or a frame is missing.
         """
-        for number, frame in _decoded(video, share):
+        for number, frame in _decoded(video, stride):
             self._file.seek(number * self._size)
             kept, found = np.frombuffer(self._file.read(self._size), np.uint8), _sketch(frame)
             if kept.shape != found.shape:
                 raise VideoError(f"{video}: frame {number} has no image of its size")
             yield number, _difference(kept, found, frame)
 
-    def _share(self, settings: EncoderSettings) -> float:
-        """Return the share of the groups of pictures to compare."""
+    def _stride(self, settings: EncoderSettings) -> int:
+        """Return how many groups of pictures there are from one that is compared to the next."""
         slow_preset = settings.vcodec == "libsvtav1" and int(settings.preset or 0) <= _FASTEST_SLOW_PRESET
         slow = slow_preset or settings.vcodec in ("hevc", "libaom-av1")
-        return 1.0 if settings.picture_check == "all" or slow or self._count <= _SHORT else _SHARE
+        return 1 if settings.picture_check == "all" or slow or self._count <= _SHORT else _STRIDE
 
 
 def tolerance(settings: EncoderSettings) -> Difference:
@@ -142,15 +141,15 @@ def tolerance(settings: EncoderSettings) -> Difference:
     return Difference(luma, 2 * luma)
 
 
-def _decoded(video: Path, share: float) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Decode a share of the groups of pictures; yield the frames with their numbers on the grid."""
+def _decoded(video: Path, stride: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decode each `stride`-th group of pictures; yield the frames with their numbers on the grid."""
     with opened(video) as container:
         stream: Any = container.streams.video[0]
         stream.codec_context.thread_count = 1  # others encode on the other cores
         ticks = 1 / (stream.base_rate * stream.time_base)
         given = decoded = 0
         try:
-            for packet in _of_some_groups(container.demux(stream), share):
+            for packet in _of_some_groups(container.demux(stream), stride):
                 given += packet.size > 0
                 for frame in packet.decode():
                     decoded += 1
@@ -161,14 +160,12 @@ def _decoded(video: Path, share: float) -> Iterator[tuple[int, av.VideoFrame]]:
         raise VideoError(f"{video}: {given} frames were expected, {decoded} could be decoded")
 
 
-def _of_some_groups(packets: Iterator[Any], share: float) -> Iterator[Any]:
-    """Yield the packets of a share of the groups, evenly spread, and the last, which empties the decoder."""
-    group, looked_at = -1, True
+def _of_some_groups(packets: Iterator[Any], stride: int) -> Iterator[Any]:
+    """Yield the packets of each `stride`-th group, and the last one, which empties the decoder."""
+    group = -1
     for packet in packets:
-        if packet.is_keyframe:
-            group += 1
-            looked_at = math.ceil((group + 1) * share) > math.ceil(group * share)
-        if looked_at or not packet.size:
+        group += packet.is_keyframe
+        if group % stride == 0 or not packet.size:
             yield packet
 
 

@@ -149,7 +149,7 @@ def test_some_groups_of_a_long_video_are_compared_or_all_of_them():
     assert every is not None
     assert every.frames == tuple(range(140))
     assert some.frames[:2] == (0, 1)
-    assert len(some.frames) == 56
+    assert len(some.frames) == 48
     longest_gap = np.diff(some.frames).max()
     assert longest_gap <= 5
 
