@@ -111,7 +111,7 @@ def commit_hundred(writer: DatasetWriter, episode: EncodedEpisode, start: int, s
         names = range(first, min(first + size, start + 100))
         batch = [dataclasses.replace(episode, episode_id=str(n), rows=rows(n, episode)) for n in names]
         before = time.perf_counter()
-        writer.commit(batch, features=FEATURES, fps=FPS, forget=lambda ids: None)
+        writer.commit(batch, features=FEATURES, fps=FPS, forget=lambda _ids: None)
         walls.append((time.perf_counter() - before) * 1e3)
     cpu_ms = (time.process_time() - began) * 1e3
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

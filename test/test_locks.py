@@ -30,7 +30,8 @@ def foreign(path: Path):
     """Another process that holds the lock."""
     pipe = subprocess.PIPE
     process = subprocess.Popen([sys.executable, "-c", HOLD, str(path)], stdin=pipe, stdout=pipe, text=True)
-    assert process.stdout is not None and process.stdout.readline() == "held\n"
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
     yield process
     process.kill()
     process.communicate()

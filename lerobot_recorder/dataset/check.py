@@ -29,7 +29,11 @@ SHOWN_OF_A_KIND = 5
 
 
 def check(
-    root: Path, probe: Probe, *, decoder: Decoder | None = None, progress: Progress = lambda done, total: None
+    root: Path,
+    probe: Probe,
+    *,
+    decoder: Decoder | None = None,
+    progress: Progress = lambda _done, _total: None,
 ) -> Iterator[str]:
     """Look for faults in the dataset at ``root``.
 

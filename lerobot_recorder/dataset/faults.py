@@ -238,7 +238,7 @@ def _data_file(dataset: CountedDataset, file: _DataFile, expected: dict[str, np.
     if not dataset.is_enough(file.rows, rows):
         yield f"{file.path}: has {file.rows} rows, but the episodes in it have {rows}."
     wrong = list(loading.data_columns(dataset.info, file.path, file.table))
-    wrong = wrong or [*_data_values(dataset, file, expected), *_row_tasks(dataset, file, expected)]
+    wrong = wrong or [*_data_values(file, expected), *_row_tasks(dataset, file, expected)]
     yield from wrong
 
 
@@ -254,7 +254,7 @@ def _expected_rows(dataset: CountedDataset) -> dict[str, np.ndarray]:
     }
 
 
-def _data_values(dataset: CountedDataset, file: _DataFile, expected: dict[str, np.ndarray]) -> Iterator[str]:
+def _data_values(file: _DataFile, expected: dict[str, np.ndarray]) -> Iterator[str]:
     for name, values in expected.items():
         if name in file.table.column_names:
             found = file.table[name].to_numpy()[: max(0, len(values) - file.start)]

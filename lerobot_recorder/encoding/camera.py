@@ -75,7 +75,7 @@ Answer = int | EncodedCamera | RecorderError
 """What a process that encodes tells: frames so far, the result, or why there is none."""
 
 
-def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda frames: None) -> EncodedCamera:
+def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda _frames: None) -> EncodedCamera:
     """Encode a camera's images, compare the video with them, and compute their statistics.
 
     A video that an interrupted run has finished with the same settings is taken as it is. One with damaged

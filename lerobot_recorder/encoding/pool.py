@@ -60,7 +60,7 @@ class WorkerPool:
         self._start_threads()
 
     def submit(
-        self, job: CameraJob, progress: Callable[[int], None] = lambda frames: None
+        self, job: CameraJob, progress: Callable[[int], None] = lambda _frames: None
     ) -> Future[EncodedCamera]:
         """Queue a job; a `TransientError` is not the episode's fault, another error is."""
         order = _Order(job, progress, Future())

@@ -79,7 +79,7 @@ class CallerNode(GuardedNode):
 
 
 def _print(news: dict[str, Any]) -> None:
-    print(json.dumps(news), flush=True)
+    print(json.dumps(news), flush=True)  # noqa: T201
 
 
 def main() -> None:

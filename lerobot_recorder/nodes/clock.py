@@ -65,4 +65,4 @@ def on_jump_back(node: Node, act: Callable[[], None]) -> JumpHandle:
     threshold = JumpThreshold(
         min_forward=None, min_backward=Duration(seconds=-_JUMP_S), on_clock_change=False
     )
-    return node.get_clock().create_jump_callback(threshold, post_callback=lambda jump: act())
+    return node.get_clock().create_jump_callback(threshold, post_callback=lambda _jump: act())

@@ -189,7 +189,7 @@ def main() -> int:
             executor.spin_once(timeout_sec=left)
             if not heard and node.hears:
                 heard, deadline = True, time.monotonic() + seconds
-        print(node.survey().to_json(), flush=True)
+        print(node.survey().to_json(), flush=True)  # noqa: T201
     except (KeyboardInterrupt, ExternalShutdownException):
         return 1
     finally:

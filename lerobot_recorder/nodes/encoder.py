@@ -99,7 +99,7 @@ class EncoderNode(GuardedNode):
             if name in changes:
                 setattr(self._encoder, name, changes[name])
 
-    def _encode_pending(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _encode_pending(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         waiting = self._encoder.status().waiting
         try:
             self._encoder.encode_pending()
@@ -110,7 +110,7 @@ class EncoderNode(GuardedNode):
         response.message = f"encoding {waiting} waiting episodes" if waiting else "no episode waits"
         return response
 
-    def _retry_failed(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _retry_failed(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         failed = self._encoder.status().retryable
         self._encoder.retry_failed()
         response.success = True

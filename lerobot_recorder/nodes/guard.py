@@ -112,8 +112,8 @@ def _trace(error: BaseException) -> str:
 
 def _release(entity: Any) -> None:
     """Give back what rclpy keeps locked when already the taking of a message fails."""
-    if entity is not None and entity._executor_event:
-        entity._executor_event = False
+    if entity is not None and entity._executor_event:  # noqa: SLF001 - no public way
+        entity._executor_event = False  # noqa: SLF001
         entity.callback_group.ending_execution(entity)
 
 

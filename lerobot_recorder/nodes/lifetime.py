@@ -101,7 +101,7 @@ class Signals:
         if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
             signal.signal(signal.SIGHUP, self._note)
 
-    def _note(self, number: int, frame: FrameType | None) -> None:
+    def _note(self, number: int, _frame: FrameType | None) -> None:
         before, at = self._last
         now = time.monotonic()
         if self.stop_requests == 0 or number != before or now - at > _ECHO_S:
@@ -150,7 +150,7 @@ def _live(make: Callable[[], GuardedNode], signals: Signals, logs: NodeLog) -> i
 
 
 def _failed(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr, flush=True)
+    print(f"error: {reason}", file=sys.stderr, flush=True)  # noqa: T201
     return 1
 
 

@@ -138,7 +138,7 @@ class Parameters:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._known: dict[str, Parameter] = {}
-        self._on_change: Callable[[Mapping[str, Any]], None] = lambda changes: None
+        self._on_change: Callable[[Mapping[str, Any]], None] = lambda _changes: None
 
     def declare(self, table: Sequence[Parameter], prefix: str = "") -> None:
         """Declare parameters, `prefix` before each name.
@@ -215,7 +215,7 @@ class Parameters:
 
 def overrides(node: Node) -> Mapping[str, RosParameter]:
     """Return what was given on the command line and in files; rclpy has no public name for it."""
-    given: Mapping[str, RosParameter] = node._parameter_overrides
+    given: Mapping[str, RosParameter] = node._parameter_overrides  # noqa: SLF001 - no public way
     return given
 
 

@@ -77,7 +77,7 @@ class ReplayNode(GuardedNode):
         self._stopping = threading.Event()
         self._threads = ThreadPoolExecutor(1, "replay")
         self._done = self._threads.submit(self._work)
-        parameters.watch(lambda changes: None)
+        parameters.watch(lambda _changes: None)
 
     def _root(self) -> Path:
         return dataset_root({name: self._params[name] for name in ("root", "repo_id")})

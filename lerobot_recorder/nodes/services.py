@@ -32,7 +32,7 @@ class Services:
     def trigger(self, name: str, begin: Work, answer: Answer) -> None:
         """Offer a service without a request."""
 
-        async def serve(request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        async def serve(_request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             return await self._serve(begin, answer, response)
 
         self._node.create_service(Trigger, name, serve, callback_group=self._group)

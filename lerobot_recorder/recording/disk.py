@@ -119,7 +119,9 @@ class DiskMonitor:
             try:
                 self._look()
             except Exception:  # a take must end at the reserve, whatever else goes wrong
-                self._note_surprise()
+                if not self._surprised:
+                    logger.exception("what a recording takes on disk cannot be told")
+                self._surprised = True
             self._stopped.wait(_INTERVAL_S)
 
     def _look(self) -> None:
@@ -135,11 +137,6 @@ class DiskMonitor:
             self._act()
         with contextlib.suppress(RecorderError):  # what cannot be recorded is told by its stream
             self._forecast = DiskForecast(free_bytes, self._bytes_per_s())
-
-    def _note_surprise(self) -> None:
-        if not self._surprised:
-            logger.exception("what a recording takes on disk cannot be told")
-        self._surprised = True
 
 
 def typical_bytes(cameras: Iterable[CameraSpool]) -> float:

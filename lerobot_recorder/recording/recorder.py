@@ -81,7 +81,7 @@ class Recorder:
         *,
         name: str = "",
         clock: Clock | None = None,
-        on_end: Callable[[Outcome], None] = lambda outcome: None,
+        on_end: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         """Find interrupted takes, and be ready for `start`.
 

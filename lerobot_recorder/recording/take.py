@@ -63,7 +63,7 @@ class Take:
         streams: Sequence[Stream],
         clock: Clock,
         settings: TakeSettings,
-        on_end: Callable[[Outcome], None] = lambda outcome: None,
+        on_end: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
         """Start both threads; row k is taken at `header.started_at_ns` + k / fps."""
         self.header = writer.header
@@ -91,7 +91,7 @@ class Take:
         try:
             self._tick_thread.start()
         except RuntimeError as error:
-            self._on_end = lambda outcome: None
+            self._on_end = lambda _outcome: None
             self.end("discard")
             self._queue.put(None)
             self.result.result()

@@ -35,7 +35,7 @@ def simulated_calibration(settings: CameraSettings) -> CameraCalibration:
 
 
 @lru_cache(maxsize=8)
-def tabletop_of(pose: Pose) -> Tabletop:
+def tabletop_of(pose: Pose) -> Tabletop:  # noqa: ARG001 - the key of the cache
     """Return the table in front of an arm: all cameras that look at the same arm see the same one."""
     return Tabletop()
 

@@ -113,7 +113,7 @@ class ImageSink(ABC):
     def cut(self, length: int) -> None:
         """Shorten the files to the first `length` images."""
 
-    def write(self, index: int, parts: list[Content]) -> Fields:
+    def write(self, index: int, parts: list[Content]) -> Fields:  # noqa: ARG002 - other sinks need it
         """Append what `prepare` made of image `index`; return the row's fields that are known only now."""
         for file, part in zip(self.files, parts, strict=True):
             file.write(part)

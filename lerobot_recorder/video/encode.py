@@ -33,8 +33,8 @@ def encode(
     height: int,
     settings: EncoderSettings,
     depth: DepthSettings | None = None,
-    progress: Callable[[int], None] = lambda frames: None,
-    observe: Callable[[av.VideoFrame], None] = lambda frame: None,
+    progress: Callable[[int], None] = lambda _frames: None,
+    observe: Callable[[av.VideoFrame], None] = lambda _frame: None,
 ) -> int:
     """Encode images into an MP4 file, one frame each, on the grid of `1 / fps`.
 

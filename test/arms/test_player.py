@@ -46,7 +46,8 @@ def test_the_first_pose_is_approached_and_then_every_row_sent_once(follower):
     assert np.allclose(follower.sent[-len(ROWS) :], ROWS)
     assert follower.player.rows_sent == len(ROWS)
     way = np.array(follower.sent[: -len(ROWS)])
-    assert np.allclose(way[0], 0) and np.allclose(way[-1], ROWS[0])
+    assert np.allclose(way[0], 0)
+    assert np.allclose(way[-1], ROWS[0])
     assert comparison.lagged.mean.max() < 1.0
 
 

@@ -77,7 +77,8 @@ def test_it_begins_where_the_follower_was_unless_that_is_far_from_where_it_was_s
 @given(angles, angles, st.floats(0.1, 5))
 def test_the_way_to_the_first_pose_is_never_faster_than_told(present, first, speed):
     way = approach(present, first, speed, 50.0)
-    assert np.allclose(way[0], present) and np.allclose(way[-1], first)
+    assert np.allclose(way[0], present)
+    assert np.allclose(way[-1], first)
     assert np.abs(np.diff(way, axis=0)).max() <= speed / 50 * 1.001
 
 

@@ -97,9 +97,8 @@ def test_a_calibration_is_not_replaced_unasked(invoke, simulated, tmp_path):
     SIMULATED.save(tmp_path / "arm.json")
     result = invoke("calibrate", "--role", "leader", "--port", simulated.port, "--id", tmp_path / "arm.json")
     assert result.exit_code == 1
-    assert (
-        result.output.startswith("error: there is a calibration already,") and "--overwrite" in result.output
-    )
+    assert result.output.startswith("error: there is a calibration already,")
+    assert "--overwrite" in result.output
 
 
 def test_without_power_it_is_one_sentence(invoke, simulated, operator, home):
@@ -107,5 +106,6 @@ def test_without_power_it_is_one_sentence(invoke, simulated, operator, home):
     operator("calibrate")
     result = invoke("calibrate", "--role", "leader", "--port", simulated.port, "--id", "mine")
     assert result.exit_code == 1
-    assert result.output.startswith("error: ") and len(result.output.splitlines()) == 1
+    assert result.output.startswith("error: ")
+    assert len(result.output.splitlines()) == 1
     assert not list(home.rglob("*.json"))

@@ -61,7 +61,8 @@ def test_what_a_camera_offers_is_told(invoke, devices, tmp_path):
     assert "MJPG          1280x720 at 30/15 Hz, 640x480" in result.output
     assert "YUYV          640x480 at 30 Hz" in result.output
     assert "gain 0 to 255" in result.output
-    assert result.exit_code == 1 and "error: camera no_device: " in result.output
+    assert result.exit_code == 1
+    assert "error: camera no_device: " in result.output
 
 
 def test_one_source_that_fails_does_not_keep_the_others_from_being_seen(invoke, tmp_path):

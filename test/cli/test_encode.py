@@ -45,7 +45,9 @@ def test_nothing_recorded_is_said(tmp_path):
 def test_an_empty_spool_is_no_error(spool):
     spool.create()
     result = invoke("encode", spool.root)
-    assert (result.exit_code, result.output) == (0, f"{spool.root}: 0 episodes added\n")
+    assert result.exit_code == 0
+    # Before 14.3, rich ends a progress display that shows nothing with an empty line.
+    assert result.output.lstrip("\n") == f"{spool.root}: 0 episodes added\n"
 
 
 def test_an_episode_that_cannot_be_encoded_is_an_error_and_is_kept(spool):
@@ -55,7 +57,8 @@ def test_an_episode_that_cannot_be_encoded_is_an_error_and_is_kept(spool):
     result = invoke("encode", spool.root)
     assert result.exit_code == 1
     assert "1 episodes added" in result.output
-    assert "1 episode could not be encoded" in result.output and "is damaged" in result.output
+    assert "1 episode could not be encoded" in result.output
+    assert "is damaged" in result.output
     assert f"lerobot-recorder encode {spool.root} --retry-failed" in result.output
     assert len(spool.failed()) == 1
     again = invoke("encode", spool.root)
@@ -94,4 +97,5 @@ def test_check_names_each_fault(spool, damage):
     result = invoke("check", spool.root)
     assert result.exit_code == 1
     assert len(result.output.splitlines()) >= 1
-    assert str(spool.root) in result.output and "Traceback" not in result.output
+    assert str(spool.root) in result.output
+    assert "Traceback" not in result.output

@@ -206,6 +206,7 @@ def test_what_a_node_objects_to_is_one_sentence(tmp_path):
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 1
     last = output.strip().splitlines()[-1]
-    assert last.startswith("error: the hardware node ended:") and "/dev/no_such_port" in last
+    assert last.startswith("error: the hardware node ended:")
+    assert "/dev/no_such_port" in last
     assert "Traceback" not in output
     assert still_running(tmp_path / "dataset") == []

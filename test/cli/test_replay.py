@@ -37,7 +37,8 @@ def test_a_running_hardware_node_is_used(invoke, nodes, tmp_path):
     result = invoke("replay", tmp_path, "--episode", 2)
     assert result.exit_code == 0, result.output
     assert list(nodes) == ["replay"]
-    assert f'root:="{tmp_path}"' in nodes["replay"] and "episode:=2" in nodes["replay"]
+    assert f'root:="{tmp_path}"' in nodes["replay"]
+    assert "episode:=2" in nodes["replay"]
     assert not [word for word in nodes["replay"] if word.startswith("calibration")]
 
 
@@ -45,8 +46,10 @@ def test_a_follower_is_started_alone_where_a_port_is_given(invoke, nodes, tmp_pa
     arguments = "--port", "/dev/ttyACM0", "--calibration", "mine", "--namespace", "left"
     invoke("replay", tmp_path, "--episode", 0, *arguments)
     hardware = nodes["hardware"]
-    assert 'follower.port:="/dev/ttyACM0"' in hardware and 'leader.port:=""' in hardware
-    assert "teleop:=false" in hardware and 'cameras:=[""]' in hardware
+    assert 'follower.port:="/dev/ttyACM0"' in hardware
+    assert 'leader.port:=""' in hardware
+    assert "teleop:=false" in hardware
+    assert 'cameras:=[""]' in hardware
     assert 'calibration:="mine"' in nodes["replay"]
     assert hardware[2] == nodes["replay"][2] == "__ns:=/left"
 

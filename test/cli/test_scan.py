@@ -10,7 +10,9 @@ def test_the_servos_of_an_arm_are_listed(invoke, simulated):
     assert [row.split()[:3] for row in rows] == [
         [str(servo.id), name, "STS3215"] for name, servo in simulated.servos.items()
     ]
-    assert "7.4 V" in rows[0] and "28 °C" in rows[0] and "none" in rows[0]
+    assert "7.4 V" in rows[0]
+    assert "28 °C" in rows[0]
+    assert "none" in rows[0]
 
 
 def test_alarms_are_named(invoke, simulated):
@@ -38,9 +40,11 @@ def test_servos_of_other_speeds_are_found_when_asked_for(invoke, simulated):
         servo.silent = servo.id != 1
     simulated.servos["shoulder_pan"].write(r.BAUD_RATE.address, bytes([r.BAUD_RATES.index(115_200)]))
     without = invoke("scan", "--port", simulated.port, "--max-id", 1)
-    assert without.exit_code == 1 and "may need --all-baud-rates" in without.output
+    assert without.exit_code == 1
+    assert "may need --all-baud-rates" in without.output
     found = invoke("scan", "--port", simulated.port, "--max-id", 1, "--all-baud-rates")
-    assert found.exit_code == 0 and "115200" in found.output
+    assert found.exit_code == 0
+    assert "115200" in found.output
 
 
 def test_a_bus_without_power_is_one_sentence(invoke, simulated):

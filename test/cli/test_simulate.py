@@ -41,5 +41,6 @@ def test_a_link_that_cannot_be_is_one_sentence(tmp_path):
     process = start(tmp_path / "missing" / "arm")
     _, errors = process.communicate(timeout=20)
     assert process.returncode == 1
-    assert errors.startswith("error: ") and str(tmp_path) in errors
+    assert errors.startswith("error: ")
+    assert str(tmp_path) in errors
     assert "Traceback" not in errors

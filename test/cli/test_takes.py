@@ -63,4 +63,5 @@ def test_what_cannot_be_done_is_one_sentence(spool, command, error):
     assert (nothing.exit_code, "error: nothing was recorded" in nothing.output) == (1, True)
     spool.create()
     refused = invoke(command, spool.root)
-    assert refused.exit_code == 1 and error in refused.output
+    assert refused.exit_code == 1
+    assert error in refused.output

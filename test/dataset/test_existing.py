@@ -6,6 +6,7 @@ import copy
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -333,10 +334,8 @@ VALUES = (
 
 def append_or_refuse(root: Path, tmp_path: Path) -> None:
     for step in (check_appendable, lambda root: append(root, tmp_path, 2)):
-        try:
+        with suppress(DatasetError):
             step(root)
-        except DatasetError as error:
-            assert str(error)
 
 
 @pytest.mark.parametrize("name", [INFO, STATS])

@@ -74,8 +74,8 @@ def test_depth_that_would_be_decoded_wrong_is_refused() -> None:
     assert (
         with_video_info(features, {"depth": same}, is_first=False)["depth"]["info"]["video.depth_max"] == 10
     )
+    other = EncodedVideo(Path(), 1, {"video.depth_max": 5.0})
     with pytest.raises(
         DatasetMismatchError, match=r"'depth' has video\.depth_max 10\.0 in the dataset, 5\.0 now"
     ):
-        other = EncodedVideo(Path(), 1, {"video.depth_max": 5.0})
         with_video_info(features, {"depth": other}, is_first=False)

@@ -117,7 +117,8 @@ def damage(root: Path, rng: random.Random) -> Path:
 def assert_committed(root: Path, kind: str, episode_id: str) -> None:
     """The episode is the last one of the dataset, with all its rows, images and what is known of it."""
     info = load_info(root)
-    assert info is not None and info.total_episodes == EARLIER + 1
+    assert info is not None
+    assert info.total_episodes == EARLIER + 1
     tables = [pq.read_table(path).to_pylist() for path in sorted(root.glob("data/*/*.parquet"))]
     rows = [row for table in tables for row in table if row["episode_index"] == EARLIER]
     np.testing.assert_array_equal([row[STATE][0] for row in rows], np.arange(LENGTH))

@@ -81,7 +81,9 @@ def test_what_was_recorded_is_in_the_dataset_and_no_longer_in_the_spool(tmp_path
     for key in VIDEOS:
         assert probe(root / f"videos/{key}/chunk-000/file-000.mp4").frames == 13
     spool = Spool(root)
-    assert not (spool.ready() or spool.claimed() or spool.failed())
+    assert not (spool.ready())
+    assert not (spool.claimed())
+    assert not (spool.failed())
 
 
 def test_how_an_episode_was_recorded_is_kept_beside_the_dataset(tmp_path):

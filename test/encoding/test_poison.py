@@ -76,7 +76,8 @@ def test_a_poisoned_episode_fails_and_the_others_go_on(tmp_path, name):
     assert numbers_in(root) == [0, 2]
     assert whereabouts(root) == {"failed": [poisoned]}
     reason = Spool(root).error(Spool(root).failed()[0])
-    assert reason and reason in str(encoder.failure)
+    assert reason
+    assert reason in str(encoder.failure)
 
 
 def test_an_episode_that_alone_cannot_be_committed_fails(tmp_path, monkeypatch):

@@ -247,7 +247,8 @@ def test_an_episode_cannot_be_deleted_once_its_commit_is_certain(root, monkeypat
         pass
     assert numbers_in(root) == [0, 1]
     assert [each.episode_id for each in encoder.committed] == [episode_id]
-    assert whereabouts(root) == {} and not journal_path(root).exists()
+    assert whereabouts(root) == {}
+    assert not journal_path(root).exists()
 
 
 def test_a_commit_that_stopped_is_finished_by_the_same_encoder(root, monkeypatch):

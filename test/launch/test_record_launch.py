@@ -34,7 +34,8 @@ ARGUMENTS = (
 @pytest.fixture(scope="module")
 def launch_file() -> ModuleType:
     spec = importlib.util.spec_from_file_location("record_launch", FILE)
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -57,7 +57,8 @@ def test_lerobots_bus_drives_the_simulated_arm_and_ours_reads_what_it_wrote(
         finished = lerobot(SCRIPT, simulated.port, given, new)
         assert finished.returncode == 0, finished.stderr
         said = json.loads(finished.stdout)
-        assert said["calibrated"] and said["recalibrated"]
+        assert said["calibrated"]
+        assert said["recalibrated"]
         assert said["models"] == {str(number): MODEL_STS3215 for number in range(1, 7)}
         assert said["position"] == pytest.approx({**dict.fromkeys(JOINTS, 5.0), "gripper": 30.0}, abs=0.5)
         units = built.lerobot_units(built.to_rad([said["ticks"][name] for name in JOINTS]))

@@ -22,7 +22,7 @@ class Log:
 
 def test_each_record_keeps_its_level():
     log = Log()
-    logger = logging.Logger("any")
+    logger = logging.Logger("any")  # noqa: LOG001 - without the levels of the others
     logger.addHandler(NodeLog(log))
     logger.debug("not shown")
     logger.info("%s is %d", "this", 1)

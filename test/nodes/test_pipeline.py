@@ -56,7 +56,8 @@ def test_the_simulated_arm_is_recorded_encoded_and_committed(graph, tmp_path):
         assert probe(root / f"videos/observation.images.{camera}/chunk-000/file-000.mp4").frames == 90
     states = np.array([row["observation.state"] for row in rows])
     assert np.abs(np.diff(states, axis=0)).max() > 0
-    assert (states[:, 5] >= 0).all() and (states[:, 5] <= 100).all()
+    assert (states[:, 5] >= 0).all()
+    assert (states[:, 5] <= 100).all()
 
 
 def test_the_encoder_obeys_parameters_and_services(graph, tmp_path):

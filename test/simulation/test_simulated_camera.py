@@ -68,5 +68,6 @@ def test_two_arms_have_a_table_each(arm):
 def test_without_an_arm_it_shows_one_at_rest():
     picture = SimulatedCamera(settings()).read(want_rgb=True)
     at_rest = SimulatedCamera(settings(), lambda: RESTING).read(want_rgb=True)
-    assert picture is not None and at_rest is not None
+    assert picture is not None
+    assert at_rest is not None
     assert np.abs(picture.rgb.astype(int) - at_rest.rgb).mean() < 5

@@ -114,7 +114,8 @@ def test_ready_episodes_are_listed_oldest_first(spool):
 def test_a_claimed_episode_goes_back_when_released(spool):
     episode = a_take(spool).save()
     claimed = spool.claim(episode)
-    assert claimed is not None and claimed.state == "claimed"
+    assert claimed is not None
+    assert claimed.state == "claimed"
     assert [each.episode_id for each in spool.claimed()] == [episode.episode_id]
     spool.release(claimed)
     assert whereabouts(spool) == {"ready": [episode.episode_id]}
@@ -131,7 +132,8 @@ def test_a_sealed_episode_can_be_removed_for_good(spool):
     claimed = spool.claim(a_take(spool, "png").save())
     assert claimed is not None
     sealed = spool.seal(claimed)
-    assert sealed is not None and sealed.state == "committing"
+    assert sealed is not None
+    assert sealed.state == "committing"
     spool.remove(sealed)
     assert whereabouts(spool) == {}
 
@@ -147,10 +149,12 @@ def test_an_episode_that_failed_keeps_its_error_and_can_be_tried_again(spool):
     claimed = spool.claim(a_take(spool).save())
     assert claimed is not None
     failed = spool.fail(claimed, "the codec refused it")
-    assert failed is not None and [each.path for each in spool.failed()] == [failed.path]
+    assert failed is not None
+    assert [each.path for each in spool.failed()] == [failed.path]
     assert spool.error(failed) == "the codec refused it"
     again = spool.retry()
-    assert again.state == "ready" and spool.error(again) == ""
+    assert again.state == "ready"
+    assert spool.error(again) == ""
     again.verify()
 
 
@@ -184,7 +188,8 @@ def test_the_last_rejected_take_is_accepted(spool):
     last = a_take(spool).reject("bad")
     accepted = spool.accept()
     assert (accepted.episode_id, accepted.state) == (last.episode_id, "ready")
-    assert accepted.manifest.accepted and accepted.manifest.reasons == ("bad",)
+    assert accepted.manifest.accepted
+    assert accepted.manifest.reasons == ("bad",)
 
 
 def test_there_is_nothing_to_accept(spool):
@@ -216,7 +221,8 @@ def test_success_is_marked_until_the_commit(spool):
     assert claimed is not None
     assert spool.mark_success(True) == claimed.episode_id
     sealed = spool.seal(claimed)
-    assert sealed is not None and sealed.manifest.success is True
+    assert sealed is not None
+    assert sealed.manifest.success is True
     with pytest.raises(SpoolError, match="being added"):
         spool.mark_success(False, sealed.episode_id)
 

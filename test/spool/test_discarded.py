@@ -57,7 +57,8 @@ def test_an_episode_that_an_encoder_had_returns_and_can_be_claimed_at_once(spool
         operator.undo_delete()
     assert spool.seal(claimed) is None
     again = spool.claim(spool.ready()[0])
-    assert again is not None and spool.seal(again) is not None
+    assert again is not None
+    assert spool.seal(again) is not None
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
@@ -65,7 +66,8 @@ def test_an_episode_that_an_encoder_had_returns_and_can_be_claimed_at_once(spool
 def test_a_discarded_take_returns_as_if_it_had_been_saved(spool, image_format, verdict, state):
     take = a_take(spool, image_format)
     take.discard(verdict=verdict)
-    assert names(spool, "recording") == [] and names(spool, "discarded") == [take.header.episode_id]
+    assert names(spool, "recording") == []
+    assert names(spool, "discarded") == [take.header.episode_id]
     restored = spool.undo_delete()
     assert (restored.state, restored.length) == (state, 5)
     restored.verify()

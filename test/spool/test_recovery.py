@@ -129,7 +129,8 @@ def test_a_take_being_recorded_is_left_alone(spool):
 def test_a_take_without_a_row_is_removed(spool):
     path = interrupted(spool, "raw", length=0)
     assert spool.recover() == []
-    assert not path.exists() and not list(spool.directory("discarded").iterdir())
+    assert not path.exists()
+    assert not list(spool.directory("discarded").iterdir())
 
 
 @pytest.mark.parametrize("verdict", ["good", "bad"])
@@ -213,14 +214,18 @@ def test_damage_of_a_saved_episode_is_noticed(spool, image_format):
         episode.verify()
 
 
+def _verify_and_sample(episode: SpooledEpisode) -> None:
+    episode.verify()
+    episode.sample(camera_key("raw"), [0])
+
+
 @pytest.mark.parametrize("name", [ROWS_FILE, "manifest.json", f"{camera_key('raw')}.thumbs"])
 def test_a_file_cut_after_saving_is_noticed(spool, name):
     episode = SpooledEpisode(a_take(spool, "raw").save().path)
     file = episode.path / name
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(SpoolError, match=name):
-        episode.verify()
-        episode.sample(camera_key("raw"), [0])
+        _verify_and_sample(episode)
 
 
 def test_half_done_removals_are_finished(spool, monkeypatch):
@@ -248,7 +253,8 @@ def test_only_what_is_certainly_a_take_without_a_row_is_removed(spool):
     assert spool.recover() == []
     assert spool.make_room(1 << 62) is False
     assert not empty.exists()
-    assert (noted / "notes.txt").exists() and (pictures / "holiday" / "beach.png").exists()
+    assert (noted / "notes.txt").exists()
+    assert (pictures / "holiday" / "beach.png").exists()
     assert [path.name for path in backup.iterdir()] == ["thesis.tex"]
     assert all((spool.directory(state) / "mine").exists() for state in ("erasing", "discarded"))
 
@@ -274,7 +280,8 @@ def test_a_take_waits_while_its_device_cannot_be_read(spool, monkeypatch, image_
         else:
             patch.setattr("lerobot_recorder.spool.episode.FrameReader.stored", fail)
         assert spool.recover() == []
-    assert path.exists() and spool.failed() == []
+    assert path.exists()
+    assert spool.failed() == []
     assert_whole(spool.recover()[0], 5)
 
 
@@ -300,7 +307,8 @@ def test_foreign_pictures_among_those_of_a_take_stay(spool):
     foreign.touch()
     (episode,) = spool.recover()
     left = [each.name for each in (episode.path / camera_key("png")).iterdir()]
-    assert "logo.png" in left and own.name not in left
+    assert "logo.png" in left
+    assert own.name not in left
 
 
 @pytest.mark.parametrize("state", ["ready", "claimed", "committing"])
@@ -344,7 +352,8 @@ def test_the_copy_that_an_encoder_has_is_left_alone(spool):
         claimed = encoder.claim(saved)
         shutil.copytree(claimed.path, saved.path)
         spool.recover()
-        assert claimed.path.is_dir() and saved.path.is_dir()
+        assert claimed.path.is_dir()
+        assert saved.path.is_dir()
 
 
 # Full disk

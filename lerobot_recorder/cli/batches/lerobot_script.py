@@ -83,7 +83,7 @@ def cpu_s() -> float:
 
 def say(what: dict[str, Any]) -> None:
     """Tell the program that started this one."""
-    print(json.dumps(what), flush=True)
+    print(json.dumps(what), flush=True)  # noqa: T201
 
 
 if __name__ == "__main__":
