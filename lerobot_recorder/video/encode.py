@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -64,14 +65,13 @@ def encode(
             stream.width, stream.height, stream.pix_fmt = width, height, settings.pix_fmt
             with unchanged_priority():
                 stream.codec_context.open(strict=False)
-            try:
+            with _flushed(stream):
                 for image in images:
                     frame = _frame(image, (height, width), depth, settings.pix_fmt)
                     observe(frame)
                     container.mux(stream.encode(frame))
                     count += 1
                     progress(count)
-            finally:  # also where an image is missing: a codec that is not flushed complains
                 container.mux(stream.encode())
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
@@ -79,6 +79,20 @@ def encode(
         raise VideoError(f"{output}: there are no images to encode")
     sync(output)
     return count
+
+
+@contextlib.contextmanager
+def _flushed(stream: Any) -> Iterator[None]:
+    """Flush the codec also after an error, or it complains; what comes out is not written then.
+
+    To write to a container whose header could not be written ends the process by SIGSEGV.
+    """
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(av.error.FFmpegError):
+            stream.encode()
+        raise
 
 
 def _quiet(settings: EncoderSettings) -> dict[str, str]:
