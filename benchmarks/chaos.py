@@ -115,7 +115,7 @@ def summarise(args: argparse.Namespace, results: dict[str, Result], minutes: flo
     for what, count in sorted(total.faults.items()):
         CONSOLE.print(f"{what}: {count}")
     wrong = ", ".join(f"{len(getattr(total, column))} {column}" for column in COLUMNS)
-    verdict = "FAILED" if total.wrong else "passed"
+    verdict = "failed" if total.wrong else "passed"
     CONSOLE.print(
         f"{verdict}: {total.rounds.total()} rounds in {minutes:.1f} minutes, seed {args.seed}: {wrong}"
     )
