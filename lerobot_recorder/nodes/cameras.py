@@ -209,7 +209,7 @@ class CameraTopics:
         publisher.publish(message)
 
 
-def _is_heard(publisher: Publisher | None) -> bool:
+def _is_heard(publisher: Publisher[Any] | None) -> bool:
     return publisher is not None and publisher.get_subscription_count() > 0
 
 

@@ -6,8 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from builtin_interfaces.msg import Time as Stamp
 from rclpy.clock import Clock as RosClock
-from rclpy.clock import ClockType, JumpHandle, JumpThreshold
+from rclpy.clock import JumpHandle, JumpThreshold
+from rclpy.clock_type import ClockType
 from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.timer import Timer
@@ -47,7 +49,7 @@ def node_clock(node: Node) -> Clock:
 
 def header_ns(message: Any) -> int:
     """Return a message's stamp in nanoseconds: 0 where it has none, and less than 0 where it is damaged."""
-    stamp = message.header.stamp
+    stamp: Stamp = message.header.stamp
     return stamp.sec * 10**9 + stamp.nanosec
 
 

@@ -122,7 +122,7 @@ def jpeg_to_compressed(jpeg: bytes, frame_id: str = "") -> CompressedImage:
     return message
 
 
-def filled(content: Any) -> array.array:
+def filled(content: Any) -> array.array[int]:
     """Copy bytes into the one type that messages take without looking at each."""
     data = array.array("B")
     data.frombytes(content)

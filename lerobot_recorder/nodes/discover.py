@@ -13,6 +13,7 @@ from typing import Any
 
 import rclpy
 from rcl_interfaces.srv import GetParameters
+from rclpy.client import Client
 from rclpy.executors import ExternalShutdownException
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from std_msgs.msg import String
@@ -140,15 +141,18 @@ class DiscoverNode(GuardedNode):
     def _joints_of(self, controller: str) -> tuple[str, ...]:
         """Ask a controller which joints it commands; none where it is no controller, or does not answer."""
         service = f"{controller}/get_parameters"
-        client = self.create_client(GetParameters, service)
+        client: Client[GetParameters.Request, GetParameters.Response] = self.create_client(
+            GetParameters, service
+        )
         offered = dict(self.get_service_names_and_types())
-        if service not in offered or not client.wait_for_service(_ANSWER_S):
+        if self.executor is None or service not in offered or not client.wait_for_service(_ANSWER_S):
             return ()
         answer = client.call_async(GetParameters.Request(names=["joints"]))
         deadline = time.monotonic() + _ANSWER_S
         while not answer.done() and (left := deadline - time.monotonic()) > 0:
             self.executor.spin_once(left)
-        values = answer.result().values if answer.done() else []
+        response = answer.result() if answer.done() else None
+        values = response.values if response is not None else ()
         return tuple(joint for value in values for joint in value.string_array_value)
 
 

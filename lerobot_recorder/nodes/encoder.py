@@ -10,25 +10,23 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lerobot_recorder.encoding import BatchEncoder
-from lerobot_recorder.errors import EpisodeStateError, RecorderError
+from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, dataset_root, encoder_settings
 from lerobot_recorder.nodes.encoder_status import committed_json, judged, status_json
 from lerobot_recorder.nodes.events import Diagnostics, JsonTopic, latched, parent_news
-from lerobot_recorder.nodes.guard import GuardedNode
-from lerobot_recorder.nodes.lifetime import run
+from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.video import DepthSettings
 
 _STATUS_S = 0.5
 
 
-class EncoderNode(GuardedNode):
+class EncoderNode(ManagedNode):
     """Parameters in, status out; `BatchEncoder` does the work."""
 
     def __init__(self) -> None:
         super().__init__("encoder")
-        self.failure: RecorderError | None = None
         self._announced = 0
         self._params = Parameters(self)
         self._params.declare(PARAMETERS)
@@ -54,10 +52,6 @@ class EncoderNode(GuardedNode):
         self.create_service(Trigger, "~/retry_failed", self._retry_failed)
         steady_timer(self, _STATUS_S, self._report)
         self.get_logger().info(f"encoding into {self._encoder.root}")
-
-    def finished(self) -> bool:
-        """Run until told to end."""
-        return False
 
     def stop(self) -> None:
         """Encode what remains, or not, as `encode_on_exit` says."""

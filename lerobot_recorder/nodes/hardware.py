@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from rclpy.time import Time
@@ -26,9 +27,8 @@ from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.nodes.cameras import CAMERA_PARAMETERS, CameraTopics
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
 from lerobot_recorder.nodes.events import Diagnostics
-from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.hardware_settings import ARM_PARAMETERS, TELEOP_PARAMETERS, teleop_settings
-from lerobot_recorder.nodes.lifetime import run
+from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.services import Services
 from lerobot_recorder.simulation import (
@@ -49,7 +49,7 @@ _REPORT_S = 1.0
 """From report to report, unless something changes."""
 
 
-class HardwareNode(GuardedNode):
+class HardwareNode(ManagedNode):
     """Parameters and commands in, joint states and images out; `TeleopLoop` and `Camera` do the work."""
 
     def __init__(self) -> None:
@@ -62,8 +62,6 @@ class HardwareNode(GuardedNode):
         for name in self._camera_names:
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
         parameters.refuse_unknown()
-        self.failure: DeviceError | None = None
-        self._stopping = False
         self._levels: list[int] = []
         self._reported_s = -math.inf
         self._cameras: list[CameraTopics] = []
@@ -120,11 +118,7 @@ class HardwareNode(GuardedNode):
         self._loop.start()
         services = Services(self)
         for name, switch in (("torque", self._loop.enable_torque), ("teleop", self._loop.enable_teleop)):
-            services.set_bool(
-                f"~/enable_{name}",
-                lambda enabled, switch=switch: self._threads.submit(switch, enabled),
-                lambda _, name=name: (True, f"{name} is as asked"),
-            )
+            services.set_bool(f"~/enable_{name}", partial(self._switch, switch), partial(_switched, name))
         if "follower" in self._arms:
             self.create_subscription(JointState, "follower/joint_commands", self._command, 10)
 
@@ -135,18 +129,6 @@ class HardwareNode(GuardedNode):
         if self._loop is not None and self._loop.crash:
             self.failure = DeviceError(self._loop.crash)
         return self.failure is not None
-
-    def stop(self) -> None:
-        """End."""
-        self._stopping = True
-
-    def stop_now(self) -> None:
-        """End; there is nothing that could be left out."""
-        self._stopping = True
-
-    def stopped(self) -> bool:
-        """Tell whether it may end."""
-        return self._stopping
 
     def close(self) -> None:
         """Leave the torque as `torque_on_exit` says, and let go of all devices."""
@@ -172,6 +154,9 @@ class HardwareNode(GuardedNode):
         age_s = (self.get_clock().now().nanoseconds - stamp_ns) / 1e9 if stamp_ns else 0.0
         if self._loop is not None:
             self._loop.command(message.name, message.position, age_s)
+
+    def _switch(self, switch: Callable[[bool], None], enabled: bool) -> Future[None]:
+        return self._threads.submit(switch, enabled)
 
     def _open_simulated(self, settings: CameraSettings) -> SimulatedCamera:
         """Open a camera that sees the simulated arm, or a resting one where no arm is simulated."""
@@ -202,6 +187,10 @@ class HardwareNode(GuardedNode):
             status = self._loop.status()
             reports.insert(0, ("arms", status.level, status.message, status.values))
         return reports
+
+
+def _switched(name: str, _: None) -> tuple[bool, str]:
+    return True, f"{name} is as asked"
 
 
 def main() -> int:

@@ -11,7 +11,6 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Protocol
 
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
@@ -65,29 +64,35 @@ SPIN_S = 0.1
 _ECHO_S = 1.0  # under `ros2 launch`, one Ctrl-C arrives twice
 
 
-class ManagedNode(Protocol):
-    """What `run` needs of a node.
+class ManagedNode(GuardedNode):
+    """A node that `run` starts and stops.
 
     Attributes:
-        failure: why it ends before its work is done; None as long as nothing is wrong.
+        failure: why it ends before its work is done; None if nothing is wrong.
     """
 
-    failure: RecorderError | None
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.failure: RecorderError | None = None
+        self._stopping = False
 
     def finished(self) -> bool:
-        """Tell whether the node has done what it was started for."""
+        """Return whether the node has nothing left to do."""
+        return False
 
     def stop(self) -> None:
-        """Begin to end, after a first signal; returns at once."""
+        """Begin to stop, after the first signal; return at once."""
+        self._stopping = True
 
     def stop_now(self) -> None:
-        """End without doing the rest, after a second signal; returns at once."""
+        """Leave the remaining work undone, after a second signal; return at once."""
 
     def stopped(self) -> bool:
-        """Tell whether the node has ended."""
+        """Return whether the node has stopped."""
+        return self._stopping
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Release everything."""
 
 
 class Signals:
@@ -109,11 +114,11 @@ class Signals:
         self._last = (number, now)
 
 
-def run(make: Callable[[], GuardedNode]) -> int:
+def run(make: Callable[[], ManagedNode]) -> int:
     """Run a node until it has finished or is told to end.
 
     Args:
-        make: makes the node, which is a `ManagedNode`, too.
+        make: makes the node.
 
     Returns:
         The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
@@ -125,7 +130,7 @@ def run(make: Callable[[], GuardedNode]) -> int:
         return _live(make, signals, logs)
 
 
-def _live(make: Callable[[], GuardedNode], signals: Signals, logs: NodeLog) -> int:
+def _live(make: Callable[[], ManagedNode], signals: Signals, logs: NodeLog) -> int:
     node = executor = None
     try:
         node = make()

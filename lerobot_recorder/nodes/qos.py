@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import rclpy.qos
 from rclpy.node import Node
@@ -88,7 +89,7 @@ class QosOverrides:
         return f"{_PREFIX}{self._node.resolve_topic_name(topic)}.subscription.{kind.name.lower()}"
 
 
-def _check(kind: QoSPolicyKind, given: Parameter) -> None:
+def _check(kind: QoSPolicyKind, given: Parameter[Any]) -> None:
     if kind is QoSPolicyKind.DEPTH:
         if given.type_ is not Parameter.Type.INTEGER or given.value < 1:
             raise ConfigError(f"{given.name}: expected a whole number from 1 up, found {given.value!r}")

@@ -15,8 +15,7 @@ from lerobot_recorder.nodes.bindings import STREAM_PARAMETERS
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.encoder_settings import dataset_root
 from lerobot_recorder.nodes.events import Diagnostics, JsonTopic
-from lerobot_recorder.nodes.guard import GuardedNode
-from lerobot_recorder.nodes.lifetime import run
+from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS, settings_of
 from lerobot_recorder.nodes.recorder_status import discarded, judged, saved, status_json
@@ -35,7 +34,7 @@ _SWITCH_S = 0.001
 """How long a thread may go on while the one that ticks waits for the interpreter; Python allows 5 ms."""
 
 
-class RecorderNode(GuardedNode):
+class RecorderNode(ManagedNode):
     """Parameters and messages in, status out; `Recorder` and `Schedule` do the work."""
 
     def __init__(self) -> None:
@@ -66,9 +65,7 @@ class RecorderNode(GuardedNode):
         parameters.watch(self._change)
         self._jumps = on_jump_back(self, self._recorder.start_afresh)
         self._clock_steps = ClockSteps(clock)
-        self.failure: RecorderError | None = None
         self._not_saved: RecorderError | None = None
-        self._stopping = False
         self._was_recording = False
         self._next_try_s = 0.0
         self._patient_until_s = time.monotonic() + _GRACE_S
@@ -84,15 +81,11 @@ class RecorderNode(GuardedNode):
         """Tell whether all episodes of an unattended run are recorded."""
         return self.failure is not None or self._schedule.phase(time.monotonic()) == "finished"
 
-    def stop(self) -> None:
-        """End; a take under way is saved, or set aside if it is a bad one."""
-        self._stopping = True
-
-    def stop_now(self) -> None:
-        """Nothing is left to be cut short: a save is never abandoned."""
-
     def stopped(self) -> bool:
-        """Tell whether everything is on disk, once it was told to end."""
+        """End the take if a stop was requested; return whether everything is on disk.
+
+        A good take is saved, a bad one is set aside.
+        """
         if not self._stopping:
             return False
         self._recorder.finish()

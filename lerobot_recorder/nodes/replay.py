@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 from rcl_interfaces.srv import GetParameters
+from rclpy.client import Client
 from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
@@ -36,8 +37,7 @@ from lerobot_recorder.errors import DeviceError, RecorderError, StreamError
 from lerobot_recorder.nodes.clock import header_ns
 from lerobot_recorder.nodes.encoder_settings import dataset_root
 from lerobot_recorder.nodes.events import JsonTopic
-from lerobot_recorder.nodes.guard import GuardedNode
-from lerobot_recorder.nodes.lifetime import run
+from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameter, Parameters
 from lerobot_recorder.nodes.vectors import by_name
 
@@ -60,7 +60,7 @@ _PATIENCE_S = 20.0
 _FARTHEST_RAD = 10.0
 
 
-class ReplayNode(GuardedNode):
+class ReplayNode(ManagedNode):
     """Joint states in, joint commands out; `Player` does the work, in a thread of its own."""
 
     def __init__(self) -> None:
@@ -72,9 +72,8 @@ class ReplayNode(GuardedNode):
         self._status = JsonTopic(self, "~/status", 1)
         self._commands = self.create_publisher(JointState, "follower/joint_commands", 10)
         self.create_subscription(JointState, "follower/joint_states", self._note, 50)
-        self.failure: RecorderError | None = None
         self._player: Player | None = None
-        self._stopping = threading.Event()
+        self._stop_requested = threading.Event()
         self._threads = ThreadPoolExecutor(1, "replay")
         self._done = self._threads.submit(self._work)
         parameters.watch(lambda _changes: None)
@@ -92,16 +91,13 @@ class ReplayNode(GuardedNode):
 
     def stop(self) -> None:
         """Send nothing more."""
-        self._stopping.set()
+        self._stop_requested.set()
         if self._player is not None:
             self._player.stop()
 
-    def stop_now(self) -> None:
-        """End; there is nothing that could be left out."""
-
     def stopped(self) -> bool:
         """Tell whether it has ended."""
-        return self._stopping.is_set() and self._done.done()
+        return self._stop_requested.is_set() and self._done.done()
 
     def close(self) -> None:
         """Let go of everything."""
@@ -114,7 +110,7 @@ class ReplayNode(GuardedNode):
         try:
             self._replay()
         except RecorderError as error:
-            if not self._stopping.is_set():
+            if not self._stop_requested.is_set():
                 self.failure = error
         except Exception as error:
             self.faults.note("the replay", error)
@@ -124,13 +120,17 @@ class ReplayNode(GuardedNode):
         movement = load_movement(self._episode, self._calibration(), self._params["unit"])
         self._switch_teleop_off()
         speed = self._params["approach_speed_rad_s"]
-        self._player = player = Player(
-            movement, self._command, approach_speed_rad_s=speed, changed=self._tell
+        player = Player(
+            movement,
+            lambda position_rad: self._command(player, position_rad),
+            approach_speed_rad_s=speed,
+            changed=lambda: self._publish_status(player),
         )
-        if self._stopping.is_set():
+        self._player = player
+        if self._stop_requested.is_set():
             return
         comparison = player.run()
-        self._tell(comparison)
+        self._publish_status(player, comparison)
         if comparison is not None:
             self.get_logger().info(summary(comparison))
 
@@ -148,7 +148,7 @@ class ReplayNode(GuardedNode):
             raise DeviceError(f"teleoperation cannot be switched off: {answer.message}")
 
     def _ask(self, kind: Any, service: str, request: Any) -> Any:
-        client = self.create_client(kind, f"{self._params['hardware']}/{service}")
+        client: Client[Any, Any] = self.create_client(kind, f"{self._params['hardware']}/{service}")
         try:
             name = self.resolve_service_name(client.srv_name)
             self._await(client.service_is_ready, f"no node offers {name}: start the hardware node")
@@ -161,7 +161,7 @@ class ReplayNode(GuardedNode):
     def _await(self, condition: Any, failure: str) -> None:
         deadline = time.monotonic() + _PATIENCE_S
         while not condition():
-            if time.monotonic() > deadline or self._stopping.wait(0.05):
+            if time.monotonic() > deadline or self._stop_requested.wait(0.05):
                 raise DeviceError(failure)
 
     # Messages
@@ -177,17 +177,17 @@ class ReplayNode(GuardedNode):
             )
         self._player.note(stamp_ns / 1e9, position)
 
-    def _command(self, position_rad: np.ndarray) -> None:
+    def _command(self, player: Player, position_rad: np.ndarray) -> None:
         message = JointState(name=list(JOINTS), position=position_rad.tolist())
         message.header.stamp = self.get_clock().now().to_msg()
         self._commands.publish(message)
-        if self._player.phase == "replaying" and self._player.rows_sent % self._episode.fps == 0:
-            self._tell()
+        if player.phase == "replaying" and player.rows_sent % self._episode.fps == 0:
+            self._publish_status(player)
 
-    def _tell(self, comparison: Comparison | None = None) -> None:
+    def _publish_status(self, player: Player, comparison: Comparison | None = None) -> None:
         content = {
-            "state": self._player.phase,
-            "frame": self._player.rows_sent,
+            "state": player.phase,
+            "frame": player.rows_sent,
             "frames": self._episode.length,
             "comparison": None if comparison is None else described(comparison),
         }

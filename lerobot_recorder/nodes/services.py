@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
-from typing import Any
+from typing import Any, TypeVar
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
@@ -15,6 +15,8 @@ from lerobot_recorder.nodes.guard import GuardedNode
 
 Work = Callable[..., "ThreadFuture[Any]"]
 """Begins the work; what it raises, or its result raises, is why the call is refused."""
+
+Response = TypeVar("Response", Trigger.Response, SetBool.Response)
 
 Answer = Callable[[Any], "tuple[bool, str]"]
 """Turns a result into success and message."""
@@ -35,7 +37,7 @@ class Services:
         async def serve(_request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             return await self._serve(begin, answer, response)
 
-        self._node.create_service(Trigger, name, serve, callback_group=self._group)
+        self._offer(Trigger, name, serve)
 
     def set_bool(self, name: str, begin: Work, answer: Answer) -> None:
         """Offer a service that takes true or false."""
@@ -43,9 +45,12 @@ class Services:
         async def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
             return await self._serve(lambda: begin(request.data), answer, response)
 
-        self._node.create_service(SetBool, name, serve, callback_group=self._group)
+        self._offer(SetBool, name, serve)
 
-    async def _serve(self, begin: Work, answer: Answer, response: Any) -> Any:
+    def _offer(self, kind: type[Any], name: str, serve: Callable[..., Any]) -> None:
+        self._node.create_service(kind, name, serve, callback_group=self._group)
+
+    async def _serve(self, begin: Work, answer: Answer, response: Response) -> Response:
         try:
             response.success, response.message = answer(await self._result(begin()))
         except (RecorderError, OSError) as error:
@@ -56,7 +61,7 @@ class Services:
         return response
 
     async def _result(self, work: ThreadFuture[Any]) -> Any:
-        done = Future()
+        done: Future[bool] = Future()
 
         def wake(_: object) -> None:
             done.set_result(True)

@@ -42,7 +42,7 @@ class Listener:
     source: Source
     publishers: Publishers = field(default_factory=Publishers)
     offer: Offer | None = None
-    subscription: Subscription | None = None
+    subscription: Subscription[Any] | None = None
     came_ns: int = 0
 
     def note_arrival(self, came_ns: int) -> int:
