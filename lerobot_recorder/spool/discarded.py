@@ -1,4 +1,4 @@
-"""What the operator has removed: kept while there is room for it, so that it can be brought back."""
+"""Deleted episodes and discarded takes: kept while there is room, so that they can be brought back."""
 
 from __future__ import annotations
 
@@ -8,36 +8,33 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lerobot_recorder.dataset import is_journaled, recorded_ids
 from lerobot_recorder.durable import replace_file, sync_tree
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.spool.directory import SpoolDirectory
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.layout import DISCARDED_FILE, is_episode_id, is_named_after_episode
-from lerobot_recorder.spool.manifest import Manifest
-
-if TYPE_CHECKING:
-    from lerobot_recorder.spool.directory import Spool
+from lerobot_recorder.spool.identifiers import is_episode_id, is_named_after_episode
+from lerobot_recorder.spool.manifest import DISCARDED_FILE, Manifest
 
 KEPT_TAKES = 3
-"""Takes that were discarded before they were saved: so many of the newest stay."""
+"""Number of takes that stay of those that were discarded before they were saved; the newest ones."""
 
 KEPT_FREE_BYTES = 10 * 1000**3
-"""With less free room than this, or than a tenth of the file system, only the last one removed stays."""
+"""With less free space than this, or than a tenth of the file system, only the last one removed stays."""
 
 NEVER_SAVED = "recording"
-"""Where a take came from that was discarded instead of saved."""
+"""The origin of a take that was discarded instead of saved."""
 
 
 @dataclass(frozen=True, order=True)
 class Discarded:
-    """An episode or take in `discarded/`; the last one removed sorts last.
+    """An episode or take in ``discarded/``; the last one removed sorts last.
 
     Attributes:
-        order: sorts by when it was removed; an identifier, or empty where that is not known.
+        order: sorts by the time of removal; an identifier, or empty if it is unknown.
         path: its directory.
-        origin: the state that it was in, empty where that is not known.
+        origin: the state it was in; empty if it is unknown.
     """
 
     order: str
@@ -46,12 +43,12 @@ class Discarded:
 
     @property
     def can_return(self) -> bool:
-        """Whether it is known where it belongs; not a second copy, nor what an earlier version has left."""
+        """Whether its former state is known; not so for second copies and for those of earlier versions."""
         return bool(self.origin) and is_episode_id(self.path.name)
 
 
 def note_origin(path: Path, origin: str, order: str) -> None:
-    """Note in an episode's directory where it comes from, before it is moved to `discarded/`.
+    """Note in an episode's directory where it comes from, before it moves to ``discarded/``.
 
     Raises:
         OSError: the note cannot be written.
@@ -60,7 +57,7 @@ def note_origin(path: Path, origin: str, order: str) -> None:
 
 
 def read_discarded(path: Path) -> Discarded:
-    """Read the note of an episode in `discarded/`."""
+    """Read the note of an episode in ``discarded/``."""
     try:
         content = json.loads((path / DISCARDED_FILE).read_bytes())
         return Discarded(str(content["order"]), path, str(content["from"]))
@@ -68,14 +65,14 @@ def read_discarded(path: Path) -> Discarded:
         return Discarded("", path, "")
 
 
-def listed(spool: Spool) -> list[Discarded]:
-    """List what was removed and not erased yet, the last one last; nothing that is no episode."""
+def listed(spool: SpoolDirectory) -> list[Discarded]:
+    """List the episodes and takes in ``discarded/``, the last one removed last; skip other directories."""
     paths = [path for path in spool.paths("discarded") if is_named_after_episode(path.name)]
     return sorted(map(read_discarded, paths))
 
 
-def bring_back(spool: Spool, episode_id: str | None) -> SpooledEpisode:
-    """See `Spool.undo_delete`; for the holder of the lock."""
+def bring_back(spool: SpoolDirectory, episode_id: str | None) -> SpooledEpisode:
+    """See ``Spool.undo_delete``; call it with the lock held."""
     wanted = [each for each in listed(spool) if each.can_return and episode_id in (None, each.path.name)]
     if not wanted:
         raise SpoolError(f"there is nothing to bring back in {spool.directory('discarded')}")
@@ -93,8 +90,8 @@ def bring_back(spool: Spool, episode_id: str | None) -> SpooledEpisode:
     return SpooledEpisode(moved.path, manifest)
 
 
-def _require_gone(spool: Spool, path: Path) -> None:
-    """Make sure that what is to be brought back is nowhere else.
+def _require_gone(spool: SpoolDirectory, path: Path) -> None:
+    """Check that an episode in ``discarded/`` is nowhere else.
 
     Raises:
         SpoolError: it is.
@@ -106,12 +103,12 @@ def _require_gone(spool: Spool, path: Path) -> None:
 
 
 def destination(manifest: Manifest) -> str:
-    """Name the state that an ended episode belongs in."""
+    """Return the state that an ended episode belongs in."""
     return "ready" if manifest.verdict == "good" or manifest.accepted else "rejected"
 
 
-def make_room(spool: Spool, free_bytes: int) -> bool:
-    """See `Spool.make_room`."""
+def make_room(spool: SpoolDirectory, free_bytes: int) -> bool:
+    """See ``Spool.make_room``."""
     erased = False
     while spool.free_bytes() < free_bytes and (found := listed(spool)):
         if not _erase(spool, found[0]):
@@ -120,15 +117,15 @@ def make_room(spool: Spool, free_bytes: int) -> bool:
     return erased
 
 
-def tidy(spool: Spool) -> None:
-    """Erase what is no longer kept; what hinders that is for others to report."""
+def tidy(spool: SpoolDirectory) -> None:
+    """Erase what is no longer kept; leave errors of the disk to those who need it."""
     with contextlib.suppress(SpoolError, OSError):
         for each in _superfluous(listed(spool), room_is_short=_room_is_short(spool.path)):
             _erase(spool, each)
 
 
 def _superfluous(found: list[Discarded], *, room_is_short: bool) -> Iterator[Discarded]:
-    """Choose all but the newest takes; all but the last one removed where room is short."""
+    """Select all takes but the newest; if space is short, all but the last one removed."""
     takes = [each for each in found if each.origin == NEVER_SAVED]
     for each in found[:-1]:
         if room_is_short or each in takes[:-KEPT_TAKES]:
@@ -140,8 +137,8 @@ def _room_is_short(path: Path) -> bool:
     return found.f_bavail * found.f_frsize < min(KEPT_FREE_BYTES, found.f_blocks * found.f_frsize // 10)
 
 
-def _erase(spool: Spool, each: Discarded) -> bool:
-    """Erase one; tell whether it was still there."""
+def _erase(spool: SpoolDirectory, each: Discarded) -> bool:
+    """Erase one; return whether it was still there."""
     with spool.locked():
         moved = spool.to_erasing(each.path) if each.path.is_dir() else None
     if moved is not None:

@@ -1,4 +1,4 @@
-"""Reads an episode that has ended: its manifest, rows and images, each checked before it is handed out."""
+"""Reads an episode that has ended: manifest, rows and images, each checked against its checksum."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ Array = npt.NDArray[Any]
 
 
 class FrameReader:
-    """The images of one camera, in any order.
+    """Reads the images of one camera, in any order.
 
     Args:
-        directory: the episode's.
+        directory: the episode's directory.
         key: the camera feature.
-        camera: how its images are kept.
-        records: of all rows; the files must hold as many images.
-        exact: whether they must hold no more than that.
+        camera: how its images are stored.
+        records: the records of all rows; the files must hold one image for each.
+        exact: whether the files must hold nothing more.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class FrameReader:
         self._records = records
 
     def frame(self, index: int) -> Array:
-        """Return one image, decoded where it is a JPEG or PNG.
+        """Return one image; a JPEG or PNG is decoded.
 
         Raises:
             SpoolError: it is missing or damaged.
@@ -84,7 +84,7 @@ class FrameReader:
         return thin(self.frame(index), thinning(self._camera.height, self._camera.width))
 
     def check(self, index: int) -> None:
-        """Compare all that is stored of one image with its row's checksums.
+        """Compare one image, and its thinned image, with the checksums in its row.
 
         Raises:
             SpoolError: it is missing or damaged.
@@ -130,13 +130,13 @@ class FrameReader:
         return array
 
     def _sized(self, path: Path, size: int) -> Path:
-        """Return the path of a file that holds what all rows need."""
+        """Check that a file has the size that all rows need, and return its path."""
         try:
             found = path.stat().st_size
         except OSError as error:
             raise SpoolError(f"{path} cannot be read: {error.strerror}") from error
         if found < size or (self._exact and found > size):
-            raise SpoolError(f"{path} has {found} bytes, {size} were expected for {len(self._records)} rows")
+            raise SpoolError(f"{path} has {found} bytes, expected {size} for {len(self._records)} rows")
         return path
 
     def _decoded(self, stored: Array, index: int) -> Array:
@@ -150,7 +150,7 @@ class FrameReader:
 
 
 def _mapped(path: Path, dtype: np.dtype[np.generic], offset: int, shape: tuple[int, ...]) -> Array:
-    """Look at a part of a file without copying it; only as long as it is looked at does it take memory."""
+    """Map a part of a file into memory, without copying it."""
     try:
         return np.memmap(path, dtype, "r", offset, shape)
     except (OSError, ValueError) as error:
@@ -165,11 +165,12 @@ class SpooledEpisode:
     """
 
     def __init__(self, path: Path, manifest: Manifest | None = None) -> None:
-        """Name an episode.
+        """Refer to an episode on disk.
 
         Args:
             path: its directory.
-            manifest: where it is known; what is in `ready/` may have been claimed before anyone looks.
+            manifest: its manifest, if it is known. By default it is read when it is needed, unless an encoder
+                has moved the directory by then.
         """
         self.path = Path(path)
         self._manifest = manifest
@@ -179,17 +180,17 @@ class SpooledEpisode:
 
     @property
     def episode_id(self) -> str:
-        """Unique, greater than those of all earlier episodes."""
+        """Unique identifier; sorts after those of all earlier episodes."""
         return self.path.name
 
     @property
     def state(self) -> str:
-        """The directory that it is in: `ready`, `claimed`, `rejected`, ..."""
+        """Name of the state directory that it is in: ``ready``, ``claimed``, ``rejected``, ..."""
         return self.path.parent.name
 
     @cached_property
     def manifest(self) -> Manifest:
-        """What is known of it besides rows and images.
+        """The episode's metadata.
 
         Raises:
             SpoolError: the manifest is missing or damaged.
@@ -198,13 +199,13 @@ class SpooledEpisode:
 
     @property
     def length(self) -> int:
-        """Rows, and images of each camera."""
+        """Number of rows, and of images per camera."""
         return self.manifest.length
 
     def rows(self) -> dict[str, Array]:
         """Read the vector features, each of shape ``(length, *feature_shape)``.
 
-        With `record_success`, `next.success` is true on the last row of a success.
+        With ``record_success``, ``next.success`` is true on the last row of a successful episode.
 
         Raises:
             SpoolError: rows are missing or damaged.
@@ -220,7 +221,7 @@ class SpooledEpisode:
         return columns
 
     def ages(self) -> dict[str, StreamAges]:
-        """Read how old each stream's samples were; empty where that was not recorded.
+        """Read the sample ages of each stream; empty if they were not recorded.
 
         Raises:
             SpoolError: rows are missing or damaged.
@@ -237,8 +238,8 @@ class SpooledEpisode:
         """Read a camera's images in order, each checked against its row.
 
         Yields:
-            `raw`: I420, uint8, (height * 3 / 2, width), a read-only view of the file. `jpeg`, `png`: RGB,
-            uint8, (height, width, 3). Depth: uint16 or float32, (height, width).
+            ``raw``: I420, uint8, (height * 3 / 2, width), a read-only view of the file. ``jpeg`` and ``png``:
+            RGB, uint8, (height, width, 3). Depth: uint16 or float32, (height, width).
 
         Raises:
             SpoolError: an image is missing or damaged.
@@ -247,14 +248,14 @@ class SpooledEpisode:
         return (reader.frame(index) for index in range(self.length))
 
     def sample(self, key: str, indices: Sequence[int]) -> Array:
-        """Read the thinned pixels of some images, those that LeRobot's statistics look at.
+        """Read the thinned pixels of some images, as LeRobot's statistics use them.
 
         Args:
             key: the camera feature.
-            indices: rows, ascending or not.
+            indices: row numbers, in any order.
 
         Returns:
-            RGB, uint8, (n, height / k, width / k, 3); depth in its dtype, (n, height / k, width / k).
+            RGB, uint8, (n, height / k, width / k, 3); depth: uint16 or float32, (n, height / k, width / k).
 
         Raises:
             SpoolError: an image is missing or damaged.
@@ -263,7 +264,7 @@ class SpooledEpisode:
         return np.stack([reader.thumb(index) for index in indices])
 
     def verify(self) -> None:
-        """Read everything once.
+        """Read everything once, which checks it.
 
         Raises:
             SpoolError: something is missing or damaged.

@@ -1,4 +1,4 @@
-"""What is known of a spooled episode besides its rows and images: `header.json` and `manifest.json`.
+"""Metadata of a spooled episode: ``header.json`` and ``manifest.json``.
 
 The header is written when an episode starts, the manifest when it ends. Both carry a checksum, so
 that a damaged file is an error and never a different episode.
@@ -19,6 +19,8 @@ from lerobot_recorder.errors import SpoolError
 SCHEMA = 1
 HEADER_FILE = "header.json"
 MANIFEST_FILE = "manifest.json"
+BALLAST_FILE = "ballast"
+DISCARDED_FILE = "discarded.json"
 _TUPLES = {"sampled", "reasons", "notes"}
 IMAGE_FORMATS = ("raw", "jpeg", "png", "depth16", "depth32")
 
@@ -28,12 +30,12 @@ _Record = TypeVar("_Record", bound="EpisodeHeader")
 
 @dataclass(frozen=True)
 class CameraSpool:
-    """How the images of one camera are kept.
+    """How the images of one camera are stored.
 
     Attributes:
-        format: `raw` (planar I420 and thinned RGB), `jpeg` or `png` (as they came), `depth16`, `depth32`.
-        width: pixels.
-        height: pixels.
+        format: ``raw`` (I420 and thinned RGB), ``jpeg`` or ``png`` (unchanged), ``depth16``, ``depth32``
+        width: in pixels
+        height: in pixels
     """
 
     format: str
@@ -44,7 +46,7 @@ class CameraSpool:
         if self.format not in IMAGE_FORMATS:
             raise SpoolError(f"image format {self.format!r} is not one of {', '.join(IMAGE_FORMATS)}")
         if self.width < 1 or self.height < 1:
-            raise SpoolError(f"an image of {self.width}x{self.height} pixels cannot be spooled")
+            raise SpoolError(f"invalid image size {self.width}x{self.height}")
         if self.format == "raw" and (self.width % 2 or self.height % 2):
             raise SpoolError(
                 f"raw spooling needs an even width and height, not {self.width}x{self.height}: "
@@ -53,7 +55,7 @@ class CameraSpool:
 
     @property
     def is_depth(self) -> bool:
-        """Tell whether the images are depth maps."""
+        """Whether the images are depth maps."""
         return self.format.startswith("depth")
 
 
@@ -62,16 +64,16 @@ class EpisodeHeader:
     """What is fixed when an episode starts.
 
     Attributes:
-        episode_id: unique, greater than those of all earlier episodes.
-        fps: rows per second, all of them on the grid of `1 / fps`.
-        features: the user's features as LeRobot declares them, vectors and cameras.
-        cameras: how each camera feature's images are kept.
-        task: the sentence that describes what is shown.
-        robot_type: as in `meta/info.json`.
-        started_at_ns: time of the first row on `clock`, nanoseconds.
-        clock: `system` (since 1970, UTC) or `sim`.
-        record_success: whether `next.success` is filled from `success` when rows are read.
-        sampled: the streams of which each row keeps how old their samples were.
+        episode_id: unique; sorts after the identifiers of all earlier episodes
+        fps: rows per second; row k is at k / fps.
+        features: the user's features as LeRobot declares them, vectors and cameras
+        cameras: how the images of each camera feature are stored
+        task: the sentence that describes what the episode shows
+        robot_type: as in ``meta/info.json``
+        started_at_ns: time of the first row on ``clock``, nanoseconds
+        clock: ``system`` (since 1970, UTC) or ``sim``
+        record_success: whether rows have ``next.success``, which is derived from ``success``
+        sampled: the streams whose sample ages are kept in each row
     """
 
     episode_id: str
@@ -92,7 +94,9 @@ class EpisodeHeader:
                 f"episode {self.episode_id} has spool schema {self.schema}, this version reads {SCHEMA}"
             )
         if not isinstance(self.task, str):
-            raise SpoolError(f"episode {self.episode_id}: expected a text as its task, found {self.task!r}")
+            raise SpoolError(
+                f"episode {self.episode_id}: expected its task to be a text, found {self.task!r}"
+            )
         missing = [key for key in self.cameras if key not in self.features]
         if missing:
             raise SpoolError(f"episode {self.episode_id} has cameras without a feature: {', '.join(missing)}")
@@ -100,19 +104,19 @@ class EpisodeHeader:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest(EpisodeHeader):
-    """What is known of an episode that has ended.
+    """Metadata of an episode that has ended.
 
     Attributes:
-        length: rows, and images of each camera.
-        success: the operator's mark, None where none was given.
-        verdict: `good` or `bad`.
-        reasons: why it is bad, one sentence each.
-        notes: what is unusual about it without making it bad, one sentence each.
-        accepted: the operator took it in spite of its verdict.
-        ended_order: sorts episodes by when they ended; an identifier from the same sequence, or empty.
-        ended_by: `save`, `time`, `reject`, `overrun`, `disk_full`, `interrupted`, ...
-        streams: per stream, figures on its rate, age and faults during the episode.
-        ticks: figures on how late the rows were taken.
+        length: number of rows, and of images per camera
+        success: the operator's mark; None if there is none
+        verdict: ``good`` or ``bad``
+        reasons: why it is bad, one sentence each
+        notes: what is unusual but does not make it bad, one sentence each
+        accepted: whether the operator accepted it despite its verdict
+        ended_order: sorts episodes by when they ended; an identifier from the same sequence, or empty
+        ended_by: ``save``, ``time``, ``reject``, ``overrun``, ``disk_full``, ``interrupted``, ...
+        streams: figures on the rate, age and faults of each stream during the episode
+        ticks: figures on how late the rows were taken
     """
 
     length: int
@@ -128,7 +132,7 @@ class Manifest(EpisodeHeader):
 
     @property
     def order(self) -> str:
-        """Sorts episodes by when they ended; those of earlier versions by when they started."""
+        """Sort key: the end of the episode; for an episode of an earlier version its start."""
         return self.ended_order or self.episode_id
 
     @property
@@ -138,32 +142,32 @@ class Manifest(EpisodeHeader):
 
 
 def end_header(header: EpisodeHeader, length: int, **outcome: Any) -> Manifest:
-    """Complete a header to the manifest of an episode of `length` rows."""
+    """Extend a header to the manifest of an episode of ``length`` rows."""
     fixed = {item.name: getattr(header, item.name) for item in dataclasses.fields(EpisodeHeader)}
     return Manifest(**fixed, length=length, **outcome)
 
 
 def to_json(record: EpisodeHeader) -> bytes:
-    """Serialise a header or manifest, with its checksum."""
+    """Serialize a header or manifest, with its checksum."""
     content = dataclasses.asdict(record)
     text = json.dumps({**content, "checksum": _checksum(content)}, indent=1, ensure_ascii=False)
     return text.encode()
 
 
 def read_header(directory: Path) -> EpisodeHeader:
-    """Read the header of the episode in `directory`.
+    """Read the header of the episode in ``directory``.
 
     Raises:
-        SpoolError: it is missing, damaged, or of another schema.
+        SpoolError: it is missing, damaged, or has another schema.
     """
     return _read(EpisodeHeader, directory / HEADER_FILE)
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Read the manifest of the episode in `directory`.
+    """Read the manifest of the episode in ``directory``.
 
     Raises:
-        SpoolError: it is missing, damaged, or of another schema.
+        SpoolError: it is missing, damaged, or has another schema.
     """
     return _read(Manifest, directory / MANIFEST_FILE)
 
@@ -173,7 +177,7 @@ def _read(kind: type[_Record], path: Path) -> _Record:
         content = json.loads(path.read_bytes())
         found = content.pop("checksum")
         if found != _checksum(content):
-            raise SpoolError(f"{path} is damaged: its checksum does not fit its content")
+            raise SpoolError(f"{path} is damaged: its checksum does not match its content")
         return _from_content(kind, content)
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise SpoolError(f"{path} cannot be read as an episode's {path.stem}: {error}") from error

@@ -1,8 +1,8 @@
-"""The fixed-size record of one row in `rows.bin`.
+"""The fixed-size record of one row in ``rows.bin``.
 
-A record holds the row's vectors, little-endian, then how old the sample of each stream was, then for each
-camera the checksum of its stored image (for `raw` also of its thinned image, for `jpeg` the offset in the
-file where it ends), and last a checksum over all of it, seeded with the row's number.
+A record is little-endian and holds, in this order: the row's vectors; the age and source stamp of each
+stream's sample; for each camera the checksum of its stored image (for ``raw`` also of its thinned image, for
+``jpeg`` also the offset where it ends in the file); a checksum over all this, seeded with the row's number.
 """
 
 from __future__ import annotations
@@ -25,32 +25,32 @@ CHECKSUM = "checksum"
 END_PREFIX = "end:"
 AGES = "sample:age_s"
 SOURCE_STAMPS = "sample:source_ns"
-"""The fields with one value for each stream in `EpisodeHeader.sampled`."""
+"""The fields with one value for each stream in ``EpisodeHeader.sampled``."""
 
 _WIDTH = {"b": 0, "u": 1, "i": 1, "f": 2}
-"""Kinds of values by what they can tell; what can tell more is not cut down to less."""
+"""Kinds of values by the range they can hold; a wider kind is never converted to a narrower one."""
 
 Array = npt.NDArray[np.generic]
 
 
 def vector_features(header: EpisodeHeader) -> dict[str, Feature]:
-    """Return the features that each record holds: no cameras, nor the success that the manifest knows."""
+    """Return the features that each record holds: all but cameras and ``next.success``."""
     absent = {*header.cameras, *([SUCCESS_FEATURE] if header.record_success else [])}
     return {key: feature for key, feature in header.features.items() if key not in absent}
 
 
 def image_field(key: str) -> str:
-    """Name the field with the checksum of a camera's stored image."""
+    """Return the name of the field with the checksum of a camera's stored image."""
     return f"image:{key}"
 
 
 def thumb_field(key: str) -> str:
-    """Name the field with the checksum of a raw camera's thinned image."""
+    """Return the name of the field with the checksum of a raw camera's thinned image."""
     return f"thumb:{key}"
 
 
 def end_field(key: str) -> str:
-    """Name the field with the byte offset where a JPEG ends in its file."""
+    """Return the name of the field with the byte offset where a JPEG ends in its file."""
     return f"{END_PREFIX}{key}"
 
 
@@ -58,7 +58,7 @@ def record_dtype(header: EpisodeHeader) -> np.dtype[np.void]:
     """Derive the packed little-endian record from the features and cameras.
 
     Raises:
-        SpoolError: a feature has a dtype or shape that cannot be a column.
+        SpoolError: a feature has a dtype or shape that no column can have.
     """
     fields: list[tuple[str, str] | tuple[str, str, tuple[int, ...]]] = []
     for key, feature in vector_features(header).items():
@@ -94,19 +94,18 @@ def _camera_fields(key: str, camera: CameraSpool) -> Iterator[tuple[str, str]]:
 
 
 def fill(dtype: np.dtype[np.void], values: Mapping[str, object]) -> npt.NDArray[Any]:
-    """Make the record of a row; where its JPEGs end is for the writer to fill in, the checksum for `seal`.
+    """Make the record of a row; the writer fills in where its JPEGs end, and ``seal`` adds the checksum.
 
     Args:
-        dtype: from `record_dtype`.
+        dtype: from ``record_dtype``.
         values: one value for every other field, of the field's shape.
 
     Raises:
-        SpoolError: a value is missing, there is one too many, or one is not finite, or of another shape or
-            kind.
+        SpoolError: a value is missing, unknown, not finite, or has the wrong shape or kind.
     """
     expected = [name for name in dtype.names or () if name != CHECKSUM and not name.startswith(END_PREFIX)]
     if unknown := [name for name in values if name not in expected]:
-        raise SpoolError(f"the row has a value for {', '.join(unknown)}, which is no feature")
+        raise SpoolError(f"the row has a value for {', '.join(unknown)}, which is not a feature")
     record = np.zeros((), dtype)
     for name in expected:
         record[name] = _fitting(name, values, dtype[name])
@@ -114,7 +113,7 @@ def fill(dtype: np.dtype[np.void], values: Mapping[str, object]) -> npt.NDArray[
 
 
 def seal(record: npt.NDArray[Any], index: int) -> bytes:
-    """Return the bytes of a complete record, of row `index` of its episode."""
+    """Return the bytes of the complete record of row ``index``, with its checksum."""
     content = record.tobytes()[:-4]
     return content + zlib.crc32(content, index).to_bytes(4, "little")
 
@@ -138,12 +137,12 @@ def _fitting(name: str, values: Mapping[str, object], dtype: np.dtype[np.generic
 
 
 def is_whole(record: bytes | memoryview, index: int) -> bool:
-    """Tell whether the bytes of record `index` fit their checksum."""
+    """Return whether the bytes of record ``index`` match their checksum."""
     return zlib.crc32(record[:-4], index) == int.from_bytes(record[-4:], "little")
 
 
 def read_records(directory: Path, header: EpisodeHeader, length: int) -> npt.NDArray[Any]:
-    """Read the records of all rows of an episode that has ended.
+    """Read all records of an episode that has ended.
 
     Raises:
         SpoolError: rows are missing, too many, or damaged.
@@ -151,7 +150,7 @@ def read_records(directory: Path, header: EpisodeHeader, length: int) -> npt.NDA
     path, row_bytes = directory / ROWS_FILE, record_dtype(header).itemsize
     found = path.stat().st_size if path.exists() else 0
     if found != length * row_bytes:
-        raise SpoolError(f"{path} has {found} bytes, {length} rows of {row_bytes} bytes were expected")
+        raise SpoolError(f"{path} has {found} bytes, expected {length} rows of {row_bytes} bytes")
     records = scan_records(directory, header)
     if len(records) < length:
         raise SpoolError(f"{path} is damaged at row {len(records)}")
@@ -159,7 +158,7 @@ def read_records(directory: Path, header: EpisodeHeader, length: int) -> npt.NDA
 
 
 def scan_records(directory: Path, header: EpisodeHeader) -> npt.NDArray[Any]:
-    """Read the records up to the first that is cut short or damaged.
+    """Read the records up to the first one that is cut short or damaged.
 
     Raises:
         SpoolError: the file cannot be read.

@@ -1,8 +1,9 @@
-"""Cuts what a dead recorder left in `recording/` to its last whole row."""
+"""Cuts the take that a dead recorder left in ``recording/`` to its last whole row."""
 
 from __future__ import annotations
 
 import os
+import re
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import numpy.typing as npt
 from lerobot_recorder.durable import drop_cached, replace_file, sync_tree
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.episode import FrameReader
+from lerobot_recorder.spool.identifiers import is_episode_id
 from lerobot_recorder.spool.images import image_arrays, image_file, png_file
-from lerobot_recorder.spool.layout import BALLAST_FILE, is_png
 from lerobot_recorder.spool.manifest import (
+    BALLAST_FILE,
+    DISCARDED_FILE,
+    HEADER_FILE,
     MANIFEST_FILE,
     CameraSpool,
     EpisodeHeader,
@@ -32,18 +36,40 @@ _REASON = "interrupted: the recorder ended during the take, which is cut to its 
 
 Records = npt.NDArray[Any]
 
+_WRITER_FILES = re.compile(
+    "|".join(map(re.escape, (HEADER_FILE, ROWS_FILE, BALLAST_FILE, MANIFEST_FILE, DISCARDED_FILE)))
+    + r"|.*\.json\.partial|.*\.(i420|thumbs|jpeg|depth16|depth32)"
+)
+_PNG = re.compile(r"frame-\d{6,}\.png")
+
+
+def is_take(path: Path) -> bool:
+    """Return whether a directory in ``recording/`` was created by a writer."""
+    return (path / HEADER_FILE).is_file() or has_only_writer_files(path)
+
+
+def has_only_writer_files(path: Path) -> bool:
+    """Return whether a directory is named as an episode and holds only files that a writer creates."""
+    return is_episode_id(path.name) and all(map(_is_of_writer, path.iterdir()))
+
+
+def _is_of_writer(entry: Path) -> bool:
+    if entry.is_dir():
+        return all(_PNG.fullmatch(image.name) for image in entry.iterdir())
+    return bool(_WRITER_FILES.fullmatch(entry.name))
+
 
 def recover_take(directory: Path) -> Manifest | None:
-    """Make an episode of an interrupted take: its rows and images up to the first that is not whole.
+    """Make an episode of an interrupted take: keep its rows and images up to the first damaged one.
 
-    A take whose manifest was written is complete, and left as it is.
+    A take that has a manifest is complete and does not change.
 
     Returns:
-        The manifest, or None where the take ended before its first row.
+        The manifest, or None if the take ended before its first row.
 
     Raises:
-        SpoolError: it has rows, but its header or its images cannot be read; nothing was changed.
-        OSError: the device failed; nothing was changed.
+        SpoolError: it has rows, but its header or its images cannot be read; nothing has changed.
+        OSError: the device failed; nothing has changed.
     """
     if (directory / MANIFEST_FILE).exists():
         return read_manifest(directory)
@@ -84,7 +110,7 @@ def _with_images(directory: Path, header: EpisodeHeader, records: Records) -> Re
 
 
 def _images_present(directory: Path, key: str, camera: CameraSpool, records: Records) -> int:
-    """Count the rows whose image is in the files in its full size."""
+    """Count the rows whose image is in the files at full size."""
     if camera.format == "png":
         return sum(1 for _ in takewhile(lambda i: png_file(directory, key, i).exists(), range(len(records))))
     if camera.format == "jpeg":
@@ -95,7 +121,7 @@ def _images_present(directory: Path, key: str, camera: CameraSpool, records: Rec
 
 
 def _images_whole(reader: FrameReader, length: int) -> int:
-    """Count the images before the first that is damaged."""
+    """Count the images before the first damaged one."""
     return sum(1 for _ in takewhile(lambda index: _is_whole(reader, index), range(length)))
 
 
@@ -110,13 +136,13 @@ def _is_whole(reader: FrameReader, index: int) -> bool:
 
 
 def is_passing(error: BaseException) -> bool:
-    """Tell whether an error is of the computer and not of the data: then nothing may be cut because of it."""
+    """Return whether an error comes from the computer, not the data; then no data may be cut."""
     causes = (error, error.__cause__)
     return any(isinstance(each, OSError) and not isinstance(each, FileNotFoundError) for each in causes)
 
 
 def _cut(directory: Path, header: EpisodeHeader, records: Records) -> None:
-    """Shorten all files to these rows."""
+    """Cut all files to these rows."""
     os.truncate(directory / ROWS_FILE, len(records) * records.itemsize)
     for key, camera in header.cameras.items():
         _cut_images(directory, key, camera, records)
@@ -132,7 +158,7 @@ def _cut_images(directory: Path, key: str, camera: CameraSpool, records: Records
     if camera.format == "png":
         kept = {png_file(directory, key, index) for index in range(length)}
         for path in set(image_file(directory, key, "png").iterdir()) - kept:
-            if is_png(path):
+            if _PNG.fullmatch(path.name):
                 path.unlink()
 
 

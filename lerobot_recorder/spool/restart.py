@@ -1,4 +1,4 @@
-"""Puts in order what dead processes and power cuts have left in a spool."""
+"""Cleans up what dead processes and power cuts left behind in a spool."""
 
 from __future__ import annotations
 
@@ -6,42 +6,32 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lerobot_recorder import locks
 from lerobot_recorder.dataset import counted_ids, is_journaled
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import LockError, RecorderError, SpoolError
+from lerobot_recorder.spool.directory import CLAIM_FILE, SpoolDirectory
 from lerobot_recorder.spool.discarded import destination, tidy
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.layout import (
-    CLAIM_FILE,
-    ERASING,
-    ERROR_FILE,
-    is_episode_id,
-    is_named_after_episode,
-    is_only_of_writer,
-    is_take,
-)
+from lerobot_recorder.spool.identifiers import is_episode_id, is_named_after_episode
+from lerobot_recorder.spool.listing import ERROR_FILE
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, read_manifest
 from lerobot_recorder.spool.records import ROWS_FILE
-from lerobot_recorder.spool.recovery import is_passing, recover_take
-
-if TYPE_CHECKING:
-    from lerobot_recorder.spool.directory import Spool
+from lerobot_recorder.spool.recovery import has_only_writer_files, is_passing, is_take, recover_take
 
 _PRECEDENCE = ("ready", "claimed", "committing", "rejected", "failed", "recording", "discarded")
-"""Of two copies of an episode the one further left stays; no move that made two was acknowledged."""
+"""If an episode is in two states, the first one here wins; the move that made two was never acknowledged."""
 
 logger = logging.getLogger(__name__)
 
 
-def put_in_order(spool: Spool, *, cut_short: bool) -> list[SpooledEpisode]:
-    """See `Spool.recover`."""
+def put_in_order(spool: SpoolDirectory, *, cut_short: bool) -> list[SpooledEpisode]:
+    """See ``Spool.recover``."""
     _resolve_copies(spool)
     _leave_out_recorded(spool)
     _recover_claims(spool)
-    for path in spool.paths(ERASING):
+    for path in spool.erasing():
         if is_named_after_episode(path.name):
             spool.finish_erasing(path)
     found = [path for path in spool.paths("recording") if cut_short or (path / MANIFEST_FILE).exists()]
@@ -52,23 +42,23 @@ def put_in_order(spool: Spool, *, cut_short: bool) -> list[SpooledEpisode]:
 
 @contextlib.contextmanager
 def _one_by_one(path: Path) -> Iterator[None]:
-    """Log what hinders one directory, so that the others are put in order all the same."""
+    """Log an error with one directory, so that the others are still cleaned up."""
     try:
         yield
     except LockError:
         raise
     except (SpoolError, OSError) as error:
-        logger.error("%s stays as it is, as it cannot be put in order now: %s", path, error)
+        logger.error("cannot clean up %s now, it is left as it is: %s", path, error)
 
 
 # Copies
 
 
-def _resolve_copies(spool: Spool) -> None:
-    """Keep one of each episode.
+def _resolve_copies(spool: SpoolDirectory) -> None:
+    """Keep one copy of each episode.
 
-    Where directories are not written in the order of their changes (FAT, exFAT, network file systems), a
-    power cut in the middle of a move can leave an episode in both directories.
+    Some file systems (FAT, exFAT, network file systems) do not write directories in the order of their
+    changes. There, a power cut during a move can leave an episode in both directories.
     """
     places: dict[str, list[Path]] = {}
     for state in _PRECEDENCE:
@@ -80,7 +70,7 @@ def _resolve_copies(spool: Spool) -> None:
                 _keep_one(spool, copies)
 
 
-def _keep_one(spool: Spool, copies: list[Path]) -> None:
+def _keep_one(spool: SpoolDirectory, copies: list[Path]) -> None:
     with spool.locked(), contextlib.ExitStack() as held:
         copies = [path for path in copies if path.is_dir()]
         claims = [path / CLAIM_FILE for path in copies if (path / CLAIM_FILE).exists()]
@@ -91,7 +81,7 @@ def _keep_one(spool: Spool, copies: list[Path]) -> None:
         for path in copies:
             if path != kept:
                 spool.set_copy_aside(path)
-        logger.warning("episode %s was there %d times; %s stays", kept.name, len(copies), kept)
+        logger.warning("found %d copies of episode %s, keeping %s", len(copies), kept.name, kept)
 
 
 def _is_readable(path: Path) -> bool:
@@ -102,8 +92,8 @@ def _is_readable(path: Path) -> bool:
     return True
 
 
-def _leave_out_recorded(spool: Spool) -> None:
-    """Set aside what is in the dataset already, as where a power cut has undone its removal from here."""
+def _leave_out_recorded(spool: SpoolDirectory) -> None:
+    """Set aside episodes that are in the dataset already: a power cut can undo their removal."""
     waiting = [path for state in _PRECEDENCE[:3] for path in spool.paths(state)]
     for path in waiting and _recorded(spool, waiting):
         with _one_by_one(path), spool.locked(), locks.held_unless_taken(path / CLAIM_FILE) as abandoned:
@@ -112,10 +102,10 @@ def _leave_out_recorded(spool: Spool) -> None:
                 logger.warning("episode %s is in the dataset already and is not added again", path.name)
 
 
-def _recorded(spool: Spool, waiting: list[Path]) -> list[Path]:
+def _recorded(spool: SpoolDirectory, waiting: list[Path]) -> list[Path]:
     try:
         recorded = counted_ids(spool.root)
-    except (RecorderError, OSError):  # of which the encoder will say more
+    except (RecorderError, OSError):  # the encoder reports it
         return []
     return [path for path in waiting if path.name in recorded]
 
@@ -123,7 +113,7 @@ def _recorded(spool: Spool, waiting: list[Path]) -> list[Path]:
 # Claims
 
 
-def _recover_claims(spool: Spool) -> None:
+def _recover_claims(spool: SpoolDirectory) -> None:
     for path in spool.paths("claimed") + spool.paths("committing"):
         with _one_by_one(path), spool.locked(), locks.held_unless_taken(path / CLAIM_FILE) as abandoned:
             if abandoned and not spool.is_certain(path):
@@ -135,22 +125,22 @@ def _recover_claims(spool: Spool) -> None:
 # Takes
 
 
-def _recover_recording(spool: Spool, path: Path) -> SpooledEpisode | None:
+def _recover_recording(spool: SpoolDirectory, path: Path) -> SpooledEpisode | None:
     with _one_by_one(path), _abandoned_take(spool, path) as abandoned:
         return _place(spool, path) if abandoned else None
     return None
 
 
 @contextlib.contextmanager
-def _abandoned_take(spool: Spool, path: Path) -> Iterator[bool]:
-    """Tell whether the take's writer is gone, without disturbing one that is about to lock it."""
+def _abandoned_take(spool: SpoolDirectory, path: Path) -> Iterator[bool]:
+    """Yield whether the take's writer is gone, without disturbing a writer that is about to lock the take."""
     with contextlib.ExitStack() as stack:
         with spool.locked():
             abandoned = stack.enter_context(locks.held_unless_taken(path / ROWS_FILE))
         yield abandoned
 
 
-def _place(spool: Spool, path: Path) -> SpooledEpisode | None:
+def _place(spool: SpoolDirectory, path: Path) -> SpooledEpisode | None:
     try:
         manifest = recover_take(path)
     except (SpoolError, OSError) as error:
@@ -161,9 +151,9 @@ def _place(spool: Spool, path: Path) -> SpooledEpisode | None:
         return spool.move(path, "failed")
     if manifest is not None:
         return spool.move(path, destination(manifest))
-    if is_only_of_writer(path):
+    if has_only_writer_files(path):
         logger.warning("the interrupted take %s ended before its first row and is removed", path.name)
         spool.erase(path)
     else:
-        logger.warning("%s is left alone: it has no row, but other files", path)
+        logger.warning("%s is left alone: it has no row, but files that no recorder wrote", path)
     return None

@@ -1,14 +1,11 @@
-"""Append the images of one camera to its files, one class per image format."""
+"""Appends the images of one camera to its files; one class per image format."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import zlib
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,75 +16,14 @@ from lerobot_recorder.dataset import thinning
 from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.images import EncodedImage, encode_png
+from lerobot_recorder.spool.files import AppendFile, Content, create_files
 from lerobot_recorder.spool.images import depth_dtype, image_arrays, image_file, png_file, thin
 from lerobot_recorder.spool.manifest import CameraSpool
 from lerobot_recorder.spool.records import end_field, image_field, thumb_field
 from lerobot_recorder.video import rgb_to_i420
 
 Array = npt.NDArray[Any]
-Content = bytes | memoryview
 Fields = dict[str, int]
-
-_APPEND_NEW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-
-
-class AppendFile:
-    """A file that only grows, without a buffer in the process."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.size = 0
-        self.descriptor = os.open(path, _APPEND_NEW, 0o644)
-
-    def write(self, content: Content) -> None:
-        """Append all of `content`.
-
-        Raises:
-            OSError: it could not be written, or only a part of it; `cut` removes that part.
-        """
-        view = memoryview(content).cast("B")
-        written = 0
-        while written < len(view):
-            written += os.write(self.descriptor, view[written:])
-        self.size += written
-
-    def cut(self, size: int) -> None:
-        """Shorten the file to `size` bytes, also from what a failed write left."""
-        os.ftruncate(self.descriptor, size)
-        self.size = size
-
-    def flush(self) -> None:
-        """Write what is in it so far through to the device; from any thread."""
-        os.fdatasync(self.descriptor)
-
-    def sync(self) -> None:
-        """Write it through to the device."""
-        os.fsync(self.descriptor)
-
-    def close(self) -> None:
-        """Unlock and close it; closing again does nothing."""
-        descriptor, self.descriptor = self.descriptor, -1
-        if descriptor >= 0:
-            # What must not be lost was synced before, which reports every error that closing could report.
-            with contextlib.suppress(OSError):
-                fcntl.flock(descriptor, fcntl.LOCK_UN)
-                os.close(descriptor)
-
-
-def create_files(paths: Iterable[Path]) -> list[AppendFile]:
-    """Create files, all or none.
-
-    Raises:
-        OSError: one cannot be created.
-    """
-    with contextlib.ExitStack() as undo:
-        files = []
-        for path in paths:
-            files.append(AppendFile(path))
-            undo.callback(path.unlink, missing_ok=True)
-            undo.callback(files[-1].close)
-        undo.pop_all()
-        return files
 
 
 class ImageSink(ABC):
@@ -101,20 +37,20 @@ class ImageSink(ABC):
 
     @abstractmethod
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
-        """Turn an image into what is written to each file, and the row's fields on it.
+        """Return what to write to each file for an image, and the image's fields in the row's record.
 
-        Nothing of the image is needed afterwards: whoever owns it may change it.
+        The caller may change the image afterwards.
 
         Raises:
-            SpoolError: the image is of another size or kind.
+            SpoolError: the image has the wrong size or kind.
         """
 
     @abstractmethod
     def cut(self, length: int) -> None:
-        """Shorten the files to the first `length` images."""
+        """Cut the files to the first ``length`` images."""
 
     def write(self, index: int, parts: list[Content]) -> Fields:  # noqa: ARG002 - other sinks need it
-        """Append what `prepare` made of image `index`; return the row's fields that are known only now."""
+        """Append what ``prepare`` returned for image ``index``; return the fields that are known only now."""
         for file, part in zip(self.files, parts, strict=True):
             file.write(part)
         return {}
@@ -125,12 +61,12 @@ class ImageSink(ABC):
         return sum(file.size for file in self.files)
 
     def flush(self) -> None:
-        """Write what there is so far through to the device; from any thread, one at a time."""
+        """Sync the files to the device; from any thread, one at a time."""
         for file in self.files:
             file.flush()
 
     def sync(self) -> None:
-        """Write the files through to the device."""
+        """Sync the files to the device."""
         for file in self.files:
             file.sync()
 
@@ -150,7 +86,7 @@ class ImageSink(ABC):
 
 
 class ArraySink(ImageSink):
-    """Files of images of one size, one after the other."""
+    """Files of images of one size, stored back to back."""
 
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
@@ -158,16 +94,16 @@ class ArraySink(ImageSink):
         self.files = create_files(array.path for array in self._arrays)
 
     def cut(self, length: int) -> None:
-        """Shorten all files."""
+        """Cut all files."""
         for file, array in zip(self.files, self._arrays, strict=True):
             file.cut(length * array.image_bytes)
 
 
 class RawSink(ArraySink):
-    """Planar I420, and the thinned RGB pixels for the statistics."""
+    """Stores planar I420, and the thinned RGB pixels for the statistics."""
 
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
-        """Convert to I420 and thin."""
+        """Convert to I420, and thin."""
         rgb = self._rgb(image)
         planes = np.ascontiguousarray(rgb_to_i420(rgb)).data
         thumb = thin(rgb, thinning(self.camera.height, self.camera.width)).data
@@ -179,12 +115,12 @@ class RawSink(ArraySink):
 
 
 class DepthSink(ArraySink):
-    """Depth maps as they came, little-endian."""
+    """Stores depth maps unchanged, little-endian."""
 
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
-        """Check kind and size."""
+        """Check the image's kind and size."""
         if isinstance(image, EncodedImage):
-            raise SpoolError(f"{self.key}: a depth map is expected, not a {image.format} image")
+            raise SpoolError(f"{self.key}: expected a depth map, found a {image.format} image")
         size, dtype = (self.camera.height, self.camera.width), depth_dtype(self.camera.format)
         if image.shape not in (size, (*size, 1)) or image.dtype != dtype:
             raise SpoolError(
@@ -195,35 +131,35 @@ class DepthSink(ArraySink):
 
 
 class JpegSink(ImageSink):
-    """JPEG bytes as they came, one after the other; each row knows where its image ends."""
+    """Stores JPEG bytes unchanged, back to back; each row holds the offset where its image ends."""
 
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
         self.files = create_files([image_file(directory, key, "jpeg")])
         self._written = 0
-        self._ends: deque[int] = deque([0], maxlen=2)  # no append is taken back but the last
+        self._ends: deque[int] = deque([0], maxlen=2)  # only the last append can be undone
 
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
-        """Check kind and size."""
+        """Check the image's kind and size."""
         _require(image, "jpeg", self.key, self.camera)
         return [image.data], {image_field(self.key): zlib.crc32(image.data)}
 
     def write(self, index: int, parts: list[Content]) -> Fields:
-        """Append, and note the end."""
+        """Append an image and note its end."""
         super().write(index, parts)
         self._ends.append(self.files[0].size)
         self._written = index + 1
         return {end_field(self.key): self.files[0].size}
 
     def cut(self, length: int) -> None:
-        """Shorten the file."""
+        """Cut the file."""
         end = self._ends[length - self._written - 1]
         self.files[0].cut(end)
         self._written, self._ends = length, deque([end], maxlen=2)
 
 
 class PngSink(ImageSink):
-    """One PNG file per image, for those who want files they can look at."""
+    """Stores one PNG file per image, which any image viewer opens."""
 
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
@@ -233,7 +169,7 @@ class PngSink(ImageSink):
         self._unsynced: deque[Path] = deque()
 
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
-        """Encode, unless it came as PNG."""
+        """Encode the image, unless it is a PNG already."""
         if isinstance(image, EncodedImage) and image.format == "png":
             _require(image, "png", self.key, self.camera)
             data = image.data
@@ -242,7 +178,7 @@ class PngSink(ImageSink):
         return [data], {image_field(self.key): zlib.crc32(data)}
 
     def write(self, index: int, parts: list[Content]) -> Fields:
-        """Write the file of image `index`."""
+        """Write the file of image ``index``."""
         path = png_file(self._directory, self.key, index)
         path.write_bytes(parts[0])
         self._unsynced.append(path)
@@ -255,11 +191,11 @@ class PngSink(ImageSink):
         return self._size
 
     def cut(self, length: int) -> None:
-        """Remove the file that a failed write left behind."""
+        """Remove the file of a failed write."""
         png_file(self._directory, self.key, length).unlink(missing_ok=True)
 
     def flush(self) -> None:
-        """Write the files that are new since the last time through."""
+        """Sync the files that are new since the last call."""
         while self._unsynced:
             with contextlib.suppress(FileNotFoundError):  # it was cut
                 sync(self._unsynced[0])
@@ -267,7 +203,7 @@ class PngSink(ImageSink):
         sync(self._folder)
 
     def sync(self) -> None:
-        """Write all files and their directory through."""
+        """Sync all files and their directory."""
         self.flush()
 
 

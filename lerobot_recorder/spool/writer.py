@@ -1,4 +1,4 @@
-"""Writes one episode into the spool: rows and images in order, appending only."""
+"""Writes one episode into the spool: rows and images in order, append-only."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy.typing as npt
 
 from lerobot_recorder.durable import move_directory, replace_file, sync
 from lerobot_recorder.errors import EpisodeStateError, SpoolError
-from lerobot_recorder.spool.disk_errors import disk_errors
+from lerobot_recorder.spool.commands import OperatorMoves
+from lerobot_recorder.spool.directory import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.flush import BackgroundFlush
-from lerobot_recorder.spool.layout import BALLAST_FILE
+from lerobot_recorder.spool.files import AppendFile, BackgroundFlush, Content
 from lerobot_recorder.spool.manifest import (
+    BALLAST_FILE,
     HEADER_FILE,
     MANIFEST_FILE,
     EpisodeHeader,
@@ -28,22 +29,19 @@ from lerobot_recorder.spool.manifest import (
     to_json,
 )
 from lerobot_recorder.spool.records import ROWS_FILE, fill, record_dtype, seal
-from lerobot_recorder.spool.sinks import AppendFile, Content, ImageSink, open_sink
-
-if TYPE_CHECKING:
-    from lerobot_recorder.spool.directory import Spool
+from lerobot_recorder.spool.sinks import ImageSink, open_sink
 
 _BALLAST_BYTES = 1 << 20
-_LEFT = "; the take stays there, and the next start sets aside what is whole of it"
+_LEFT = "; the take stays there, and the next start recovers its whole rows"
 
 
 @dataclass(frozen=True)
 class PreparedRow:
-    """A row as it is written.
+    """A row that is ready to be written.
 
     Attributes:
-        record: the row in `rows.bin`, as far as it is known.
-        images: per camera what is written to each of its files.
+        record: the row's record; ``write`` fills in where the JPEGs end, and the checksum.
+        images: what to write to each file of each camera, by feature.
     """
 
     record: npt.NDArray[Any]
@@ -51,24 +49,24 @@ class PreparedRow:
 
 
 class EpisodeWriter:
-    """An episode being written, in `recording/`; it ends with `save`, `reject` or `discard`.
+    """An episode being written, in ``recording/``; it ends with ``save``, ``reject`` or ``discard``.
 
-    Blocks on the disk: for one thread that does nothing else. A row's images are written before the row, so
-    whatever happens, the first `length` rows are whole.
+    It blocks on the disk, so use it in a thread that does nothing else. A row's images are written before
+    the row, so the first ``length`` rows are whole at any time.
 
     Attributes:
         header: what is fixed for the episode.
-        path: its directory.
+        path: the episode's directory.
         length: rows appended.
-        convert_s: seconds spent on turning images into what is stored.
-        write_s: seconds spent in writes.
+        convert_s: seconds spent converting images.
+        write_s: seconds spent writing.
     """
 
-    def __init__(self, spool: Spool, header: EpisodeHeader) -> None:
+    def __init__(self, spool: OperatorMoves, header: EpisodeHeader) -> None:
         """Create the episode's directory and files.
 
         Raises:
-            DiskFullError: no room is left.
+            DiskFullError: the disk is full.
             SpoolError: the directory cannot be written, or a feature cannot be spooled.
         """
         self.header = header
@@ -88,7 +86,7 @@ class EpisodeWriter:
             undo.pop_all()
 
     def _open(self, undo: contextlib.ExitStack) -> None:
-        """Create directory and files; `undo` closes and removes them again."""
+        """Create directory and files; ``undo`` closes and removes them."""
         with self._spool.locked():
             self.path.mkdir()
             undo.callback(shutil.rmtree, self.path, ignore_errors=True)
@@ -98,7 +96,7 @@ class EpisodeWriter:
         self._header_file = AppendFile(self.path / HEADER_FILE)
         undo.callback(self._header_file.close)
         self._header_file.write(to_json(self.header))
-        self._header_file.sync()  # after a power cut, rows without it could not be read
+        self._header_file.sync()  # rows cannot be read without it after a power cut
         self._sinks: dict[str, ImageSink] = {}
         for key, camera in self.header.cameras.items():
             self._sinks[key] = open_sink(self.path, key, camera)
@@ -110,19 +108,19 @@ class EpisodeWriter:
 
         Args:
             row: vectors as arrays of the feature's shape; images as RGB uint8 (height, width, 3), as
-                `EncodedImage`, or depth (height, width).
+                ``EncodedImage``, or as depth (height, width).
 
         Raises:
-            SpoolError: a value is missing, unknown, or of another size or kind; nothing was appended.
-            DiskFullError: no room is left; the rows before are whole.
+            SpoolError: a value is missing, unknown, or has the wrong size or kind; nothing is appended.
+            DiskFullError: the disk is full; the rows before are whole.
         """
         self.write(self.prepare(row))
 
     def prepare(self, row: Mapping[str, Any]) -> PreparedRow:
-        """Turn a row into what is written of it; from any thread. Its arrays may be changed afterwards.
+        """Convert a row for ``write``; from any thread. The caller may change the arrays afterwards.
 
         Raises:
-            SpoolError: as for `append`.
+            SpoolError: as for ``append``.
         """
         self._require_open()
         started = time.perf_counter()
@@ -138,10 +136,10 @@ class EpisodeWriter:
         return prepared
 
     def write(self, row: PreparedRow) -> None:
-        """Append a row that is prepared.
+        """Append a prepared row.
 
         Raises:
-            DiskFullError: as for `append`.
+            DiskFullError: as for ``append``.
         """
         self._require_open()
         started = time.perf_counter()
@@ -160,35 +158,35 @@ class EpisodeWriter:
         return self._rows.size + sum(sink.size for sink in self._sinks.values())
 
     def save(self, **outcome: Any) -> SpooledEpisode:
-        """Make the episode durable and hand it on in `ready/`.
+        """Make the episode durable and move it to ``ready/``.
 
         Args:
-            outcome: fields of `Manifest`: success, verdict, reasons, ...
+            outcome: fields of ``Manifest``: success, verdict, reasons, ...
 
         Raises:
-            DiskFullError: no room is left even for the manifest.
-            SpoolError: the device failed; the take stays in `recording/` for the next start to find.
+            DiskFullError: the disk is too full even for the manifest.
+            SpoolError: the device failed; the take stays in ``recording/`` for the next start.
         """
         return self._end("ready", **outcome)
 
     def reject(self, *reasons: str, **outcome: Any) -> SpooledEpisode:
-        """Make the episode durable and set it aside in `rejected/`.
+        """Make the episode durable and move it to ``rejected/``.
 
         Args:
             reasons: what is wrong, one sentence each.
-            outcome: fields of `Manifest`.
+            outcome: fields of ``Manifest``.
 
         Raises:
-            SpoolError: as for `save`.
+            SpoolError: as for ``save``.
         """
         outcome = {"verdict": "bad", "ended_by": "reject", **outcome}
         return self._end("rejected", reasons=tuple(reasons), **outcome)
 
     def discard(self, **outcome: Any) -> None:
-        """Remove the episode; what has rows stays in `discarded/` for a while.
+        """Remove the episode; one with rows stays in ``discarded/`` for a while.
 
         Args:
-            outcome: fields of `Manifest`, which hold if it is brought back.
+            outcome: fields of ``Manifest``, used if it is brought back.
 
         Raises:
             SpoolError: the directory cannot be moved.
@@ -207,7 +205,7 @@ class EpisodeWriter:
             self._spool.discard(self.path, end_header(self.header, self.length, ended_order=order, **outcome))
 
     def abandon(self) -> None:
-        """Close the files and leave the take as a crash would: the next start finds and offers it."""
+        """Close the files and leave the take as a crash would; the next start recovers it."""
         if not self._ended:
             self._close()
 
@@ -228,7 +226,7 @@ class EpisodeWriter:
 
     @contextlib.contextmanager
     def _whole_or_nothing(self) -> Iterator[None]:
-        """Remove what a failed append left, so that a later one does not come to stand behind it."""
+        """Remove the remains of a failed append, so that a later one does not follow them."""
         try:
             yield
         except OSError:
@@ -247,18 +245,18 @@ class EpisodeWriter:
             sink.sync()
         self._rows.sync()
         self._header_file.sync()
-        sync(self.path)  # a manifest promises that everything else is there
+        sync(self.path)  # a manifest means that everything else is there
         replace_file(self.path / MANIFEST_FILE, to_json(manifest))
 
     def _flush_entries(self) -> None:
-        """Have a power cut leave the files where they can be found, not only their contents."""
+        """Sync the directory entries, so that the files can be found after a power cut."""
         if not self._has_entries:
             sync(self.path)
             sync(self.path.parent)
             self._has_entries = True
 
     def _reserve_ballast(self) -> None:
-        """Keep room for the manifest, so that an episode can still be ended on a full disk."""
+        """Reserve space for the manifest, so that an episode can be ended on a full disk."""
         with (self.path / BALLAST_FILE).open("wb") as file, contextlib.suppress(OSError):
             os.posix_fallocate(file.fileno(), 0, _BALLAST_BYTES)
 

@@ -488,7 +488,7 @@ def test_the_last_episode_stays_the_last_when_the_clock_was_set_back(bench, monk
         def now(cls, tz=None):
             return datetime.now(tz) - timedelta(days=1)
 
-    monkeypatch.setattr("lerobot_recorder.spool.layout.datetime", Yesterday)
+    monkeypatch.setattr("lerobot_recorder.spool.identifiers.datetime", Yesterday)
     second = robot.start()
     robot.run(2)
     robot.recorder.save().result(10)

@@ -134,7 +134,7 @@ def test_a_sealed_episode_can_be_removed_for_good(spool):
     sealed = spool.seal(claimed)
     assert sealed is not None
     assert sealed.state == "committing"
-    spool.remove(sealed)
+    spool.forget([sealed.episode_id])
     assert whereabouts(spool) == {}
 
 

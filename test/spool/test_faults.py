@@ -12,7 +12,7 @@ from takes import FORMATS, a_header, a_row, a_take
 
 from lerobot_recorder.errors import DiskFullError, SpoolError
 from lerobot_recorder.recording import EpisodeRecorder
-from lerobot_recorder.spool import EpisodeWriter, Spool, flush, sinks, writer
+from lerobot_recorder.spool import EpisodeWriter, Spool, files, writer
 
 
 @pytest.fixture
@@ -59,7 +59,7 @@ SUFFIXES = {"raw": ".i420", "jpeg": ".jpeg", "png": ".png", "depth16": ".depth16
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("end", ["save", "reject"])
 def test_an_error_that_the_flush_was_told_of_fails_the_save(spool, monkeypatch, device, image_format, end):
-    monkeypatch.setattr(flush, "FLUSH_INTERVAL_S", 0.001)
+    monkeypatch.setattr(files, "FLUSH_INTERVAL_S", 0.001)
     device.file = SUFFIXES[image_format]
     device.may_fail.clear()
     take = a_take(spool, image_format)
@@ -73,7 +73,7 @@ def test_an_error_that_the_flush_was_told_of_fails_the_save(spool, monkeypatch, 
 
 
 def test_a_take_ends_soon_after_the_device_has_failed(spool, monkeypatch, device):
-    monkeypatch.setattr(flush, "FLUSH_INTERVAL_S", 0.001)
+    monkeypatch.setattr(files, "FLUSH_INTERVAL_S", 0.001)
     take = a_take(spool, "raw", length=1)
     device.file = ".i420"
     assert device.reported.wait(10)
@@ -87,7 +87,7 @@ def test_a_take_ends_soon_after_the_device_has_failed(spool, monkeypatch, device
     "file", ["rows.bin", "header.json", "manifest.json.partial", ".png", ".thumbs", "recording", ""]
 )
 def test_an_error_at_the_end_fails_the_save_and_keeps_the_take(spool, monkeypatch, device, file):
-    monkeypatch.setattr(flush, "FLUSH_INTERVAL_S", 1000)
+    monkeypatch.setattr(files, "FLUSH_INTERVAL_S", 1000)
     take = a_take(spool, "raw", "png")
     device.file = file or take.path.name
     with pytest.raises(SpoolError, match="Input/output error"):
@@ -100,7 +100,7 @@ def test_an_error_at_the_end_fails_the_save_and_keeps_the_take(spool, monkeypatc
 
 
 def test_the_python_api_reports_it(tmp_path, monkeypatch, device):
-    monkeypatch.setattr(flush, "FLUSH_INTERVAL_S", 0.001)
+    monkeypatch.setattr(files, "FLUSH_INTERVAL_S", 0.001)
     state = {"observation.state": {"dtype": "float32", "shape": [1], "names": ["a"]}}
     recorder = EpisodeRecorder(tmp_path / "d", state, 30)
     with pytest.raises(SpoolError, match="Input/output error"), recorder, recorder.episode("Go") as episode:
@@ -133,8 +133,8 @@ def test_a_start_that_fails_leaves_nothing(spool, monkeypatch, failing):
 
         return call
 
-    monkeypatch.setattr(sinks.AppendFile, "__init__", limited(sinks.AppendFile.__init__))
-    monkeypatch.setattr(sinks.AppendFile, "write", limited(sinks.AppendFile.write))
+    monkeypatch.setattr(files.AppendFile, "__init__", limited(files.AppendFile.__init__))
+    monkeypatch.setattr(files.AppendFile, "write", limited(files.AppendFile.write))
     monkeypatch.setattr(writer, "BackgroundFlush", limited(writer.BackgroundFlush))
     monkeypatch.setattr(Path, "mkdir", limited(Path.mkdir))
     with pytest.raises(DiskFullError, match="free some space"):

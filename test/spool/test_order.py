@@ -10,9 +10,8 @@ import pytest
 from takes import a_take
 
 from lerobot_recorder.dataset.recordings import recorded_ids
-from lerobot_recorder.spool import Spool
-from lerobot_recorder.spool import layout as identifiers
-from lerobot_recorder.spool.layout import is_episode_id, new_episode_id
+from lerobot_recorder.spool import Spool, identifiers
+from lerobot_recorder.spool.identifiers import is_episode_id, new_episode_id
 
 
 class SetClock(datetime):
