@@ -204,7 +204,8 @@ def _reduced(pixels: npt.NDArray[np.uint8], times: int) -> npt.NDArray[np.uint8]
     """Halve both sides so many times; odd ones are rounded up."""
     for _ in range(times):
         height, width = pixels.shape
-        pixels = cv2.resize(pixels, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+        halved = cv2.resize(pixels, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
+        pixels = halved.astype(np.uint8, copy=False)
     return pixels
 
 

@@ -66,9 +66,9 @@ def draw_table(view: View, width: int, height: int, detail: Detail) -> Image:
         table_texture(detail.pixels_per_m), to_picture, (columns, rows), borderValue=_ROOM
     )
     averaging = cv2.INTER_AREA if detail.samples > 1 else cv2.INTER_LINEAR
-    picture = cv2.resize(picture, (width, height), interpolation=averaging)
-    _hide_above_horizon(picture, view)
-    return np.asarray(picture)
+    resized = cv2.resize(picture, (width, height), interpolation=averaging).astype(np.uint8, copy=False)
+    _hide_above_horizon(resized, view)
+    return resized
 
 
 def cast_shadows(picture: Image, view: View, vertices: Array, spans: Iterable[tuple[int, int]]) -> None:
@@ -90,8 +90,8 @@ def cast_shadows(picture: Image, view: View, vertices: Array, spans: Iterable[tu
         if depth[first:last].min() > NEAREST_M:
             cv2.fillConvexPoly(mask, cv2.convexHull(points[first:last]).astype(np.int32), 255)
     softness = max(round(picture.shape[1] * _SHADOW_SOFTNESS), 1)
-    mask = cv2.blur(cv2.blur(mask, (softness, softness)), (softness, softness))
-    _darken(picture, mask)
+    soft = cv2.blur(cv2.blur(mask, (softness, softness)), (softness, softness))
+    _darken(picture, soft.astype(np.uint8, copy=False))
 
 
 def _darken(picture: Image, mask: Image) -> None:

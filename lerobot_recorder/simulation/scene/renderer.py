@@ -82,7 +82,8 @@ class Renderer:
             seen = [face for face in range(*scene.face_spans[solid]) if facing[face]]
             if seen and depth[first:last].min() > NEAREST_M:
                 # Under the faces, so that nothing behind shines through between their smoothed edges.
-                _fill(picture, cv2.convexHull(points[first:last]), colours[seen[0]])
+                hull = cv2.convexHull(points[first:last]).astype(np.int32, copy=False)
+                _fill(picture, hull, colours[seen[0]])
                 for face in seen:
                     _fill(picture, points[scene.faces[face]], colours[face])
 

@@ -10,6 +10,7 @@ Image = NDArray[np.uint8]
 
 _NOISE = 2.6  # standard deviation, grey levels: an ordinary webcam in room light
 _OFFSET = 9  # keeps the noise positive, so that saturating 8-bit arithmetic can add it
+_OFFSETS = np.array((_OFFSET, _OFFSET, _OFFSET, 0), float)  # OpenCV takes four doubles as a value per channel
 _SPARE = 96  # the noise is larger than the picture, and lies differently on each one
 _DARK_CORNERS = 0.16
 
@@ -29,7 +30,7 @@ class Sensor:
         noise = self._noise[row : row + self._shape[0], column : column + self._shape[1]]
         cv2.multiply(picture, self._vignette, dst=picture, scale=1 / 255)
         cv2.add(picture, noise, dst=picture)
-        cv2.subtract(picture, (_OFFSET, _OFFSET, _OFFSET, 0), dst=picture)
+        cv2.subtract(picture, _OFFSETS, dst=picture)
 
 
 def _vignette(width: int, height: int) -> Image:
