@@ -204,7 +204,7 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
         robot.kill()
         client.close()
         for node in nodes.values():
-            node.end(patience_s=PATIENCE_S)
+            node.end(grace_s=PATIENCE_S)
     result.problems += complaints(events)
     count(result, client.completed, round(seconds * FPS), setup)
     return result

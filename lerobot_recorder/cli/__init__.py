@@ -1,4 +1,16 @@
-"""``lerobot-recorder``, the operator's command line: one file per command, put together in ``app``.
+"""The command line ``lerobot-recorder``: one file per command, collected in ``app``.
 
-The commands import no ROS. Those that need the nodes start them as processes and talk to them through pipes.
+The commands do not import ROS. Those that need nodes start them as processes and talk to them through pipes.
+
+=============  =============================================================================
+session        starts, steers and ends the nodes of one recording
+processes      one node in a process of its own
+screen         the live view of a recording
+status         what the nodes of a recording have reported
+keyboard       the operator's keys
+terminal       consoles, tables and the Enter key
+summary        the table and the contact sheet after a recording
+contact_sheet  video frames and joint curves of episodes, in one picture
+batches        the parts of ``batch-demo``
+=============  =============================================================================
 """

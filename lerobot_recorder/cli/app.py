@@ -1,4 +1,4 @@
-"""Put the commands together into ``lerobot-recorder``."""
+"""Collect the commands into ``lerobot-recorder``."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from lerobot_recorder.errors import RecorderError
 
 
 class _Commands(TyperGroup):
-    """Commands whose errors are one sentence on stderr and exit status 1."""
+    """Command group that prints an expected error as one sentence and exits with status 1."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command, translating what it raises on purpose."""
+        """Run the command and translate the errors that are meant for the user."""
         try:
             return super().invoke(ctx)
         except (RecorderError, OSError) as error:

@@ -1,4 +1,4 @@
-"""``calibrate``: LeRobot's procedure, and which way the gripper closes, into LeRobot's file."""
+"""``calibrate``: calibrate an arm as LeRobot does, and detect which way the gripper closes."""
 
 from __future__ import annotations
 
@@ -30,49 +30,51 @@ _LOOK_S = 0.02
 
 
 def calibrate(
-    role: Annotated[Role, typer.Option(help="What the arm is.", show_default=False)],
+    role: Annotated[Role, typer.Option(help="Role of the arm.", show_default=False)],
     port: PortOption,
     name: Annotated[
         str,
         typer.Option("--id", help="LeRobot's id of the arm, or the path of the file.", show_default=False),
     ],
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the calibration there is.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Overwrite an existing calibration.")
+    ] = False,
 ) -> None:
-    """Calibrate an arm by hand: its middle first, then how far each joint goes, then the closed gripper.
+    """Calibrate an arm by hand: first its middle pose, then the range of each joint, then the closed gripper.
 
-    The file is LeRobot's, in the place where LeRobot looks for it.
+    The result is a calibration file of LeRobot, stored where LeRobot looks for it.
     """
-    path = _place(name, role)
+    path = _calibration_path(name, role)
     if path.exists() and not overwrite:
         raise CalibrationError(
-            f"there is a calibration already, {path}: give --overwrite to replace it, or another --id"
+            f"{path} already exists: use --overwrite to replace this calibration, or choose another --id"
         )
     console, enter = operator_console(), EnterKey()
     with ServoBus(port, names={servo: joint for joint, servo in STANDARD_IDS.items()}) as bus:
         calibrator = Calibrator(bus)
-        console.print("The arm is let go. Bring every joint to the middle of its range, then press Enter.")
+        console.print("Torque is off. Move every joint to the middle of its range, then press Enter.")
         enter.wait()
         calibrator.set_middle()
         console.print(
-            f"Now move every joint but {FULL_TURN} through all its range, then press Enter. "
-            "The gripper: from closed to wide open."
+            f"Now move every joint except {FULL_TURN} through its whole range, then press Enter. "
+            "Move the gripper from closed to wide open."
         )
         _observe_ranges(calibrator, console, enter)
         calibration = _finish(calibrator, console, enter)
     calibration.save(path)
     if calibration.joints["gripper"].drive_mode:
         console.print("The gripper closes at the upper end of its range: drive_mode 1.")
-    console.print(f"The calibration is in {path}, and in the servos")
+    console.print(f"The calibration is stored in {path} and in the servos")
 
 
-def _place(name: str, role: Role) -> Path:
+def _calibration_path(name: str, role: Role) -> Path:
     if "/" in name or name.endswith(".json"):
         return Path(name).expanduser()
     return default_path(name, role)
 
 
 def _observe_ranges(calibrator: Calibrator, console: Console, enter: EnterKey) -> None:
-    """Show the ranges as they grow, until they are said to be complete, and are."""
+    """Show the ranges while they grow, until the operator presses Enter and the ranges are complete."""
     while True:
         with Live(console=console, refresh_per_second=15) as live:
             while not enter.pressed(_LOOK_S):
@@ -84,7 +86,7 @@ def _observe_ranges(calibrator: Calibrator, console: Console, enter: EnterKey) -
 
 
 def _finish(calibrator: Calibrator, console: Console, enter: EnterKey) -> Calibration:
-    """Have the gripper closed, until it is."""
+    """Ask the operator to close the gripper, until it is closed."""
     console.print("Now close the gripper and hold it closed, then press Enter.")
     while True:
         enter.wait()
@@ -95,11 +97,11 @@ def _finish(calibrator: Calibrator, console: Console, enter: EnterKey) -> Calibr
 
 
 def _ask_again(console: Console, error: CalibrationError) -> None:
-    console.print(f"Not yet: {error}. Then press Enter.", style="yellow", markup=False)
+    console.print(f"Not yet: {error}. Press Enter when done.", style="yellow", markup=False)
 
 
 def ranges_table(ranges: Mapping[str, JointRange]) -> Table:
-    """Show how far each joint has been moved, in ticks and degrees."""
+    """Return a table of how far each joint has been moved, in ticks and degrees."""
     table = plain_table("joint", "lowest", "present", "highest", "range")
     for name in JOINTS:
         seen = ranges[name]

@@ -1,4 +1,4 @@
-"""``cameras``: which cameras are there, what do they offer, what do they see?"""
+"""``cameras``: list the cameras, their formats and controls, and take a snapshot with each."""
 
 from __future__ import annotations
 
@@ -32,8 +32,16 @@ _SIMULATED = ("top", "wrist")
 
 
 @dataclass(frozen=True)
-class Ask:
-    """What is asked of every camera."""
+class SnapshotRequest:
+    """The image that every camera is asked for.
+
+    Attributes:
+        width: in pixels; 0 for the camera's own
+        height: in pixels; 0 for the camera's own
+        fps: images per second
+        pixel_format: ``auto``, ``mjpeg`` or ``raw``
+        warm_up_s: how long the camera may adjust to the light, in seconds
+    """
 
     width: int
     height: int
@@ -50,18 +58,20 @@ def cameras(
         ),
     ] = None,
     *,
-    output: Annotated[Path, typer.Option(help="Where the snapshots go.")] = Path("snapshots"),
-    width: Annotated[int, typer.Option(min=0, help="0, with height 0: the source's own.")] = 640,
-    height: Annotated[int, typer.Option(min=0)] = 480,
-    fps: Annotated[float, typer.Option(min=0.1)] = 30.0,
+    output: Annotated[Path, typer.Option(help="Directory for the snapshots.")] = Path("snapshots"),
+    width: Annotated[
+        int, typer.Option(min=0, help="Width in pixels; 0 with height 0: the camera's own size.")
+    ] = 640,
+    height: Annotated[int, typer.Option(min=0, help="Height in pixels.")] = 480,
+    fps: Annotated[float, typer.Option(min=0.1, help="Images per second.")] = 30.0,
     pixel_format: Annotated[
-        Literal["auto", "mjpeg", "raw"], typer.Option(help="What is asked of a device.")
+        Literal["auto", "mjpeg", "raw"], typer.Option(help="Format to request from a device.")
     ] = "auto",
     warm_up_s: Annotated[
-        float, typer.Option(min=0, help="How long a camera may get used to the light.")
+        float, typer.Option(min=0, help="Time for a camera to adjust to the light, in seconds.")
     ] = 1.0,
 ) -> None:
-    """List the cameras with what they offer, and write a snapshot of each."""
+    """List the cameras with their formats and controls, and save a snapshot of each."""
     console = operator_console()
     devices, forbidden = ([], []) if source else (list_cameras(), list_forbidden())
     for device in devices:
@@ -72,10 +82,10 @@ def cameras(
             "no camera is connected to this computer: plug one in, or name a source: a device, a video file, "
             "an http:// or rtsp:// stream, or sim"
         )
-    ask = Ask(width, height, fps, pixel_format, warm_up_s)
-    failures = [error for place in sources for error in _snapshots(place, ask, output, console)]
+    request = SnapshotRequest(width, height, fps, pixel_format, warm_up_s)
+    failures = [error for place in sources for error in _snapshots(place, request, output, console)]
     if forbidden:
-        failures.append(f"{', '.join(forbidden)} may not be opened by this user: {PERMISSION_HINT}")
+        failures.append(f"no permission to open {', '.join(forbidden)}: {PERMISSION_HINT}")
     if failures:
         raise CameraError("; ".join(failures))
 
@@ -95,23 +105,26 @@ def _rates(rates_hz: Sequence[float]) -> str:
     return f" at {'/'.join(f'{rate:g}' for rate in rates_hz)} Hz" if rates_hz else ""
 
 
-def _snapshots(source: str, ask: Ask, output: Path, console: Console) -> Iterator[str]:
-    """Write what each camera of a source sees, and yield why that does not work."""
+def _snapshots(source: str, request: SnapshotRequest, output: Path, console: Console) -> Iterator[str]:
+    """Save a snapshot of each camera of a source, and yield the errors."""
     simulated = source == SIMULATED_SOURCE
+    asked = request.width, request.height, request.fps, request.pixel_format
     for name in _SIMULATED if simulated else (snapshot_name(source),):
-        settings = CameraSettings(name, source, ask.width, ask.height, ask.fps, ask.pixel_format)
+        settings = CameraSettings(name, source, *asked)
         try:
-            with console.status(f"looking through {settings.place}"):
-                picture = take_snapshot(settings, ask.warm_up_s, SimulatedCamera if simulated else None)
+            with console.status(f"taking a snapshot with {settings.place}"):
+                picture = take_snapshot(settings, request.warm_up_s, SimulatedCamera if simulated else None)
         except CameraError as error:
             yield str(error)
         else:
             path = _write(picture, output / f"{name}.jpg")
-            console.print(f"{settings.place}: {picture.width}x{picture.height}, see {path}", markup=False)
+            console.print(
+                f"{settings.place}: {picture.width}x{picture.height}, saved as {path}", markup=False
+            )
 
 
 def snapshot_name(source: str) -> str:
-    """Return a source's name for files: the device's, the file's, or the address without password."""
+    """Return a file name for a source: the device's, the file's, or the address without its password."""
     address = re.sub(r"^\w+://([^/@]*@)?", "", source)
     name = Path(source).name if "://" not in source else address
     return re.sub(r"[^\w.-]+", "_", name).strip("_") if not source.isdigit() else f"video{source}"

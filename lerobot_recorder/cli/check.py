@@ -1,4 +1,4 @@
-"""``check``: look for faults in a dataset."""
+"""``check``: find faults in a dataset."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from lerobot_recorder.dataset import check as find_faults
 from lerobot_recorder.dataset import load_info, spool_path
 from lerobot_recorder.video import VideoDecoder, probe
 
-PATIENCE_S = 1.0
-"""Seconds after which the progress is shown."""
+BAR_AFTER_S = 1.0
+"""Seconds after which the progress bar appears."""
 
 WAITING = ("ready", "claimed", "committing")
 FAILED = "failed"
@@ -25,16 +25,16 @@ DatasetArgument = Annotated[Path, typer.Argument(help="The dataset's directory."
 DeepOption = Annotated[
     bool,
     typer.Option(
-        "--deep", help="Decode every video, from beginning to end and in random order. Takes minutes."
+        "--deep", help="Decode every video, once from start to end and once in random order. Takes minutes."
     ),
 ]
 
 
 def check(dataset: DatasetArgument, deep: DeepOption = False) -> None:
-    """Look for faults in a dataset: a line for each, and exit status 1 if there is one.
+    """Find faults in a dataset. Prints one line per fault and exits with status 1 if there is any.
 
-    Every video is compared with the rows it belongs to; indices, totals and statistics are compared with each
-    other, and all files with what LeRobot 0.6.1 can load.
+    The check compares each video with its rows, and indices, totals and statistics with each other. It also
+    finds everything that LeRobot 0.6.1 cannot load.
     """
     found = 0
     with _Bar() as bar:
@@ -52,7 +52,7 @@ def check(dataset: DatasetArgument, deep: DeepOption = False) -> None:
 
 
 def _spooled(dataset: Path) -> Iterator[str]:
-    """Name the episodes that are not in the dataset yet, and how they get there."""
+    """Yield notes on the episodes that are not in the dataset yet, with the commands that add them."""
     spool = spool_path(dataset)
     waiting = sum(_count(spool / state) for state in WAITING)
     failed = _count(spool / FAILED)
@@ -60,7 +60,7 @@ def _spooled(dataset: Path) -> Iterator[str]:
         yield f"note: {waiting} episodes wait in {spool}. Encode them: lerobot-recorder encode {dataset}"
     if failed:
         yield (
-            f"note: {failed} episodes could not be encoded, {spool / FAILED} has the reasons. "
+            f"note: {failed} episodes could not be encoded; the reasons are in {spool / FAILED}. "
             f"Try them again: lerobot-recorder encode --retry-failed {dataset}"
         )
 
@@ -70,7 +70,7 @@ def _count(directory: Path) -> int:
 
 
 class _Bar:
-    """A bar on the terminal that appears once the check has taken a while."""
+    """Progress bar on the terminal that appears only when the check takes longer than ``BAR_AFTER_S``."""
 
     def __init__(self) -> None:
         self._begin = time.monotonic()
@@ -93,8 +93,8 @@ class _Bar:
             self._columns.stop()
 
     def reached(self, done: int, total: int) -> None:
-        """Show how much was read."""
-        if not self._is_shown and time.monotonic() - self._begin > PATIENCE_S:
+        """Update the bar with the bytes that have been read."""
+        if not self._is_shown and time.monotonic() - self._begin > BAR_AFTER_S:
             self._is_shown = True
             if self._columns.console.is_terminal:
                 self._columns.start()

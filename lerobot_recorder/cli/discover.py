@@ -1,4 +1,4 @@
-"""``discover``: write a parameter file for the robot that runs."""
+"""``discover``: write a parameter file for the running robot."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from lerobot_recorder.cli.status import last_words
 from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_file
 from lerobot_recorder.errors import ConfigError, RecorderError
 
-_PATIENCE_S = 5.0
+_GRACE_S = 5.0
 
 
 def discover(
-    output: Annotated[Path, typer.Argument(help="The parameter file to write.")] = Path("robot.yaml"),
+    output: Annotated[Path, typer.Argument(help="Parameter file to write.")] = Path("robot.yaml"),
     *,
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long to look.")] = 3.0,
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long to listen.")] = 3.0,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
-    """Look at what the robot publishes, and write a parameter file that records it."""
+    """Find out what the running robot publishes, and write a parameter file that records it."""
     if find_spec("rclpy") is None:
         raise ConfigError(
             "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
         )
     output = output.expanduser()
     if output.exists() and not force:
-        raise ConfigError(f"{output} exists already: name another file, or replace it with --force")
-    plan = make_plan(look(seconds))
+        raise ConfigError(f"{output} already exists: name another file, or replace it with --force")
+    plan = make_plan(survey(seconds))
     with output.open("w" if force else "x", encoding="utf-8") as file:
         file.write(parameter_file(plan))
-    _tell(plan, output)
+    _print_plan(plan, output)
 
 
-def look(seconds: float) -> Survey:
+def survey(seconds: float) -> Survey:
     """Return what is published in the ROS graph.
 
     Raises:
-        RecorderError: the graph could not be looked at.
+        RecorderError: the ROS graph could not be read
     """
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     process = NodeProcess("discover", [str(seconds)], node_environment(isolated=False), events)
@@ -51,13 +51,13 @@ def look(seconds: float) -> Survey:
             if isinstance(event, NodeOutput) and not event.is_log:
                 lines.append(event.line)
     finally:
-        process.end(_PATIENCE_S)
+        process.end(_GRACE_S)
     if event.status != 0 or not lines:
-        raise RecorderError(f"the graph could not be looked at: {last_words(list(process.last_lines))}")
+        raise RecorderError(f"cannot read the ROS graph: {last_words(list(process.last_lines))}")
     return Survey.from_json(lines[-1])
 
 
-def _tell(plan: Plan, output: Path) -> None:
+def _print_plan(plan: Plan, output: Path) -> None:
     width = max(len(stream.feature) for stream in plan.streams)
     for stream in plan.streams:
         typer.echo(f"{stream.feature:{width}}  {stream.topic.name}")

@@ -1,4 +1,4 @@
-"""``encode``: encode what waits in a dataset's spool, without ROS."""
+"""``encode``: encode the episodes that wait in a dataset's spool, without ROS."""
 
 from __future__ import annotations
 
@@ -17,25 +17,27 @@ from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import EncoderSettings
 
 _POLL_S = 0.2
-_NEWS_S = 10.0
-"""From line to line of progress, where the output is no terminal."""
+_LINE_EVERY_S = 10.0
+"""Time between progress lines when the output is not a terminal."""
 
 
 def encode(
     dataset: DatasetArgument,
     *,
     vcodec: Annotated[str, typer.Option(help="Video codec, or auto.")] = EncoderSettings.vcodec,
-    crf: Annotated[int, typer.Option(help="Quality; lower is better and larger.")] = 30,
-    g: Annotated[int, typer.Option(help="Frames from key frame to key frame.")] = 2,
-    parallel_encodings: Annotated[int, typer.Option(help="Videos side by side; 0: one per core.")] = 0,
+    crf: Annotated[int, typer.Option(help="Quality; lower values give better and larger videos.")] = 30,
+    g: Annotated[int, typer.Option(help="Frames from one key frame to the next.")] = 2,
+    parallel_encodings: Annotated[
+        int, typer.Option(help="Videos to encode at the same time; 0: one per core.")
+    ] = 0,
     retry_failed: Annotated[
-        bool, typer.Option("--retry-failed", help="Try the episodes in failed/ again, too.")
+        bool, typer.Option("--retry-failed", help="Also try the episodes in failed/ again.")
     ] = False,
 ) -> None:
-    """Encode the episodes that wait in the spool beside a dataset, and add them to it.
+    """Encode the episodes that wait in the spool beside a dataset, and add them to the dataset.
 
-    An interruption loses nothing: what is not in the dataset yet waits for the next time. The exit status is
-    1 where an episode could not be added.
+    An interruption loses nothing: the remaining episodes wait for the next run. The exit status is 1 if an
+    episode could not be added.
     """
     spool = Spool(dataset)
     if not spool.path.is_dir():
@@ -49,22 +51,22 @@ def encode(
 
 
 def _drain(encoder: BatchEncoder) -> None:
-    """Wait with a progress bar until all is encoded; Ctrl-C leaves the rest."""
+    """Show a progress bar until all episodes are encoded; Ctrl-C leaves the rest in the spool."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
     console = Console(stderr=True)
     try:
         encoder.finish()
         with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
             bar = progress.add_task("looking for episodes", total=None)
-            told_at = time.monotonic()
+            printed_at = time.monotonic()
             while not encoder.join(_POLL_S):
                 status = encoder.status()
                 if not status.frames:
                     continue
                 text = f"{status.state} {status.episodes} episodes"
                 progress.update(bar, description=text, completed=status.frames_done, total=status.frames)
-                if not console.is_terminal and time.monotonic() - told_at >= _NEWS_S:
-                    told_at = time.monotonic()
+                if not console.is_terminal and time.monotonic() - printed_at >= _LINE_EVERY_S:
+                    printed_at = time.monotonic()
                     console.print(f"{text}: {status.frames_done} of {status.frames} frames", highlight=False)
     except KeyboardInterrupt:
         pass

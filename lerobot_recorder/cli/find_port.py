@@ -1,4 +1,4 @@
-"""``find-port``: which port is an arm on?"""
+"""``find-port``: find the serial port of an arm."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ Ports = Mapping[str, str]
 def find_port(
     patience_s: Annotated[float, typer.Option(min=0, help="How long to wait for the cable.")] = 60.0,
 ) -> None:
-    """Find the port of an arm: pull out its USB cable, and plug it in again."""
+    """Find the port of an arm: you unplug its USB cable and plug it in again."""
     console = operator_console()
     before = serial_ports()
     if not before:
-        raise DeviceError("this computer has no serial port: plug in the arm's USB cable, then begin again")
+        raise DeviceError("this computer has no serial port: plug in the arm's USB cable and try again")
     for port, description in before.items():
         console.print(f"{port}  {description}")
-    console.print("Pull out the USB cable of the arm.")
+    console.print("Unplug the USB cable of the arm.")
     after = _ports_once(lambda ports: bool(set(before) - set(ports)), patience_s)
     gone = unplugged_port(before, after)
     console.print(f"The arm was on {gone}. Plug it in again.")
@@ -39,11 +39,11 @@ def find_port(
     port = _new_port(after, back, gone)
     console.print(f"The arm is on {port}", style="bold green")
     if name := lasting_name(port, BY_ID):
-        console.print(f"and, whatever is plugged in first, on {name}")
+        console.print(f"Its lasting name, which does not depend on the order of plugging in, is {name}")
 
 
 def _ports_once(condition: Callable[[Ports], bool], patience_s: float) -> Ports:
-    """Wait until something is so of the ports, and return them, also when it has not come to be."""
+    """Wait until the ports fulfil a condition or the time is up, and return them."""
     deadline = time.monotonic() + patience_s
     while not condition(serial_ports()) and time.monotonic() < deadline:
         time.sleep(_POLL_S)
@@ -54,6 +54,6 @@ def _ports_once(condition: Callable[[Ports], bool], patience_s: float) -> Ports:
 def _new_port(before: Ports, after: Ports, gone: str) -> str:
     new = sorted(set(after) - set(before))
     if len(new) != 1:
-        found = f"{len(new)} ports have come, {', '.join(new)}" if new else "no port has come"
-        raise DeviceError(f"{found}: the arm was on {gone}; plug in that cable alone")
+        found = f"{len(new)} ports appeared, {', '.join(new)}" if new else "no port appeared"
+        raise DeviceError(f"{found}: the arm was on {gone}; plug in only its cable")
     return new[0]

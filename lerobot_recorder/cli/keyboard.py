@@ -1,4 +1,4 @@
-"""Read single keys from the terminal, with the meaning that LeRobot gives them."""
+"""Reads single keys from the terminal, with the meaning that they have in LeRobot."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _ONE_KEY = re.compile(rb"\x1b[\[O].|.", re.DOTALL)
 
 @dataclass(frozen=True)
 class KeyPressed:
-    """The operator pressed a key that means something."""
+    """The operator pressed a key that has a command."""
 
     command: Command
 
 
 class Keyboard:
-    """Puts the operator's keys into ``events`` while it is open; does nothing where ``fd`` is no terminal."""
+    """Puts the operator's keys into ``events`` while it is open; does nothing if ``fd`` is not a terminal."""
 
     def __init__(self, events: queue.SimpleQueue[object], fd: int | None = None) -> None:
         self._events = events
@@ -84,7 +84,7 @@ class Keyboard:
 
 
 def _standard_input() -> int:
-    """Return the descriptor of the standard input; one that is no terminal where there is none."""
+    """Return the descriptor of the standard input, or -1 if there is none."""
     try:
         return sys.stdin.fileno()
     except (AttributeError, OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Run the nodes as processes: their output by line, their end, and how to end them."""
+"""Runs nodes as processes, reads their output line by line, and ends them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from lerobot_recorder.cli.terminal import shipped_config
 
 _PR_SET_PDEATHSIG = 1
 _LIBC = ctypes.CDLL(None)
-_LAST_DOMAIN = 101  # above it, the ports of a domain run into those that Linux hands out
+_LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
 _LINES_KEPT = 20
-_NEWS = "LEROBOT_RECORDER_NEWS"  # has nodes print what they tell of themselves
+_NEWS = "LEROBOT_RECORDER_NEWS"  # makes nodes print their status and events as JSON
 
 
 @dataclass(frozen=True)
 class NodeOutput:
-    """A line that a node printed: to its log, or as JSON for its parent."""
+    """A line that a node printed, to its log or as JSON for the process that started it."""
 
     node: str
     line: str
@@ -36,7 +36,7 @@ class NodeOutput:
 
 @dataclass(frozen=True)
 class NodeEnded:
-    """A node's process has ended, with this exit status (negative: the signal that ended it)."""
+    """A node's process has ended with this exit status; a negative one is the signal that ended it."""
 
     node: str
     status: int
@@ -45,7 +45,7 @@ class NodeEnded:
 class NodeProcess:
     """One node in a process and a session of its own, so that a Ctrl-C reaches it only through ``interrupt``.
 
-    What it prints and its end are put into ``events``. It is interrupted when the process that started
+    Its output and its end are put into ``events``. The kernel interrupts it when the process that started
     it dies.
     """
 
@@ -85,7 +85,7 @@ class NodeProcess:
         return self._process.poll() is None
 
     def send(self, line: str) -> None:
-        """Write a line to the node's standard input; nothing happens when it is gone."""
+        """Write a line to the node's standard input; does nothing if the node has ended."""
         try:
             assert self._process.stdin is not None
             self._process.stdin.write(line + "\n")
@@ -94,7 +94,7 @@ class NodeProcess:
             return
 
     def close_input(self) -> None:
-        """End the node's standard input."""
+        """Close the node's standard input."""
         try:
             assert self._process.stdin is not None
             self._process.stdin.close()
@@ -102,26 +102,27 @@ class NodeProcess:
             return
 
     def interrupt(self) -> None:
-        """Ask the node to stop, as Ctrl-C would."""
+        """Ask the node to stop, as Ctrl-C does."""
         if self.running:
             self._process.send_signal(signal.SIGINT)
 
     def terminate(self) -> None:
-        """Ask the node to stop and leave what it could still do."""
+        """Ask the node to stop at once and leave its remaining work."""
         if self.running:
             self._process.terminate()
 
-    def end(self, patience_s: float) -> None:
-        """Make sure that the node and all that it started are gone, and its last events are put.
+    def end(self, grace_s: float) -> None:
+        """End the node and all processes that it started, after its last events are in the queue.
 
-        It is given ``patience_s`` after a SIGINT, and as much again after a SIGTERM.
+        Args:
+            grace_s: how long the node may take after a SIGINT, and again after a SIGTERM, in seconds
         """
         for ask in (signal.SIGINT, signal.SIGTERM):
             if not self.running:
                 break
             self._process.send_signal(ask)
             try:
-                self._process.wait(patience_s)
+                self._process.wait(grace_s)
             except subprocess.TimeoutExpired:
                 continue
         self._kill_session()
@@ -151,8 +152,8 @@ def node_environment(*, isolated: bool) -> dict[str, str]:
     """Return the environment of the nodes.
 
     Args:
-        isolated: Keep to the loopback interface and, unless ROS_DOMAIN_ID is set, to a domain that nobody on
-            this machine uses, so that nodes of other sessions are neither seen nor disturbed.
+        isolated: use only the loopback interface and, unless ROS_DOMAIN_ID is set, a domain that is unused on
+            this computer, so that the nodes neither see nor disturb other sessions
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
     environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(shipped_config("fastdds.xml")))
@@ -169,7 +170,7 @@ def _unused_domain() -> int:
 
 
 def _is_unused(domain: int) -> bool:
-    """Whether no first participant of the domain listens here, by its port (RTPS specification, 9.6.2.3)."""
+    """Tell whether no participant of the domain listens here, by its port (RTPS specification, 9.6.2.3)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("", 7400 + 250 * domain + 10))

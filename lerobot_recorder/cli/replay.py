@@ -1,4 +1,4 @@
-"""``replay``: let the follower do what an episode recorded."""
+"""``replay``: replay a recorded episode on the follower."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lerobot_recorder.cli.status import last_words, log_remark
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
 
-_PATIENCE_S = 15.0  # longer than the largest torque_off_warning_s of the hardware node
+_GRACE_S = 15.0  # longer than the largest torque_off_warning_s of the hardware node
 
 Status = dict[str, Any]
 
@@ -29,44 +29,49 @@ Status = dict[str, Any]
 def replay(
     dataset: DatasetArgument,
     *,
-    episode: Annotated[int, typer.Option(min=0, help="Which episode.", show_default=False)],
+    episode: Annotated[int, typer.Option(min=0, help="Number of the episode.", show_default=False)],
     port: Annotated[
         str | None,
         typer.Option(
-            help="Start the follower on this port, sim for a simulated one.",
-            show_default="the hardware node that runs",
+            help="Serial port of the follower, or sim for a simulated one.",
+            show_default="use the running hardware node",
         ),
     ] = None,
     calibration: Annotated[
         str | None,
         typer.Option(
-            help="LeRobot's id of the follower, or the path of its file.",
+            help="LeRobot's id of the follower, or the path of its calibration file.",
             show_default="that of the hardware node",
         ),
     ] = None,
     unit: Annotated[
-        Literal["so100", "degrees", "as_published"], typer.Option(help="The unit of the dataset.")
+        Literal["so100", "degrees", "as_published"], typer.Option(help="Unit of the dataset.")
     ] = "so100",
     approach_speed_rad_s: Annotated[
-        float, typer.Option(min=0.01, max=10, help="Speed on the way to the first pose.")
+        float, typer.Option(min=0.01, max=10, help="Speed on the way to the first pose, in rad/s.")
     ] = 0.6,
     max_relative_target: Annotated[
         float,
-        typer.Option(min=0, max=360, help="With --port: as when recording, in degrees and percent; 0: any."),
+        typer.Option(
+            min=0,
+            max=360,
+            help="With --port: largest step of a joint, in degrees, of the gripper in percent; 0: no limit.",
+        ),
     ] = 0.0,
     namespace: Annotated[str, typer.Option(help="Namespace of the nodes.")] = "",
 ) -> None:
-    """Replay the actions of an episode on the follower, and tell how well its states repeat.
+    """Replay the actions of an episode on the follower, and report how closely its states match.
 
-    Teleoperation is switched off, the first pose is approached slowly. Ctrl-C stops: a hardware node that
-    runs holds the follower then; with --port it is let go at the end, after a warning if it would fall.
+    Teleoperation is switched off, and the follower moves slowly to the first pose. Ctrl-C stops the replay.
+    A running hardware node then holds the follower; with --port its torque is switched off at the end, after
+    a warning if the arm would fall.
     """
     if find_spec("rclpy") is None:
         raise ConfigError(
             "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
         )
     if not dataset.is_dir():
-        raise DatasetError(f"{dataset}: no dataset, there is no such directory")
+        raise DatasetError(f"{dataset}: expected a dataset, found no such directory")
     given = {
         "root": str(dataset.expanduser().absolute()),
         "episode": episode,
@@ -123,7 +128,7 @@ def _watch(
     while True:
         event = events.get()
         if isinstance(event, NodeOutput) and event.is_log:
-            _tell(event, progress.console)
+            _print_log(event, progress.console)
         elif isinstance(event, NodeOutput) and event.line.startswith("{"):
             status = json.loads(event.line)["status"]
             progress.update(
@@ -137,20 +142,20 @@ def _watch(
 
 
 def _end(events: queue.SimpleQueue[object], running: Mapping[str, NodeProcess], console: Console) -> None:
-    """End the nodes, and tell what they log meanwhile: a follower that will fall is to be held."""
+    """End the nodes and print their logs meanwhile: they may ask the operator to hold the follower."""
 
     def end() -> None:
         for process in running.values():
-            process.end(_PATIENCE_S)
+            process.end(_GRACE_S)
         events.put(None)
 
     threading.Thread(target=end).start()
     for event in iter(events.get, None):
         if isinstance(event, NodeOutput) and event.is_log:
-            _tell(event, console)
+            _print_log(event, console)
 
 
-def _tell(output: NodeOutput, console: Console) -> None:
+def _print_log(output: NodeOutput, console: Console) -> None:
     remark = log_remark(output.node, output.line)
     if remark is not None:
         console.print(f"{remark.source:<9} {remark.text}", markup=False)
@@ -163,7 +168,7 @@ def _report(status: Status, console: Console) -> None:
 
 
 def errors_table(comparison: Mapping[str, Any]) -> Table:
-    """Show how far each joint was from the recording, at its time and when the delay is taken out."""
+    """Return a table of how far each joint was from the recording, with and without the delay."""
     lag = f"{comparison['lag_s'] * 1000:.0f} ms later"
     table = plain_table("degrees off", "mean", "95 %", "largest", f"{lag}: mean", "95 %", "largest")
     for joint in comparison["at_once"]["mean"]:

@@ -1,4 +1,4 @@
-"""``scan``: which servos are on a bus, and how are they?"""
+"""``scan``: list the servos on a bus and their state."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import DeviceError
 
 PortOption = Annotated[
-    str, typer.Option(help="Serial port of the arm, as find-port tells.", show_default=False)
+    str, typer.Option(help="Serial port of the arm; find-port prints it.", show_default=False)
 ]
 
 _COLUMNS = ("id", "joint", "model", "baud rate", "ticks", "voltage", "temperature", "alarm")
@@ -31,18 +31,18 @@ _JOINTS = {servo: name for name, servo in STANDARD_IDS.items()}
 def scan(
     port: PortOption,
     all_baud_rates: Annotated[
-        bool, typer.Option("--all-baud-rates", help="Also look for servos at other speeds than an arm's.")
+        bool, typer.Option("--all-baud-rates", help="Also look for servos at other baud rates.")
     ] = False,
-    max_id: Annotated[int, typer.Option(min=0, max=MAX_ID, help="Look no further than this id.")] = MAX_ID,
+    max_id: Annotated[int, typer.Option(min=0, max=MAX_ID, help="Highest id to look for.")] = MAX_ID,
 ) -> None:
-    """List the servos on a port: id, model, voltage, temperature, and what they complain about."""
+    """List the servos on a port: id, model, baud rate, position, voltage, temperature and alarms."""
     console = operator_console()
     baud_rates = BAUD_RATES if all_baud_rates else BAUD_RATES[:1]
     with console.status(f"looking for servos on {port}"):
         found = scan_port(port, baud_rates, range(max_id + 1))
         servos = sorted(found, key=lambda servo: servo.id)
     if not servos:
-        hint = "" if all_baud_rates else "; new or foreign ones may need --all-baud-rates"
+        hint = "" if all_baud_rates else "; new servos may need --all-baud-rates"
         raise DeviceError(f"no servo answers on {port}: check the power supply and the cables{hint}")
     console.print(_table(servos))
     if reasons := [servo.reason for servo in servos if isinstance(servo, UnreadableServo)]:
@@ -70,5 +70,5 @@ def _cells(servo: FoundServo | UnreadableServo) -> tuple[str, ...]:
 
 
 def alarm_names(alarm: Alarm) -> str:
-    """Name what a servo complains about; empty if it is content."""
+    """Return the names of a servo's active alarms, empty if it has none."""
     return ", ".join(str(flag.name).lower() for flag in Alarm if flag in alarm)

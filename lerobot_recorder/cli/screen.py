@@ -1,4 +1,4 @@
-"""Shows a recording as it happens: remarks as lines, and on a terminal the present state below them."""
+"""Shows a recording as it happens: messages as lines and, on a terminal, the current state below them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ _BAR_WIDTH = 40
 
 
 class Screen:
-    """The operator's view; nothing but lines where the output is no terminal.
+    """The operator's view of a recording; prints only lines if the output is not a terminal.
 
     Attributes:
-        shows_keys: whether the keys that can be pressed are named.
+        shows_keys: whether the view lists the keys
     """
 
     def __init__(self, news: News, console: Console | None = None) -> None:
@@ -68,7 +68,7 @@ class Screen:
 
 
 def rows(news: News) -> Iterator[tuple[str, RenderableType]]:
-    """Describe the present state, line by line."""
+    """Yield the current state as pairs of a name and its content."""
     if not news.recorder:
         yield "state", Text("starting")
         return
@@ -126,7 +126,7 @@ def _encoder(status: dict[str, Any]) -> RenderableType:
 
 def _disk(status: dict[str, Any]) -> Text:
     if status["free_bytes"] is None:
-        return Text("its room is not known", "dim")
+        return Text("free space unknown", "dim")
     text = f"{status['free_bytes'] / 1e9:.1f} GB free"
     if status["seconds_left"] is not None:
         text += f", enough for {duration(status['seconds_left'])}"
@@ -145,7 +145,7 @@ def _with_bar(text: Text, done: float, total: float, unit: str) -> RenderableTyp
 
 
 def duration(seconds: float) -> str:
-    """Write a duration as people say it."""
+    """Format a duration for people, in seconds, minutes or hours."""
     minutes = int(seconds // 60)
     if minutes < 1:
         return f"{seconds:.0f} s"

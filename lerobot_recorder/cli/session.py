@@ -1,4 +1,4 @@
-"""One recording: starts the nodes, steers them with keys, and ends them in order, so that nothing is lost."""
+"""One recording: starts the nodes, passes on the operator's keys, and ends the nodes in the right order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import News, Remark, last_words, log_remark
 
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
-_PATIENCE_S = {"caller": 2.0, "hardware": 15.0, "recorder": 10.0, "encoder": 10.0}
+_GRACE_S = {"caller": 2.0, "hardware": 15.0, "recorder": 10.0, "encoder": 10.0}
 
 
 _SERVICES: Mapping[Command, tuple[str, str]] = {
@@ -28,32 +28,32 @@ _SERVICES: Mapping[Command, tuple[str, str]] = {
 }
 _NOTHING_TO_DISCARD = "no episode is being recorded, so ← does nothing; d deletes the last saved episode"
 _NOTHING_TO_DELETE = (
-    "an episode is being recorded: ← discards it; d deletes a saved one only between episodes"
+    "an episode is being recorded: ← discards it; d deletes a saved episode, but only between episodes"
 )
 
 
 @dataclass(frozen=True)
 class Interrupted:
-    """Someone wants the recording to end: Ctrl-C, SIGTERM, or the terminal was closed."""
+    """The recording is asked to end: by Ctrl-C, by SIGTERM, or because the terminal was closed."""
 
 
 class Session:
-    """The nodes of one recording, from their start to their end.
+    """The nodes of one recording, from start to end.
 
-    It ends when the recorder has: the hardware node is stopped, the encoder encodes what remains. A first
-    interruption ends the recorder, a second one leaves what is not encoded for the next start, a third one
+    When the recorder ends, the hardware node is stopped and the encoder encodes the remaining episodes. The
+    first interruption ends the recorder, the second leaves unencoded episodes for the next start, the third
     ends everything at once.
 
     Attributes:
-        news: what the nodes have said.
+        news: what the nodes have reported
     """
 
     def __init__(self, arguments: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> None:
-        """Prepare.
+        """Prepare a recording without starting it.
 
         Args:
-            arguments: of each node's process, by the node's name.
-            environment: of the processes.
+            arguments: command line arguments by node name
+            environment: environment variables of the nodes
         """
         self.news = News()
         self._arguments = arguments
@@ -71,7 +71,7 @@ class Session:
         """Record until the recorder has ended and everything is encoded.
 
         Returns:
-            What the nodes have said; `problems` is empty when all went well.
+            What the nodes have reported; ``problems`` is empty if all went well.
         """
         with _interruptions(self._events), Keyboard(self._events) as keyboard:
             self._screen.shows_keys = keyboard.listening
@@ -95,7 +95,7 @@ class Session:
         for name, node in self._nodes.items():
             if name == "caller":
                 node.close_input()
-            node.end(_PATIENCE_S[name])
+            node.end(_GRACE_S[name])
 
     # What happens
 
@@ -115,12 +115,12 @@ class Session:
         else:
             remark = self.news.take(output.line)
             self._stop_if_saved()
-        if remark is None or self._is_of_cut_start(remark):
+        if remark is None or self._is_startup_traceback(remark):
             return
         self._screen.say(remark)
 
-    def _is_of_cut_start(self, remark: Remark) -> bool:
-        """Tell whether this is the traceback of a Python that is interrupted while it still imports."""
+    def _is_startup_traceback(self, remark: Remark) -> bool:
+        """Tell whether a line is the traceback of a node that was interrupted while importing."""
         if remark.level != "stray":
             self._heard_of.add(remark.source)
         return remark.source in self._asked_to_end - self._heard_of
@@ -153,7 +153,7 @@ class Session:
     def _fail(self, end: NodeEnded) -> None:
         reason = last_words(list(self._nodes[end.node].last_lines))
         waits = end.node == "encoder" and self.news.encoder.get("waiting", 1)
-        left = "; what is recorded waits in the spool" if waits else ""
+        left = "; recorded episodes wait in the spool" if waits else ""
         self.news.problems.append(f"the {end.node} node ended: {reason}{left}")
         if self._running:
             self._screen.say(Remark(end.node, f"ended: {reason}{left}", "error"))
@@ -164,14 +164,14 @@ class Session:
             self._screen.say(Remark("record", self._ending()))
             self._ask_to_end("recorder")
         elif self._interruptions == 2:
-            self._screen.say(Remark("record", "what is not encoded yet waits for the next start"))
+            self._screen.say(Remark("record", "episodes that are not encoded yet wait for the next start"))
             self._asked_to_end |= self._running
             for name in self._running:
                 self._nodes[name].terminate()
 
     def _ending(self) -> str:
-        take = "the episode under way is saved, " if self._is_recording() else ""
-        return f"ending: {take}what is saved is encoded; Ctrl-C again leaves the encoding for later"
+        take = "saving the current episode, " if self._is_recording() else ""
+        return f"ending: {take}encoding saved episodes; press Ctrl-C again to leave the encoding for later"
 
     # The operator's keys
 
@@ -209,7 +209,7 @@ class Session:
 
 @contextlib.contextmanager
 def _interruptions(events: queue.SimpleQueue[object]) -> Iterator[None]:
-    """Turn the signals that end programs into events."""
+    """Turn signals that ask a program to end into events."""
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, lambda *_: events.put(Interrupted())) for number in numbers}
     try:

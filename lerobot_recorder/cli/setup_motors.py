@@ -1,4 +1,4 @@
-"""``setup-motors``: give each new servo its id, one by one."""
+"""``setup-motors``: give each new servo its id, one after the other."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lerobot_recorder.errors import ConfigError, DeviceError
 def setup_motors(
     port: PortOption,
     joint: Annotated[
-        list[str] | None, typer.Option(help="Only the servo of this joint; may be given again.")
+        list[str] | None, typer.Option(help="Set up only the servo of this joint; may be repeated.")
     ] = None,
 ) -> None:
-    """Give each servo of a new arm its id and its speed.
+    """Give each servo of a new arm its id and its baud rate.
 
-    As in LeRobot: the controller board is connected to one servo after the other, from the gripper down.
+    As in LeRobot, you connect the controller board to one servo after the other, starting with the gripper.
     """
     joints = _checked(joint) if joint else list(reversed(STANDARD_IDS))
     console, enter = operator_console(), EnterKey()
@@ -32,15 +32,15 @@ def setup_motors(
 
 def _checked(joints: list[str]) -> list[str]:
     if unknown := [name for name in joints if name not in STANDARD_IDS]:
-        raise ConfigError(f"there is no joint {', '.join(unknown)}; there are {', '.join(STANDARD_IDS)}")
+        raise ConfigError(f"unknown joint {', '.join(unknown)}: expected {', '.join(STANDARD_IDS)}")
     return joints
 
 
 def _set_up(port: str, name: str, console: Console, enter: EnterKey) -> None:
-    """Set one servo up; what does not work can be mended and tried again."""
+    """Set up one servo; after an error the operator can fix the cause and try again."""
     servo = STANDARD_IDS[name]
     while True:
-        console.print(f"Connect the board to the servo of [bold]{name}[/] alone, then press Enter.")
+        console.print(f"Connect the board to the servo of [bold]{name}[/] only, then press Enter.")
         enter.wait()
         try:
             with console.status(f"looking for the servo on {port}"):

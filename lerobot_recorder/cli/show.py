@@ -1,4 +1,4 @@
-"""``show``: print what is known of a dataset's episodes."""
+"""``show``: print what is known about the episodes of a dataset."""
 
 from __future__ import annotations
 
@@ -27,19 +27,21 @@ def show(
     dataset: DatasetArgument,
     episode: Annotated[
         int | None,
-        typer.Argument(min=0, help="Which episode; none: a line for each.", show_default=False),
+        typer.Argument(
+            min=0, help="Number of an episode; without it, one line per episode.", show_default=False
+        ),
     ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
             "--sheet",
             "-o",
-            help="Also draw a contact sheet into this PNG: of the episode, else of the last 8.",
+            help="Also draw a contact sheet into this PNG, of the episode or of the last 8.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Show what is known of an episode: task, verdict, success, and how fast and how old each stream was."""
+    """Show the task, verdict and success of episodes, and the rate and sample ages of each stream."""
     console = operator_console()
     count = open_dataset(dataset).info.total_episodes
     if episode is None:
@@ -54,10 +56,10 @@ def show(
 
 
 def episodes_table(root: Path) -> Table:
-    """List the episodes of a dataset.
+    """Return a table with a row for each episode of a dataset.
 
     Raises:
-        DatasetError: There is no dataset, or it cannot be read.
+        DatasetError: there is no dataset, or it cannot be read
     """
     dataset = open_dataset(root)
     known = recordings_of(dataset.layout.recordings_files())
@@ -90,7 +92,7 @@ def _facts(index: int, episode: RecordedEpisode) -> Iterator[tuple[str, str]]:
     yield "length", f"{episode.length} frames, {episode.length / episode.fps:.1f} s at {episode.fps} fps"
     recording = episode.recording
     if not recording:
-        yield "recording", "nothing is known of it: meta/recordings has no line for this episode"
+        yield "recording", "unknown: meta/recordings has no line for this episode"
         return
     yield "recorded", f"{_start(recording)}, as {recording.get('episode_id', 'unknown')}"
     yield "ended by", str(recording.get("ended_by", "unknown"))
@@ -100,7 +102,7 @@ def _facts(index: int, episode: RecordedEpisode) -> Iterator[tuple[str, str]]:
             yield name, text
     yield "success", _success(recording)
     if late := recording.get("ticks", {}).get("late"):
-        yield "late rows", f"{late}, at most by {recording['ticks']['max_lateness_s'] * 1000:.1f} ms"
+        yield "late rows", f"{late}, by at most {recording['ticks']['max_lateness_s'] * 1000:.1f} ms"
 
 
 def _start(recording: Recording) -> str:
@@ -121,7 +123,7 @@ def _success(recording: Recording) -> str:
 
 
 def streams_table(ages: Mapping[str, StreamAges], fps: int, figures: Mapping[str, Any]) -> Table:
-    """Show of each stream how many rows have a new sample, how old samples were, and what was wrong."""
+    """Return a table of streams: how many rows have a new sample, how old samples were, and their faults."""
     table = plain_table("stream", "new rows", "a second", "age ms: p50", "p95", "max", "stale", "faults")
     for name, stream in ages.items():
         new, rows = stream.new_rows(fps), len(stream.age_s)

@@ -1,4 +1,4 @@
-"""``simulate``: a simulated arm for any program that talks to an SO-100."""
+"""``simulate``: run a simulated arm for any program that talks to an SO-100."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lerobot_recorder.simulation import PickAndPlace, SimulatedArm
 
 
 def simulate(
-    link: Annotated[Path, typer.Option(help="Where the serial port shall appear.", show_default=False)],
+    link: Annotated[Path, typer.Option(help="Path at which the serial port appears.", show_default=False)],
     role: Annotated[
         Literal["follower", "leader"],
-        typer.Option(help="A follower waits for commands, a leader is moved as if by a hand."),
+        typer.Option(help="A follower waits for commands; a leader moves as if by hand."),
     ] = "follower",
 ) -> None:
-    """Simulate an SO-100 behind a serial port, until interrupted.
+    """Simulate an SO-100 behind a serial port until interrupted.
 
-    Programs open the link like a USB port and cannot tell the difference.
+    Programs open the link like a USB port and see no difference.
     """
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):

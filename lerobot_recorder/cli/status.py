@@ -1,4 +1,4 @@
-"""What is known of a recording: what its nodes have said so far."""
+"""The state of a recording: what its nodes have reported so far."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Remark:
     """A line for the operator.
 
     Attributes:
-        source: who says it.
-        text: one sentence.
-        level: ``info``, ``warning``, ``error``, or ``stray`` for what was not meant to be read.
+        source: name of the node, or ``record``
+        text: one sentence
+        level: ``info``, ``warning``, ``error``, or ``stray`` for output that was not meant for the operator
     """
 
     source: str
@@ -30,14 +30,14 @@ class Remark:
 
 @dataclass
 class News:
-    """What the nodes have said.
+    """What the nodes have reported.
 
     Attributes:
-        recorder: the recorder's last status.
-        encoder: the encoder's last status.
-        completed: the episodes of this run by identifier, as announced when they were saved.
-        committed: the episodes that were added to the dataset during this run.
-        problems: what went wrong, one sentence each.
+        recorder: the recorder's last status
+        encoder: the encoder's last status
+        completed: the episodes of this run by ID, as announced when they were saved
+        committed: the episodes that were added to the dataset during this run
+        problems: the failures, one sentence each
     """
 
     recorder: dict[str, Any] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class News:
         return next((Path(episode["root"]) for episode in self.completed.values()), None)
 
     def take(self, line: str) -> Remark | None:
-        """Take a line of JSON that a node printed, and return what the operator should read."""
+        """Process a line of JSON from a node, and return a line for the operator if there is one."""
         message: dict[str, Any] = json.loads(line)
         source = message["from"]
         if "status" in message:
@@ -68,7 +68,7 @@ class News:
 
 
 def _answer(message: Mapping[str, Any]) -> Remark | None:
-    """Return what a service answered, unless the node's log says the same."""
+    """Return the answer of a service, unless the node's log has it already."""
     if not message["success"]:
         return Remark(message["from"], message["message"], "warning")
     if message["call"] in _LOGGED_CALLS:
@@ -77,10 +77,10 @@ def _answer(message: Mapping[str, Any]) -> Remark | None:
 
 
 def log_remark(node: str, line: str) -> Remark | None:
-    """Return what a node logged, or printed where nobody expects it to.
+    """Return the operator's line for a line of a node's log or stderr.
 
     Returns:
-        None for lines that say nothing to the operator, and for the error that a node ends with.
+        None for lines that do not concern the operator, and for the error that a node ends with
     """
     match = _LOG.match(line)
     if match is None:
@@ -92,7 +92,7 @@ def log_remark(node: str, line: str) -> Remark | None:
 
 
 def last_words(lines: list[str]) -> str:
-    """Return the sentence that says why a node ended: its error, else the last line that it printed."""
+    """Return why a node ended: its error message, otherwise the last line that it printed."""
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     printed = [line for line in lines if line.strip()]
     return (errors or printed or ["it printed nothing"])[-1]

@@ -1,4 +1,4 @@
-"""What a recording has come to: a table of its episodes, and a contact sheet."""
+"""The summary of a recording: a table of its episodes, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _WAITING = ("ready", "claimed", "committing")
 
 
 def summarise(news: News, console: Console) -> None:
-    """Print where the dataset is, its new episodes and their contact sheet, and what is not in it.
+    """Print the new episodes, the episodes that are not in the dataset yet, the dataset and a contact sheet.
 
     Raises:
-        RecorderError: the dataset that was just written cannot be read.
-        OSError: the contact sheet cannot be written.
+        RecorderError: the new dataset cannot be read
+        OSError: the contact sheet cannot be written
     """
     root = news.root
     left = _left(news, root) if root else {}
@@ -44,14 +44,14 @@ def summarise(news: News, console: Console) -> None:
 
 
 def _left(news: News, root: Path) -> dict[str, str]:
-    """Return the states of those episodes of this run that are still in the spool."""
+    """Return the state of each episode of this run that is still in the spool, by ID."""
     spool = Spool(root)
     found = {episode_id: spool.find(episode_id) for episode_id in news.completed}
     return {name: episode.path.parent.name for name, episode in found.items() if episode is not None}
 
 
 def episode_table(news: News, left: Mapping[str, str]) -> Table:
-    """List the episodes of this run: first those that are in the dataset, then those that wait."""
+    """Return a table of this run's episodes: first those in the dataset, then those that wait."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in _COLUMNS:
         table.add_column(name, justify="right")
@@ -77,14 +77,14 @@ def _cells(saved: dict[str, Any] | None, encoded: dict[str, Any] | None) -> list
 
 
 def _places(news: News, root: Path, left: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Tell where everything is that the operator may look for."""
+    """Yield where the operator finds each kind of episode, with the command that handles it."""
     if rejected := sum(state == "rejected" for state in left.values()):
         accept = f"to keep the last one: lerobot-recorder accept {root}"
         yield "rejected", f"{rejected}, in {spool_path(root) / 'rejected'}; {accept}"
     if deleted := sum(state == "discarded" for state in left.values()):
-        yield "deleted", f"{deleted}; to bring the last one back: lerobot-recorder undo-delete {root}"
+        yield "deleted", f"{deleted}; to restore the last one: lerobot-recorder undo-delete {root}"
     if failed := news.encoder.get("failed"):
-        yield "not encoded", f"{failed}, with the reason in {spool_path(root) / 'failed'}"
+        yield "not encoded", f"{failed}; the reasons are in {spool_path(root) / 'failed'}"
         yield "to try again", f"lerobot-recorder encode {root} --retry-failed"
     if waiting := news.encoder.get("waiting"):
         yield "waiting", f"{waiting}; to encode: lerobot-recorder encode {root}"

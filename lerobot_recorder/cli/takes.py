@@ -1,4 +1,4 @@
-"""``accept`` and ``undo-delete``: decide about takes when no recorder runs, without ROS."""
+"""``accept`` and ``undo-delete``: accept and restore takes when no recorder runs, without ROS."""
 
 from __future__ import annotations
 
@@ -13,27 +13,31 @@ from lerobot_recorder.spool import Spool
 
 EpisodeOption = Annotated[
     str | None,
-    typer.Option("--episode", help="Its identifier, the name of its directory.", show_default="the last one"),
+    typer.Option(
+        "--episode",
+        help="ID of the episode, which is the name of its directory.",
+        show_default="the last one",
+    ),
 ]
 
 
 def accept(dataset: DatasetArgument, episode: EpisodeOption = None) -> None:
-    """Accept a rejected take of the spool beside a dataset: it will be encoded in spite of its verdict."""
+    """Accept a rejected take in the spool beside a dataset, so that it is encoded despite its verdict."""
     spool = _spool(dataset)
     spool.recover()  # a recorder that died may have left one in recording/
     accepted = spool.accept(episode)
-    reasons = "; ".join(accepted.manifest.reasons) or "no reason is known"
-    typer.echo(f"accepted episode {accepted.episode_id}, {accepted.length} frames, although: {reasons}")
-    _say_what_is_next(dataset)
+    reasons = "; ".join(accepted.manifest.reasons) or "unknown reason"
+    typer.echo(f"accepted episode {accepted.episode_id}, {accepted.length} frames, despite: {reasons}")
+    _print_next_step(dataset)
 
 
 def undo_delete(dataset: DatasetArgument, episode: EpisodeOption = None) -> None:
-    """Bring back the episode that was deleted last, or the take that was discarded last."""
+    """Restore the most recently deleted episode or discarded take."""
     restored = _spool(dataset).undo_delete(episode)
     place = restored.path.parent
-    typer.echo(f"brought back episode {restored.episode_id}, {restored.length} frames: it is in {place}")
+    typer.echo(f"restored episode {restored.episode_id}, {restored.length} frames, to {place}")
     if restored.state == "ready":
-        _say_what_is_next(dataset)
+        _print_next_step(dataset)
     else:
         typer.echo(f"to accept it: lerobot-recorder accept {dataset} --episode {restored.episode_id}")
 
@@ -41,9 +45,9 @@ def undo_delete(dataset: DatasetArgument, episode: EpisodeOption = None) -> None
 def _spool(dataset: Path) -> Spool:
     spool = Spool(dataset)
     if not spool.path.is_dir():
-        raise SpoolError(f"nothing was recorded for {dataset}: there is no {spool.path}")
+        raise SpoolError(f"nothing has been recorded for {dataset}: there is no {spool.path}")
     return spool
 
 
-def _say_what_is_next(dataset: Path) -> None:
-    typer.echo(f"to encode it, unless an encoder runs: lerobot-recorder encode {dataset}")
+def _print_next_step(dataset: Path) -> None:
+    typer.echo(f"if no encoder is running, encode it: lerobot-recorder encode {dataset}")

@@ -1,4 +1,4 @@
-"""The operator at the terminal: what is printed for them, and their Enter."""
+"""The operator's terminal: consoles, tables and the Enter key; also finds the config files of the package."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def shipped_config(name: str) -> Path:
     """Return the path of a file in ``config/``.
 
     Raises:
-        ConfigError: it was not installed along with the package.
+        ConfigError: the file was not installed with the package
     """
-    # In a checkout beside the package, else below the prefix of <prefix>/lib/python3.x/site-packages.
+    # Beside the package in a checkout, otherwise below the prefix of <prefix>/lib/python3.x/site-packages.
     installed = [prefix / "share" / "lerobot_recorder" / "config" for prefix in _PACKAGE.parents[3:4]]
     places = [_PACKAGE.parent / "config", *installed]
     for place in places:
@@ -33,31 +33,34 @@ def shipped_config(name: str) -> Path:
 
 
 class EnterKey:
-    """The Enter key, awaited, or looked at while something else goes on."""
+    """The Enter key: wait for it, or check whether it was pressed while other work goes on."""
 
     def __init__(self) -> None:
         self._descriptor = sys.stdin.fileno()
         self._pressed = 0
 
     def wait(self) -> None:
-        """Wait until it is pressed.
+        """Wait until Enter is pressed.
 
         Raises:
-            ConfigError: There is nobody who could.
+            ConfigError: the standard input has ended
         """
         while not self.pressed(None):
             pass
 
     def pressed(self, timeout_s: float | None = 0.0) -> bool:
-        """Tell whether it has been pressed since the last time; wait for that a little, without end if None.
+        """Return whether Enter was pressed since the last call.
+
+        Args:
+            timeout_s: how long to wait for it, in seconds; None waits forever
 
         Raises:
-            ConfigError: There is nobody who could.
+            ConfigError: the standard input has ended
         """
         if not self._pressed and select.select([self._descriptor], [], [], timeout_s)[0]:
             typed = os.read(self._descriptor, 1024)
             if not typed:
-                raise ConfigError("the standard input has ended before Enter was pressed: use a terminal")
+                raise ConfigError("the standard input ended before Enter was pressed: use a terminal")
             self._pressed += typed.count(b"\n")
         if not self._pressed:
             return False
@@ -66,21 +69,21 @@ class EnterKey:
 
 
 def operator_console() -> Console:
-    """Return the console of commands that talk with someone."""
+    """Return a console for commands that talk to an operator."""
     return Console(highlight=False, soft_wrap=True)
 
 
 def plain_table(*columns: str) -> Table:
-    """Return an empty table without lines."""
+    """Return an empty table without borders."""
     return Table(*columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
 
 
 def lasting_name(device: str, directory: Path) -> str | None:
-    """Return the name of a device that stays whatever is plugged in first, None if it has none.
+    """Return the name of a device that does not depend on the order of plugging in; None if it has none.
 
     Args:
-        device: Its path, such as ``/dev/ttyACM0``.
-        directory: Where the system keeps such names, such as ``/dev/serial/by-id``.
+        device: path of the device, such as ``/dev/ttyACM0``
+        directory: where the system keeps such names, such as ``/dev/serial/by-id``
     """
     target = Path(device).resolve()
     links = (link for link in sorted(directory.glob("*")) if link.resolve() == target)

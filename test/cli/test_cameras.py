@@ -34,9 +34,7 @@ def test_cameras_that_the_user_may_not_open_are_said(invoke, devices):
     devices(forbidden=["/dev/video0", "/dev/video1"])
     result = invoke("cameras")
     assert result.exit_code == 1
-    assert result.output.startswith(
-        "error: /dev/video0, /dev/video1 may not be opened by this user: add your"
-    )
+    assert result.output.startswith("error: no permission to open /dev/video0, /dev/video1: add your")
     assert "sudo usermod -aG video $USER" in result.output
 
 
@@ -44,7 +42,7 @@ def test_simulated_cameras_are_seen_through(invoke, tmp_path):
     result = invoke("cameras", "sim", "--output", tmp_path, *SMALL)
     assert result.exit_code == 0, result.output
     for name in ("top", "wrist"):
-        assert f"sim: 64x48, see {tmp_path / name}.jpg" in result.output
+        assert f"sim: 64x48, saved as {tmp_path / name}.jpg" in result.output
         assert decode_rgb((tmp_path / f"{name}.jpg").read_bytes()).shape == (48, 64, 3)
 
 

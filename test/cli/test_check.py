@@ -41,6 +41,6 @@ def test_episodes_that_are_not_encoded_are_mentioned(root: Path) -> None:
     assert result.exit_code == 0
     assert result.stdout.splitlines()[:2] == [
         f"note: 2 episodes wait in {spool}. Encode them: lerobot-recorder encode {root}",
-        f"note: 1 episodes could not be encoded, {spool / 'failed'} has the reasons. "
+        f"note: 1 episodes could not be encoded; the reasons are in {spool / 'failed'}. "
         f"Try them again: lerobot-recorder encode --retry-failed {root}",
     ]

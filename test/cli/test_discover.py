@@ -17,7 +17,7 @@ STATE = SeenTopic("/arm/joint_states", "sensor_msgs/msg/JointState", received=9,
 def robot(monkeypatch):
     """A graph in which an arm publishes its joint states."""
     monkeypatch.setattr(discover, "find_spec", lambda name: True)
-    monkeypatch.setattr(discover, "look", lambda seconds: Survey((STATE,)))
+    monkeypatch.setattr(discover, "survey", lambda seconds: Survey((STATE,)))
 
 
 def invoke(*arguments: object):
@@ -38,7 +38,7 @@ def test_a_file_is_only_replaced_when_that_is_asked(robot, tmp_path):
     file.write_text("mine")
     result = invoke(file)
     assert result.exit_code == 1
-    assert f"error: {file} exists already" in result.output
+    assert f"error: {file} already exists" in result.output
     assert file.read_text() == "mine"
     assert invoke("--force", file).exit_code == 0
     assert "state.topic" in file.read_text()

@@ -43,7 +43,7 @@ def test_it_may_come_back_under_another_name(invoke, ports, tmp_path, monkeypatc
         ([{}], "error: this computer has no serial port"),
         ([PORTS], "error: no port has gone (found: /dev/ttyACM0, /dev/ttyACM1)"),
         ([PORTS, {}], "error: 2 ports have gone, /dev/ttyACM0, /dev/ttyACM1: pull out only one cable"),
-        ([PORTS, ONE], "error: no port has come: the arm was on /dev/ttyACM1"),
+        ([PORTS, ONE], "error: no port appeared: the arm was on /dev/ttyACM1"),
     ],
 )
 def test_what_does_not_tell_the_port_is_one_sentence(invoke, ports, states, sentence):

@@ -69,7 +69,7 @@ class FakeNode:
         if name == "replay":
             events.put(NodeEnded(name, 0))
 
-    def end(self, patience_s):
+    def end(self, grace_s):
         if self.name == "hardware":
             line = "[WARN] [1763.5] [hardware]: The follower is raised and will fall: hold it."
             self.events.put(NodeOutput("hardware", line, is_log=True))
@@ -89,14 +89,14 @@ def test_the_hardware_node_has_the_time_for_its_longest_warning():
     from lerobot_recorder.nodes.hardware_settings import TELEOP_PARAMETERS
 
     (warning,) = (each for each in TELEOP_PARAMETERS if each.name == "torque_off_warning_s")
-    assert warning.high < min(module._PATIENCE_S, session._PATIENCE_S["hardware"])
+    assert warning.high < min(module._GRACE_S, session._GRACE_S["hardware"])
 
 
 def test_a_missing_dataset_is_one_sentence(invoke, nodes):
     result = invoke("replay", "/nowhere/data", "--episode", 0)
     assert (result.exit_code, result.output.splitlines()) == (
         1,
-        ["error: /nowhere/data: no dataset, there is no such directory"],
+        ["error: /nowhere/data: expected a dataset, found no such directory"],
     )
 
 

@@ -59,4 +59,4 @@ def test_before_an_episode_what_is_missing_is_said_once():
 
 
 def test_room_that_is_not_known_yet_is_no_error():
-    assert "not known" in shown({}, free_bytes=None, seconds_left=None)["disk"]
+    assert "free space unknown" in shown({}, free_bytes=None, seconds_left=None)["disk"]

@@ -67,7 +67,7 @@ class FakeNode:
     def close_input(self) -> None:
         self.stage.calls.append(f"close {self.name}")
 
-    def end(self, patience_s: float) -> None:
+    def end(self, grace_s: float) -> None:
         self.stage.calls.append(f"end {self.name}")
 
 
@@ -112,7 +112,7 @@ def test_a_hardware_node_that_ends_by_itself_is_a_problem_too(stage):
 def test_recording_goes_on_without_the_encoder(stage):
     stage.last_lines["encoder"] = ["Segmentation fault"]
     news = record(NodeEnded("encoder", -11), NodeEnded("recorder", 0), stage=stage)
-    expected = "the encoder node ended: Segmentation fault; what is recorded waits in the spool"
+    expected = "the encoder node ended: Segmentation fault; recorded episodes wait in the spool"
     assert news.problems == [expected]
     assert stage.calls[0] == "interrupt hardware"
 

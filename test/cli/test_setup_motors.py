@@ -52,4 +52,4 @@ def test_what_does_not_work_is_tried_again(invoke, simulated, operator, connect)
 def test_an_unknown_joint_is_named(invoke, simulated):
     result = invoke("setup-motors", "--port", simulated.port, "--joint", "elbow")
     assert result.exit_code == 1
-    assert result.output.startswith("error: there is no joint elbow; there are shoulder_pan,")
+    assert result.output.startswith("error: unknown joint elbow: expected shoulder_pan,")

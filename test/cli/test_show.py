@@ -58,7 +58,7 @@ def test_all_that_is_known_of_an_episode_is_printed(invoke, root):
     assert lines["reason"].startswith("front: 2 of 6")
     assert lines["note"].startswith("force: only 2 of 6")
     assert lines["success"] == "yes"
-    assert lines["late rows"] == "3, at most by 21.0 ms"
+    assert lines["late rows"] == "3, by at most 21.0 ms"
 
 
 def test_each_stream_has_its_rate_and_ages(invoke, root):

@@ -23,16 +23,14 @@ def test_a_rejected_take_is_accepted_and_encoded_when_no_recorder_runs(spool):
     take = a_take(spool, "raw", length=6, width=64, height=48).reject("the wrist camera froze")
     accepted = invoke("accept", spool.root)
     assert accepted.exit_code == 0, accepted.output
-    assert (
-        f"accepted episode {take.episode_id}, 6 frames, although: the wrist camera froze" in accepted.output
-    )
+    assert f"accepted episode {take.episode_id}, 6 frames, despite: the wrist camera froze" in accepted.output
     assert f"lerobot-recorder encode {spool.root}" in accepted.output
     assert "1 episodes added" in invoke("encode", spool.root).output
 
 
 def test_a_take_that_a_crash_has_cut_short_is_accepted_at_once(spool):
     a_take(spool).abandon()
-    assert "5 frames, although: interrupted" in invoke("accept", spool.root).output
+    assert "5 frames, despite: interrupted" in invoke("accept", spool.root).output
     assert len(spool.ready()) == 1
 
 
@@ -51,7 +49,7 @@ def test_what_was_removed_is_brought_back(spool, end):
         spool.delete_last((take.save() if end == "delete" else take.reject("bad")).episode_id)
     result = invoke("undo-delete", spool.root)
     assert result.exit_code == 0, result.output
-    assert f"brought back episode {take.header.episode_id}, 5 frames" in result.output
+    assert f"restored episode {take.header.episode_id}, 5 frames" in result.output
     assert ("lerobot-recorder accept" in result.output) == (end == "reject")
 
 
@@ -60,7 +58,7 @@ def test_what_was_removed_is_brought_back(spool, end):
 )
 def test_what_cannot_be_done_is_one_sentence(spool, command, error):
     nothing = invoke(command, spool.root)
-    assert (nothing.exit_code, "error: nothing was recorded" in nothing.output) == (1, True)
+    assert (nothing.exit_code, "error: nothing has been recorded" in nothing.output) == (1, True)
     spool.create()
     refused = invoke(command, spool.root)
     assert refused.exit_code == 1

@@ -28,7 +28,7 @@ def test_each_enter_counts_once(keyboard):
 def test_the_end_of_the_input_is_an_error(keyboard):
     enter = EnterKey()
     keyboard.close()
-    with pytest.raises(ConfigError, match="the standard input has ended"):
+    with pytest.raises(ConfigError, match="the standard input ended"):
         enter.wait()
 
 

@@ -161,7 +161,7 @@ class Graph:
 
     def close(self) -> None:
         for process in self.processes:
-            process.end(patience_s=20)
+            process.end(grace_s=20)
         self.stopped.set()
         self.thread.join()
         self.executor.shutdown()

@@ -54,7 +54,7 @@ def running_robot() -> Iterator[Robot]:
     try:
         yield Robot(node, executor, caller, events)
     finally:
-        caller.end(patience_s=5)
+        caller.end(grace_s=5)
         executor.shutdown()
         node.destroy_node()
         context.try_shutdown()
