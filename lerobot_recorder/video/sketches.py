@@ -6,9 +6,11 @@ its pixels come from elsewhere. Codes of depth are kept without loss, so they mu
 
 from __future__ import annotations
 
+import itertools
+import math
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -34,7 +36,7 @@ _SHORT = 100
 """Frames of a video of which every one is compared, as starting the process costs far more."""
 _FASTEST_SLOW_PRESET = 8
 _STRIDE = 3
-"""Each third group of pictures is compared where all would cost more than a tenth of encoding."""
+"""A third of the groups of pictures is compared where all would cost more than a tenth of encoding."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,8 @@ class Sketches:
     def __init__(self, folder: Path) -> None:
         self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - it is closed with this
         self._size = 0
-        self._count = 0
+        self._last: npt.NDArray[np.uint8] | None = None
+        self._changes: list[int] = []
 
     def __enter__(self) -> Sketches:
         return self
@@ -84,10 +87,11 @@ class Sketches:
 
     def add(self, frame: av.VideoFrame) -> None:
         """Keep the next image, as it is given to the codec."""
-        data = _sketch(frame).tobytes()
-        self._size = len(data)
-        self._count += 1
-        self._file.write(data)
+        sketch = _sketch(frame)
+        self._size = sketch.size
+        self._changes.append(_change(self._last, sketch))
+        self._last = sketch
+        self._file.write(sketch.tobytes())
 
     def damage(self, video: Path, settings: EncoderSettings) -> Damage | None:
         """Decode a video of the images and compare it; None where it looks like them.
@@ -102,30 +106,47 @@ class Sketches:
         allowed = tolerance(settings)
         found = {
             number: difference
-            for number, difference in self.differences(video, self._stride(settings))
+            for number, difference in self.differences(video, self._chosen(video, settings))
             if difference.luma > allowed.luma or difference.chroma > allowed.chroma
         }
         largest = (max(each.luma, each.chroma) for each in found.values())
         return Damage(tuple(found), max(largest)) if found else None
 
-    def differences(self, video: Path, stride: int = 1) -> Iterator[tuple[int, Difference]]:
-        """Decode each `stride`-th group of pictures of a video; yield how much each frame differs.
+    def differences(
+        self, video: Path, groups: Container[int] | None = None
+    ) -> Iterator[tuple[int, Difference]]:
+        """Decode groups of pictures of a video; yield how much each frame differs from its image.
+
+        Args:
+            video: the file.
+            groups: numbers of the groups; None for all.
 
         Raises:
             VideoError: it cannot be decoded, or a frame is missing.
         """
-        for number, frame in _decoded(video, stride):
+        for number, frame in _decoded(video, groups):
             self._file.seek(number * self._size)
             kept, found = np.frombuffer(self._file.read(self._size), np.uint8), _sketch(frame)
             if kept.shape != found.shape:
                 raise VideoError(f"{video}: frame {number} has no image of its size")
             yield number, _difference(kept, found, frame)
 
-    def _stride(self, settings: EncoderSettings) -> int:
-        """Return how many groups of pictures there are from one that is compared to the next."""
+    def _chosen(self, video: Path, settings: EncoderSettings) -> frozenset[int] | None:
+        """Choose the groups to compare: half of them evenly, half where the images change most.
+
+        The codec repeats a loss while its input repeats, so what is seen once is found among its neighbors.
+        """
         slow_preset = settings.vcodec == "libsvtav1" and int(settings.preset or 0) <= _FASTEST_SLOW_PRESET
         slow = slow_preset or settings.vcodec in ("hevc", "libaom-av1")
-        return 1 if settings.picture_check == "all" or slow or self._count <= _SHORT else _STRIDE
+        if settings.picture_check == "all" or slow or len(self._changes) <= _SHORT:
+            return None
+        starts = _group_starts(video)
+        changes = np.maximum.reduceat(self._changes, starts)
+        evenly = set(range(0, len(starts), 2 * _STRIDE))
+        by_change = (int(group) for group in np.argsort(-changes, kind="stable") if group not in evenly)
+        return frozenset(
+            evenly | set(itertools.islice(by_change, math.ceil(len(starts) / _STRIDE) - len(evenly)))
+        )
 
 
 def tolerance(settings: EncoderSettings) -> Difference:
@@ -141,15 +162,15 @@ def tolerance(settings: EncoderSettings) -> Difference:
     return Difference(luma, 2 * luma)
 
 
-def _decoded(video: Path, stride: int) -> Iterator[tuple[int, av.VideoFrame]]:
-    """Decode each `stride`-th group of pictures; yield the frames with their numbers on the grid."""
+def _decoded(video: Path, groups: Container[int] | None) -> Iterator[tuple[int, av.VideoFrame]]:
+    """Decode groups of pictures; yield the frames with their numbers on the grid."""
     with opened(video) as container:
         stream: Any = container.streams.video[0]
         stream.codec_context.thread_count = 1  # others encode on the other cores
         ticks = 1 / (stream.base_rate * stream.time_base)
         given = decoded = 0
         try:
-            for packet in _of_some_groups(container.demux(stream), stride):
+            for packet in _of_groups(container.demux(stream), groups):
                 given += packet.size > 0
                 for frame in packet.decode():
                     decoded += 1
@@ -160,13 +181,25 @@ def _decoded(video: Path, stride: int) -> Iterator[tuple[int, av.VideoFrame]]:
         raise VideoError(f"{video}: {given} frames were expected, {decoded} could be decoded")
 
 
-def _of_some_groups(packets: Iterator[Any], stride: int) -> Iterator[Any]:
-    """Yield the packets of each `stride`-th group, and the last one, which empties the decoder."""
+def _of_groups(packets: Iterator[Any], groups: Container[int] | None) -> Iterator[Any]:
+    """Yield the packets of these groups, and the last packet, which empties the decoder."""
     group = -1
     for packet in packets:
         group += packet.is_keyframe
-        if group % stride == 0 or not packet.size:
+        if groups is None or group in groups or not packet.size:
             yield packet
+
+
+def _group_starts(video: Path) -> list[int]:
+    """Return the number of each group's first packet."""
+    with opened(video) as container:
+        packets = (packet for packet in container.demux(container.streams.video[0]) if packet.size)
+        return [number for number, packet in enumerate(packets) if packet.is_keyframe]
+
+
+def _change(last: npt.NDArray[np.uint8] | None, sketch: npt.NDArray[np.uint8]) -> int:
+    """Return how much the mean of a block changes at most, 255 for the first image."""
+    return int(np.iinfo(np.uint8).max if last is None else cv2.absdiff(last, sketch).max())
 
 
 def _is_depth(frame: av.VideoFrame) -> bool:

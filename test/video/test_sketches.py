@@ -151,7 +151,16 @@ def test_some_groups_of_a_long_video_are_compared_or_all_of_them():
     assert some.frames[:2] == (0, 1)
     assert len(some.frames) == 48
     longest_gap = np.diff(some.frames).max()
-    assert longest_gap <= 5
+    assert longest_gap <= 11
+
+
+@pytest.mark.parametrize("at", [50, 51, 98, 119])
+def test_a_picture_that_is_seen_once_in_a_long_video_is_compared(at):
+    film = [picture(spread(1))] * 140
+    film[at] = picture(spread(2))
+    found = encoded_damage(film, EncoderSettings(), instead=[film[0]] * 140)
+    assert found is not None
+    assert found.frames == (at,)
 
 
 def test_a_missing_frame_is_an_error():
