@@ -400,6 +400,9 @@ class Round:
             if name == "encoder" and self._trouble.random() < 0.5:
                 self._await_work()
             self._kill_and_start(name)
+            if self._trouble.random() < 0.7:  # else it may be killed again while it starts
+                for each in NAMES:
+                    self._up(each)
 
     def _await_work(self) -> None:
         """Wait until the encoder works, and a random while longer."""
@@ -415,9 +418,6 @@ class Round:
             self._kill(self._trouble.choice([other for other in NAMES if other != name]), signal.SIGKILL)
         self._over.wait(self._trouble.choice((0.0, 0.0, 0.5, 1.5)))
         self._start_killed()
-        if self._trouble.random() < 0.7:  # else it may be killed again while it starts
-            for each in NAMES:
-                self._up(each)
 
     def _start_killed(self) -> None:
         for name in NAMES:
