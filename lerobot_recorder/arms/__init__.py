@@ -37,7 +37,7 @@ from lerobot_recorder.arms.kinematics import GRASP, RESTING, Frame, forward, rea
 from lerobot_recorder.arms.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Instruction, Packet
 from lerobot_recorder.arms.registers import BAUD_RATES, Register
 from lerobot_recorder.arms.replay import Comparison, JointErrors, Player, load_movement
-from lerobot_recorder.arms.settings import JointSample, TeleopSettings
+from lerobot_recorder.arms.settings import ArmSettings, JointSample, ReplaySettings, TeleopSettings, Unit
 from lerobot_recorder.arms.setup import (
     FoundServo,
     UnreadableServo,
@@ -60,6 +60,7 @@ __all__ = [
     "STANDARD_IDS",
     "Alarm",
     "Arm",
+    "ArmSettings",
     "Calibration",
     "Calibrator",
     "Comparison",
@@ -74,10 +75,12 @@ __all__ = [
     "Packet",
     "Player",
     "Register",
+    "ReplaySettings",
     "Role",
     "ServoBus",
     "TeleopLoop",
     "TeleopSettings",
+    "Unit",
     "UnreadableServo",
     "Vector",
     "default_path",

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.arms.calibration import GRIPPER, JOINTS, Calibration, Vector
+from lerobot_recorder.arms.settings import Unit
 from lerobot_recorder.errors import DatasetError, DeviceError
 
 logger = logging.getLogger(__name__)
@@ -157,9 +158,6 @@ class Player:
 class _StoppedError(Exception):
     """Someone has stopped the replay."""
 
-
-Unit = Literal["so100", "degrees", "as_published"]
-"""As the recorder's parameter: LeRobot's units, degrees throughout, or rad."""
 
 ACTION, STATE = "action", "observation.state"
 

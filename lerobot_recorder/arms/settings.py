@@ -5,14 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 
 from lerobot_recorder.arms.calibration import JOINTS, Vector
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.settings import check_settings, setting
 
-_POSITIVE = ("approach_speed_rad_s", "match_tolerance_rad", "largest_jump_rad", "command_timeout_s")
+Unit = Literal["so100", "degrees", "as_published"]
+"""Unit of joints in a dataset: LeRobot's units, degrees, or the unit of the topic, which is rad."""
+
+
+@dataclass(frozen=True)
+class ArmSettings:
+    """An arm and its calibration."""
+
+    port: str = setting("", "Serial port; sim: a simulated arm; empty: no arm")
+    calibration: str = setting("", "LeRobot's id of the arm, the path of its calibration file, or sim")
+    write_calibration: bool = setting(False, "Write the calibration to the servos if they hold another one")
 
 
 @dataclass(frozen=True)
@@ -20,49 +31,97 @@ class TeleopSettings:
     """How the follower is driven; all of it may change while it runs.
 
     Attributes:
-        rate_hz: How often the arms are read and the follower is told where to go.
-        teleop: Whether the follower follows the leader from the start.
-        torque: Whether the follower is powered from the start.
-        teleop_start: How it begins to follow: "slow" goes to the leader's pose at a moderate speed, "match"
-            waits until someone has brought the leader to the follower's pose.
-        approach_speed_rad_s: The speed at which "slow" begins, and at which commands are approached; it rises
-            to twice as much, on top of the target's own.
-        match_tolerance_rad: How near every joint has to be for "match".
-        max_relative_target: How far from where it is a joint may be sent at once, for all joints or by joint,
-            in LeRobot's units: degrees, the gripper percent of its range. None for any.
-        largest_jump_rad: A target of a body joint that jumps farther, from one moment to the next, is
-            approached as at the start.
-        command_timeout_s: After this time without a command or a leader's position the follower holds, and
-            what comes then is approached anew. A command older than this is refused.
-        limit_tolerance_rad: How far beyond the calibrated range a command may be; it is cut to the range.
-        torque_on_exit: "off" lets the follower go at the end, "hold" leaves it powered.
-        torque_off_warning_s: How long before that a follower that would fall is announced.
+        max_relative_target: for all joints, or by joint; None: no limit
     """
 
-    rate_hz: float = 100.0
-    teleop: bool = True
-    torque: bool = True
-    teleop_start: Literal["slow", "match"] = "slow"
-    approach_speed_rad_s: float = 0.6
-    match_tolerance_rad: float = 0.15
-    max_relative_target: float | Mapping[str, float] | None = None
-    largest_jump_rad: float = 1.0
-    command_timeout_s: float = 0.5
-    limit_tolerance_rad: float = 0.05
-    torque_on_exit: Literal["off", "hold"] = "off"
-    torque_off_warning_s: float = 1.5
+    rate_hz: float = setting(
+        100.0,
+        "How often the arms are read and the follower gets a target",
+        unit="Hz",
+        low=1,
+        high=500,
+        effect="at once",
+    )
+    teleop: bool = setting(True, "The follower follows the leader from the start")
+    torque: bool = setting(True, "The follower is powered from the start")
+    teleop_start: Literal["slow", "match"] = setting(
+        "slow",
+        "How the follower begins to follow; slow: it approaches the leader's pose slowly, match: it waits "
+        "until the leader is brought to its pose",
+        choices=("slow", "match"),
+        effect="at once",
+    )
+    approach_speed_rad_s: float = setting(
+        0.6,
+        "Speed at which an approach begins; it rises to twice this value, on top of the target's own speed",
+        unit="rad/s",
+        low=0.01,
+        high=10,
+        effect="at once",
+    )
+    match_tolerance_rad: float = setting(
+        0.15,
+        "Largest difference of any joint at which match is reached",
+        unit="rad",
+        low=0.01,
+        high=3.2,
+        effect="at once",
+    )
+    max_relative_target: float | Mapping[str, float] | None = setting(
+        None,
+        "Largest distance from its position to which a joint is sent at once, as in LeRobot, for the "
+        "gripper in % of its range; 0: no limit",
+        unit="deg",
+        low=0,
+        high=360,
+        effect="at once",
+        as_parameter=0.0,
+    )
+    largest_jump_rad: float = setting(
+        1.0,
+        "A target of a body joint that jumps farther than this is approached slowly",
+        unit="rad",
+        low=0.01,
+        high=10,
+        effect="at once",
+    )
+    command_timeout_s: float = setting(
+        0.5,
+        "Without a command or a position of the leader for this time the follower holds, and approaches the "
+        "next target slowly; older commands are refused",
+        unit="s",
+        low=0.01,
+        high=60,
+        effect="at once",
+    )
+    limit_tolerance_rad: float = setting(
+        0.05,
+        "How far a command may be outside the calibrated range of a joint; it is limited to the range",
+        unit="rad",
+        low=0,
+        high=1,
+        effect="at once",
+    )
+    torque_on_exit: Literal["off", "hold"] = setting(
+        "off",
+        "Torque of the follower when the node ends; off: it is released, hold: it stays powered",
+        choices=("off", "hold"),
+        effect="at once",
+    )
+    torque_off_warning_s: float = setting(
+        1.5,
+        "Time between the warning that the follower will fall and its release",
+        unit="s",
+        low=0,
+        high=10,
+        effect="at once",
+    )
 
     def __post_init__(self) -> None:
-        _require(1 <= self.rate_hz <= 500, "rate_hz", "from 1 to 500", self.rate_hz)
-        _require(self.teleop_start in ("slow", "match"), "teleop_start", "slow or match", self.teleop_start)
-        _require(self.torque_on_exit in ("off", "hold"), "torque_on_exit", "off or hold", self.torque_on_exit)
-        for name in _POSITIVE:
-            _require_positive(name, getattr(self, name))
+        check_settings(self)
         for name, step in self._steps().items():
             _require(name in JOINTS, "max_relative_target", f"joints of {', '.join(JOINTS)}", name)
-            _require_positive("max_relative_target", step)
-        for name in ("limit_tolerance_rad", "torque_off_warning_s"):
-            _require(0 <= getattr(self, name) < 60, name, "at least 0", getattr(self, name))
+            _require(math.isfinite(step) and step > 0, "max_relative_target", "more than 0", step)
 
     @property
     def largest_steps(self) -> Vector | None:
@@ -74,6 +133,22 @@ class TeleopSettings:
         if isinstance(self.max_relative_target, Mapping):
             return self.max_relative_target
         return {} if self.max_relative_target is None else dict.fromkeys(JOINTS, self.max_relative_target)
+
+
+@dataclass(frozen=True)
+class ReplaySettings:
+    """Which episode is replayed, and how."""
+
+    episode: int = setting(0, "Number of the episode", low=0)
+    calibration: str = setting(
+        "",
+        "LeRobot's id of the follower, the path of its calibration file, or sim; empty: as the hardware node",
+    )
+    unit: Unit = setting("so100", "Unit of the actions in the dataset", choices=get_args(Unit))
+    approach_speed_rad_s: float = setting(
+        0.6, "Speed at which the first pose is approached", unit="rad/s", low=0.01, high=10
+    )
+    hardware: str = setting("hardware", "Name of the node that drives the follower")
 
 
 @dataclass(frozen=True)
@@ -113,7 +188,3 @@ class RobotStatus:
 def _require(condition: bool, name: str, expected: str, found: object) -> None:
     if not condition:
         raise ConfigError(f"{name}: expected {expected}, found {found!r}")
-
-
-def _require_positive(name: str, found: float) -> None:
-    _require(math.isfinite(found) and found > 0, name, "more than 0", found)

@@ -5,76 +5,73 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.settings import check_settings, setting
 
 OK, WARN, ERROR = 0, 1, 2
 """Levels of a status, as in ROS diagnostics."""
 
-PIXEL_FORMATS = ("auto", "mjpeg", "raw")
-_LARGEST_SIDE = 8192
-_HIGHEST_RATE_HZ = 1000
-
 
 @dataclass(frozen=True)
 class CameraSettings:
-    """What a camera is and what is asked of it.
+    """A camera and how it is used.
 
     Attributes:
-        name: Name of the camera; of a simulated one it also chooses the viewpoint.
-        source: ``sim``; a device, ``/dev/video0`` or ``0``; an ``http(s)://`` or ``rtsp://`` stream; or a
-            video file, ``.mjpeg`` included.
-        width: Pixels. With ``height`` 0: whatever size the source has.
-        height: Pixels.
-        fps: Pictures a second; a video file keeps its own rate.
-        pixel_format: ``mjpeg`` asks a device for JPEG pictures, ``raw`` for uncompressed ones, ``auto`` takes
-            JPEG where the device offers it. The simulated camera takes ``auto`` as ``raw``.
-        exposure: Of a device: ``auto``, or how long in ms; empty leaves it as it is.
-        focus: Of a device: ``auto``, or a value in its own units; empty leaves it as it is.
-        controls: Other V4L2 controls of a device by name, set when it is opened, such as ``{"gain": 4}``.
-
-    Raises:
-        ConfigError: A value cannot be used.
+        name: name of the camera; it also chooses the viewpoint of a simulated one
+        controls: values by name
     """
 
     name: str
-    source: str
-    width: int = 640
-    height: int = 480
-    fps: float = 30
-    pixel_format: str = "auto"
-    exposure: str = ""
-    focus: str = ""
-    controls: Mapping[str, int] = field(default_factory=dict)
+    source: str = setting(
+        "",
+        "A device (0 or /dev/video0), a network stream (http, https or rtsp), a video file (.mjpeg "
+        "included), or sim",
+    )
+    width: int = setting(
+        640,
+        "Width of the images; width and height 0: as the source has them",
+        unit="pixels",
+        low=0,
+        high=8192,
+    )
+    height: int = setting(480, "Height of the images", unit="pixels", low=0, high=8192)
+    fps: float = setting(
+        30.0, "Images per second; a video file keeps its own rate", unit="Hz", low=0.1, high=1000
+    )
+    pixel_format: str = setting(
+        "auto",
+        "Format that a device is asked for; auto: mjpeg where the device offers it. A simulated camera "
+        "takes auto as raw",
+        choices=("auto", "mjpeg", "raw"),
+    )
+    exposure: str = setting(
+        "", "Exposure of a device; auto, or the exposure time in ms; empty: it is not changed"
+    )
+    focus: str = setting("", "Focus of a device; auto, or a value in its own units; empty: it is not changed")
+    controls: Mapping[str, int] = setting(
+        dict,
+        "Other V4L2 controls of a device, for example gain=4; they are set when it is opened",
+        as_parameter=(),
+    )
 
     def __post_init__(self) -> None:
         if not self.name or not self.source:
             raise ConfigError(
                 f"camera {self.name!r}: a camera needs a name and a source, found {self.source!r}"
             )
-        if (self.width > 0) != (self.height > 0) or not all(
-            0 <= side <= _LARGEST_SIDE for side in (self.width, self.height)
-        ):
+        check_settings(self, f"camera {self.name}: ")
+        if (self.width > 0) != (self.height > 0):
             raise ConfigError(
-                f"camera {self.name}: a size of {self.width}x{self.height} cannot be; "
-                f"give both sides up to {_LARGEST_SIDE}, or 0 and 0 for the source's own"
+                f"camera {self.name}: invalid size {self.width}x{self.height}: give both width and height, "
+                "or 0 for both to take the source's own size"
             )
-        if not 0 < self.fps <= _HIGHEST_RATE_HZ:
-            raise ConfigError(
-                f"camera {self.name}: fps must be above 0 and at most {_HIGHEST_RATE_HZ}, found {self.fps}"
-            )
-        if self.pixel_format not in PIXEL_FORMATS:
-            raise ConfigError(
-                f"camera {self.name}: pixel_format must be one of {', '.join(PIXEL_FORMATS)}, "
-                f"found {self.pixel_format!r}"
-            )
-
-        for setting in ("exposure", "focus"):
-            _check_number_or_auto(self.name, setting, getattr(self, setting))
+        for name in ("exposure", "focus"):
+            _check_number_or_auto(self.name, name, getattr(self, name))
 
     @property
     def place(self) -> str:

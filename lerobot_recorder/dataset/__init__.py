@@ -12,6 +12,7 @@ appendable     `check_appendable`: the dry run of a commit
 whole          whether a file is there and whole
 times          which rows LeRobot finds in a video
 video_info     what ``info.json`` notes of how videos are encoded
+place          `DatasetPlace`: name and directory of a dataset
 placement      which video goes into which file
 staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, from any point of interruption
@@ -56,6 +57,7 @@ from lerobot_recorder.dataset.features import (
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.journal import Forget, is_journaled
 from lerobot_recorder.dataset.layout import default_root, spool_path
+from lerobot_recorder.dataset.place import DatasetPlace
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.reader import (
     CountedDataset,
@@ -76,6 +78,7 @@ __all__ = [
     "CommittedEpisode",
     "CountedDataset",
     "DatasetInfo",
+    "DatasetPlace",
     "DatasetWriter",
     "EncodedEpisode",
     "EncodedVideo",

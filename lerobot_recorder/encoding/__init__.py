@@ -8,6 +8,7 @@
 =============  =============================================================================
 encoder        `BatchEncoder`: the thread that watches the spool and encodes batches
 status         `EncoderStatus`, its snapshot, and the episodes that it has committed
+settings       `BatchSettings`: when episodes are encoded, and with which resources
 waiting        the episodes that wait in the spool, each read once
 batch          encodes a batch of claimed episodes and commits it
 earlier        what is in the dataset already
@@ -20,10 +21,12 @@ worker         the program of a worker process
 
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
 from lerobot_recorder.encoding.encoder import BatchEncoder
+from lerobot_recorder.encoding.settings import BatchSettings
 from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus
 
 __all__ = [
     "BatchEncoder",
+    "BatchSettings",
     "CameraJob",
     "CommittedEpisode",
     "EncodedCamera",

@@ -16,16 +16,17 @@ from lerobot_recorder.encoding.camera import CameraJob
 from lerobot_recorder.encoding.earlier import SeenDataset, codec_change, depth_in_dataset
 from lerobot_recorder.encoding.faults import explained
 from lerobot_recorder.encoding.pool import WorkerPool, cores
+from lerobot_recorder.encoding.settings import BatchSettings
 from lerobot_recorder.encoding.status import LISTED, CommittedEpisode, EncoderStatus
 from lerobot_recorder.encoding.waiting import WaitingEpisodes
 from lerobot_recorder.errors import (
-    ConfigError,
     DatasetError,
     EpisodeStateError,
     RecorderError,
     SpoolError,
     TransientError,
 )
+from lerobot_recorder.settings import parameter
 from lerobot_recorder.spool import Spool, SpooledEpisode
 from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder
 
@@ -86,10 +87,10 @@ class BatchEncoder:
         self.depth = depth or DepthSettings()
         self.encode_on_exit = encode_on_exit
         self._changed = threading.Condition()
-        self._batch_size = _at_least(1, "video_encoding_batch_size", batch_size)
+        self._batch_size = _checked("video_encoding_batch_size", batch_size)
         self._settings = (settings or EncoderSettings()).resolved()
-        self._parallel = _at_least(0, "parallel_encodings", parallel_encodings)
-        self._nice = _at_least(0, "nice", nice)
+        self._parallel = _checked("parallel_encodings", parallel_encodings)
+        self._nice = _checked("nice", nice)
         self._paused = False
         self._asked = False
         self._again = False  # an attempt failed: the next one needs no full batch
@@ -126,7 +127,7 @@ class BatchEncoder:
 
     @batch_size.setter
     def batch_size(self, value: int) -> None:
-        self._change(_batch_size=_at_least(1, "video_encoding_batch_size", value))
+        self._change(_batch_size=_checked("video_encoding_batch_size", value))
 
     @property
     def settings(self) -> EncoderSettings:
@@ -144,7 +145,7 @@ class BatchEncoder:
 
     @parallel_encodings.setter
     def parallel_encodings(self, value: int) -> None:
-        self._change(_parallel=_at_least(0, "parallel_encodings", value))
+        self._change(_parallel=_checked("parallel_encodings", value))
 
     @property
     def nice(self) -> int:
@@ -153,7 +154,7 @@ class BatchEncoder:
 
     @nice.setter
     def nice(self, value: int) -> None:
-        self._change(_nice=_at_least(0, "nice", value))
+        self._change(_nice=_checked("nice", value))
 
     @property
     def paused(self) -> bool:
@@ -475,7 +476,6 @@ def _seen_dataset(root: Path) -> SeenDataset:
         raise DatasetError(f"{root}: cannot be appended to: {explained(error)}") from error
 
 
-def _at_least(least: int, name: str, value: int) -> int:
-    if value < least:
-        raise ConfigError(f"{name}: expected at least {least}, found {value}")
+def _checked(name: str, value: int) -> int:
+    parameter(BatchSettings, name).check_limits(value)
     return value

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,50 +13,13 @@ from lerobot_recorder.arms import JOINTS, load_calibration
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.images import check_size, decode_depth
 from lerobot_recorder.nodes import conversion, vectors
-from lerobot_recorder.nodes.parameters import Parameter
+from lerobot_recorder.nodes.recorder_settings import StreamSettings
 from lerobot_recorder.recording import Stream, StreamSpec
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.VECTOR_TYPES))
-UNITS = ("as_published", "degrees", "so100")
-STAMPS = ("receive", "header")
 
-STREAM_PARAMETERS = (
-    Parameter("topic", "", "The topic; relative names are within the node's namespace"),
-    Parameter("type", "", "The type of its messages; empty: JointState, or what the topic of a camera says"),
-    Parameter(
-        "feature", "", "The dataset's feature that it fills; empty: by the stream's name, as LeRobot does"
-    ),
-    Parameter("names", [""], "Joints, or values of the message, in the order of the feature"),
-    Parameter("aliases", [""], "Names in the dataset, in the order of names; empty: the same"),
-    Parameter("field", "position", "What is recorded of joints", choices=tuple(vectors.SUFFIXES)),
-    Parameter("unit", "as_published", "The unit in the dataset", choices=UNITS),
-    Parameter("calibration", "", "For the unit so100: LeRobot's id of the arm, the path of its file, or sim"),
-    Parameter("role", "follower", "Whose calibration it is", choices=("follower", "leader")),
-    Parameter(
-        "image_format",
-        "",
-        "How the images of a raw topic are spooled; empty: as image_format says",
-        choices=("", "raw", "png"),
-    ),
-    Parameter("depth", False, "Whether its images are depth maps"),
-    Parameter("width", 0, "Width that its images must have; 0: any", "pixels", 0),
-    Parameter("height", 0, "Height that its images must have; 0: any", "pixels", 0),
-    Parameter("max_age_s", 0.5, "A sample older than this at a tick makes the episode bad", "s", 0.001),
-    Parameter(
-        "min_rate_hz",
-        0.0,
-        "Fewer new samples a second make the episode bad; 0: two fifths of fps for cameras, any rate for "
-        "others, with a warning below four fifths",
-        "Hz",
-        0,
-    ),
-    Parameter(
-        "allow_multiple_publishers", False, "Whether messages of several publishers of its topic may be mixed"
-    ),
-    Parameter("stamp", "receive", "The time of a sample: when it came, or its header's", choices=STAMPS),
-)
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
 _OF_IMAGES = ("image_format", "depth", "width", "height")
 
@@ -93,7 +56,7 @@ def message_class(message_type: str) -> Any:
         raise ConfigError(f"messages of type {message_type} are not installed here: {error}") from error
 
 
-def source_of(name: str, settings: Mapping[str, Any], image_format: str) -> Source:
+def source_of(name: str, settings: StreamSettings, image_format: str) -> Source:
     """Return the source that a stream's parameters describe.
 
     Args:
@@ -104,28 +67,30 @@ def source_of(name: str, settings: Mapping[str, Any], image_format: str) -> Sour
     Raises:
         ConfigError: it cannot be recorded as configured.
     """
-    topic = settings["topic"]
+    topic = settings.topic
     if not topic:
         raise ConfigError(f"{name}.topic: no topic is given")
-    message_type = _full_type(settings["type"] or _likely_type(name, settings["feature"], topic))
+    message_type = _full_type(settings.type or _likely_type(name, settings.feature, topic))
     try:
         message_class(message_type)
         if message_type in (IMAGE, COMPRESSED):
             source = _image_source(name, settings, message_type, image_format)
         else:
             source = _vector_source(name, settings, message_type)
-        return replace(source, allow_multiple_publishers=settings["allow_multiple_publishers"])
+        return replace(source, allow_multiple_publishers=settings.allow_multiple_publishers)
     except RecorderError as error:
         of = "" if str(error).startswith(f"{name}.") else f"stream {name}: "
         raise ConfigError(f"{of}{error}") from error
 
 
-def _refuse(name: str, settings: Mapping[str, Any], others: Sequence[str], message_type: str) -> None:
+def _refuse(name: str, settings: StreamSettings, others: Sequence[str], message_type: str) -> None:
     """Refuse parameters that mean nothing for a type of message."""
-    defaults = {parameter.name: parameter.default for parameter in STREAM_PARAMETERS}
-    if given := [f"{name}.{other}" for other in others if settings[other] != defaults[other]]:
-        taken = "" if settings["type"] else f", which is what {name} is taken for; else give {name}.type"
-        raise ConfigError(f"{', '.join(given)}: has no meaning for {message_type}{taken}")
+    default = StreamSettings()
+    given = [other for other in others if getattr(settings, other) != getattr(default, other)]
+    if given:
+        named = ", ".join(f"{name}.{other}" for other in given)
+        taken = "" if settings.type else f", which is what {name} is taken for; else give {name}.type"
+        raise ConfigError(f"{named}: has no meaning for {message_type}{taken}")
 
 
 def _likely_type(name: str, feature: str, topic: str) -> str:
@@ -142,28 +107,28 @@ def _full_type(name: str) -> str:
     return name if rest.startswith("msg/") else f"{package}/msg/{rest}"
 
 
-def _image_spec(name: str, settings: Mapping[str, Any], message_type: str, image_format: str) -> StreamSpec:
+def _image_spec(name: str, settings: StreamSettings, message_type: str, image_format: str) -> StreamSpec:
     _refuse(name, settings, _OF_VECTORS, message_type)
-    size = (settings["width"], settings["height"])
+    size = (settings.width, settings.height)
     if 0 in size and size != (0, 0):
         raise ConfigError(f"{name}.width and {name}.height: give both, or none")
     return StreamSpec(
         name=name,
-        feature=settings["feature"] or f"observation.images.{name}",
+        feature=settings.feature or f"observation.images.{name}",
         is_image=True,
-        is_depth=settings["depth"],
+        is_depth=settings.depth,
         size=size if all(size) else None,
-        image_format=settings["image_format"] or image_format,
-        max_age_s=settings["max_age_s"],
-        min_rate_hz=settings["min_rate_hz"],
-        by_header=settings["stamp"] == "header",
-        source=settings["topic"],
+        image_format=settings.image_format or image_format,
+        max_age_s=settings.max_age_s,
+        min_rate_hz=settings.min_rate_hz,
+        by_header=settings.stamp == "header",
+        source=settings.topic,
     )
 
 
-def _image_source(name: str, settings: Mapping[str, Any], message_type: str, image_format: str) -> Source:
+def _image_source(name: str, settings: StreamSettings, message_type: str, image_format: str) -> Source:
     spec = _image_spec(name, settings, message_type, image_format)
-    if spec.is_depth and settings["image_format"]:
+    if spec.is_depth and settings.image_format:
         raise ConfigError(
             f"{name}.image_format: has no meaning for depth maps, which are spooled as they come"
         )
@@ -191,50 +156,50 @@ def _sized(image: Any, spec: StreamSpec) -> Any:
     return image
 
 
-def _vector_source(name: str, settings: Mapping[str, Any], message_type: str) -> Source:
-    names = [each for each in settings["names"] if each] or list(vectors.default_names(message_type))
+def _vector_source(name: str, settings: StreamSettings, message_type: str) -> Source:
+    names = list(settings.names or vectors.default_names(message_type))
     if not names:
-        taken = "" if settings["type"] else f"; give {name}.type if its messages are no {message_type}"
+        taken = "" if settings.type else f"; give {name}.type if its messages are no {message_type}"
         raise ConfigError(f"{name}.names: name the joints to record, in the order of the feature{taken}")
     _refuse(name, settings, _OF_IMAGES, message_type)
     if not vectors.has_joints(message_type):
         _refuse(name, settings, ("field",), message_type)
-    aliases = [each for each in settings["aliases"] if each] or names
+    aliases = list(settings.aliases) or names
     if len(aliases) != len(names):
         raise ConfigError(f"{name}.aliases: {len(aliases)} for {len(names)} names")
-    if settings["stamp"] == "header" and not vectors.has_header(message_type):
+    if settings.stamp == "header" and not vectors.has_header(message_type):
         raise ConfigError(f"{name}.stamp: {message_type} has no header; use receive")
     spec = StreamSpec(
         name=name,
-        feature=settings["feature"] or ("action" if name == "action" else f"observation.{name}"),
-        names=vectors.feature_names(message_type, aliases, settings["field"]),
-        max_age_s=settings["max_age_s"],
-        min_rate_hz=settings["min_rate_hz"],
-        by_header=settings["stamp"] == "header",
-        source=settings["topic"],
+        feature=settings.feature or ("action" if name == "action" else f"observation.{name}"),
+        names=vectors.feature_names(message_type, aliases, settings.field),
+        max_age_s=settings.max_age_s,
+        min_rate_hz=settings.min_rate_hz,
+        by_header=settings.stamp == "header",
+        source=settings.topic,
     )
-    extract = vectors.extractor(message_type, names, settings["field"])
+    extract = vectors.extractor(message_type, names, settings.field)
     convert = _converter(message_type, names, aliases, settings)
-    return Source(Stream(spec), settings["topic"], message_type, lambda message: convert(extract(message)))
+    return Source(Stream(spec), settings.topic, message_type, lambda message: convert(extract(message)))
 
 
 def _converter(
-    message_type: str, names: list[str], aliases: list[str], settings: Mapping[str, Any]
+    message_type: str, names: list[str], aliases: list[str], settings: StreamSettings
 ) -> Callable[[np.ndarray], np.ndarray]:
-    if settings["unit"] == "as_published":
+    if settings.unit == "as_published":
         return lambda values: values
-    if settings["unit"] == "degrees":
-        if not vectors.has_joints(message_type) or settings["field"] == "effort":
+    if settings.unit == "degrees":
+        if not vectors.has_joints(message_type) or settings.field == "effort":
             raise ConfigError("the unit degrees is for positions and velocities of joints")
         return np.degrees
     joints = _arm_joints(names) or _arm_joints(aliases)
-    if not joints or settings["field"] != "position":
+    if not joints or settings.field != "position":
         raise ConfigError(
             f"the unit so100 is for the positions of one arm, {', '.join(JOINTS)}, found the "
-            f"{settings['field']} of {', '.join(names)}: give each arm a stream of its own, with the "
+            f"{settings.field} of {', '.join(names)}: give each arm a stream of its own, with the "
             "same feature"
         )
-    calibration = load_calibration(settings["calibration"], settings["role"])
+    calibration = load_calibration(settings.calibration, settings.role)
     to_joints = [joints.index(joint) for joint in JOINTS]
     to_names = [JOINTS.index(joint) for joint in joints]
     return lambda values: calibration.lerobot_units(values[to_joints])[to_names]

@@ -21,59 +21,9 @@ from lerobot_recorder.cameras import (
     encode_jpeg,
     load_camera_calibration,
 )
-from lerobot_recorder.errors import CalibrationError, ConfigError
+from lerobot_recorder.errors import CalibrationError
 from lerobot_recorder.nodes.conversion import jpeg_to_compressed, rgb_to_image
-from lerobot_recorder.nodes.parameters import Parameter
-
-CAMERA_PARAMETERS = (
-    Parameter("source", "", "A device (0 or /dev/video0), a stream (http, rtsp), a video file, or sim"),
-    Parameter("width", 640, "Width; 0: the source's own", "pixels", 0, 8192),
-    Parameter("height", 480, "Height; 0: the source's own", "pixels", 0, 8192),
-    Parameter("fps", 30.0, "Rate; a video file keeps its own", "Hz", 0.1, 1000),
-    Parameter("pixel_format", "auto", "What is asked of a device", choices=("auto", "mjpeg", "raw")),
-    Parameter("exposure", "", "Of a device: auto, or how long in ms; empty leaves it as it is"),
-    Parameter("focus", "", "Of a device: auto, or a value in its own units; empty leaves it as it is"),
-    Parameter("controls", [""], "Other V4L2 controls of a device, as gain=4"),
-    Parameter(
-        "camera_info_url", "", "Calibration file as ROS's camera_calibration writes it: a path or file:// URL"
-    ),
-    Parameter("transport", "raw", "What is published", choices=("raw", "compressed", "both")),
-    Parameter("frame_id", "", "Of the images; empty: <name>_optical_frame"),
-)
-
-
-def camera_settings(name: str, values: Mapping[str, Any]) -> CameraSettings:
-    """Return the settings that a camera's parameters describe.
-
-    Raises:
-        ConfigError: they cannot be used.
-    """
-    if not values["source"]:
-        raise ConfigError(
-            f"camera {name}: give {name}.source: a device, a stream, a video file, or sim; "
-            "and cameras: [''] for none"
-        )
-    return CameraSettings(
-        name=name,
-        source=values["source"],
-        width=values["width"],
-        height=values["height"],
-        fps=values["fps"],
-        pixel_format=values["pixel_format"],
-        exposure=values["exposure"],
-        focus=values["focus"],
-        controls=dict(_control(name, control) for control in values["controls"] if control),
-    )
-
-
-def _control(camera: str, assignment: str) -> tuple[str, int]:
-    name, _, value = assignment.partition("=")
-    try:
-        return name.strip(), int(value)
-    except ValueError:
-        raise ConfigError(
-            f"camera {camera}: controls: expected NAME=NUMBER, as gain=4, found {assignment!r}"
-        ) from None
+from lerobot_recorder.nodes.hardware_settings import camera_settings
 
 
 def camera_info(

@@ -9,10 +9,11 @@ from typing import Any
 from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
-from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.dataset import DatasetPlace
+from lerobot_recorder.encoding import BatchEncoder, BatchSettings
 from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.nodes.clock import steady_timer
-from lerobot_recorder.nodes.encoder_settings import PARAMETERS, dataset_root, encoder_settings
+from lerobot_recorder.nodes.encoder_settings import PARAMETERS, VIDEO_PARAMETERS, encoder_settings
 from lerobot_recorder.nodes.encoder_status import committed_json, judged, status_json
 from lerobot_recorder.nodes.events import Diagnostics, JsonTopic, latched, parent_news
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
@@ -31,19 +32,17 @@ class EncoderNode(ManagedNode):
         self._params = Parameters(self)
         self._params.declare(PARAMETERS)
         self._params.refuse_unknown()
-        values = {name: self._params[name] for name in (p.name for p in PARAMETERS)}
+        batch = self._params.settings(BatchSettings)
         self._encoder = BatchEncoder(
-            dataset_root(values),
-            values["video_encoding_batch_size"],
-            encoder_settings(values),
-            depth=DepthSettings(
-                values["depth_min"], values["depth_max"], values["depth_shift"], values["depth_use_log"]
-            ),
-            parallel_encodings=values["parallel_encodings"],
-            nice=values["nice"],
-            encode_on_exit=values["encode_on_exit"],
+            self._params.settings(DatasetPlace).directory,
+            batch.video_encoding_batch_size,
+            encoder_settings(self._params.group("")),
+            depth=self._params.settings(DepthSettings),
+            parallel_encodings=batch.parallel_encodings,
+            nice=batch.nice,
+            encode_on_exit=batch.encode_on_exit,
         )
-        self._encoder.paused = values["paused"]
+        self._encoder.paused = batch.paused
         self._params.watch(self._change)
         self._status = JsonTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
@@ -83,10 +82,8 @@ class EncoderNode(ManagedNode):
         self._report()
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        names = ("vcodec", "pix_fmt", "g", "crf", "preset", "encoder_threads", "picture_check")
-        if any(name in changes for name in names):
-            values = {name: self._params[name] for name in names}
-            self._encoder.settings = encoder_settings({**values, **changes})
+        if VIDEO_PARAMETERS & changes.keys():
+            self._encoder.settings = encoder_settings({**self._params.group(""), **changes})
         if "video_encoding_batch_size" in changes:
             self._encoder.batch_size = changes["video_encoding_batch_size"]
         for name in ("paused", "parallel_encodings", "nice", "encode_on_exit"):

@@ -24,12 +24,17 @@ from lerobot_recorder.arms import (
 )
 from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.errors import ConfigError, DeviceError
-from lerobot_recorder.nodes.cameras import CAMERA_PARAMETERS, CameraTopics
+from lerobot_recorder.nodes.cameras import CameraTopics
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
 from lerobot_recorder.nodes.events import Diagnostics
-from lerobot_recorder.nodes.hardware_settings import ARM_PARAMETERS, TELEOP_PARAMETERS, teleop_settings
+from lerobot_recorder.nodes.hardware_settings import (
+    ARM_PARAMETERS,
+    CAMERA_PARAMETERS,
+    PARAMETERS,
+    teleop_settings,
+)
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
-from lerobot_recorder.nodes.parameters import Parameter, Parameters
+from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.services import Services
 from lerobot_recorder.simulation import (
     SIMULATED_SOURCE,
@@ -38,11 +43,6 @@ from lerobot_recorder.simulation import (
     open_simulated_arm,
     simulated_calibration,
 )
-
-PARAMETERS = (
-    *TELEOP_PARAMETERS,
-    Parameter("cameras", ["top", "wrist"], "Names of cameras, each with <name>.source etc.; [''] for none"),
-)  # fmt: skip
 
 _LOOK_S = 0.2
 _REPORT_S = 1.0
@@ -58,7 +58,7 @@ class HardwareNode(ManagedNode):
         parameters.declare(PARAMETERS)
         for role in ("follower", "leader"):
             parameters.declare(ARM_PARAMETERS, f"{role}.")
-        self._camera_names = [name for name in parameters["cameras"] if name]
+        self._camera_names = parameters["cameras"]
         for name in self._camera_names:
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
         parameters.refuse_unknown()

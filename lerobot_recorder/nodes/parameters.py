@@ -1,12 +1,11 @@
-"""Parameters of the nodes: declared from tables, checked, and never silently ignored."""
+"""Parameters of the nodes: declared from settings classes, checked, and never silently ignored."""
 
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -19,117 +18,32 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.settings import Parameter, settings_from
 
-Effect = Literal["at once", "from the next episode", "from the next batch", "at the next start"]
+T = TypeVar("T")
 
 _FIXED = ("use_sim_time",)
 _FOREIGN = ("use_sim_time", "qos_overrides.", "start_type_description_service")
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """A parameter of a node.
-
-    Attributes:
-        name: as in files and on the command line.
-        default: its value, which also says its type; numbers with a decimal point take whole numbers too,
-            texts any number.
-        text: what it means, one sentence without its end.
-        unit: of a number.
-        low: smallest number.
-        high: largest number.
-        choices: what else than these is refused; none: anything goes.
-        effect: when a change takes effect.
-    """
-
-    name: str
-    default: Any
-    text: str
-    unit: str = ""
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    effect: Effect = "at the next start"
-
-    def descriptor(self) -> ParameterDescriptor:
-        """Describe it for ``ros2 param describe``."""
-        unit = f" [{self.unit}]" if self.unit else ""
-        choices = f" One of: {', '.join(each or 'empty' for each in self.choices)}." if self.choices else ""
-        when = (
-            "Cannot change while the node runs"
-            if self.effect == "at the next start"
-            else "A change takes effect"
-        )
-        effect = "" if self.effect == "at the next start" else f" {self.effect}"
-        descriptor = ParameterDescriptor(
-            name=self.name, description=f"{self.text}{unit}.{choices} {when}{effect}.", dynamic_typing=True
-        )
-        self._add_range(descriptor)
-        return descriptor
-
-    def check(self, value: Any) -> Any:
-        """Return the value in its type.
-
-        Raises:
-            ConfigError: it is of another type, or out of range.
-        """
-        value = self._typed(value)
-        if self.choices and value not in self.choices:
-            raise ConfigError(
-                f"{self.name}: expected one of {', '.join(map(repr, self.choices))}, found {value!r}"
-            )
-        if isinstance(value, (int, float)) and not isinstance(value, bool):
-            self._check_range(value)
-        return value
-
-    def _typed(self, value: Any) -> Any:
-        if isinstance(self.default, float) and isinstance(value, int) and not isinstance(value, bool):
-            return float(value)
-        if isinstance(self.default, (list, tuple)):
-            if (
-                isinstance(value, str)
-                or not isinstance(value, Sequence)
-                or not all(isinstance(x, str) for x in value)
-            ):
-                raise ConfigError(f"{self.name}: expected a list of texts, found {value!r}")
-            if twice := [each for each in dict.fromkeys(value) if list(value).count(each) > 1]:
-                raise ConfigError(f"{self.name}: expected each but once, found {', '.join(twice)} again")
-            return list(value)
-        if isinstance(self.default, str) and isinstance(value, (int, float)) and not isinstance(value, bool):
-            return str(value)
-        if isinstance(self.default, str) and isinstance(value, bool):
-            raise ConfigError(
-                f"{self.name}: expected a text, found {value}; YAML takes yes, no, on, off, true and false "
-                "without quotes for true or false: put the text into quotes"
-            )
-        if type(value) is not type(self.default):
-            raise ConfigError(f"{self.name}: expected {_kind(self.default)}, found {value!r}")
-        return value
-
-    def _check_range(self, value: float) -> None:
-        if not math.isfinite(value):
-            raise ConfigError(f"{self.name}: expected a finite number, found {value}")
-        low, high = self.low, self.high
-        if (low is not None and value < low) or (high is not None and value > high):
-            limits = (
-                f"at least {low:g}" if high is None else f"{low:g} to {high:g}" if low is not None else ""
-            )
-            raise ConfigError(
-                f"{self.name}: expected {limits or f'at most {high:g}'}{self._in_unit()}, found {value:g}"
-            )
-
-    def _in_unit(self) -> str:
-        return f" {self.unit}" if self.unit else ""
-
-    def _add_range(self, descriptor: ParameterDescriptor) -> None:
-        if self.low is None and self.high is None:
-            return
-        if isinstance(self.default, float):
-            low, high = float(self.low or 0.0), 1e9 if self.high is None else float(self.high)
-            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
-        else:
-            low, high = int(self.low or 0), 2**31 - 1 if self.high is None else int(self.high)
-            descriptor.integer_range = [IntegerRange(from_value=low, to_value=high)]
+def descriptor(parameter: Parameter) -> ParameterDescriptor:
+    """Describe a parameter for ``ros2 param describe``."""
+    choices = f" One of: {parameter.limits}." if parameter.choices else ""
+    fixed = "Cannot change while the node runs."
+    effect = fixed if parameter.is_fixed else f"A change takes effect {parameter.effect}."
+    made = ParameterDescriptor(
+        name=parameter.name, description=f"{parameter.help}{choices} {effect}", dynamic_typing=True
+    )
+    if parameter.low is None and parameter.high is None:
+        return made
+    low, high = parameter.low or 0, parameter.high
+    if isinstance(parameter.default, float):
+        ends = float(low), 1e9 if high is None else float(high)
+        made.floating_point_range = [FloatingPointRange(from_value=ends[0], to_value=ends[1])]
+    else:
+        whole = int(low), 2**31 - 1 if high is None else int(high)
+        made.integer_range = [IntegerRange(from_value=whole[0], to_value=whole[1])]
+    return made
 
 
 class Parameters:
@@ -147,15 +61,15 @@ class Parameters:
             ConfigError: a value that was given cannot be used.
         """
         for parameter in table:
-            self._declare(Parameter(**{**parameter.__dict__, "name": prefix + parameter.name}))
+            self._declare(replace(parameter, name=prefix + parameter.name))
 
     def _declare(self, parameter: Parameter) -> None:
         given = overrides(self._node).get(parameter.name)
         value = parameter.default if given is None or given.value is None else parameter.check(given.value)
-        descriptor = parameter.descriptor()
-        ignore = given is not None
+        value = [*value] or [""] if isinstance(value, tuple) else value  # ROS has no type for an empty list
+        described, ignore = descriptor(parameter), given is not None
         try:
-            self._node.declare_parameter(parameter.name, value, descriptor, ignore_override=ignore)
+            self._node.declare_parameter(parameter.name, value, described, ignore_override=ignore)
         except ParameterException as error:
             raise ConfigError(f"{parameter.name}: {error}") from error
         self._known[parameter.name] = parameter
@@ -166,6 +80,18 @@ class Parameters:
     def group(self, prefix: str) -> dict[str, Any]:
         """Return the parameters whose names begin with a prefix, without it."""
         return {name[len(prefix) :]: self[name] for name in self._known if name.startswith(prefix)}
+
+    def settings(self, kind: type[T], changes: Mapping[str, Any] | None = None) -> T:
+        """Return the settings that the parameters describe.
+
+        Args:
+            kind: settings class
+            changes: new values of some of them
+
+        Raises:
+            ConfigError: a value is not allowed
+        """
+        return settings_from(kind, {**self.group(""), **(changes or {})})
 
     def refuse_unknown(self) -> None:
         """Refuse values that were given for parameters that do not exist.
@@ -206,7 +132,7 @@ class Parameters:
 
     def _changed(self, change: RosParameter) -> Any:
         parameter = self._known.get(change.name)
-        if parameter is None or parameter.effect == "at the next start":
+        if parameter is None or parameter.is_fixed:
             raise ConfigError(
                 f"{change.name} cannot change while the node runs: stop it and start it with the new value"
             )
@@ -217,8 +143,3 @@ def overrides(node: Node) -> Mapping[str, RosParameter]:
     """Return what was given on the command line and in files; rclpy has no public name for it."""
     given: Mapping[str, RosParameter] = node._parameter_overrides  # noqa: SLF001 - no public way
     return given
-
-
-def _kind(value: Any) -> str:
-    names = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    return names[type(value)]

@@ -9,19 +9,25 @@ from concurrent.futures import Future as ConcurrentFuture
 from dataclasses import asdict
 from typing import Any
 
-from lerobot_recorder.dataset import check_appendable
+from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
-from lerobot_recorder.nodes.bindings import STREAM_PARAMETERS
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
-from lerobot_recorder.nodes.encoder_settings import dataset_root
 from lerobot_recorder.nodes.events import Diagnostics, JsonTopic
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.recorder_settings import PARAMETERS, settings_of
+from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
 from lerobot_recorder.nodes.recorder_status import discarded, judged, saved, status_json
 from lerobot_recorder.nodes.services import Services
 from lerobot_recorder.nodes.streams import Subscriptions
-from lerobot_recorder.recording import ClockSteps, Deleted, Outcome, Recorder, Restored, Schedule
+from lerobot_recorder.recording import (
+    ClockSteps,
+    Deleted,
+    Outcome,
+    Recorder,
+    RecorderSettings,
+    Restored,
+    Schedule,
+)
 
 _STEP_S = 0.05
 _STATUS_S = 0.5
@@ -49,15 +55,14 @@ class RecorderNode(ManagedNode):
         self._completed = JsonTopic(self, "episode_completed", 100)
         self._status = JsonTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
-        values = {parameter.name: parameters[parameter.name] for parameter in PARAMETERS}
-        self._schedule = Schedule(values["num_episodes"], values["reset_time_s"])
-        root = dataset_root(values)
+        self._schedule = Schedule(parameters["num_episodes"], parameters["reset_time_s"])
+        root = parameters.settings(DatasetPlace).directory
         check_appendable(root)
         self._recorder = Recorder(
             root,
-            values["fps"],
+            parameters["fps"],
             self._topics.streams,
-            settings_of(values),
+            parameters.settings(RecorderSettings),
             name=self.get_fully_qualified_name(),
             clock=clock,
             on_end=self._announce,
@@ -201,8 +206,7 @@ class RecorderNode(ManagedNode):
             self._completed.publish({**asdict(outcome), **place})
 
     def _change(self, changes: Mapping[str, Any]) -> None:
-        values = {parameter.name: self._params[parameter.name] for parameter in PARAMETERS}
-        self._recorder.settings = settings_of({**values, **changes})
+        self._recorder.settings = self._params.settings(RecorderSettings, changes)
         if "num_episodes" in changes:
             self._schedule.aim(changes["num_episodes"])
         self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)

@@ -1,65 +1,72 @@
-"""The recorder's parameters, and the settings that they describe."""
+"""The recorder's parameters."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import get_args
 
-from lerobot_recorder.nodes.parameters import Parameter
-from lerobot_recorder.recording import QualityRules, RecorderSettings
-
-NOW, NEXT = "at once", "from the next episode"
-
-PARAMETERS = (
-    Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
-    Parameter("root", "", "The dataset's directory"),
-    Parameter("fps", 30, "Rows per second", "Hz", 1, 1000),
-    Parameter("robot_type", "", "Kept in the dataset; empty: unknown"),
-    Parameter("streams", ["state", "action"], "Names of the streams; each has <name>.topic and so on"),
-    Parameter("image_format", "raw", "How images of raw topics are spooled", choices=("raw", "png")),
-    Parameter("task", "", "The sentence that describes what is shown", effect=NEXT),
-    Parameter("num_episodes", 0, "Episodes to record unattended; 0: each by hand", "", 0, effect=NOW),
-    Parameter("episode_time_s", 60.0, "Length of an episode; 0: until it is saved", "s", 0, effect=NEXT),
-    Parameter("reset_time_s", 60.0, "Pause between episodes when unattended", "s", 0, effect=NOW),
-    Parameter(
-        "record_ages",
-        False,
-        "Add the feature stream_ages, how old each sample was at its tick; it is kept beside the dataset in "
-        "any case, and LeRobot's tools refuse to join datasets with and without the feature",
-    ),
-    Parameter(
-        "record_success",
-        False,
-        "Add the feature next.success, from mark_success; LeRobot's tools refuse to join datasets with and "
-        "without it",
-    ),
-    Parameter(
-        "on_bad_episode", "reject", "What to do with bad ones", choices=("reject", "keep"), effect=NEXT
-    ),
-    Parameter(
-        "frozen_after_s",
-        1.0,
-        "A camera that repeats an image so long is frozen; 0: never",
-        "s",
-        0,
-        effect=NEXT,
-    ),
-    Parameter("queue_mb", 512.0, "Memory for rows that wait for the disk", "MB", 1, effect=NEXT),
-)
+from lerobot_recorder.arms import Role, Unit
+from lerobot_recorder.dataset import DatasetPlace
+from lerobot_recorder.nodes.vectors import SUFFIXES
+from lerobot_recorder.recording import RecorderSettings, RunSettings, StreamSpec
+from lerobot_recorder.settings import parameters_of, setting, setting_of
 
 
-def settings_of(values: Mapping[str, Any]) -> RecorderSettings:
-    """Return the settings that the parameters describe.
+@dataclass(frozen=True)
+class RowSettings:
+    """What the rows of the dataset consist of."""
 
-    Raises:
-        ConfigError: they are out of range.
-    """
-    return RecorderSettings(
-        task=values["task"],
-        episode_time_s=values["episode_time_s"],
-        robot_type=values["robot_type"] or None,
-        record_ages=values["record_ages"],
-        record_success=values["record_success"],
-        queue_mb=values["queue_mb"],
-        rules=QualityRules(values["frozen_after_s"], values["on_bad_episode"] == "reject"),
+    fps: int = setting(30, "Rows per second", unit="Hz", low=1, high=1000)
+    streams: tuple[str, ...] = setting(
+        ("state", "action"), "Names of the streams; each has parameters <stream>.topic and so on"
     )
+    image_format: str = setting(
+        "raw", "Format in which images of raw topics are kept until they are encoded", choices=("raw", "png")
+    )
+
+
+@dataclass(frozen=True)
+class StreamSettings:
+    """A topic and how its messages are recorded."""
+
+    topic: str = setting("", "Topic; a relative name is inside the node's namespace")
+    type: str = setting(
+        "",
+        "Type of its messages; empty: JointState, or an image type if the name of the topic is one of a "
+        "camera",
+    )
+    feature: str = setting(
+        "", "Feature of the dataset that it fills; empty: chosen by the stream's name, as LeRobot does"
+    )
+    names: tuple[str, ...] = setting((), "Joints or values of the message, in the order of the feature")
+    aliases: tuple[str, ...] = setting(
+        (), "Names in the dataset, in the order of names; empty: the same names"
+    )
+    field: str = setting("position", "Value of the joints that is recorded", choices=tuple(SUFFIXES))
+    unit: str = setting("as_published", "Unit in the dataset", choices=get_args(Unit))
+    calibration: str = setting(
+        "", "For the unit so100: LeRobot's id of the arm, the path of its calibration file, or sim"
+    )
+    role: Role = setting(
+        "follower", "For the unit so100: the arm that the calibration is of", choices=get_args(Role)
+    )
+    image_format: str = setting(
+        "",
+        "Format in which the images of a raw topic are kept until they are encoded; empty: as image_format",
+        choices=("", "raw", "png"),
+    )
+    depth: bool = setting(False, "The images are depth maps")
+    width: int = setting(0, "Width that the images must have; 0: any", unit="pixels", low=0)
+    height: int = setting(0, "Height that the images must have; 0: any", unit="pixels", low=0)
+    max_age_s: float = setting_of(StreamSpec, "max_age_s")
+    min_rate_hz: float = setting_of(StreamSpec, "min_rate_hz")
+    allow_multiple_publishers: bool = setting(False, "Accept messages of several publishers on the topic")
+    stamp: str = setting(
+        "receive",
+        "Time of a sample; receive: when the message arrived, header: the time in its header",
+        choices=("receive", "header"),
+    )
+
+
+PARAMETERS = parameters_of(DatasetPlace, RowSettings, RunSettings, RecorderSettings)
+STREAM_PARAMETERS = parameters_of(StreamSettings)

@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,32 +28,20 @@ from lerobot_recorder.arms import (
     Comparison,
     JointErrors,
     Player,
+    ReplaySettings,
     load_calibration,
     load_movement,
 )
-from lerobot_recorder.dataset import RecordedEpisode
+from lerobot_recorder.dataset import DatasetPlace, RecordedEpisode
 from lerobot_recorder.errors import DeviceError, RecorderError, StreamError
 from lerobot_recorder.nodes.clock import header_ns
-from lerobot_recorder.nodes.encoder_settings import dataset_root
 from lerobot_recorder.nodes.events import JsonTopic
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
-from lerobot_recorder.nodes.parameters import Parameter, Parameters
+from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.vectors import by_name
+from lerobot_recorder.settings import parameters_of
 
-PARAMETERS = (
-    Parameter("repo_id", "", "The dataset's name, user/name; says where it is unless root does"),
-    Parameter("root", "", "The dataset's directory"),
-    Parameter("episode", 0, "Which episode", "", 0),
-    Parameter("calibration", "", "LeRobot's id of the follower, its file, or sim; empty: as the hardware's"),
-    Parameter(
-        "unit",
-        "so100",
-        "The unit of the actions in the dataset",
-        choices=("so100", "degrees", "as_published"),
-    ),
-    Parameter("approach_speed_rad_s", 0.6, "Speed on the way to the first pose", "rad/s", 0.01, 10),
-    Parameter("hardware", "hardware", "Name of the node that has the follower"),
-)
+PARAMETERS = parameters_of(DatasetPlace, ReplaySettings)
 
 _PATIENCE_S = 20.0
 _FARTHEST_RAD = 10.0
@@ -68,7 +55,7 @@ class ReplayNode(ManagedNode):
         self._params = parameters = Parameters(self)
         parameters.declare(PARAMETERS)
         parameters.refuse_unknown()
-        self._episode = RecordedEpisode(self._root(), parameters["episode"])
+        self._episode = RecordedEpisode(parameters.settings(DatasetPlace).directory, parameters["episode"])
         self._status = JsonTopic(self, "~/status", 1)
         self._commands = self.create_publisher(JointState, "follower/joint_commands", 10)
         self.create_subscription(JointState, "follower/joint_states", self._note, 50)
@@ -77,9 +64,6 @@ class ReplayNode(ManagedNode):
         self._threads = ThreadPoolExecutor(1, "replay")
         self._done = self._threads.submit(self._work)
         parameters.watch(lambda _changes: None)
-
-    def _root(self) -> Path:
-        return dataset_root({name: self._params[name] for name in ("root", "repo_id")})
 
     # Lifetime
 

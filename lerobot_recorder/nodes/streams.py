@@ -17,8 +17,10 @@ from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.publishers import Publishers
 from lerobot_recorder.nodes.qos import Offer, QosOverrides, matching, offer_of
+from lerobot_recorder.nodes.recorder_settings import StreamSettings
 from lerobot_recorder.nodes.vectors import OtherJointsError
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
+from lerobot_recorder.settings import settings_from
 
 _IMAGES_KEPT = 10
 _VECTORS_KEPT = 5
@@ -76,7 +78,9 @@ class Subscriptions:
         self._node = node
         self._clock = clock
         sources = [
-            source_of(name, parameters.group(f"{name}."), parameters["image_format"])
+            source_of(
+                name, settings_from(StreamSettings, parameters.group(f"{name}.")), parameters["image_format"]
+            )
             for name in parameters["streams"]
         ]
         for source in sources:

@@ -29,7 +29,7 @@ from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.recorder import Deleted, Recorder, Restored
-from lerobot_recorder.recording.schedule import Schedule
+from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import Outcome, RecorderSettings, RecorderStatus
 from lerobot_recorder.recording.streams import Sample, Stream, StreamHealth, StreamSpec
 
@@ -44,6 +44,7 @@ __all__ = [
     "RecorderSettings",
     "RecorderStatus",
     "Restored",
+    "RunSettings",
     "Sample",
     "Schedule",
     "Stream",

@@ -73,7 +73,7 @@ def fitting_features(
     features = cast("Features", declared)
     validate_features(features)
     check_videos(features, fps)
-    check_fits(spool.root, features, fps, settings.robot_type)
+    check_fits(spool.root, features, fps, settings.robot_type or None)
     if waiting is not None and (changed := differences(cast("Features", waiting.features), features)):
         raise DatasetMismatchError(
             f"{spool.root}: episodes that wait to be encoded differ from what would be recorded: "

@@ -5,13 +5,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.recording.streams import NOT_FINITE, Sample, Stream, StreamSpec
+from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.spool import EncodedImage
 
 Image = npt.NDArray[Any] | EncodedImage
@@ -34,16 +35,25 @@ _HELD_S = 1.0
 
 @dataclass(frozen=True)
 class QualityRules:
-    """When an episode is bad.
+    """When an episode is bad, and what happens to it."""
 
-    Attributes:
-        frozen_after_s: a camera that sends the same image for so long is frozen; 0 does not look. A simulator
-            draws without noise, so that a scene in which nothing moves looks frozen: set 0 there.
-        reject: whether bad episodes are set aside; else they are kept, with their reasons.
-    """
+    frozen_after_s: float = setting(
+        1.0,
+        "A camera that repeats the same image for this long is frozen, which makes the episode bad; 0: no "
+        "check. Use 0 in a simulator, whose images have no noise",
+        unit="s",
+        low=0,
+        effect="from the next episode",
+    )
+    on_bad_episode: Literal["reject", "keep"] = setting(
+        "reject",
+        "What happens to a bad episode: reject sets it aside, keep saves it with its faults noted",
+        choices=("reject", "keep"),
+        effect="from the next episode",
+    )
 
-    frozen_after_s: float = 1.0
-    reject: bool = True
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 @dataclass(frozen=True)

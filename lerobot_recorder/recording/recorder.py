@@ -330,7 +330,7 @@ class Recorder:
             features=features,
             cameras=cameras,
             task=settings.task,
-            robot_type=settings.robot_type,
+            robot_type=settings.robot_type or None,
             started_at_ns=started_at_ns,
             clock=self._clock.name,
             record_success=SUCCESS_FEATURE in features,

@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 from lerobot_recorder.recording.status import Outcome
+from lerobot_recorder.settings import check_settings, setting
 
 Phase = Literal["manual", "waiting", "recording", "saving", "resetting", "finished"]
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """How many episodes an unattended run records."""
+
+    num_episodes: int = setting(
+        0, "Number of episodes to record; 0: each episode is started by hand", low=0, effect="at once"
+    )
+    reset_time_s: float = setting(
+        60.0,
+        "Pause after each episode of an unattended run, to reset the scene",
+        unit="s",
+        low=0,
+        effect="at once",
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
 
 
 class Schedule:

@@ -10,6 +10,7 @@ from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording.disk import DiskForecast
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.streams import StreamHealth
+from lerobot_recorder.settings import check_settings, setting
 
 Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
 """Why a take ends where nothing has failed."""
@@ -72,34 +73,36 @@ def require_text(name: str, value: object) -> None:
 
 @dataclass(frozen=True)
 class RecorderSettings:
-    """What may change from episode to episode.
+    """How episodes are recorded; all of it may change from episode to episode."""
 
-    Attributes:
-        task: the sentence that describes what is shown.
-        episode_time_s: length of an episode in seconds; 0: until it is saved.
-        robot_type: kept in the dataset.
-        record_ages: add the feature `stream_ages`; ages are kept beside the dataset in any case.
-        record_success: add the feature `next.success`. A dataset that has either feature always gets it.
-        queue_mb: memory that rows may take while they wait for the disk, in MB.
-        rules: when an episode is bad.
-    """
-
-    task: str = ""
-    episode_time_s: float = 0.0
-    robot_type: str | None = None
-    record_ages: bool = False
-    record_success: bool = False
-    queue_mb: float = 512.0
+    task: str = setting("", "One sentence that describes the task", effect="from the next episode")
+    episode_time_s: float = setting(
+        60.0,
+        "Length of an episode; 0: until it is saved by hand",
+        unit="s",
+        low=0,
+        effect="from the next episode",
+    )
+    robot_type: str = setting("", "Type of the robot, stored in the dataset; empty: unknown")
+    record_ages: bool = setting(
+        False,
+        "Add the feature stream_ages, the age of each sample in seconds; meta/recordings has the ages in "
+        "any case. LeRobot cannot merge datasets with and without this feature",
+    )
+    record_success: bool = setting(
+        False,
+        "Add the feature next.success, set by the service mark_success; meta/recordings has the marks in "
+        "any case. LeRobot cannot merge datasets with and without this feature",
+    )
+    queue_mb: float = setting(
+        512.0, "Memory for rows that wait to be written", unit="MB", low=0.01, effect="from the next episode"
+    )
     rules: QualityRules = field(default_factory=QualityRules)
 
     def __post_init__(self) -> None:
         require_text("task", self.task)
-        if self.robot_type is not None:
-            require_text("robot_type", self.robot_type)
-        if self.episode_time_s < 0:
-            raise ConfigError(f"episode_time_s: expected 0 (no limit) or more, found {self.episode_time_s}")
-        if self.queue_mb <= 0:
-            raise ConfigError(f"queue_mb: expected more than 0, found {self.queue_mb}")
+        require_text("robot_type", self.robot_type)
+        check_settings(self)
 
 
 @dataclass(frozen=True)

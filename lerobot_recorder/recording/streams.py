@@ -13,6 +13,7 @@ import numpy as np
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.settings import check_settings, setting
 
 _KEPT_VECTORS = 4096
 _KEPT_IMAGES = 64
@@ -76,18 +77,21 @@ class StreamSpec:
     is_depth: bool = False
     size: tuple[int, int] | None = None
     image_format: str = "raw"
-    max_age_s: float = 0.5
-    min_rate_hz: float = 0.0
+    max_age_s: float = setting(
+        0.5, "A sample that is older than this when a row is taken makes the episode bad", unit="s", low=0.001
+    )
+    min_rate_hz: float = setting(
+        0.0,
+        "Fewer new samples per second make the episode bad; 0: two fifths of fps for cameras, no minimum "
+        "for other streams, and a warning below four fifths of fps",
+        unit="Hz",
+        low=0,
+    )
     by_header: bool = False
     source: str = ""
 
     def __post_init__(self) -> None:
-        if self.max_age_s <= 0:
-            raise ConfigError(f"stream {self.name}: max_age_s must be positive, found {self.max_age_s}")
-        if self.min_rate_hz < 0:
-            raise ConfigError(
-                f"stream {self.name}: min_rate_hz must not be negative, found {self.min_rate_hz}"
-            )
+        check_settings(self, f"stream {self.name}: ")
         if not self.is_image and not self.names:
             raise ConfigError(f"stream {self.name}: no names are given for its values")
 

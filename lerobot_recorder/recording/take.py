@@ -286,7 +286,7 @@ class Take:
             "success": self._success,
             "notes": tuple(note for notes in self.notes().values() for note in notes),
         }
-        accepted = not verdict.good and not self._settings.rules.reject
+        accepted = not verdict.good and self._settings.rules.on_bad_episode == "keep"
         if self._ending == "discard" or self._writer.length == 0:
             return self._discard(**facts, reasons=verdict.reasons, accepted=accepted)
         if verdict.good or accepted:

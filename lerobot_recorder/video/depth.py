@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.settings import check_settings, setting
 
 MAX_CODE = 4095
 """Largest of the 12-bit codes."""
@@ -23,19 +24,23 @@ _MM_PER_M = 1000.0
 class DepthSettings:
     """How depth is turned into codes; the defaults are LeRobot's.
 
-    Attributes:
-        depth_min: depth of code 0, in metres.
-        depth_max: depth of code 4095, in metres.
-        shift: metres added before the logarithm.
-        use_log: steps grow with depth, as a depth camera's errors do; else they are equal.
+    A dataset that has depth already keeps the settings that it began with.
     """
 
-    depth_min: float = 0.01
-    depth_max: float = 10.0
-    shift: float = 3.5
-    use_log: bool = True
+    depth_min: float = setting(0.01, "Smallest depth that a new dataset can represent", unit="m", low=0)
+    depth_max: float = setting(10.0, "Largest depth that a new dataset can represent", unit="m", low=0.001)
+    shift: float = setting(
+        3.5, "Added to depth before the logarithm, in a new dataset", name="depth_shift", unit="m"
+    )
+    use_log: bool = setting(
+        True,
+        "Use steps that grow with the depth, as the errors of a depth camera do, in a new dataset; "
+        "otherwise all steps are equal",
+        name="depth_use_log",
+    )
 
     def __post_init__(self) -> None:
+        check_settings(self)
         if not self.depth_min < self.depth_max:
             raise ConfigError(f"depth_min {self.depth_min} is not below depth_max {self.depth_max}")
         if self.use_log and self.depth_min + self.shift <= 0:

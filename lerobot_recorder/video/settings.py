@@ -14,6 +14,7 @@ import av
 import av.error
 
 from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
+from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.video import svt
 from lerobot_recorder.video.priority import unchanged_priority
 
@@ -49,45 +50,67 @@ class EncoderSettings:
     """How a camera's images become a video; the defaults are LeRobot's.
 
     Attributes:
-        vcodec: one of `ENCODERS`, or `auto`: the first hardware encoder that works here, else libsvtav1.
-        pix_fmt: pixel format of the video.
-        g: frames from key frame to key frame; 2 makes reading single frames fast.
-        crf: constant quality, lower is better; None for the codec's default.
-        preset: speed against size, as the codec names it; None for the default.
-        fast_decode: 0 to 2, for libsvtav1 the level, for others on or off.
-        threads: of the codec, 0 for its own choice. libsvtav1 always has one, since with more it can deliver
-            packets in the wrong order; cameras are encoded side by side instead.
-        extra_options: more options of the codec; they never override the others.
-        picture_check: how much of a video is compared with its images: `all` frames, or `some`, as many as
-            cost no more than a tenth of encoding; of videos of up to 100 frames, and of slow codecs, all.
+        g: None: the codec's default
+        crf: None: the codec's default
+        preset: as the codec names it; None: the codec's default
+        fast_decode: 0 to 2; the level for libsvtav1, on or off for other codecs
+        extra_options: more options of the codec; they never override the others
     """
 
-    vcodec: str = "libsvtav1"
-    pix_fmt: str = "yuv420p"
-    g: int | None = 2
-    crf: float | None = 30
-    preset: int | str | None = None
+    vcodec: str = setting(
+        "libsvtav1",
+        "Video codec; auto: the first hardware encoder that works on this machine, otherwise libsvtav1",
+        choices=("auto", *ENCODERS),
+        effect="from the next batch",
+    )
+    pix_fmt: str = setting("yuv420p", "Pixel format of the videos", effect="from the next batch")
+    g: int | None = setting(
+        2,
+        "Distance between key frames; 2 makes it fast to read single frames",
+        unit="frames",
+        low=1,
+        effect="from the next batch",
+    )
+    crf: float | None = setting(
+        30,
+        "Quality; lower values give better pictures and larger files",
+        low=0,
+        high=63,
+        effect="from the next batch",
+    )
+    preset: int | str | None = setting(
+        None,
+        "Speed of libsvtav1; higher values are faster and give larger files. A preset with which the "
+        "installed SVT-AV1 loses blocks is replaced by the fastest correct one. Other codecs accept only "
+        "the default",
+        low=0,
+        high=13,
+        effect="from the next batch",
+        as_parameter=SVT_DEFAULT_PRESET,
+    )
     fast_decode: int = 0
-    threads: int = 0
+    threads: int = setting(
+        0,
+        "Threads of each h264, hevc or libaom-av1 encoder; 0: the codec chooses. libsvtav1 always has one, "
+        "because it can deliver packets in the wrong order with more",
+        name="encoder_threads",
+        low=0,
+        effect="from the next batch",
+    )
     extra_options: Mapping[str, Any] = field(default_factory=dict)
-    picture_check: str = "some"
+    picture_check: str = setting(
+        PICTURE_CHECKS[0],
+        "Frames that are compared with their images before the images are deleted; some: as many as cost a "
+        "tenth of the encoding time",
+        choices=PICTURE_CHECKS,
+        effect="from the next batch",
+    )
 
     def __post_init__(self) -> None:
-        if self.vcodec not in (*ENCODERS, "auto"):
-            raise ConfigError(f"vcodec {self.vcodec!r} is not one of auto, {', '.join(ENCODERS)}")
-        if self.g is not None and self.g < 1:
-            raise ConfigError(f"g: expected at least 1, found {self.g}")
-        largest = LARGEST_CRF.get(self.vcodec, 63)
-        if self.crf is not None and not 0 <= self.crf <= largest:
+        largest = LARGEST_CRF.get(self.vcodec)
+        if self.crf is not None and largest is not None and self.crf > largest:
             raise ConfigError(f"crf: expected 0 to {largest} for {self.vcodec}, found {self.crf}")
-        if self.threads < 0:
-            raise ConfigError(
-                f"encoder_threads: expected 0 (the codec's choice) or more, found {self.threads}"
-            )
-        if self.picture_check not in PICTURE_CHECKS:
-            raise ConfigError(
-                f"picture_check {self.picture_check!r} is not one of {', '.join(PICTURE_CHECKS)}"
-            )
+        check_settings(self)
         if self.vcodec == "libsvtav1":
             self._require_what_svt_takes()
         if self.preset is None and self.vcodec == "libsvtav1":

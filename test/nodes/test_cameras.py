@@ -9,8 +9,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from lerobot_recorder.cameras import CameraSettings  # noqa: E402
 from lerobot_recorder.errors import CalibrationError, ConfigError  # noqa: E402
 from lerobot_recorder.images import decode_rgb  # noqa: E402
-from lerobot_recorder.nodes.cameras import CAMERA_PARAMETERS, camera_info, camera_settings  # noqa: E402
+from lerobot_recorder.nodes.cameras import camera_info  # noqa: E402
 from lerobot_recorder.nodes.conversion import image_to_rgb  # noqa: E402
+from lerobot_recorder.nodes.hardware_settings import CAMERA_PARAMETERS, camera_settings  # noqa: E402
 from lerobot_recorder.simulation import simulated_calibration  # noqa: E402
 
 DEFAULTS = {parameter.name: parameter.default for parameter in CAMERA_PARAMETERS} | {"source": "sim"}
@@ -32,7 +33,7 @@ def calibration_file(tmp_path):
 
 
 def test_parameters_become_settings():
-    given = {"source": "0", "exposure": "12.5", "focus": "auto", "controls": ["gain = 4", ""]}
+    given = {"source": "0", "exposure": "12.5", "focus": "auto", "controls": ("gain = 4",)}
     settings = camera_settings("top", {**DEFAULTS, **given})
     assert (settings.source, settings.exposure, settings.focus) == ("0", "12.5", "auto")
     assert settings.controls == {"gain": 4}

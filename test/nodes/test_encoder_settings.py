@@ -26,5 +26,5 @@ def test_another_codec_uses_its_own_preset():
 
 @needs_h264
 def test_a_preset_that_another_codec_would_ignore_is_refused():
-    with pytest.raises(ConfigError, match="preset 8 is for libsvtav1, and h264"):
+    with pytest.raises(ConfigError, match="preset 8 is for libsvtav1, but h264"):
         encoder_settings({**DEFAULTS, "vcodec": "h264", "preset": 8})

@@ -5,7 +5,7 @@ import math
 import pytest
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.nodes.parameters import Parameter
+from lerobot_recorder.settings import Parameter
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])

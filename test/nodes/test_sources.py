@@ -6,16 +6,16 @@ from sensor_msgs.msg import JointState
 
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.nodes.bindings import STREAM_PARAMETERS, Source, source_of
+from lerobot_recorder.nodes.bindings import Source, source_of
+from lerobot_recorder.nodes.recorder_settings import StreamSettings
 
 POSE = np.radians([10.0, -20.0, 30.0, -40.0, 50.0, 35.0])
 UNITS = SIMULATED.lerobot_units(POSE)
 
 
 def so100_source(names: list[str], **settings: object) -> Source:
-    defaults = {parameter.name: parameter.default for parameter in STREAM_PARAMETERS}
     given = {"topic": "/arm/joint_states", "names": names, "unit": "so100", "calibration": "sim", **settings}
-    return source_of("state", {**defaults, **given}, "raw")
+    return source_of("state", StreamSettings(**given), "raw")
 
 
 @pytest.mark.parametrize("arm", ["left", "right", "third"])

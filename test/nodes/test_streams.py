@@ -11,11 +11,10 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
 from std_msgs.msg import Float64MultiArray
 
-from lerobot_recorder.nodes.bindings import STREAM_PARAMETERS
 from lerobot_recorder.nodes.clock import node_clock
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.recorder_settings import PARAMETERS
+from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
 from lerobot_recorder.nodes.streams import Listener, Subscriptions
 from lerobot_recorder.spool import Spool
 

@@ -60,7 +60,7 @@ class Bench:
         }
         self.root = root
         self.outcomes = []
-        self.settings = RecorderSettings(task="Pick up", **settings)
+        self.settings = RecorderSettings(**{"task": "Pick up", "episode_time_s": 0.0, **settings})
         self.recorder = self.open()
         self.pushed = 0
 

@@ -134,7 +134,7 @@ def test_a_stream_that_falls_silent_makes_the_episode_bad(bench):
 
 
 def test_a_bad_episode_is_kept_where_that_is_asked(bench):
-    robot = bench(rules=QualityRules(reject=False))
+    robot = bench(rules=QualityRules(on_bad_episode="keep"))
     robot.start()
     robot.run(8, only=("state", "action"))
     outcome = robot.recorder.save().result(10)

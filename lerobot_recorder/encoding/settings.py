@@ -1,0 +1,38 @@
+"""When episodes are encoded, and with which resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lerobot_recorder.settings import check_settings, setting
+
+
+@dataclass(frozen=True)
+class BatchSettings:
+    """When episodes are encoded, and with which resources; a running encoder accepts changes."""
+
+    video_encoding_batch_size: int = setting(
+        1, "Encoding starts when this number of episodes waits", low=1, effect="at once"
+    )
+    paused: bool = setting(False, "Start no new batch", effect="at once")
+    parallel_encodings: int = setting(
+        0,
+        "Number of cameras that are encoded at the same time; 0: one per core",
+        low=0,
+        effect="from the next batch",
+    )
+    nice: int = setting(
+        19,
+        "Priority of the encoding processes; 0: normal, 19: lowest",
+        low=0,
+        high=19,
+        effect="from the next batch",
+    )
+    encode_on_exit: bool = setting(
+        True,
+        "Encode all waiting episodes before the node ends; otherwise they wait for the next start",
+        effect="at once",
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)
