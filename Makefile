@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 CHAOS_ARGS ?= --rounds 7 --round-s 12 --seed 1
 
 JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
-OURS := -e '.[ros,test,dev,docs]'
+OURS := -e '.[demo,ros,test,dev,docs]'
 # With the last PyAV before 19, so that both generations of its video codecs are tested; else with what is newest today.
 JAZZY := -e '.[ros,test]' 'av==18.1.0' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
 LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor

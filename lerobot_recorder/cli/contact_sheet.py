@@ -1,222 +1,192 @@
-"""Draw a contact sheet: frames of each episode's videos, with the joint values as curves under them."""
+"""Draws contact sheets: video frames of each episode, with the joint values as curves below them."""
 
 from __future__ import annotations
 
-import math
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-Colour = tuple[int, int, int]
+from lerobot_recorder.dataset import RecordedEpisode, vector_keys, video_keys
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.video import read_frames
 
-_MARGIN = 16
-_GUTTER = 88  # left of the frames and the plot: camera names and the axis
-_GAP = 4
-_FRAME_WIDTH = 208
-_TITLE_HEIGHT = 34
-_PLOT_HEIGHT = 190
-_TIMES_HEIGHT = 18
-_LEGEND_HEIGHT = 26
-_EPISODE_GAP = 22
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
-_PAPER = (255, 255, 255)
-_PLOT = (248, 249, 251)
-_GRID = (226, 229, 234)
-_MARK = (203, 208, 216)
-_INK = (33, 37, 41)
-_FAINT = (108, 117, 125)
-_CURVES = (
-    (0, 114, 178),
-    (213, 94, 0),
-    (0, 158, 115),
-    (204, 121, 167),
-    (230, 159, 0),
-    (86, 180, 233),
-    (117, 112, 179),
-    (140, 86, 75),
-)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_ANY_SCRIPT = int(cv2.__version__.partition(".")[0]) >= 5
-_SMALL = 0.42
-_SUBPIXEL_BITS = 4
+FRAMES = 6
+"""Frames that are shown of each camera."""
+
+LIBRARY = "matplotlib"
+INSTALL_HINT = "it needs matplotlib: pip install 'lerobot_recorder[demo]'"
+
+_STATE, _ACTION = "observation.state", "action"
+_DPI = 100
+_WIDTH, _LEFT, _RIGHT = 13.6, 0.9, 0.2  # inches: of the sheet, and of its margins
+_TITLE, _PLOT, _AXIS, _LEGEND_LINE, _GAP = 0.42, 2.0, 0.3, 0.24, 0.05
+_LEGEND_COLUMNS = 8
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7570b3", "#8c564b")
+_FONTS = ("DejaVu Sans", "Noto Sans CJK SC", "Noto Sans CJK JP", "WenQuanYi Micro Hei", "Noto Sans")
+_STYLE: dict[Any, Any] = {
+    "axes.edgecolor": "#adb5bd",
+    "axes.facecolor": "#f8f9fb",
+    "axes.labelcolor": "#6c757d",
+    "font.size": 9,
+    "grid.color": "#dee2e6",
+    "text.color": "#212529",
+    "xtick.color": "#6c757d",
+    "ytick.color": "#6c757d",
+}
 
 
 @dataclass(frozen=True)
 class SheetEpisode:
-    """What the sheet shows of one episode.
+    """The part of an episode that a sheet shows.
 
     Attributes:
-        title: One line above the frames.
-        seconds: Length of the episode.
-        frames: Per camera the shown frames: RGB, uint8, (height, width, 3). Of n frames, each is from the
-            middle of its n-th part of the episode.
-        names: Names of the joints.
-        states: Observed values, (rows, joints).
-        actions: Commanded values, (rows, joints), or no rows.
+        title: one line above the frames
+        seconds: length of the episode
+        frames: the shown frames of each camera: RGB, uint8, (height, width, 3). Of n frames, each is from
+            the middle of its n-th part of the episode.
+        names: names of the joints
+        states: observed values, (rows, joints)
+        actions: commanded values, (rows, joints), or no rows
     """
 
     title: str
     seconds: float
-    frames: Mapping[str, Sequence[Image]]
+    frames: Mapping[str, Sequence[NDArray[np.uint8]]]
     names: Sequence[str]
-    states: NDArray[np.float32]
-    actions: NDArray[np.float32]
+    states: NDArray[np.floating[Any]]
+    actions: NDArray[np.floating[Any]]
+
+
+def can_draw() -> bool:
+    """Tell whether matplotlib is installed."""
+    return find_spec(LIBRARY) is not None
+
+
+def read_sheet_episode(root: Path, index: int) -> SheetEpisode:
+    """Read an episode of the dataset at ``root``.
+
+    Raises:
+        DatasetError: there is no such dataset or episode, or it cannot be read
+        VideoError: a video cannot be read
+    """
+    episode = RecordedEpisode(root, index)
+    vectors = vector_keys(episode.features)
+    states = episode.vectors(_STATE if _STATE in vectors else vectors[0])
+    shown = min(FRAMES, episode.length)
+    numbers = [int((part + 0.5) * episode.length / shown) for part in range(shown)]
+    cameras = video_keys(episode.features)
+    seconds = episode.length / episode.fps
+    return SheetEpisode(
+        title=f"Episode {index}: {episode.task} ({episode.length} frames, {seconds:.1f} s)",
+        seconds=seconds,
+        frames={key.split(".")[-1]: read_frames(*episode.video_frames(key, numbers)) for key in cameras},
+        names=states.names,
+        states=states.rows,
+        actions=episode.vectors(_ACTION).rows if _ACTION in vectors else np.zeros((0, 1)),
+    )
 
 
 def write_contact_sheet(episodes: Sequence[SheetEpisode], output: Path) -> None:
     """Draw the episodes below each other into a PNG.
 
     Raises:
-        OSError: The file cannot be written.
+        ConfigError: matplotlib is not installed
+        OSError: the file cannot be written
     """
-    sheet = draw_contact_sheet(episodes)
+    if not can_draw():
+        raise ConfigError(f"cannot draw a contact sheet: {INSTALL_HINT}")
+    from matplotlib import font_manager, rc_context
+    from matplotlib.figure import Figure
+
+    installed = set(font_manager.get_font_names())
+    fonts = [name for name in _FONTS if name in installed]
     output.parent.mkdir(parents=True, exist_ok=True)
-    output.write_bytes(cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))[1].tobytes())
+    with rc_context({**_STYLE, "font.family": fonts}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # no font has it: a box is drawn
+        height = sum(map(_height, episodes)) + 2 * _GAP
+        figure = Figure(figsize=(_WIDTH, height), dpi=_DPI)
+        top = height - _GAP
+        for episode in episodes:
+            _draw_episode(figure, episode, top)
+            top -= _height(episode)
+        figure.savefig(output, format="png")
 
 
-def draw_contact_sheet(episodes: Sequence[SheetEpisode]) -> Image:
-    """Return the sheet: RGB, uint8, (height, width, 3)."""
-    columns = max((len(frames) for episode in episodes for frames in episode.frames.values()), default=6)
-    width = columns * (_FRAME_WIDTH + _GAP) - _GAP
-    blocks = [_draw_episode(episode, width) for episode in episodes]
-    return np.pad(
-        np.concatenate(blocks) if blocks else _paper(_TITLE_HEIGHT, width + _GUTTER),
-        ((_MARGIN, _MARGIN), (_MARGIN, _MARGIN), (0, 0)),
-        constant_values=_PAPER[0],
-    )
+def _strip_heights(episode: SheetEpisode) -> Iterator[float]:
+    """Yield the height of each camera's row of frames, in inches."""
+    for frames in episode.frames.values():
+        height, width = frames[0].shape[:2]
+        yield (_WIDTH - _LEFT - _RIGHT) * height / (width * len(frames))
 
 
-def _draw_episode(episode: SheetEpisode, width: int) -> Image:
-    title = _paper(_TITLE_HEIGHT, width + _GUTTER)
-    _text(title, episode.title, (0, 20), _INK, 0.55)
-    strips = [_draw_strip(name, frames, width) for name, frames in episode.frames.items()]
-    end = _paper(_EPISODE_GAP, width + _GUTTER)
-    plot = [_draw_curves(episode, width), _draw_times(episode, width), _draw_legend(episode, width)]
-    return np.concatenate([title, *strips, *plot, end])
+def _height(episode: SheetEpisode) -> float:
+    strips = sum(height + _GAP for height in _strip_heights(episode))
+    legend = -(-len(episode.names) // _LEGEND_COLUMNS) * _LEGEND_LINE
+    return _TITLE + strips + _PLOT + _AXIS + legend + 2 * _GAP
 
 
-def _draw_strip(camera: str, frames: Sequence[Image], width: int) -> Image:
-    height = max((round(_FRAME_WIDTH * f.shape[0] / f.shape[1]) for f in frames), default=0)
-    strip = _paper(height + _GAP, width + _GUTTER)
-    _text(strip, camera, (0, 18), _FAINT)
-    for column, frame in enumerate(frames):
-        left = _GUTTER + column * (_FRAME_WIDTH + _GAP)
-        strip[:height, left : left + _FRAME_WIDTH] = cv2.resize(
-            frame, (_FRAME_WIDTH, height), interpolation=cv2.INTER_AREA
-        )
-    return strip
+def _draw_episode(figure: Any, episode: SheetEpisode, top: float) -> None:
+    """Draw an episode whose upper edge is ``top`` inches above the lower edge of the sheet."""
+    page = figure.get_figheight()
+    width = (_WIDTH - _LEFT - _RIGHT) / _WIDTH
+    title = figure.text(_GAP / _WIDTH, (top - 0.28) / page, episode.title, size="large")
+    title.set_parse_math(False)
+    bottom = top - _TITLE
+    for (camera, frames), height in zip(episode.frames.items(), _strip_heights(episode), strict=True):
+        axes = figure.add_axes((_LEFT / _WIDTH, (bottom - height) / page, width, height / page))
+        _draw_strip(axes, camera, frames)
+        bottom -= height + _GAP
+    _draw_curves(figure.add_axes((_LEFT / _WIDTH, (bottom - _PLOT) / page, width, _PLOT / page)), episode)
 
 
-def _draw_curves(episode: SheetEpisode, width: int) -> Image:
-    panel = _paper(_PLOT_HEIGHT, width + _GUTTER)
-    panel[:, _GUTTER:] = _PLOT
-    axis = _axis(episode.states, episode.actions)
-    for tick in axis.ticks():
-        y = int(axis.height_of(tick))
-        cv2.line(panel, (_GUTTER, y), (_GUTTER + width, y), _GRID)
-        _text(panel, f"{tick:g}", (_GUTTER - 8, min(max(y + 4, 10), _PLOT_HEIGHT - 2)), _FAINT, right=True)
-    for x in _frame_positions(episode, width):
-        cv2.line(panel, (x, 0), (x, _PLOT_HEIGHT), _MARK)
+def _draw_strip(axes: Axes, camera: str, frames: Sequence[NDArray[np.uint8]]) -> None:
+    for number, frame in enumerate(frames):
+        axes.imshow(frame, extent=(number, number + 1, 0, 1), aspect="auto")
+        axes.axvline(number, color="white", linewidth=3)
+    axes.set(xlim=(0, len(frames)), xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    axes.set_ylabel(camera, rotation="horizontal", ha="right", va="center", parse_math=False)
+
+
+def _draw_curves(axes: Axes, episode: SheetEpisode) -> None:
+    """Draw the states as lines and the actions as pale lines, with a tick below each frame."""
     for joint in range(episode.states.shape[1]):
-        colour = _CURVES[joint % len(_CURVES)]
-        if len(episode.actions):
-            _curve(panel, axis.height_of(episode.actions[:, joint]), _pale(colour), 1)
-        _curve(panel, axis.height_of(episode.states[:, joint]), colour, 2)
-    return panel
+        color = _COLORS[joint % len(_COLORS)]
+        for values, alpha, width in ((episode.actions, 0.4, 1.0), (episode.states, 1.0, 1.8)):
+            if len(values):
+                times = np.arange(len(values)) * episode.seconds / len(values)
+                axes.plot(times, values[:, joint], color=color, alpha=alpha, linewidth=width)
+    count = max(map(len, episode.frames.values()), default=FRAMES)
+    ticks = (np.arange(count) + 0.5) * episode.seconds / count
+    axes.set_xticks(ticks, [f"{tick:.1f} s" for tick in ticks])
+    axes.set_xlim(0, episode.seconds)
+    axes.grid(True)
+    axes.tick_params(length=0)
+    axes.spines[["top", "right"]].set_visible(False)
+    _draw_legend(axes, episode)
 
 
-def _draw_times(episode: SheetEpisode, width: int) -> Image:
-    panel = _paper(_TIMES_HEIGHT, width + _GUTTER)
-    for x in _frame_positions(episode, width):
-        text = f"{(x - _GUTTER) / width * episode.seconds:.1f} s"
-        _text(panel, text, (x + _text_width(text) // 2, 13), _FAINT, right=True)
-    return panel
-
-
-def _draw_legend(episode: SheetEpisode, width: int) -> Image:
-    panel = _paper(_LEGEND_HEIGHT, width + _GUTTER)
-    x = _GUTTER
-    for joint, name in enumerate(episode.names):
-        cv2.line(panel, (x, 14), (x + 18, 14), _CURVES[joint % len(_CURVES)], 2, cv2.LINE_AA)
-        x = _text(panel, name, (x + 24, 18), _FAINT) + 18
+def _draw_legend(axes: Axes, episode: SheetEpisode) -> None:
+    if not episode.names:
+        return
+    lines = [axes.plot([], [], color=_COLORS[n % len(_COLORS)])[0] for n in range(len(episode.names))]
+    below = -_AXIS / _PLOT
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0, below), "borderaxespad": 0}
+    # Numbers first: matplotlib leaves out labels that start with an underscore, and reads $ as a formula.
+    numbers = [str(number) for number in range(len(lines))]
+    legend = axes.legend(lines, numbers, ncols=_LEGEND_COLUMNS, frameon=False, borderpad=0, **place)
+    for text, name in zip(legend.get_texts(), episode.names, strict=True):
+        text.set_parse_math(False)
+        text.set_text(name)
     if len(episode.actions):
-        _text(panel, "bold: state, pale: action", (_GUTTER + width, 18), _FAINT, right=True)
-    return panel
-
-
-def _curve(panel: Image, values: NDArray[np.float64], colour: Colour, thickness: int) -> None:
-    """Draw heights over the whole width of the plot; values that are not finite leave no trace."""
-    x = np.linspace(_GUTTER, panel.shape[1] - 1, len(values))
-    points = np.stack([x, values], axis=1)[np.isfinite(values)]
-    fixed = np.round(points * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    cv2.polylines(panel, [fixed.reshape(-1, 1, 2)], False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-
-def _frame_positions(episode: SheetEpisode, width: int) -> list[int]:
-    """Where on the time axis the shown frames were taken."""
-    count = max((len(frames) for frames in episode.frames.values()), default=0)
-    return [_GUTTER + round((column + 0.5) * width / count) for column in range(count)]
-
-
-@dataclass(frozen=True)
-class _Axis:
-    low: float
-    high: float
-    step: float
-
-    def ticks(self) -> Iterator[float]:
-        first = math.ceil(self.low / self.step)
-        return (count * self.step for count in range(first, math.floor(self.high / self.step) + 1))
-
-    def height_of(self, value: float | NDArray[np.float32]) -> NDArray[np.float64]:
-        return np.asarray((_PLOT_HEIGHT - 1) * (self.high - value) / (self.high - self.low), np.float64)
-
-
-def _axis(*values: NDArray[np.float32]) -> _Axis:
-    """Return an axis that shows all finite values."""
-    finite = np.concatenate([v[np.isfinite(v)].ravel() for v in values])
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    span = max(high - low, 1e-3)
-    magnitude = 10.0 ** math.floor(math.log10(span / 4))
-    step = next(magnitude * factor for factor in (1, 2, 5, 10) if magnitude * factor >= span / 4)
-    return _Axis(low - 0.06 * span, high + 0.06 * span, step)
-
-
-def _pale(colour: Colour) -> Colour:
-    red, green, blue = ((value + 255) // 2 for value in colour)
-    return red, green, blue
-
-
-def _paper(height: int, width: int) -> Image:
-    return np.full((height, width, 3), _PAPER, np.uint8)
-
-
-def _text(
-    image: Image,
-    text: str,
-    at: tuple[int, int],
-    colour: Colour,
-    scale: float = _SMALL,
-    *,
-    right: bool = False,
-) -> int:
-    """Write at a baseline position, and return where the text ends."""
-    width = _text_width(text, scale)
-    left = at[0] - width if right else at[0]
-    cv2.putText(image, _drawable(text), (left, at[1]), _FONT, scale, colour, 1, cv2.LINE_AA)
-    return left + width
-
-
-def _text_width(text: str, scale: float = _SMALL) -> int:
-    (width, _), _ = cv2.getTextSize(_drawable(text), _FONT, scale, 1)
-    return int(width)
-
-
-def _drawable(text: str) -> str:
-    """Replace what OpenCV's fonts do not have: before version 5 all but ASCII."""
-    return text if _ANY_SCRIPT else text.encode("ascii", "replace").decode()
+        key = "bold: state, pale: action"
+        axes.text(1, below, key, ha="right", va="top", transform=axes.transAxes)

@@ -14,8 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lerobot_recorder.cli.check import DatasetArgument
-from lerobot_recorder.cli.contact_sheet import write_contact_sheet
-from lerobot_recorder.cli.sheet_source import sheet_episodes
+from lerobot_recorder.cli.contact_sheet import read_sheet_episode, write_contact_sheet
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.dataset import RecordedEpisode, Recording, StreamAges, open_dataset, recordings_of
 
@@ -51,7 +50,7 @@ def show(
         _show_episode(dataset, episode, console)
         shown = [episode]
     if sheet is not None:
-        write_contact_sheet(sheet_episodes(dataset, shown), sheet)
+        write_contact_sheet([read_sheet_episode(dataset, index) for index in shown], sheet)
         console.print(f"contact sheet  {sheet}")
 
 

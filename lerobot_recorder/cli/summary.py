@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_recorder.cli.contact_sheet import write_contact_sheet
-from lerobot_recorder.cli.sheet_source import sheet_episodes
+from lerobot_recorder.cli.contact_sheet import INSTALL_HINT, can_draw, read_sheet_episode, write_contact_sheet
 from lerobot_recorder.cli.status import News
 from lerobot_recorder.dataset import spool_path
 from lerobot_recorder.spool import Spool
@@ -38,9 +37,16 @@ def summarise(news: News, console: Console) -> None:
         console.print(f"{name:<15}{text}")
     indices = [episode["episode_index"] for episode in news.committed][-_SHEET_EPISODES:]
     if indices:
-        sheet = root.with_name(f"{root.name}_contact_sheet.png")
-        write_contact_sheet(sheet_episodes(root, indices), sheet)
-        console.print(f"{'contact sheet':<15}{sheet}")
+        console.print(f"{'contact sheet':<15}{_draw_sheet(root, indices)}")
+
+
+def _draw_sheet(root: Path, indices: Sequence[int]) -> str:
+    """Draw the contact sheet, and return its path, or why there is none."""
+    if not can_draw():
+        return f"not drawn: {INSTALL_HINT}"
+    sheet = root.with_name(f"{root.name}_contact_sheet.png")
+    write_contact_sheet([read_sheet_episode(root, index) for index in indices], sheet)
+    return str(sheet)
 
 
 def _left(news: News, root: Path) -> dict[str, str]:

@@ -185,6 +185,7 @@ class RecordedEpisode:
         self._index = index
         self.fps = dataset.info.fps
         self.length = int(dataset.lengths[index])
+        self.features = dataset.info.features
         self.task = dataset.task(index)
         file = dataset.layout.recordings_file(dataset.files("meta/episodes")[index])
         self.recording = recordings.recording_of(file, index)
@@ -231,6 +232,13 @@ class RecordedEpisode:
                     f"found {len(stream.age_s)}."
                 )
         return ages
+
+    def video_frames(self, key: str, numbers: Sequence[int]) -> tuple[Path, list[int]]:
+        """Return the video file of a camera, and the numbers in it of some frames of this episode."""
+        start_s = float(self._dataset.episodes[f"videos/{key}/from_timestamp"][self._index])
+        first = round(start_s * self.fps)
+        file = self._dataset.files(f"videos/{key}")[self._index]
+        return self._dataset.layout.video_file(key, file), [first + number for number in numbers]
 
     def _ages_of_feature(self) -> dict[str, StreamAges]:
         if not self.has(AGES_FEATURE):

@@ -1,12 +1,8 @@
-"""The parts of ``batch-demo``: the same episodes with several batch sizes, and what each costs.
+"""The parts of ``batch-demo``, which records the same episodes with several batch sizes.
 
-==============  =============================================================================
-pictures        what the simulated robot sees and does, drawn beforehand
-trial           records the episodes at real pace with one batch size, and measures
-watch           looks meanwhile at the disk that is held, and at what is encoded
-lerobot_trial   the same with LeRobot, run by its own Python
-lerobot_script  the program for that Python
-report          the table and the advice
-chart           the chart
-==============  =============================================================================
+==========  =============================================================================
+pictures    draws the simulated robot's images before the trials
+trial       records the episodes at real pace with one batch size, and measures the cost
+report      the table, the advice and the chart
+==========  =============================================================================
 """

@@ -1,4 +1,4 @@
-"""What the simulated robot sees and does, drawn beforehand, so that drawing it is not measured."""
+"""Draws the simulated robot's images before the trials, so that drawing is not measured."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lerobot_recorder.simulation import PickAndPlace, Renderer, Tabletop, viewpo
 WIDTH, HEIGHT = 640, 480
 CAMERAS = ("top", "wrist")
 DRAWN_S = 3.0
-"""How much is drawn; it is played back and forth."""
+"""Seconds that are drawn; they are played forwards and backwards."""
 
 _NAMES = [f"{joint}.pos" for joint in JOINTS]
 _VECTOR = {"dtype": "float32", "shape": (len(JOINTS),), "names": _NAMES}
@@ -30,7 +30,7 @@ Frame = dict[str, npt.NDArray[Any]]
 
 
 def draw(fps: int) -> list[Frame]:
-    """Draw the first seconds of picking up a cube: a value for each of `FEATURES` per frame."""
+    """Draw the first seconds of picking up a cube: one value per feature of ``FEATURES`` and frame."""
     hand, table = PickAndPlace(), Tabletop()
     renderers = {name: Renderer(viewpoint_of(name), WIDTH, HEIGHT) for name in CAMERAS}
     frames = []
@@ -46,5 +46,5 @@ def draw(fps: int) -> list[Frame]:
 
 
 def played(frames: list[Frame]) -> Iterator[Frame]:
-    """Yield the frames forwards, then backwards, for ever."""
+    """Yield the frames forwards, then backwards, forever."""
     return itertools.cycle(frames + frames[-2:0:-1])

@@ -1,15 +1,16 @@
-"""Records episodes at real pace with one batch size, and measures what that costs."""
+"""Records episodes at real pace with one batch size, and measures the cost."""
 
 from __future__ import annotations
 
+import os
 import resource
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lerobot_recorder.cli.batches.pictures import FEATURES, Frame, played
-from lerobot_recorder.cli.batches.watch import Watch
 from lerobot_recorder.dataset import spool_path
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.errors import RecorderError
@@ -17,9 +18,10 @@ from lerobot_recorder.recording import EpisodeRecorder
 
 TASK = "Pick up the cube"
 _JOIN_S = 0.2
+_SAMPLE_S = 0.2
 
-Tell = Callable[[str, float], None]
-"""Told what is done now, and the share of all that is done."""
+Progress = Callable[[str, float], None]
+"""Called with a text on the progress, and the share of the work that is done."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +29,10 @@ class Plan:
     """The episodes, the same for every trial.
 
     Attributes:
-        episodes: how many.
-        episode_time_s: the length of each, in seconds.
-        reset_time_s: the pause between them, in seconds.
-        fps: frames per second.
+        episodes: number of episodes
+        episode_time_s: length of each, in seconds
+        reset_time_s: pause between two episodes, in seconds
+        fps: frames per second
     """
 
     episodes: int
@@ -40,32 +42,29 @@ class Plan:
 
     @property
     def recorded_s(self) -> float:
-        """Seconds of all episodes."""
+        """Total length of all episodes, in seconds."""
         return self.episodes * self.episode_time_s
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a trial cost.
+    """The cost of a trial.
 
     Attributes:
-        name: of the trial.
-        batch_size: episodes that must wait before encoding begins; 0 where that means nothing.
-        episodes: recorded.
-        recorded_s: their seconds.
-        wait_s: the mean time that the operator waited from the end of an episode until the next could begin.
-        longest_wait_s: the longest.
-        encoded_s: the mean time from the end of an episode until it was in the dataset.
-        encoded_last_s: the same for the last episode: how long to wait when all is recorded.
-        peak_bytes: the most disk that was held by what was not in the dataset yet.
-        cpu_s: of all processes, in user and kernel mode.
-        late: the share of ticks that came a whole tick late.
-        error: what went wrong; empty if nothing did.
+        name: name of the trial
+        batch_size: episodes that must wait before encoding begins
+        recorded_s: total length of the episodes, in seconds
+        wait_s: mean time from the end of an episode until the next one could begin
+        longest_wait_s: longest of these times
+        encoded_s: mean time from the end of an episode until it was in the dataset
+        encoded_last_s: this time for the last episode: the wait after the recording
+        peak_bytes: largest size of the spool
+        cpu_s: CPU time of all processes, in user and kernel mode
+        late: share of ticks that were late by a whole period or more
     """
 
     name: str
     batch_size: int
-    episodes: int
     recorded_s: float
     wait_s: float = 0.0
     longest_wait_s: float = 0.0
@@ -74,17 +73,16 @@ class Cost:
     peak_bytes: int = 0
     cpu_s: float = 0.0
     late: float = 0.0
-    error: str = ""
 
 
 class Trial:
     """One run over all episodes, into a dataset of its own."""
 
-    def __init__(self, root: Path, plan: Plan, batch_size: int, tell: Tell) -> None:
+    def __init__(self, root: Path, plan: Plan, batch_size: int, progress: Progress) -> None:
         self._root = root
         self._plan = plan
         self._size = batch_size
-        self._tell = tell
+        self._progress = progress
         self._waits_s: list[float] = []
         self._saved_at: dict[str, float] = {}
         self._late = 0
@@ -93,18 +91,18 @@ class Trial:
         """Record and encode.
 
         Raises:
-            RecorderError: an episode could not be recorded or encoded.
+            RecorderError: an episode could not be recorded or encoded
         """
         before = cpu_s()
         with (
             EpisodeRecorder(self._root, FEATURES, self._plan.fps) as recorder,
             BatchEncoder(self._root, self._size, encode_on_exit=False) as encoder,
-            Watch(spool_path(self._root), lambda: _committed(encoder)) as watch,
+            _Sampler(spool_path(self._root), lambda: _committed(encoder)) as sampler,
         ):
             for number in range(self._plan.episodes):
                 self._record(recorder, number, played(frames), encoder)
             self._encode_rest(encoder)
-        return self._cost(watch, cpu_s() - before)
+        return self._cost(sampler, cpu_s() - before)
 
     def _record(
         self, recorder: EpisodeRecorder, number: int, frames: Iterator[Frame], encoder: BatchEncoder
@@ -133,7 +131,7 @@ class Trial:
 
     def _report(self, encoder: BatchEncoder, done: float) -> None:
         encoded = encoder.status().committed_total
-        self._tell(f"recorded {int(done)}, encoded {encoded}", (done + encoded) / self._plan.episodes / 2)
+        self._progress(f"recorded {int(done)}, encoded {encoded}", (done + encoded) / self._plan.episodes / 2)
 
     def _encode_rest(self, encoder: BatchEncoder) -> None:
         encoder.finish()
@@ -142,21 +140,20 @@ class Trial:
         self._report(encoder, self._plan.episodes)
         status = encoder.status()
         if status.committed_total < self._plan.episodes:
-            raise RecorderError(f"{self._root}: not all episodes could be encoded: {status.message}")
+            raise RecorderError(f"{self._root}: some episodes could not be encoded: {status.message}")
 
-    def _cost(self, watch: Watch, cpu: float) -> Cost:
-        delays_s = [watch.done_at[name] - saved for name, saved in self._saved_at.items()]
+    def _cost(self, sampler: _Sampler, cpu: float) -> Cost:
+        delays_s = [sampler.done_at[name] - saved for name, saved in self._saved_at.items()]
         ticks = round(self._plan.episode_time_s * self._plan.fps) * self._plan.episodes
         return Cost(
             name=f"batch size {self._size}",
             batch_size=self._size,
-            episodes=self._plan.episodes,
             recorded_s=self._plan.recorded_s,
             wait_s=sum(self._waits_s) / len(self._waits_s),
             longest_wait_s=max(self._waits_s),
             encoded_s=sum(delays_s) / len(delays_s),
             encoded_last_s=delays_s[-1],
-            peak_bytes=watch.peak_bytes,
+            peak_bytes=sampler.peak_bytes,
             cpu_s=cpu,
             late=self._late / ticks,
         )
@@ -167,6 +164,53 @@ def _committed(encoder: BatchEncoder) -> list[str]:
 
 
 def cpu_s() -> float:
-    """Return the CPU that this process and the ended ones that it started have used."""
+    """Return the CPU time of this process and of its ended children, in seconds."""
     own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+class _Sampler:
+    """A thread that samples the size of the spool and the committed episodes; used in a ``with`` block.
+
+    Attributes:
+        peak_bytes: largest size of the directory
+        done_at: time at which each episode was first seen as committed, by ``time.monotonic``
+    """
+
+    def __init__(self, directory: Path, committed: Callable[[], Iterable[str]]) -> None:
+        self.peak_bytes = 0
+        self.done_at: dict[str, float] = {}
+        self._directory = directory
+        self._committed = committed
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+
+    def __enter__(self) -> _Sampler:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+        self._sample()
+
+    def _run(self) -> None:
+        while not self._ended.wait(_SAMPLE_S):
+            self._sample()
+
+    def _sample(self) -> None:
+        self.peak_bytes = max(self.peak_bytes, size_bytes(self._directory))
+        for episode_id in self._committed():
+            self.done_at.setdefault(episode_id, time.monotonic())
+
+
+def size_bytes(directory: Path) -> int:
+    """Return the total size of the files below a directory, which may change meanwhile."""
+    total = 0
+    for folder, _, names in os.walk(directory):
+        for name in names:
+            try:
+                total += Path(folder, name).stat().st_size
+            except FileNotFoundError:
+                continue
+    return total
