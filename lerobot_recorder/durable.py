@@ -12,13 +12,13 @@ _PRIVATE = 0o700
 
 
 def is_full(error: BaseException) -> bool:
-    """Tell whether an error, or what it was raised from, says that no room is left."""
+    """Return whether an error, or its cause, means that the disk is full."""
     causes = (error, error.__cause__)
     return any(getattr(cause, "errno", None) in _FULL for cause in causes)
 
 
 def sync(path: Path) -> None:
-    """Write a file's content, or a directory's entries, through to the device."""
+    """Sync a file's content, or a directory's entries, to the device."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -27,14 +27,14 @@ def sync(path: Path) -> None:
 
 
 def sync_tree(directory: Path) -> None:
-    """Write all files and directories below a directory through to the device, and itself."""
+    """Sync a directory and everything below it to the device."""
     for path in directory.rglob("*"):
         sync(path)
     sync(directory)
 
 
 def drop_cached(path: Path) -> None:
-    """Have what is read of a file next come from the device, as memory may hold what could not be written."""
+    """Drop a file from the cache, which may hold data that could not be written to the device."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -44,7 +44,7 @@ def drop_cached(path: Path) -> None:
 
 
 def make_directory(path: Path) -> None:
-    """Make a directory and those above it, so that they are found after a power cut."""
+    """Create a directory and its parents, so that they exist after a power cut."""
     if path.is_dir():
         return
     make_directory(path.parent)
@@ -53,9 +53,9 @@ def make_directory(path: Path) -> None:
 
 
 def make_private_directory(path: Path) -> None:
-    """Create a directory that only its owner may enter, as `make_directory` does; close one that is open.
+    """Create a directory that only its owner may enter; if it exists, remove the permissions of others.
 
-    A directory of another user is left as it is.
+    A directory of another user does not change.
     """
     if not path.is_dir():
         make_directory(path.parent)
@@ -67,9 +67,9 @@ def make_private_directory(path: Path) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file through to the device.
+    """Write a file and sync it to the device.
 
-    One descriptor writes and syncs: Linux reports a failed write to those who had the file open.
+    One descriptor writes and syncs: Linux reports a failed write only to descriptors that were open then.
 
     Raises:
         OSError: the file cannot be written.
@@ -82,7 +82,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file so that a reader, or a start after a power cut, finds the old content or the new.
+    """Replace a file's content such that readers find either the old or the new one, even after a power cut.
 
     Raises:
         OSError: the file cannot be written.
@@ -94,10 +94,10 @@ def replace_file(path: Path, content: bytes) -> None:
 
 
 def move_directory(source: Path, target: Path) -> None:
-    """Rename a directory, and write both parents through.
+    """Rename a directory and sync both parents.
 
     Raises:
-        OSError: the rename failed, as when `target` exists and is not empty.
+        OSError: the rename failed, for example because ``target`` exists and is not empty.
     """
     source.rename(target)
     sync(target.parent)

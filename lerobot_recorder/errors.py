@@ -3,30 +3,30 @@
 ::
 
     RecorderError
-    ├── ConfigError (ValueError)               a parameter, feature or setting that cannot be used
-    ├── DatasetError                           the dataset directory is not what it must be
-    │   └── DatasetMismatchError (ValueError)  an existing dataset that does not fit what is recorded
+    ├── ConfigError (ValueError)               a parameter, feature or setting cannot be used
+    ├── DatasetError                           the dataset cannot be read or appended to
+    │   └── DatasetMismatchError (ValueError)  an existing dataset does not fit the recording
     ├── SpoolError                             the spool cannot be read or written
-    │   ├── DiskFullError (TransientError, OSError)  no room left on the device
+    │   ├── DiskFullError (TransientError, OSError)  the disk is full
     │   ├── LockError (TransientError, TimeoutError)  another process holds a lock for too long
-    │   └── OverrunError                       the disk was slower than the recording for too long
-    ├── EpisodeStateError (RuntimeError)       not possible now: nothing is recorded, or something is
-    ├── StreamError                            a stream is missing, stale or of the wrong kind
-    ├── ImageError (ValueError)                an image is damaged, too large, or of the wrong kind
+    │   └── OverrunError                       the disk is too slow for the recording
+    ├── EpisodeStateError (RuntimeError)       not possible now: an episode is being recorded, or none is
+    ├── StreamError                            a stream is missing, stale or has the wrong kind
+    ├── ImageError (ValueError)                an image is damaged, too large, or has the wrong kind
     ├── VideoError                             a video cannot be encoded, joined or read
-    │   ├── EncoderUnavailableError (ValueError)  this machine has no such encoder
-    │   ├── PictureError                       a video does not look like the images that it was made of
-    │   └── WorkerError (TransientError)       an encoding process could not start or do its work
-    ├── TransientError                         the computer failed, not the data: wait and try again
+    │   ├── EncoderUnavailableError (ValueError)  this computer has no such encoder
+    │   ├── PictureError                       a video does not look like its source images
+    │   └── WorkerError (TransientError)       an encoding process could not start or failed
+    ├── TransientError                         the computer failed, not the data: try again later
     └── DeviceError                            hardware
-        ├── PortError (OSError)                a serial port cannot be opened, or went away
-        ├── BusError                           a servo did not answer as it should
+        ├── PortError (OSError)                a serial port cannot be opened, or disappeared
+        ├── BusError                           a servo did not answer correctly
         │   ├── BusTimeoutError (TimeoutError) it did not answer in time
         │   └── PacketError (ValueError)       it answered with a broken packet
-        ├── CalibrationError (ValueError)      a calibration that is missing or does not fit
+        ├── CalibrationError (ValueError)      a calibration is missing or does not fit
         └── CameraError (OSError)              a camera cannot be opened, or stopped
 
-A message names the thing, what was expected, what was found and what the user can do.
+Messages name the device or file, what was expected, what was found and what the user can do.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class RecorderError(Exception):
 class TransientError(RecorderError):
     """The computer failed (disk, memory, descriptors, a killed process), not the data.
 
-    What was to be done is kept and can succeed later, so nothing counts as failed because of it.
+    The work is kept and can succeed later, so no episode counts as failed because of it.
     """
 
 
@@ -48,11 +48,11 @@ class ConfigError(RecorderError, ValueError):
 
 
 class DatasetError(RecorderError):
-    """The dataset directory is not what it must be."""
+    """The dataset cannot be read or appended to."""
 
 
 class DatasetMismatchError(DatasetError, ValueError):
-    """An existing dataset does not fit what is to be recorded."""
+    """An existing dataset does not fit the recording."""
 
 
 class SpoolError(RecorderError):
@@ -60,7 +60,7 @@ class SpoolError(RecorderError):
 
 
 class DiskFullError(SpoolError, TransientError, OSError):
-    """No room is left on the device."""
+    """The disk is full."""
 
 
 class LockError(SpoolError, TransientError, TimeoutError):
@@ -68,7 +68,7 @@ class LockError(SpoolError, TransientError, TimeoutError):
 
 
 class OverrunError(SpoolError):
-    """The disk was slower than the recording for too long."""
+    """The disk is too slow for the recording."""
 
 
 class EpisodeStateError(RecorderError, RuntimeError):
@@ -76,11 +76,11 @@ class EpisodeStateError(RecorderError, RuntimeError):
 
 
 class StreamError(RecorderError):
-    """A stream is missing, stale or of the wrong kind."""
+    """A stream is missing, stale or has the wrong kind."""
 
 
 class ImageError(RecorderError, ValueError):
-    """An image is damaged, too large, or of a kind that cannot be recorded."""
+    """An image is damaged, too large, or has a kind that cannot be recorded."""
 
 
 class VideoError(RecorderError):
@@ -88,15 +88,15 @@ class VideoError(RecorderError):
 
 
 class EncoderUnavailableError(VideoError, ValueError):
-    """This machine has no such encoder."""
+    """This computer has no such encoder."""
 
 
 class PictureError(VideoError):
-    """A video does not look like the images that it was made of."""
+    """A video does not look like its source images."""
 
 
 class WorkerError(VideoError, TransientError):
-    """An encoding process cannot be started, was killed, or met a fault of the computer."""
+    """An encoding process could not start, was killed, or hit a fault of the computer."""
 
 
 class DeviceError(RecorderError):
@@ -104,11 +104,11 @@ class DeviceError(RecorderError):
 
 
 class PortError(DeviceError, OSError):
-    """A serial port cannot be opened, or went away."""
+    """A serial port cannot be opened, or disappeared."""
 
 
 class BusError(DeviceError):
-    """A servo did not answer as it should."""
+    """A servo did not answer correctly."""
 
 
 class BusTimeoutError(BusError, TimeoutError):

@@ -1,4 +1,4 @@
-"""Bounded texts out of what others send: messages of this package quote it, and must not grow with it."""
+"""Shortens texts from outside that messages quote, so that the messages stay short."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _MOST_NAMES = 8
 
 
 def excerpt(value: object, longest: int = _LONGEST) -> str:
-    """Return a value as text; of a long one the beginning and the end.
+    """Return a value as text; of a long text only the start and the end.
 
     Args:
-        value: anything.
-        longest: characters that are kept.
+        value: any object
+        longest: number of characters to keep
     """
     text = str(value)
     if len(text) <= longest:
@@ -25,11 +25,11 @@ def excerpt(value: object, longest: int = _LONGEST) -> str:
 
 
 def listing(names: Collection[object], most: int = _MOST_NAMES) -> str:
-    """Return names with commas between them; of a long list the first ones, and how many more there are.
+    """Join names with commas; of a long list keep the first ones and the number of the others.
 
     Args:
-        names: anything that can be printed.
-        most: names that are kept.
+        names: any objects
+        most: number of names to keep
     """
     shown = ", ".join(excerpt(name, _LONGEST_NAME) for name in islice(names, most))
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown

@@ -1,6 +1,6 @@
-"""JPEG and PNG images in the bytes that they came in: whether they are whole, how large, and their pixels.
+"""Parses, checks and decodes JPEG and PNG images.
 
-What an image declares is checked before anything is decoded: a few bytes may declare gigabytes of pixels.
+The declared size is checked before anything is decoded: a few bytes may declare gigabytes of pixels.
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from lerobot_recorder.errors import ImageError
 Rgb = npt.NDArray[np.uint8]
 
 LONGEST_SIDE = 8192
-"""Pixels; no camera of a robot sends more, and no software encoder takes more of each codec."""
+"""Longest side of an image in pixels: cameras send less, and the software encoders take no more."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
-_PNG_VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # per pixel, by colour type
+_PNG_VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # per pixel, by color type
 _PNG_GREY = 0
 _DEFLATE_RATIO = 1032
-"""How many bytes one byte of a PNG can stand for, at most."""
+"""Largest ratio of pixel bytes to PNG bytes."""
 
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _JPEG_FRAME_HEADERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _CHUNK = 1 << 16
 _JPEG_BLOCK = 64
-"""Pixels that a JPEG needs at least one bit for."""
+"""Number of pixels for which a JPEG needs at least one bit."""
 
 _ENDS_SCAN = np.ones(256, np.bool_)
 _ENDS_SCAN[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
-"""Whether a byte after 0xFF ends a scan; within one, only 0, the number of a restart or 0xFF can follow."""
+"""Whether a byte after 0xFF ends a scan. In a scan, only 0, a restart number or 0xFF follow 0xFF."""
 
 
 @dataclass(frozen=True)
 class EncodedImage:
-    """A colour image in the bytes that it came in.
+    """A color image as a JPEG or PNG file.
 
     Attributes:
-        format: ``jpeg`` or ``png``.
-        data: the file, from its first byte to its last; what followed it is cut off.
-        width: pixels.
-        height: pixels.
+        format: ``jpeg`` or ``png``
+        data: the bytes of the file, without anything that followed it
+        width: in pixels
+        height: in pixels
     """
 
     format: str
@@ -58,11 +58,11 @@ class EncodedImage:
     def parse(cls, data: bytes) -> EncodedImage:
         """Read format and size of a JPEG or PNG, without decoding it.
 
-        Bytes that follow the image, as some cameras append them, are cut off.
+        Bytes after the image are cut off; some cameras append them.
 
         Raises:
-            ImageError: the bytes are neither, are cut short, or declare an image that they cannot hold or
-                that has more than 8 bits per value.
+            ImageError: the bytes are neither JPEG nor PNG, are cut short, declare more pixels than they can
+                hold, or have more than 8 bits per value.
         """
         if data.startswith(_PNG_SIGNATURE):
             png = parse_png(data)
@@ -81,7 +81,7 @@ class EncodedImage:
         """Decode to RGB, uint8, (height, width, 3).
 
         Raises:
-            ImageError: the bytes cannot be decoded, or to another size.
+            ImageError: the bytes cannot be decoded, or decode to another size.
         """
         image = decode_rgb(self.data)
         if image.shape[:2] != (self.height, self.width):
@@ -94,14 +94,14 @@ class EncodedImage:
 
 @dataclass(frozen=True)
 class Png:
-    """A PNG file and what its header declares.
+    """A PNG file and its header.
 
     Attributes:
-        data: the file; what followed it is cut off.
-        width: pixels.
-        height: pixels.
-        bits: per value.
-        values: per pixel: 1 for grey.
+        data: the bytes of the file, without anything that followed it
+        width: in pixels
+        height: in pixels
+        bits: number of bits per value
+        values: number of values per pixel; 1 for grey
     """
 
     data: bytes
@@ -112,7 +112,7 @@ class Png:
 
     @property
     def is_depth(self) -> bool:
-        """Whether it can hold a depth map: 16 bits of grey."""
+        """Whether it can hold a depth map: grey with 16 bits."""
         return (self.bits, self.values) == (16, 1)
 
 
@@ -120,16 +120,18 @@ def parse_png(data: bytes) -> Png:
     """Read the header of a PNG and find its end.
 
     Raises:
-        ImageError: it is no PNG, cut short, or declares more than its bytes can hold.
+        ImageError: it is not a PNG, is cut short, or declares more pixels than its bytes can hold.
     """
     if not data.startswith(_PNG_SIGNATURE):
-        raise ImageError(f"no PNG: it starts with {data[:4].hex(' ') or 'nothing'}")
+        raise ImageError(f"not a PNG image: it starts with {data[:4].hex(' ') or 'nothing'}")
     end = _png_end(data)
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")
-    bits, colour = data[24], data[25]
-    if bits not in (1, 2, 4, 8, 16) or colour not in _PNG_VALUES:
-        raise ImageError(f"a PNG of {bits} bits and colour type {colour} does not exist: it is damaged")
-    values = _PNG_VALUES[colour]
+    bits, color = data[24], data[25]
+    if bits not in (1, 2, 4, 8, 16) or color not in _PNG_VALUES:
+        raise ImageError(
+            f"a PNG declares {bits} bits and color type {color}, which do not exist: it is damaged"
+        )
+    values = _PNG_VALUES[color]
     check_size("a PNG", width, height)
     if width * height * bits * values // 8 > end * _DEFLATE_RATIO:
         raise ImageError(f"a PNG of {end} bytes cannot hold the {width}x{height} pixels that it declares")
@@ -151,10 +153,10 @@ def decode_depth(png: Png) -> npt.NDArray[np.uint16]:
 
 
 def check_size(what: str, width: int, height: int) -> None:
-    """Refuse images without pixels, and larger ones than any camera sends.
+    """Refuse images without pixels, and images larger than ``LONGEST_SIDE``.
 
     Raises:
-        ImageError: it is one; ``what`` names it.
+        ImageError: it is one; ``what`` names the image.
     """
     if not width or not height:
         raise ImageError(f"{what} of {width}x{height} has no pixels")
@@ -163,7 +165,7 @@ def check_size(what: str, width: int, height: int) -> None:
 
 
 def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> Rgb:
-    """Decode JPEG or PNG bytes to RGB, uint8, (height, width, 3), without turning them as Exif asks for.
+    """Decode JPEG or PNG bytes to RGB, uint8, (height, width, 3); ignore the Exif orientation.
 
     Raises:
         ImageError: the bytes cannot be decoded.
@@ -172,7 +174,7 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> Rgb:
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         image = cv2.imdecode(buffer, flags) if buffer.size else None
-    except cv2.error:  # it declares more pixels than OpenCV takes
+    except cv2.error:  # it declares more pixels than OpenCV accepts
         image = None
     if image is None:
         raise ImageError(f"an image of {buffer.size} bytes cannot be decoded")
@@ -194,7 +196,7 @@ def encode_png(image: Rgb) -> bytes:
 
 
 def _png_end(data: bytes) -> int:
-    """Return where the last chunk ends."""
+    """Return the offset at which the last chunk ends."""
     position = len(_PNG_SIGNATURE)
     while position + 12 <= len(data):
         kind = data[position + 4 : position + 8]
@@ -205,11 +207,11 @@ def _png_end(data: bytes) -> int:
 
 
 def _parse_jpeg(data: bytes) -> tuple[bytes, int, int]:
-    """Follow the segments of a JPEG from its first byte to its end mark; return it, width and height."""
+    """Walk through the segments of a JPEG to its end mark; return its bytes, width and height."""
     size, position = None, 2
     while position + 4 <= len(data) or data[position : position + 2] == bytes((0xFF, _JPEG_END)):
         if data[position] != 0xFF:
-            raise ImageError("a JPEG image is damaged: where a segment is expected there is none")
+            raise ImageError("a JPEG image is damaged: a segment is missing")
         marker = data[position + 1]
         if marker == _JPEG_END:
             return _sized_jpeg(data[: position + 2], size)
@@ -225,8 +227,8 @@ def _parse_jpeg(data: bytes) -> tuple[bytes, int, int]:
 
 
 def _scan_end(data: bytes, start: int) -> int:
-    """Return where the marker is that ends a scan, or the end of the data where none is."""
-    for begin in range(start, len(data), _CHUNK):  # pictures hold few bytes of 0xFF, so look for these first
+    """Return the offset of the marker that ends a scan, or the length of the data if there is none."""
+    for begin in range(start, len(data), _CHUNK):  # images contain few bytes of 0xFF, so find these first
         chunk = np.frombuffer(data, np.uint8, min(_CHUNK + 1, len(data) - begin), begin)
         marks = np.flatnonzero(chunk[:-1] == 0xFF)
         ends = marks[_ENDS_SCAN[chunk[marks + 1]]]
@@ -257,7 +259,7 @@ def _sized_jpeg(data: bytes, size: tuple[int, int] | None) -> tuple[bytes, int, 
 
 
 def _cut(kind: str) -> ImageError:
-    # A decoder would fill what is missing with grey, or fail once the episode is over.
+    # A decoder would fill the missing part with grey, or fail only after the episode.
     return ImageError(
         f"a {kind} was cut short: check the camera's cable and its bandwidth, or choose smaller images"
     )

@@ -1,4 +1,4 @@
-"""Locks on files: a dead process keeps none, and none is waited for without an end."""
+"""Locks on files: a process that dies releases its locks, and waiting for a lock always ends."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from pathlib import Path
 from lerobot_recorder.errors import LockError
 
 WAIT_S = 10.0
-"""How long a lock is waited for; a move in the spool holds its lock for some milliseconds."""
+"""How long to wait for a lock; a move in the spool holds its lock for some milliseconds."""
 
 _FIRST_STEP_S, _LONGEST_STEP_S = 0.001, 0.05
 _PRIVATE = 0o600
-"""Whoever may open a lock file may hold its lock, so only its owner may."""
+"""Everyone who may open a lock file may hold its lock, so only its owner may open it."""
 
 
 class FileLock:
-    """A lock on a file, held from its construction until `release`.
+    """A lock on a file, held from its construction until ``release``.
 
     Attributes:
-        path: the file, which is created where it is missing.
+        path: the file; it is created if it is missing
     """
 
     def __init__(self, path: Path, wait_s: float | None = None) -> None:
-        """Take the lock, and note in the file who holds it.
+        """Take the lock, and write the holder into the file.
 
         Raises:
-            LockError: another process keeps it for longer than `wait_s`, by default `WAIT_S`.
+            LockError: another process keeps the lock for longer than ``wait_s``, by default ``WAIT_S``.
             OSError: the file cannot be opened.
         """
         self.path = Path(path)
@@ -45,30 +45,30 @@ class FileLock:
         self._note_holder()
 
     def _note_holder(self) -> None:
-        with contextlib.suppress(OSError):  # the disk may be full; the lock is what counts
+        with contextlib.suppress(OSError):  # the disk may be full; the lock works anyway
             note = json.dumps({"host": socket.gethostname(), "pid": os.getpid()})
             self._file.truncate(0)
             self._file.write(note.encode())
 
     def is_on(self, path: Path) -> bool:
-        """Tell whether `path` is the locked file, also after its directory was moved."""
+        """Return whether ``path`` is the locked file, even after its directory was moved."""
         try:
             return not self._file.closed and os.path.samestat(os.fstat(self._file.fileno()), path.stat())
         except OSError:
             return False
 
     def release(self) -> None:
-        """Give the lock up; doing so again does nothing."""
+        """Release the lock; a second call does nothing."""
         if not self._file.closed:
             _close(self._file.fileno(), self._file.close)
 
 
 @contextlib.contextmanager
 def held(path: Path, wait_s: float | None = None) -> Iterator[None]:
-    """Hold the lock on a file, which is created where it is missing.
+    """Hold the lock on a file, which is created if it is missing.
 
     Raises:
-        LockError: another process keeps it for longer than `wait_s`, by default `WAIT_S`.
+        LockError: another process keeps the lock for longer than ``wait_s``, by default ``WAIT_S``.
         OSError: the file cannot be opened.
     """
     descriptor = _open(path)
@@ -81,10 +81,10 @@ def held(path: Path, wait_s: float | None = None) -> Iterator[None]:
 
 @contextlib.contextmanager
 def held_unless_taken(path: Path) -> Iterator[bool]:
-    """Hold the lock on a file, if no other process has it.
+    """Hold the lock on a file unless another process has it.
 
     Yields:
-        Whether the lock is held; not where the file's directory is gone.
+        Whether the lock is held; False if the file's directory does not exist.
     """
     try:
         descriptor = _open(path)
@@ -106,7 +106,7 @@ def _open(path: Path) -> int:
 
 
 def _close(descriptor: int, close: Callable[[], object]) -> None:
-    """Unlock and close; closing alone leaves the lock to a forked process that has the descriptor, too."""
+    """Unlock and close; only closing would leave the lock to a forked process that shares the descriptor."""
     with contextlib.suppress(OSError):
         fcntl.flock(descriptor, fcntl.LOCK_UN)
     close()
@@ -138,9 +138,9 @@ def _busy(path: Path, wait_s: float) -> str:
 
 
 def holder(path: Path) -> int | None:
-    """Return the process that holds the lock on a file; None where that is not known.
+    """Return the ID of the process that holds the lock on a file; None if it is unknown.
 
-    The kernel's list of locks knows it, except for processes of another container or machine.
+    It comes from the kernel's list of locks, which lacks processes of other containers and machines.
     """
     try:
         wanted = path.stat()

@@ -1,4 +1,4 @@
-"""From messages to a spooled episode: streams, the tick grid, the verdict. No ROS in it.
+"""From samples to a spooled episode: streams, the tick grid, the verdict. It imports no ROS.
 
 ::
 
@@ -7,21 +7,18 @@
     push ─► Stream ─┘   (newest sample not later)                          (decode, convert, append)
 
 =============  =============================================================================
-recorder       `Recorder`: start, save, discard; what the operator commands
-opening        what is fixed when an episode starts, and that it fits what is there
-phase          when to begin, so that no picture is left out
+recorder       ``Recorder``: start, save, discard, and the operator's other commands
+opening        what is fixed when an episode starts, checked against dataset and video limits
 take           one episode being recorded, with its two threads
-outcome        how a take can end, and what becomes of it
-rows           which samples make a row of the dataset
-streams        samples of one source, looked up by time
-clock          the time that ticks and samples are measured in
-quality        what was wrong with an episode, and the verdict
-pace           what takes a row so long, should the queue to the disk fill
-disk           how long the room on disk lasts
-settings       what may change from episode to episode
-status         what a recorder is at
-schedule       unattended runs: so many episodes, so long, with pauses
-api            `EpisodeRecorder`: record from your own Python loop, without streams
+row_queue      the bounded queue to the writer thread, and which step is too slow
+rows           builds rows from samples
+streams        the newest samples of one source, looked up by time
+clock          clocks for ticks and samples, and where the ticks of an episode start
+quality        counts what is wrong with an episode, and judges it
+disk           how long the free space lasts
+status         the recorder's settings and status, and how a take ended
+schedule       unattended runs: a number of episodes, with pauses
+api            ``EpisodeRecorder``: record from your own Python loop, without streams
 =============  =============================================================================
 """
 

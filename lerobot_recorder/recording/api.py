@@ -10,12 +10,19 @@ from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
-from lerobot_recorder.dataset import FeatureDict, check_fits, is_depth, is_video, validate_features
+from lerobot_recorder.dataset import (
+    FeatureDict,
+    check_appendable,
+    check_fits,
+    is_depth,
+    is_video,
+    validate_features,
+)
 from lerobot_recorder.errors import ConfigError, RecorderError, SpoolError
-from lerobot_recorder.recording.limits import check_videos
+from lerobot_recorder.recording.opening import check_videos
 from lerobot_recorder.recording.row_queue import RowQueue
 from lerobot_recorder.recording.status import require_text
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, PreparedRow, Spool
 from lerobot_recorder.video import depth_unit
 
 logger = logging.getLogger(__name__)
@@ -27,43 +34,46 @@ class Episode:
     """An episode being recorded; add its frames in order.
 
     Attributes:
-        episode_id: its identifier.
+        episode_id: the episode's identifier
     """
 
     def __init__(self, episode_id: str, begin: Callable[[str, Frame], EpisodeWriter]) -> None:
         self.episode_id = episode_id
         self._begin = begin
         self._writer: EpisodeWriter | None = None
-        self._rows: RowQueue | None = None
+        self._rows: RowQueue[PreparedRow] | None = None
+        self._length = 0
 
     def __len__(self) -> int:
         """Return the number of frames."""
-        return self._rows.length if self._rows is not None else 0
+        return self._length
 
     def add(self, frame: Frame) -> None:
-        """Add a frame; a thread writes it to the disk, and 60 frames may wait for that.
+        """Add a frame. A thread writes it to the disk; up to 60 frames may wait, then this call waits.
 
-        The frame's arrays may be used again when this returns.
+        The caller may change the frame's arrays afterwards.
 
         Args:
-            frame: a value for every feature: vectors as arrays of the declared shape, images as RGB, uint8,
-                (height, width, 3), as `EncodedImage`, or depth uint16 (mm) or float32 (m; NaN where there is
-                none), (height, width).
+            frame: a value for every feature: vectors as arrays of the declared shape; images as RGB, uint8,
+                (height, width, 3), or as ``EncodedImage``; depth as uint16 (mm) or float32 (m; NaN for no
+                value), (height, width).
 
         Raises:
-            SpoolError: a value is missing, unknown, of another shape or kind, or not finite (NaN, infinity);
-                nothing was added. Or an earlier frame could not be written.
-            DiskFullError: an earlier frame could not be written, as no room is left.
-            DatasetMismatchError: depth is of another unit than in the dataset.
+            SpoolError: a value is missing, unknown, not finite (NaN, infinity), or has the wrong shape or
+                kind; the frame is not added. Or an earlier frame could not be written.
+            DiskFullError: the disk is full; an earlier frame could not be written.
+            DatasetMismatchError: depth has another unit than in the dataset.
         """
-        if self._rows is None:
+        if self._writer is None or self._rows is None:
             self._writer = self._begin(self.episode_id, frame)
-            self._rows = RowQueue(self._writer)
-        self._rows.append(frame)
+            self._rows = RowQueue(self._writer.write)
+        self._rows.put(self._writer.prepare(frame))
+        self._length += 1
 
     def _drain(self) -> None:
         if self._rows is not None:
-            self._rows.drain()
+            self._rows.stop()
+            self._rows.raise_failure()
 
     def _save(self) -> None:
         if self._writer is not None and self._writer.length:
@@ -72,13 +82,13 @@ class Episode:
             self._writer.discard()
 
     def _set_aside(self, error: BaseException) -> None:
-        """Keep what is whole of it; where that fails, the take stays for the next start to find."""
+        """Keep the whole rows; if that fails, leave the take to the next start, which recovers it."""
         if self._rows is not None:
             self._rows.stop()
         try:
             self._reject(f"interrupted by {type(error).__name__}: {error}")
         except RecorderError as failure:
-            logger.error("the take %s cannot be set aside: %s", self.episode_id, failure)
+            logger.error("cannot set aside the take %s: %s", self.episode_id, failure)
 
     def _reject(self, reason: str) -> None:
         if self._writer is not None and self._writer.length:
@@ -91,7 +101,7 @@ class EpisodeRecorder:
     """Records episodes into the spool of a dataset, frame by frame.
 
     Attributes:
-        root: the dataset's directory; its spool is beside it.
+        root: the dataset's directory; its spool is beside it
     """
 
     def __init__(
@@ -104,23 +114,25 @@ class EpisodeRecorder:
         image_format: str = "raw",
         name: str = "",
     ) -> None:
-        """Check that what will be recorded fits the dataset, and find interrupted takes.
+        """Check that the recording fits the dataset, and recover interrupted takes.
 
         Args:
-            root: the dataset's directory; it need not exist yet.
-            features: as LeRobot declares them, without the default ones; depth has `info`
-                `{"is_depth_map": True}`. Its `depth_unit` is `mm` (uint16) or `m` (float32); where it is not
-                declared, the first frame tells.
-            fps: frames per second.
-            robot_type: kept in the dataset.
-            image_format: how colour images are spooled: `raw`, `png` or `jpeg` (which takes `EncodedImage`).
-            name: of this recorder; only one of a name can record into a dataset.
+            root: the dataset's directory; it need not exist yet
+            features: as LeRobot declares them, without the default ones. Depth has ``info``
+                ``{"is_depth_map": True}``; its ``depth_unit`` is ``mm`` (uint16) or ``m`` (float32), by
+                default that of the first frame.
+            fps: frames per second
+            robot_type: kept in the dataset
+            image_format: format of color images: ``raw``, ``png``, or ``jpeg`` for ``EncodedImage``
+            name: the recorder's name; only one recorder per name can record into a dataset
 
         Raises:
-            ConfigError: a feature cannot be recorded, or not in that image format; or another argument is not
-                of its type.
-            DatasetError: the directory holds another dataset, or something else.
-            SpoolError: no spool can be beside that directory, or another recorder of that name has it.
+            ConfigError: a feature cannot be recorded, or not in that image format; or another argument has
+                the wrong type.
+            DatasetError: the directory holds another dataset or something else, or a dataset that cannot be
+                appended to.
+            SpoolError: the spool cannot be created beside that directory, or another recorder of that name
+                uses it.
         """
         self.root = Path(root).expanduser().absolute()
         self._features: dict[str, Any] = {key: dict(feature) for key, feature in features.items()}
@@ -130,6 +142,7 @@ class EpisodeRecorder:
         if not isinstance(fps, int) or fps < 1:
             raise ConfigError(f"fps: expected a whole number of at least 1, found {fps!r}")
         check_videos(self._features, fps)
+        check_appendable(self.root)
         check_fits(self.root, self._features, fps, robot_type)
         self._fps = fps
         self._robot_type = robot_type
@@ -147,22 +160,21 @@ class EpisodeRecorder:
         self.close()
 
     def close(self) -> None:
-        """End; another recorder of that name may begin."""
+        """Stop; another recorder of that name may start."""
         self._spool.close()
         self._only_one.release()
 
     @contextlib.contextmanager
     def episode(self, task: str) -> Iterator[Episode]:
-        """Record an episode within a `with` block.
+        """Record an episode in a ``with`` block.
 
-        It is saved when the block is left; on an exception it is set aside in `rejected/`, where
-        nothing of it is lost.
+        The end of the block saves it. After an exception it is complete in ``rejected/``.
 
         Args:
-            task: the sentence that describes what is shown.
+            task: the sentence that describes what the episode shows
 
         Raises:
-            ConfigError: the task is no text.
+            ConfigError: the task is not a text.
             SpoolError: the spool cannot be written.
         """
         require_text("task", task)
@@ -176,17 +188,17 @@ class EpisodeRecorder:
         episode._save()
 
     def _recover(self) -> None:
-        """Tell of interrupted takes; those that cannot be put in order wait for another start."""
+        """Recover and report interrupted takes; if that fails, they wait for the next start."""
         try:
             for take in self._spool.recover():
                 logger.warning(
-                    "the take %s was interrupted after %.1f s; Spool.accept takes it all the same from %s",
+                    "the take %s was interrupted after %.1f s; it is in %s, and Spool.accept keeps it",
                     take.episode_id,
                     take.manifest.duration_s,
                     take.path.parent,
                 )
         except (RecorderError, OSError) as error:
-            logger.error("the spool cannot be put in order: %s", error)
+            logger.error("cannot clean up the spool: %s", error)
 
     def _begin(self, task: str, episode_id: str, frame: Frame) -> EpisodeWriter:
         self._note_units(frame)
@@ -202,7 +214,7 @@ class EpisodeRecorder:
         return EpisodeWriter(self._spool, header)
 
     def _note_units(self, frame: Frame) -> None:
-        """Note the unit of depth where it is not declared, as LeRobot does: by the values' kind."""
+        """Declare the unit of depth if it is missing, as LeRobot does: by the dtype of the values."""
         noted = {key: _with_unit(feature, frame.get(key)) for key, feature in self._features.items()}
         if noted != self._features:
             check_fits(self.root, cast("dict[str, FeatureDict]", noted), self._fps, self._robot_type)
@@ -231,5 +243,7 @@ def _camera(key: str, feature: Any, image_format: str) -> CameraSpool:
             raise ConfigError(f"feature {key!r}: {error}") from error
     unit = (feature.get("info") or {}).get("depth_unit", "mm")
     if unit not in ("mm", "m"):
-        raise ConfigError(f"feature {key!r}: depth_unit is 'mm' (uint16) or 'm' (float32), found {unit!r}")
+        raise ConfigError(
+            f"feature {key!r}: expected depth_unit 'mm' (uint16) or 'm' (float32), found {unit!r}"
+        )
     return CameraSpool("depth16" if unit == "mm" else "depth32", width, height)

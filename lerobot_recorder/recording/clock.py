@@ -1,4 +1,4 @@
-"""The time that ticks and samples are measured in."""
+"""Clocks for ticks and samples, and where the ticks of an episode start."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Protocol
 
 
 def grid_start_ns(from_ns: int, period_ns: int, arrivals_ns: Iterable[int]) -> int:
-    """Find a time for the first tick, such that ticks are as far as can be from when samples arrive.
+    """Choose the time of the first tick, such that ticks are as far as possible from the arrival of samples.
 
-    A camera's pictures come a little early or late. Where they come about when a tick is due, one tick takes
-    the same picture as the tick before, and the next one leaves a picture out.
+    A camera's images arrive a little early or late. If they arrive close to the ticks, one tick repeats the
+    image of the tick before, and the next one skips an image.
 
     Args:
-        from_ns: The first time that can be.
-        period_ns: From tick to tick.
-        arrivals_ns: When samples have come lately.
+        from_ns: earliest time of the first tick
+        period_ns: time between ticks
+        arrivals_ns: times at which recent samples arrived
 
     Returns:
-        A time less than a period after `from_ns`: in the middle of the longest part of a period in which
-        nothing came.
+        A time less than a period after ``from_ns``: the middle of the longest part of a period without
+        arrivals.
     """
     phases = sorted((arrival - from_ns) % period_ns for arrival in arrivals_ns)
     if not phases:
@@ -32,20 +32,20 @@ def grid_start_ns(from_ns: int, period_ns: int, arrivals_ns: Iterable[int]) -> i
     return from_ns + (begin + end) // 2 % period_ns
 
 
-_LONGEST_SLEEP_S = 0.5  # so that a step of the system's time is noticed
+_LONGEST_SLEEP_S = 0.5  # short enough to notice a step of the system's time
 
 _LEAST_STEP_S = 0.1
 _FASTEST_SLEW = 0.1
-"""Of the time passed: a clock that is put right without a step runs up to a twelfth faster or slower."""
+"""Fraction of the time passed; a clock that is corrected without a step runs up to 1/12 faster or slower."""
 
 _HELD_UP_S = 0.02
 
 
 class Clock(Protocol):
-    """A source of time that can be waited for.
+    """A source of time that a thread can wait for.
 
     Attributes:
-        name: `system` or `sim`, as kept with each episode.
+        name: ``system`` or ``sim``; kept with each episode
     """
 
     name: str
@@ -54,7 +54,7 @@ class Clock(Protocol):
         """Return the time in nanoseconds."""
 
     def wait_until(self, time_ns: int, stop: threading.Event) -> bool:
-        """Wait for a time; return False as soon as `stop` is set instead."""
+        """Wait until a time; return False as soon as ``stop`` is set."""
 
 
 class SystemClock:
@@ -67,7 +67,7 @@ class SystemClock:
         return time.time_ns()
 
     def wait_until(self, time_ns: int, stop: threading.Event) -> bool:
-        """Wait for a time; return False as soon as `stop` is set instead."""
+        """Wait until a time; return False as soon as ``stop`` is set."""
         while (remaining := (time_ns - time.time_ns()) / 1e9) > 0:
             if stop.wait(min(remaining, _LONGEST_SLEEP_S)):
                 return False
@@ -75,15 +75,15 @@ class SystemClock:
 
 
 class ClockSteps:
-    """Notices when the system's clock is set, by the time that only ever runs forward."""
+    """Detects that the system's clock was set, by comparing it with the monotonic clock."""
 
     def __init__(self, clock: Clock) -> None:
-        """Begin to look; only where `clock` is the system's."""
+        """Start comparing, if ``clock`` is the system's."""
         self._by_system = clock.name == "system"
         self._system_s, self._steady_s = _both_times()
 
     def since_last_s(self) -> float:
-        """Return by how much the clock was set since the last call, positive where forward; else 0."""
+        """Return by how much the clock was set since the last call, positive if forward; 0 if not set."""
         if not self._by_system:
             return 0.0
         before_s, steady_before_s = self._system_s, self._steady_s
@@ -94,7 +94,7 @@ class ClockSteps:
 
 
 def _both_times() -> tuple[float, float]:
-    """Read the system's time and the steady one, anew where other work came in between."""
+    """Read both clocks; again if the thread was interrupted in between."""
     while True:
         steady_s, system_s = time.monotonic(), time.time()
         if time.monotonic() - steady_s < _HELD_UP_S:

@@ -1,4 +1,4 @@
-"""How long the room on disk lasts, and a thread that watches it."""
+"""How long the free space lasts, and the thread that monitors it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lerobot_recorder.errors import DiskFullError, RecorderError, SpoolError
 from lerobot_recorder.spool import CameraSpool, Spool
 
 RESERVE_BYTES = 64 << 20
-"""Kept free, so that the encoder can make room: it writes videos before it removes the images."""
+"""Space that recordings leave free, because the encoder writes videos before it removes the images."""
 
 _INTERVAL_S = 0.5
 _TYPICAL_RATIO = {"raw": 1.5 + 0.19, "png": 1.7, "jpeg": 0.35, "depth16": 2.0, "depth32": 4.0}
@@ -22,11 +22,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class DiskForecast:
-    """What is left.
+    """Free space, and how fast a recording fills it.
 
     Attributes:
-        free_bytes: room for this user, None when it is not known yet.
-        bytes_per_s: what a recording writes per second; 0 when it is not known yet.
+        free_bytes: free space for this user; None if it is not known yet
+        bytes_per_s: bytes that a recording writes per second; 0 if it is not known yet
     """
 
     free_bytes: int | None = None
@@ -34,24 +34,24 @@ class DiskForecast:
 
     @property
     def seconds_left(self) -> float | None:
-        """Seconds of recording that still fit."""
+        """Seconds of recording that fit; None if that is not known yet."""
         if self.free_bytes is None or self.bytes_per_s <= 0:
             return None
         return max(0.0, (self.free_bytes - RESERVE_BYTES) / self.bytes_per_s)
 
     @property
     def exhausted(self) -> bool:
-        """Whether a recording must end now."""
+        """Whether so little space is free that a recording must end."""
         return self.free_bytes is not None and self.free_bytes < RESERVE_BYTES
 
     def fits(self, seconds: float) -> bool:
-        """Tell whether a recording of so many seconds fits, as far as is known."""
+        """Return whether a recording of this length fits; True if it is not known."""
         left = self.seconds_left
         return not self.exhausted and (left is None or left >= seconds)
 
 
 class DiskMonitor:
-    """Looks at the room on disk again and again, in a thread of its own: a busy disk answers late."""
+    """Measures the free space at an interval, in a thread of its own, because a busy disk answers late."""
 
     def __init__(
         self,
@@ -60,13 +60,14 @@ class DiskMonitor:
         act: Callable[[], None],
         seconds_needed: Callable[[], float] = lambda: 0.0,
     ) -> None:
-        """Begin to look.
+        """Start the thread.
 
         Args:
-            spool: where it is written.
-            bytes_per_s: tells what a recording writes; 0 when that is not known.
-            act: called each time that no room is left.
-            seconds_needed: tells how long the next recording is; what was discarded makes room for it.
+            spool: the spool that is recorded into
+            bytes_per_s: returns the bytes that a recording writes per second; 0 if that is not known
+            act: called by the thread each time that the disk is full
+            seconds_needed: returns the length of the next recording; discarded takes are erased to make
+                it fit
         """
         self._spool = spool
         self._bytes_per_s = bytes_per_s
@@ -81,23 +82,23 @@ class DiskMonitor:
 
     @property
     def forecast(self) -> DiskForecast:
-        """What was found last."""
+        """The last measurement."""
         return self._forecast
 
     @property
     def problem(self) -> str:
-        """Why the room is not known, empty when it is."""
+        """Why the free space is unknown; empty if it is known."""
         return self._problem
 
     def require(self, seconds: float, bytes_per_s: float | None = None) -> None:
-        """Check that a recording of so many seconds fits, by what was found last.
+        """Check that a recording fits, using the last measurement.
 
         Args:
-            seconds: of the recording.
-            bytes_per_s: what it will write; what is known already by default.
+            seconds: length of the recording
+            bytes_per_s: bytes that it will write per second; by default the forecast's
 
         Raises:
-            DiskFullError: it does not.
+            DiskFullError: it does not fit.
         """
         known = self._forecast
         forecast = DiskForecast(known.free_bytes, known.bytes_per_s if bytes_per_s is None else bytes_per_s)
@@ -111,16 +112,16 @@ class DiskMonitor:
         )
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the thread."""
         self._stopped.set()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
                 self._look()
-            except Exception:  # a take must end at the reserve, whatever else goes wrong
+            except Exception:  # must not end the thread: a take must end when the disk is full
                 if not self._surprised:
-                    logger.exception("what a recording takes on disk cannot be told")
+                    logger.exception("cannot estimate the recording's disk usage")
                 self._surprised = True
             self._stopped.wait(_INTERVAL_S)
 
@@ -135,10 +136,10 @@ class DiskMonitor:
         self._forecast = replace(self._forecast, free_bytes=free_bytes)
         if self._forecast.exhausted:
             self._act()
-        with contextlib.suppress(RecorderError):  # what cannot be recorded is told by its stream
+        with contextlib.suppress(RecorderError):  # the streams report what cannot be recorded
             self._forecast = DiskForecast(free_bytes, self._bytes_per_s())
 
 
 def typical_bytes(cameras: Iterable[CameraSpool]) -> float:
-    """Estimate what a row takes on disk before an episode has shown it."""
+    """Estimate the size of a row in bytes before an episode has been measured."""
     return sum(camera.width * camera.height * _TYPICAL_RATIO[camera.format] for camera in cameras)

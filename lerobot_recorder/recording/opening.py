@@ -1,11 +1,11 @@
-"""What is fixed when an episode starts: its cameras, its features, and that they fit what is there."""
+"""What is fixed when an episode starts: cameras and features, checked against dataset and video limits."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from lerobot_recorder.dataset import (
     AGES_FEATURE,
@@ -13,11 +13,12 @@ from lerobot_recorder.dataset import (
     Features,
     check_fits,
     differences,
+    is_video,
     load_info,
     validate_features,
 )
-from lerobot_recorder.errors import DatasetMismatchError, SpoolError
-from lerobot_recorder.recording.limits import check_videos
+from lerobot_recorder.errors import ConfigError, DatasetMismatchError, SpoolError
+from lerobot_recorder.images import LONGEST_SIDE
 from lerobot_recorder.recording.rows import Feature, age_names, aged_streams, camera_of, declare_features
 from lerobot_recorder.recording.status import RecorderSettings
 from lerobot_recorder.recording.streams import Stream
@@ -30,12 +31,51 @@ _QUEUE_S = 3.0
 _FEWEST_QUEUED = 4
 _SMALL_ROW_BYTES = 1000
 
+SMALLEST_SIDE = 16
+"""Smallest side of a video, in pixels: the limit of libx265; libsvtav1 takes 4, and libx264 takes 2."""
 
-def probe_cameras(streams: Sequence[Stream]) -> dict[str, CameraSpool]:
-    """Tell from the newest images how each camera feature's are to be spooled.
+HIGHEST_FPS = 240
+"""Highest rate of videos: the limit of libsvtav1. Datasets without cameras can have more."""
+
+
+def check_videos(features: Mapping[str, Any], fps: int) -> None:
+    """Refuse sizes and rates that the video encoders do not take.
+
+    Args:
+        features: as LeRobot declares them
+        fps: frames per second
 
     Raises:
-        StreamError: an image is not of the declared size, or cannot be decoded.
+        ConfigError: a camera is too small or too large, or the rate is too high.
+    """
+    videos = {key: feature["shape"] for key, feature in features.items() if is_video(feature)}
+    if videos:
+        check_fps(fps)
+    for key, (height, width, *_) in videos.items():
+        if min(width, height) < SMALLEST_SIDE or max(width, height) > LONGEST_SIDE:
+            raise ConfigError(
+                f"{key}: expected images of {SMALLEST_SIDE} to {LONGEST_SIDE} pixels a side, as video "
+                f"encoders take them, found {width}x{height}: set another size for the camera"
+            )
+
+
+def check_fps(fps: int) -> None:
+    """Refuse a rate that is too high for videos.
+
+    Raises:
+        ConfigError: it is.
+    """
+    if fps > HIGHEST_FPS:
+        raise ConfigError(
+            f"fps: expected at most {HIGHEST_FPS} with cameras, as video encoders take no more, found {fps}"
+        )
+
+
+def probe_cameras(streams: Sequence[Stream]) -> dict[str, CameraSpool]:
+    """Decide from the newest images how to spool each camera feature.
+
+    Raises:
+        StreamError: an image has another size than declared, or cannot be decoded.
         SpoolError: images of this kind or size cannot be spooled.
     """
     cameras = {}
@@ -52,16 +92,16 @@ def fitting_features(
     cameras: Mapping[str, CameraSpool],
     settings: RecorderSettings,
 ) -> dict[str, Feature]:
-    """Declare what will be recorded.
+    """Declare the features that will be recorded.
 
-    `stream_ages` and `next.success` are also added where the dataset, or what waits for it, has them.
+    ``stream_ages`` and ``next.success`` are added if the dataset, or an episode that waits for it, has them.
 
     Raises:
-        ConfigError: no dataset can be made of it, as where the format uses a feature's name itself.
-        DatasetError: it would not fit the dataset, or the episodes that wait to be added to it.
+        ConfigError: no dataset can have such features, for example because the format itself uses a name.
+        DatasetError: they do not fit the dataset, or the episodes that wait for it.
     """
     specs = [stream.spec for stream in streams]
-    waiting = _newest_waiting(spool)  # before the dataset is looked at, where it may be a moment later
+    waiting = _newest_waiting(spool)  # first, as an encoder may move it into the dataset at any moment
     existing = _existing_features(spool, waiting)
     with_ages = settings.record_ages or AGES_FEATURE in existing
     declared = declare_features(
@@ -76,23 +116,23 @@ def fitting_features(
     check_fits(spool.root, features, fps, settings.robot_type or None)
     if waiting is not None and (changed := differences(cast("Features", waiting.features), features)):
         raise DatasetMismatchError(
-            f"{spool.root}: episodes that wait to be encoded differ from what would be recorded: "
+            f"{spool.root}: the episodes that wait to be encoded differ from the new recording: "
             + "; ".join(changed)
         )
     return declared
 
 
 def _existing_features(spool: Spool, waiting: Manifest | None) -> Mapping[str, Feature]:
-    """Return the features of the dataset, else of what waits for it; empty where there is neither."""
+    """Return the features of the dataset, or of an episode that waits for it; empty if there is neither."""
     if (info := load_info(spool.root)) is not None:
         return cast("Mapping[str, Feature]", info.features)
     return waiting.features if waiting is not None else {}
 
 
 def _newest_waiting(spool: Spool) -> Manifest | None:
-    """Return what is known of the newest episode that is not in the dataset yet; None where there is none.
+    """Return the manifest of the newest episode that is not in the dataset yet; None if there is none.
 
-    An episode whose manifest cannot be read is left to the encoder, which sets it aside.
+    Skip an episode whose manifest cannot be read; the encoder sets it aside.
     """
     unreadable: set[Path] = set()
     while episodes := [episode for episode in spool.waiting() if episode.path not in unreadable]:
@@ -101,14 +141,14 @@ def _newest_waiting(spool: Spool) -> Manifest | None:
             return newest.manifest
         except SpoolError as error:
             if newest.path.exists():
-                logger.warning("a waiting episode cannot be compared with the next one: %s", error)
+                logger.warning("cannot compare a waiting episode with the new recording: %s", error)
                 unreadable.add(newest.path)
-            # Else an encoder or the operator has moved it meanwhile: look again where it is now.
+            # Otherwise an encoder or the operator has just moved it: look again.
     return None
 
 
 def take_settings(header: EpisodeHeader, settings: RecorderSettings) -> TakeSettings:
-    """Turn settings into those of one take: times and memory into rows."""
+    """Derive the settings of one take: convert times and memory to rows."""
     fps = header.fps
     pixels = sum(camera.width * camera.height for camera in header.cameras.values())
     row_bytes = 3 * pixels or _SMALL_ROW_BYTES

@@ -1,4 +1,4 @@
-"""What was wrong with an episode, and the verdict on it."""
+"""Counts what is wrong with an episode, and judges it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from lerobot_recorder.spool import EncodedImage
 Image = npt.NDArray[Any] | EncodedImage
 
 _LOOKED_AT = 16
-"""Every so many pixels both ways tell images apart that have a camera's noise, at a fraction of the work."""
+"""Step between the pixels that are compared first; camera noise makes them differ between images."""
 
 
 _SLOW = 0.8
-"""Below this part of `fps`, rows repeat so many samples of a stream that it is worth a note. Jitter between a
-camera and rows of the same rate makes them repeat fewer."""
+"""A stream slower than this fraction of ``fps`` gets a note, as many rows repeat its samples. Jitter of a
+camera with the same rate as the rows causes fewer repetitions."""
 
 _TOO_SLOW = 0.4
-"""Below this part of `fps`, a camera makes an episode bad, as most rows show an old image. Cameras at half of
-`fps` are usual, and well above."""
+"""A camera slower than this fraction of ``fps`` makes an episode bad, as most rows show an old image. Cameras
+at half of ``fps`` are common, and well above this limit."""
 
 _HELD_S = 1.0
-"""Where a vector may grow older than this, it holds until the next on purpose, as the command of a motion."""
+"""A vector with a larger ``max_age_s`` is meant to hold until the next one, like the command of a motion."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class QualityRules:
 
 @dataclass(frozen=True)
 class _Shown:
-    """A camera's last image: when it came, since when it has been the same, and what tells it from others."""
+    """A camera's last image: its stamp, the stamp of the first equal image, and a fingerprint."""
 
     stamp_ns: int
     since_ns: int
@@ -74,14 +74,14 @@ class _Shown:
 
 
 class StreamQuality:
-    """Counts over one episode of one stream; each `note_` method is called by one thread only.
+    """Counts one stream over one episode; only one thread may call each ``note_`` method.
 
     Attributes:
-        spec: the stream's.
+        spec: the stream's spec
     """
 
     def __init__(self, stream: Stream, fps: int) -> None:
-        """Begin to count over rows of a rate."""
+        """Start counting, with ``fps`` rows per second."""
         self.spec = stream.spec
         self._fps = fps
         self._stream = stream
@@ -99,7 +99,7 @@ class StreamQuality:
         self._shown: _Shown | None = None
 
     def note_tick(self, sample: Sample, age_s: float) -> None:
-        """Count a tick and the sample that it took."""
+        """Count a tick and its sample."""
         self._ticks += 1
         self._age_sum_s += age_s
         self._max_age_s = max(self._max_age_s, age_s)
@@ -109,13 +109,13 @@ class StreamQuality:
         self._taken = sample
 
     def check_declared(self, value: Any) -> None:
-        """Compare what an image declares with the one before it, so that none is decoded in vain.
+        """Compare an image's declared size with the image before it, before it is decoded.
 
         Args:
-            value: of a sample; messages and encoded images know their size, others are passed over.
+            value: a sample's value; one without ``width`` and ``height`` is not checked
 
         Raises:
-            StreamError: it is of another size.
+            StreamError: the size has changed.
         """
         if self._shown is not None and hasattr(value, "width"):
             self._require_same((value.width, value.height), self._shown.size)
@@ -124,7 +124,7 @@ class StreamQuality:
         """Compare an image with the one before it.
 
         Raises:
-            StreamError: it is of another size.
+            StreamError: the size has changed.
         """
         before = self._shown
         if before is not None and before.stamp_ns == sample.stamp_ns:
@@ -147,7 +147,7 @@ class StreamQuality:
             )
 
     def figures(self) -> dict[str, Any]:
-        """Return what is kept with the episode."""
+        """Return the figures that are kept with the episode."""
         return {
             "stale_ticks": int(self._stale),
             "repeated_ticks": int(self._repeated_ticks),
@@ -160,7 +160,7 @@ class StreamQuality:
         }
 
     def reasons(self, rules: QualityRules) -> list[str]:
-        """Say what makes the episode a bad one, one sentence each."""
+        """Return what makes the episode bad, one sentence each."""
         name, found = self.spec.name, []
         if self._conflict:
             found.append(f"{name}: {self._conflict}")
@@ -178,7 +178,7 @@ class StreamQuality:
         return found
 
     def notes(self) -> list[str]:
-        """Say what the operator should know although it does not make the episode a bad one."""
+        """Return what the operator should know but does not make the episode bad."""
         is_bad = self._is_slower_than(least_rate_hz(self.spec, self._fps))
         is_slow = self._is_slower_than(_usual_rate_hz(self.spec, self._fps))
         slow = [self._slow()] if is_slow and not is_bad else []
@@ -188,7 +188,10 @@ class StreamQuality:
         )
 
     def _is_slower_than(self, rate_hz: float) -> bool:
-        """Compare the rows with a new sample with a rate, from one second on, and give it one sample."""
+        """Return whether new samples arrived at less than a rate; always False in the first second.
+
+        One missing sample is tolerated.
+        """
         least = rate_hz * self._ticks / self._fps
         return self._ticks >= self._fps and self._ticks - self._repeated_ticks + 1 < least
 
@@ -210,10 +213,10 @@ class StreamQuality:
 
 @dataclass
 class TickQuality:
-    """How late the rows were taken.
+    """Counts how late the rows are taken.
 
     Attributes:
-        period_s: from tick to tick.
+        period_s: time between ticks
     """
 
     period_s: float
@@ -223,14 +226,14 @@ class TickQuality:
     lateness_sum_s: float = 0.0
 
     def note(self, lateness_s: float) -> None:
-        """Count a tick; it is late when it was taken more than half a period after its time."""
+        """Count a tick; it is late if it was taken more than half a period after its time."""
         self.ticks += 1
         self.late += lateness_s > self.period_s / 2
         self.lateness_sum_s += lateness_s
         self.max_lateness_s = max(self.max_lateness_s, lateness_s)
 
     def figures(self) -> dict[str, Any]:
-        """Return what is kept with the episode."""
+        """Return the figures that are kept with the episode."""
         return {
             "late": int(self.late),
             "mean_lateness_s": round(self.lateness_sum_s / self.ticks, 6) if self.ticks else None,
@@ -240,11 +243,11 @@ class TickQuality:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether an episode is fit for a dataset.
+    """Whether an episode is good enough for a dataset.
 
     Attributes:
-        good: whether it is.
-        reasons: why not, one sentence each.
+        good: whether it is
+        reasons: why not, one sentence each
     """
 
     good: bool
@@ -252,28 +255,28 @@ class Verdict:
 
 
 def least_rate_hz(spec: StreamSpec, fps: int) -> float:
-    """Return how many new samples a second an episode must have of a stream so that it is not a bad one."""
+    """Return the rate of new samples below which a stream makes an episode bad."""
     return spec.min_rate_hz or (_TOO_SLOW * fps if spec.is_image else 0.0)
 
 
 def _usual_rate_hz(spec: StreamSpec, fps: int) -> float:
-    """Return below how many new samples a second the operator is told that rows repeat them."""
+    """Return the rate of new samples below which a stream gets a note."""
     is_held = not spec.is_image and spec.max_age_s > _HELD_S
     return 0.0 if spec.min_rate_hz or is_held else _SLOW * fps
 
 
 def slow_source(spec: StreamSpec, rate_hz: float, fps: int) -> list[str]:
-    """Say that a stream is slow before anything is recorded of it; nothing where its rate is not known, 0."""
+    """Report a slow stream before it is recorded; nothing if its rate is unknown (0)."""
     if not 0 < rate_hz < max(least_rate_hz(spec, fps), _usual_rate_hz(spec, fps)):
         return []
     return [f"{spec.name}: only {rate_hz:.1f} {_kind(spec)}s a second, {_expected(spec, fps)}"]
 
 
 def check_rates(specs: Iterable[StreamSpec], fps: int) -> None:
-    """Check that the rows can have as many new samples as the streams must bring.
+    """Check that no stream requires more new samples per second than there are rows.
 
     Raises:
-        ConfigError: a stream must bring more.
+        ConfigError: a stream does.
     """
     for spec in specs:
         if spec.min_rate_hz > fps:
@@ -294,7 +297,7 @@ def _expected(spec: StreamSpec, fps: int) -> str:
 
 
 def judge(streams: Iterable[StreamQuality], rules: QualityRules) -> Verdict:
-    """Judge an episode."""
+    """Judge an episode by its streams."""
     reasons = tuple(reason for stream in streams for reason in stream.reasons(rules))
     return Verdict(not reasons, reasons)
 
@@ -319,5 +322,5 @@ def _are_equal(image: Image, other: Image) -> bool:
 
 
 def _bytes_of(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return what is compared of an image: NaN, as in depth, equals no number, itself included."""
+    """Return an image's bytes, for comparison: in depth images NaN would not equal NaN."""
     return np.ascontiguousarray(image).view(np.uint8)

@@ -1,4 +1,4 @@
-"""Start, save, discard: what the operator commands, for one dataset."""
+"""The recorder of one dataset: start, save, discard, and the operator's other commands."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from lerobot_recorder.dataset import SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, StreamError
 from lerobot_recorder.recording.clock import Clock, SystemClock, grid_start_ns
 from lerobot_recorder.recording.disk import DiskMonitor, typical_bytes
-from lerobot_recorder.recording.limits import check_fps
-from lerobot_recorder.recording.opening import fitting_features, probe_cameras, take_settings
+from lerobot_recorder.recording.opening import check_fps, fitting_features, probe_cameras, take_settings
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderStatus
@@ -28,18 +27,18 @@ from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Sp
 logger = logging.getLogger(__name__)
 
 _LEAD_S = 0.05
-"""From the start's order to the first row: the time to create the files."""
+"""From the start command to the first row: time to create the files."""
 
 _SHORTEST_FIT_S = 5.0
-_WORDS = {"ready": "saved", "recording": "left for the next start to find"}
+_WORDS = {"ready": "saved", "recording": "left to the next start, which recovers it"}
 
 
 class Deleted(NamedTuple):
-    """An episode that was taken back.
+    """An episode that was deleted.
 
     Attributes:
-        episode_id: its identifier.
-        was_saved: whether it counted as saved since the recorder started.
+        episode_id: its identifier
+        was_saved: whether this recorder had counted it as saved
     """
 
     episode_id: str
@@ -47,12 +46,12 @@ class Deleted(NamedTuple):
 
 
 class Restored(NamedTuple):
-    """An episode or take that was brought back after it had been deleted or discarded.
+    """A deleted episode or discarded take that was brought back.
 
     Attributes:
-        episode_id: its identifier.
-        state: where it is now: `ready`, or `rejected`.
-        counts: whether it counts as saved again since the recorder started.
+        episode_id: its identifier
+        state: its state now: ``ready`` or ``rejected``
+        counts: whether this recorder counts it as saved again
     """
 
     episode_id: str
@@ -63,13 +62,13 @@ class Restored(NamedTuple):
 class Recorder:
     """Records episodes from streams into the spool of a dataset.
 
-    No method waits for the disk: what has to is done in a thread, and a `Future` tells of it.
+    No method waits for the disk: a thread does that work, and a ``Future`` has the result.
 
     Attributes:
-        root: the dataset's directory.
-        fps: rows per second.
-        streams: where samples come from.
-        settings: used from the next episode on.
+        root: the dataset's directory
+        fps: rows per second
+        streams: the recorded streams
+        settings: settings of the next episode
     """
 
     def __init__(
@@ -83,20 +82,21 @@ class Recorder:
         clock: Clock | None = None,
         on_end: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
-        """Find interrupted takes, and be ready for `start`.
+        """Recover interrupted takes, and get ready for ``start``.
 
         Args:
-            root: the dataset's directory; its spool is beside it.
-            fps: rows per second.
-            streams: what is recorded, in the order of its features.
-            settings: what may change from episode to episode.
-            name: of the recorder; only one of a name can record into a dataset.
-            clock: time of samples and ticks; the system's.
-            on_end: called with each outcome, by the thread that wrote the episode.
+            root: the dataset's directory; its spool is beside it
+            fps: rows per second
+            streams: the recorded streams, in the order of their features
+            settings: settings of the next episode
+            name: the recorder's name; only one recorder per name can record into a dataset
+            clock: clock of samples and ticks; by default the system's
+            on_end: called with each outcome, by the thread that wrote the episode
 
         Raises:
             ConfigError: fps or the streams cannot be used.
-            SpoolError: no spool can be beside that directory, or another recorder of that name has it.
+            SpoolError: the spool cannot be created beside that directory, or another recorder of that name
+                uses it.
         """
         if fps < 1:
             raise ConfigError(f"fps: expected at least 1, found {fps}")
@@ -134,12 +134,12 @@ class Recorder:
         """Start an episode.
 
         Returns:
-            The episode's identifier, once its files are there; or why it cannot be recorded.
+            The episode's identifier, once its files exist; or the error that prevents the recording.
 
         Raises:
-            EpisodeStateError: one is being recorded.
-            StreamError: a stream brings nothing; all of them are named.
-            DiskFullError: there is no room for it.
+            EpisodeStateError: an episode is being recorded.
+            StreamError: some streams bring no samples; the message names all of them.
+            DiskFullError: the episode does not fit on the disk.
         """
         with self._lock:
             if self._starting or (self._take is not None and not self._take.over):
@@ -150,40 +150,40 @@ class Recorder:
         return self._disk.submit(self._open)
 
     def save(self) -> Future[Outcome]:
-        """End the present episode and keep it; the result comes when it would survive a power cut.
+        """End the present episode and keep it; the result arrives when it is safe from a power cut.
 
         Raises:
-            EpisodeStateError: none is being recorded.
+            EpisodeStateError: no episode is being recorded.
         """
         return self._end("save")
 
     def discard(self) -> Future[Outcome]:
-        """End the present episode and remove it; `undo_delete` brings back one of the last few.
+        """End the present episode and remove it; ``undo_delete`` can bring back the last few.
 
         Raises:
-            EpisodeStateError: none is being recorded.
+            EpisodeStateError: no episode is being recorded.
         """
         return self._end("discard")
 
     def accept(self) -> Future[str]:
-        """Take the last rejected episode all the same; the result is its identifier, or why not."""
+        """Accept the most recently rejected episode. Resolves to its identifier."""
         return self._disk.submit(self._accept)
 
     def delete_last(self) -> Future[Deleted]:
-        """Take back the last saved episode, if it is not yet in the dataset; else the result is why not.
+        """Delete the last saved episode if it is not in the dataset yet.
 
-        `undo_delete` brings it back, as long as there is room for it.
+        ``undo_delete`` can bring it back while there is room for it.
         """
         return self._disk.submit(self._delete_last)
 
     def undo_delete(self) -> Future[Restored]:
-        """Bring back what was deleted or discarded last; else the result is why that is not possible."""
+        """Bring back the last deleted episode or discarded take."""
         return self._disk.submit(self._undo_delete)
 
     def mark_success(self, success: bool) -> Future[str]:
-        """Mark the present episode, else the last one, as a success or a failure.
+        """Mark the present episode, or else the last one, as a success or a failure.
 
-        The result is its identifier, or why it cannot be marked: there is none, or it is in the dataset.
+        Resolves to its identifier, or fails if there is none or it is in the dataset already.
         """
         take = self._take
         if take is not None and take.mark_success(success):
@@ -193,7 +193,7 @@ class Recorder:
         return self._disk.submit(self._mark_last, success)
 
     def start_afresh(self) -> None:
-        """Forget all samples, and set a running take aside: the clock has jumped."""
+        """Forget all samples and set a running take aside, because the clock has jumped."""
         take = self._take
         if take is not None and not take.over:
             take.end("clock")
@@ -201,13 +201,13 @@ class Recorder:
             stream.reset()
 
     def finish(self) -> None:
-        """End a running take as `close` does; returns at once."""
+        """End a running take as ``close`` does; return at once."""
         take = self._take
         if take is not None and not take.over:
             take.end("interrupted")
 
     def close(self) -> None:
-        """End; a running take is saved, or set aside if it is a bad one. Waits for what is being saved."""
+        """Stop; save a running take, or set it aside if it is bad. Wait for all saves to finish."""
         self._disk.shutdown(wait=True)
         self.finish()
         for take in list(self._unended.values()):
@@ -216,22 +216,22 @@ class Recorder:
         self._spool.close()
         self._only_one.release()
 
-    # What is told
+    # State
 
     def missing(self) -> dict[Stream, str]:
-        """Say of each stream that brings nothing at the moment what is wrong with it."""
+        """Return the streams that cannot be recorded now, and why."""
         now_ns = self._clock.now_ns()
         return {stream: line for stream in self.streams if (line := stream.missing(now_ns))}
 
     @property
     def recording(self) -> bool:
-        """Whether an episode is being recorded, or about to be."""
+        """Whether an episode is being recorded or about to start."""
         take = self._take
         return self._starting or (take is not None and not take.over)
 
     @property
     def busy(self) -> bool:
-        """Whether an episode is being recorded, about to be, or being saved, `on_end` included."""
+        """Whether an episode is being recorded, about to start, or being saved, including ``on_end``."""
         take = self._take
         return self.recording or bool(self._unended) or (take is not None and not take.result.done())
 
@@ -252,7 +252,7 @@ class Recorder:
             rejected=len(self._rejected),
             last=self._last,
             disk=self._watch.forecast,
-            message=self._told(),
+            message=self._problem(),
             streams={stream.spec.name: stream.health(now_ns) for stream in self.streams},
             figures=shown.figures() if shown else {},
             notes=shown.notes() if shown else self._slow(now_ns),
@@ -260,7 +260,7 @@ class Recorder:
         )
 
     def _slow(self, now_ns: int) -> dict[str, list[str]]:
-        """Say of each stream that it is slow, by what came lately."""
+        """Return a note for each slow stream, judged by its recent samples."""
         return {
             stream.spec.name: slow_source(stream.spec, stream.health(now_ns).rate_hz, self.fps)
             for stream in self.streams
@@ -273,8 +273,8 @@ class Recorder:
             return "starting"
         return "saving" if self._unended else "idle"
 
-    def _told(self) -> str:
-        """Say what is wrong; of a take that fails at once, however long its disk takes to close it."""
+    def _problem(self) -> str:
+        """Return what is wrong. A failed take is reported at once, not only when it is closed."""
         failed = (
             f"episode {take.header.episode_id} has failed: {take.trouble}"
             for take in list(self._unended.values())
@@ -306,11 +306,11 @@ class Recorder:
         writer = EpisodeWriter(self._spool, self._header(settings, cameras))
         try:
             limits = take_settings(writer.header, settings)
-            with self._lock:  # a take that ends at once waits here until it is known
+            with self._lock:  # a take that ends at once waits here until it is registered
                 take = Take(writer, self.streams, self._clock, limits, self._note_end)
                 self._take = self._unended[take.header.episode_id] = take
         except BaseException:
-            with contextlib.suppress(EpisodeStateError):  # its own thread has discarded it
+            with contextlib.suppress(EpisodeStateError):  # the take's own thread has discarded it
                 writer.discard()
             raise
         return take
@@ -342,7 +342,7 @@ class Recorder:
     def _end(self, how: Ending) -> Future[Outcome]:
         take = self._take
         if take is None or take.over:
-            why = f" ({self._told()})" if self._told() else ""
+            why = f" ({self._problem()})" if self._problem() else ""
             raise EpisodeStateError(f"no episode is being recorded: start one first{why}")
         return take.end(how)
 
@@ -355,13 +355,13 @@ class Recorder:
                 kept.add(outcome.episode_id)
             if outcome.state == "discarded" and outcome.length:
                 self._removed.add(outcome.episode_id)
-            if not self.recording:  # asked under the lock, or it would undo what a start has just asked for
+            if not self.recording:  # checked under the lock, or it would undo the request of a start
                 for stream in self.streams:
                     stream.keep_from(None)
         self._log(outcome)
         try:
             self._on_end(outcome)
-        finally:  # not before, as `close` waits for what has not ended
+        finally:  # only now, because `close` waits until then
             with self._lock:
                 del self._unended[outcome.episode_id]
 
@@ -385,7 +385,7 @@ class Recorder:
         logger.warning("%s", self._message)
 
     def _newest_outcome(self) -> Outcome | None:
-        """Return what became of the last take, once it is known; for the disk's thread."""
+        """Wait for the last take to be closed and return its outcome; only for the disk's thread."""
         for take in list(self._unended.values()):
             if take.over:
                 take.result.result()
@@ -404,7 +404,7 @@ class Recorder:
                 logger.warning("%s", self._message)
         except (RecorderError, OSError) as error:
             self._message = str(error)
-            logger.error("the spool cannot be put in order: %s", error)
+            logger.error("cannot clean up the spool: %s", error)
 
     def _accept(self) -> str:
         episode_id = self._spool.accept().episode_id
@@ -430,7 +430,7 @@ class Recorder:
         return Deleted(episode_id, was_saved)
 
     def _undo_delete(self) -> Restored:
-        self._newest_outcome()  # a take that is just being discarded is what is brought back
+        self._newest_outcome()  # wait for a take that is just being discarded: it is the one to bring back
         episode = self._spool.undo_delete()
         episode_id, state = episode.episode_id, episode.state
         with self._lock:
@@ -455,14 +455,14 @@ class Recorder:
             take.end("disk_full")
 
     def _bytes_per_s(self) -> float:
-        """Tell what a recording writes: what the last take wrote, else what is usual for such images."""
+        """Return what the last take wrote per second, or else an estimate for such images."""
         take = self._take
         if take is not None and (measured := take.bytes_per_s):
             return measured
         return typical_bytes(probe_cameras(self.streams).values()) * self.fps
 
     def update_settings(self, **changes: Any) -> None:
-        """Change settings, from the next episode on.
+        """Change the settings of the next episode.
 
         Raises:
             ConfigError: a value is out of range.

@@ -1,4 +1,4 @@
-"""Which samples make a row of the dataset."""
+"""Builds the rows of a dataset from samples, and declares their features."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Feature = dict[str, Any]
 
 @dataclass(frozen=True)
 class Row:
-    """What was seen at one tick.
+    """The samples of one tick.
 
     Attributes:
-        vectors: values of the vector features, float32.
-        images: the sample of each camera feature, not decoded yet.
-        samples: the sample of each stream, by name.
-        ages_s: their ages, by name.
+        vectors: values of the vector features, float32
+        images: sample of each camera feature, not decoded yet
+        samples: sample of each stream, by the stream's name
+        ages_s: their ages in seconds, by the stream's name
     """
 
     vectors: dict[str, np.ndarray[Any, np.dtype[np.float32]]]
@@ -37,12 +37,12 @@ def row_at(streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = ()) ->
     """Take from each stream the newest sample that is not later than a time.
 
     Args:
-        streams: what is recorded.
-        time_ns: the row's time.
-        ages: the streams whose ages make the feature `stream_ages`, in its order; none: no such feature.
+        streams: the recorded streams
+        time_ns: time of the row
+        ages: the streams in the feature ``stream_ages``, in its order; empty: no such feature
 
     Raises:
-        StreamError: a stream has none.
+        StreamError: a stream has no such sample.
     """
     samples = {stream.spec.name: _sample_at(stream, time_ns) for stream in streams}
     ages_s = {name: (time_ns - sample.stamp_ns) / 1e9 for name, sample in samples.items()}
@@ -58,12 +58,12 @@ def row_at(streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = ()) ->
 
 def _sample_at(stream: Stream, time_ns: int) -> Sample:
     if (sample := stream.at(time_ns)) is None:
-        raise StreamError(f"{stream.spec.name}: there is no sample from before the tick")
+        raise StreamError(f"{stream.spec.name}: no sample from before the tick")
     return sample
 
 
 def vector_sources(specs: Sequence[StreamSpec]) -> dict[str, list[str]]:
-    """Name for each vector feature the streams that it is made of, in order."""
+    """Return the streams of each vector feature, in order."""
     sources: dict[str, list[str]] = {}
     for spec in specs:
         if not spec.is_image:
@@ -81,10 +81,10 @@ def declare_features(
     """Declare the dataset's features as LeRobot does.
 
     Args:
-        specs: the streams.
-        cameras: per camera feature its format and size.
-        age_names: names of the values of `stream_ages`; none: no such feature.
-        with_success: add `next.success`.
+        specs: the streams
+        cameras: format and size of each camera feature
+        age_names: names of the values of ``stream_ages``; empty: no such feature
+        with_success: whether to add ``next.success``
     """
     by_name = {spec.name: spec for spec in specs}
     features: dict[str, Feature] = {}
@@ -100,9 +100,9 @@ def declare_features(
 
 
 def age_names(specs: Sequence[StreamSpec], existing: Feature | None = None) -> list[str]:
-    """Name the values of `stream_ages`: as a dataset has them if it has these streams, else with a suffix.
+    """Return the names of the values of ``stream_ages``.
 
-    Earlier versions named them like the streams themselves.
+    If the dataset has these streams, use its names: earlier versions used the streams' names without suffix.
     """
     known = {name for spec in specs for name in (spec.name, f"{spec.name}{AGE_SUFFIX}")}
     names = (existing or {}).get("names")
@@ -112,7 +112,7 @@ def age_names(specs: Sequence[StreamSpec], existing: Feature | None = None) -> l
 
 
 def aged_streams(feature: Feature | None) -> tuple[str, ...]:
-    """Return the streams whose ages make a feature `stream_ages`, in its order; none where there is none."""
+    """Return the streams in the feature ``stream_ages``, in its order; empty without that feature."""
     return tuple(name.removesuffix(AGE_SUFFIX) for name in feature["names"]) if feature else ()
 
 
@@ -130,17 +130,17 @@ def _video(camera: CameraSpool) -> Feature:
 
 
 def camera_of(spec: StreamSpec, image: np.ndarray[Any, Any] | EncodedImage) -> CameraSpool:
-    """Tell from a first image how a camera's images are to be spooled.
+    """Decide from a first image how to spool a camera's images.
 
     Raises:
-        StreamError: it is not of the declared size.
+        StreamError: it has another size than declared.
         SpoolError: images of this kind or size cannot be spooled.
     """
     camera = _camera_of(spec, image)
     if spec.size not in (None, (camera.width, camera.height)):
         raise StreamError(
-            f"{spec.name}: images of {spec.size[0]}x{spec.size[1]} are declared, "
-            f"those on {spec.source} are {camera.width}x{camera.height}"
+            f"{spec.name}: expected images of {spec.size[0]}x{spec.size[1]} on {spec.source}, "
+            f"found {camera.width}x{camera.height}"
         )
     return camera
 
@@ -155,13 +155,13 @@ def _camera_of(spec: StreamSpec, image: np.ndarray[Any, Any] | EncodedImage) -> 
 
 
 def check_specs(specs: Sequence[StreamSpec]) -> None:
-    """Check that the streams make a dataset.
+    """Check that a dataset can have these streams.
 
     Raises:
-        ConfigError: there are none, or two of them fill the same camera feature or the same value.
+        ConfigError: there is no stream, or two streams fill the same camera feature or the same value.
     """
     if not specs:
-        raise ConfigError("streams: none are configured, so there is nothing to record")
+        raise ConfigError("streams: expected at least one, found none")
     cameras = [spec.feature for spec in specs if spec.is_image]
     vectors = {spec.feature for spec in specs if not spec.is_image}
     for key in cameras:

@@ -1,4 +1,4 @@
-"""Unattended runs: so many episodes, with pauses to reset the scene."""
+"""Unattended runs: a number of episodes, with pauses to reset the scene."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ class RunSettings:
 
 
 class Schedule:
-    """Says when the next episode starts; knows neither clock nor recorder.
+    """Decides when the next episode starts; independent of clock and recorder.
 
     An episode that is rejected or discarded is recorded again.
 
     Attributes:
-        num_episodes: episodes to save; 0: the operator starts each by hand.
-        reset_time_s: pause between episodes, in seconds.
-        saved: episodes saved so far.
-        bad_in_a_row: takes rejected, or not saved by a failing disk, since the last good one.
+        num_episodes: number of episodes to save; 0: the operator starts each by hand
+        reset_time_s: pause between episodes, in seconds
+        saved: number of episodes saved so far
+        bad_in_a_row: number of takes since the last good one that were rejected, or lost to a failing disk
     """
 
     def __init__(self, num_episodes: int, reset_time_s: float) -> None:
@@ -52,7 +52,7 @@ class Schedule:
         self._ended_s: float | None = None
 
     def phase(self, now_s: float) -> Phase:
-        """Tell what is due at a time."""
+        """Return the phase at a time."""
         if self._recording:
             return "recording"
         if self.num_episodes == 0:
@@ -64,40 +64,40 @@ class Schedule:
         return "resetting" if self.reset_left_s(now_s) > 0 else "waiting"
 
     def reset_left_s(self, now_s: float) -> float:
-        """Return the seconds left of the pause."""
+        """Return how many seconds of the pause are left."""
         if self._ended_s is None or self._recording:
             return 0.0
         return max(0.0, self._ended_s + self.reset_time_s - now_s)
 
     def note_start(self) -> None:
-        """Note that an episode is being recorded."""
+        """Note that an episode has started."""
         self._recording = True
         self._open += 1
 
     def note_refusal(self) -> None:
-        """Note that an episode could not be started after all; the pause before it is over all the same."""
+        """Note that an episode could not start; the pause before it has ended anyway."""
         self._recording = False
         self._open -= 1
         self._ended_s = None
 
     def note_end(self, now_s: float) -> None:
-        """Note that the recording of an episode has ended; the pause begins."""
+        """Note that the recording of an episode has ended; the pause starts."""
         self._recording = False
         self._ended_s = now_s
 
     def note_outcome(self, outcome: Outcome) -> None:
-        """Count an episode that is safe on disk, or gone."""
+        """Count an episode that is safe on disk, or was discarded."""
         self._open -= 1
         is_bad = outcome.state in ("rejected", "recording")
         self.bad_in_a_row = self.bad_in_a_row + 1 if is_bad else 0
         self.saved += outcome.state == "ready"
 
     def adjust_saved(self, by: int) -> None:
-        """Count an episode that was accepted (1) or taken back (-1) after its outcome."""
+        """Count an episode that was accepted (1) or deleted (-1) after its outcome."""
         self.saved += by
 
     def aim(self, num_episodes: int) -> None:
-        """Change how many episodes to save; what was recorded by hand before counts for none of them."""
+        """Change how many episodes to save; those started by hand before do not count."""
         if self.num_episodes == 0 and num_episodes > 0:
             self.saved = 0
         self.num_episodes = num_episodes

@@ -1,4 +1,4 @@
-"""Samples of one source, looked up by time."""
+"""The newest samples of one source, looked up by time."""
 
 from __future__ import annotations
 
@@ -21,19 +21,17 @@ _RATE_WINDOW = 32
 _FOREVER_NS = 1 << 62
 
 NOT_FINITE = "a value is NaN or infinite"
-"""The fault of vectors that are left out."""
+"""The fault that is counted for vectors that are left out."""
 
 _KINDS_OF_FAULTS = 10
 _LONGEST_FAULT = 300
 _OTHER_FAULTS = "something else is wrong with a message"
-"""What further kinds are counted as: a fault may name a number, and never be the same twice."""
+"""Counts all further kinds of faults: a fault may contain a number, so that each one is a new kind."""
 
 _SET_BACK_NS = 2_000_000_000
 _SET_BACK_S = 1.0
-"""Samples that are so much older than the newest, while only such have come for so long: they are not late,
-but what stamps them was set back."""
-
-Feature = dict[str, Any]
+"""Samples are this much older than the newest, and no others arrive for this long: then they are not late,
+but the clock that stamps them was set back."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +39,10 @@ class Sample:
     """One message of a stream.
 
     Attributes:
-        stamp_ns: when it was received, or by its header measured, in nanoseconds of the recorder's clock.
-        value: a vector, float, (n,); or what the stream's `decode` turns into an image.
-        source_ns: the stamp in its header, in nanoseconds of its source's clock; 0: it has none.
+        stamp_ns: time of receipt, or of measurement as its header gives it, in nanoseconds of the recorder's
+            clock
+        value: a vector, float, (n,); or what the stream's ``decode`` turns into an image
+        source_ns: the stamp in its header, in nanoseconds of its source's clock; 0: none
     """
 
     stamp_ns: int
@@ -53,21 +52,20 @@ class Sample:
 
 @dataclass(frozen=True)
 class StreamSpec:
-    """What a stream is, and which part of the dataset it fills.
+    """A stream, and the part of the dataset that it fills.
 
     Attributes:
-        name: of the stream.
-        feature: the dataset's feature that it fills; vector streams of one feature are concatenated.
-        names: names of a vector's values; none for images.
-        is_image: whether it carries images.
-        is_depth: whether these are depth maps.
-        size: width and height that its images must have; None: any.
-        image_format: how its images are spooled; of `lerobot_recorder.spool.CameraSpool`.
-        max_age_s: a tick whose newest sample is older is stale, and makes the episode a bad one.
-        min_rate_hz: fewer new samples per second make the episode a bad one; 0: what is usual for its kind,
-            see `quality.least_rate_hz`.
-        by_header: whether samples are stamped by their source, so that ticks wait for late ones.
-        source: where it comes from, for messages: a topic.
+        name: the stream's name
+        feature: the dataset's feature that it fills; vector streams of one feature are concatenated
+        names: names of a vector's values; empty for images
+        is_image: whether it carries images
+        is_depth: whether these are depth maps
+        size: required width and height of its images; None: any
+        image_format: format of its images in the spool, see ``lerobot_recorder.spool.CameraSpool``
+        max_age_s: a tick whose newest sample is older than this makes the episode bad
+        min_rate_hz: fewer new samples per second make the episode bad; 0: see ``quality.least_rate_hz``
+        by_header: whether its source stamps the samples; then ticks wait for late ones
+        source: its topic, for messages
     """
 
     name: str
@@ -98,14 +96,14 @@ class StreamSpec:
 
 @dataclass(frozen=True)
 class StreamHealth:
-    """How a stream is at the moment.
+    """The present state of a stream.
 
     Attributes:
-        rate_hz: messages per second, 0 when none came lately.
-        age_s: seconds since the newest sample's stamp; None when there is none.
-        received: samples since the start.
-        faults: what was wrong with messages, with their number since the start.
-        trouble: what is wrong with the newest message, empty when nothing is.
+        rate_hz: messages per second; 0 if there was none recently
+        age_s: seconds since the newest sample's stamp; None if there is no sample
+        received: number of samples since the start
+        faults: number of messages since the start, by what was wrong with them
+        trouble: what is wrong with the newest message; empty if nothing is
     """
 
     rate_hz: float
@@ -116,14 +114,14 @@ class StreamHealth:
 
 
 class Stream:
-    """The newest samples of one source. Any thread may push, any may look; neither waits for long.
+    """The newest samples of one source. Any thread may push and read; neither waits for long.
 
     Attributes:
-        spec: what it is.
+        spec: the stream's spec
         decode: turns an image sample's value into RGB uint8 (height, width, 3), depth (height, width) or an
-            `EncodedImage`; called by the thread that writes.
-        conflict: why samples may come from more than one source; empty where they do not. No episode of such
-            a stream can start, and a take of it is a bad one.
+            ``EncodedImage``; called by the thread that writes
+        conflict: why samples may come from more than one source; empty if they do not. With a conflict no
+            episode can start, and a running take becomes bad.
     """
 
     def __init__(self, spec: StreamSpec, decode: Callable[[Any], Any] = lambda value: value) -> None:
@@ -140,15 +138,15 @@ class Stream:
         self.conflict = ""
 
     def set_conflict(self, why: str) -> None:
-        """Note why samples may come from more than one source; empty where they do not."""
+        """Set why samples may come from more than one source; empty if they do not."""
         self.conflict = why
 
     def push(self, sample: Sample) -> None:
         """Add a sample.
 
-        A vector with NaN or infinity is a fault and left out, as a dataset's statistics cannot take it.
-        One that is older than the newest is left out, as time does not run back in a stream; unless its clock
-        was set back, which makes the stream begin anew.
+        A vector with NaN or infinity is a fault and left out, because it would spoil the statistics.
+        A sample that is older than the newest is left out, too, unless the clock of its source was set back:
+        then the stream starts again.
         """
         is_usable = self.spec.is_image or _is_finite(sample.value)
         with self._lock:
@@ -169,34 +167,34 @@ class Stream:
             self._prune()
 
     def fault(self, what: str) -> None:
-        """Note that something is wrong with the newest message; most often, that it cannot be used."""
+        """Count a fault of the newest message, which usually means that it cannot be used."""
         with self._lock:
             self._count_fault(what)
 
     def faults(self) -> dict[str, int]:
-        """Return what was wrong with messages, with their number since the start."""
+        """Return the number of messages since the start, by what was wrong with them."""
         with self._lock:
             return dict(self._faults)
 
     def reset(self) -> None:
-        """Forget all samples, as when the clock jumps."""
+        """Forget all samples, for example after the clock jumped."""
         with self._lock:
             self._samples.clear()
             self._recent.clear()
 
     def keep_from(self, time_ns: int | None) -> None:
-        """Keep what is needed to look up times from here on; None: only the newest sample."""
+        """Keep the samples that are needed to look up times from here on; None: keep only the newest."""
         with self._lock:
             self._needed_from_ns = _FOREVER_NS if time_ns is None else time_ns
             self._prune()
 
     def at(self, time_ns: int) -> Sample | None:
-        """Find the newest sample that is not later than a time; None where there is none."""
+        """Return the newest sample that is not later than a time; None if there is none."""
         with self._lock:
             return next((sample for sample in reversed(self._samples) if sample.stamp_ns <= time_ns), None)
 
     def newest(self) -> Sample | None:
-        """Return the newest sample; None where there is none."""
+        """Return the newest sample; None if there is none."""
         with self._lock:
             return self._samples[-1] if self._samples else None
 
@@ -206,18 +204,18 @@ class Stream:
             return list(self._recent)
 
     def silent_s(self) -> float:
-        """Tell for how many seconds no sample has come, for real, whatever stamps and clock say."""
+        """Return the seconds since the last sample in real time, independent of stamps and clock."""
         return time.monotonic() - self._received_at_s
 
     def health(self, now_ns: int) -> StreamHealth:
-        """Tell rate, age and faults."""
+        """Return rate, age and faults."""
         with self._lock:
             newest = self._samples[-1].stamp_ns if self._samples else None
             age_s = None if newest is None else (now_ns - newest) / 1e9
             return StreamHealth(self._rate(now_ns), age_s, self._received, dict(self._faults), self._trouble)
 
     def missing(self, now_ns: int) -> str:
-        """Say why nothing could be recorded of it at the moment; empty when it could."""
+        """Return why the stream cannot be recorded now; empty if it can."""
         health, spec = self.health(now_ns), self.spec
         source = spec.source or spec.name
         if self.conflict:
@@ -242,7 +240,7 @@ class Stream:
             )
         return (
             f"{name}: the clock was set back by {by_s:.1f} s since the last message on {source}; "
-            "try again when the next has come"
+            "try again after the next message"
         )
 
     def _set_back(self, sample: Sample) -> bool:
@@ -266,6 +264,6 @@ class Stream:
 
 
 def _is_finite(vector: Any) -> bool:
-    """Tell whether a vector is finite in the precision in which it is recorded."""
+    """Return whether a vector is finite in the precision that it is recorded in."""
     with np.errstate(over="ignore"):
         return bool(np.isfinite(np.asarray(vector, np.float64).astype(np.float32)).all())

@@ -1,4 +1,4 @@
-"""One episode being recorded: a thread ticks, another writes, with a bounded queue between them."""
+"""One episode being recorded: one thread ticks, another writes, with a bounded queue between them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError
+from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.recording.clock import Clock, ClockSteps
-from lerobot_recorder.recording.pace import Pace
 from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, Verdict, judge
+from lerobot_recorder.recording.row_queue import QUEUE_ROWS, Pace, RowQueue
 from lerobot_recorder.recording.rows import Row, row_at
 from lerobot_recorder.recording.status import CUT_SHORT, Ending, Outcome
 from lerobot_recorder.recording.streams import Sample, Stream
@@ -25,36 +25,36 @@ from lerobot_recorder.spool import AGES, SOURCE_STAMPS, EpisodeWriter, SpooledEp
 logger = logging.getLogger(__name__)
 
 _SETTLE_S = 0.5
-"""How long a tick waits for late samples of streams that are stamped by their source: so long on the clock,
-as a bag may be played slowly, and so long for real, as it may be played fast. The latter only once where a
-stream falls silent: if each tick waited so, they would fall ever further behind."""
+"""How long a tick waits for late samples of streams that are stamped by their source. It waits this long on
+the clock, because a bag may be played slowly, and this long in real time, because it may be played fast. A
+silent stream makes only one tick wait in real time, or each tick would be later than the one before."""
 
 _SETTLE_STEP_S = 0.002
 
 
 @dataclass(frozen=True)
 class TakeSettings:
-    """What holds for a whole take.
+    """Settings of one take.
 
     Attributes:
-        max_rows: the take ends by itself after so many; None: only when told.
-        queue_rows: rows that may wait for the disk.
-        ages: the streams whose ages make the feature `stream_ages`, in its order; none: no such feature.
-        rules: when the episode is bad.
+        max_rows: the take ends by itself after this many rows; None: it has no limit
+        queue_rows: number of rows that may wait for the disk
+        ages: the streams in the feature ``stream_ages``, in its order; empty: no such feature
+        rules: what makes an episode bad
     """
 
     max_rows: int | None = None
-    queue_rows: int = 60
+    queue_rows: int = QUEUE_ROWS
     ages: tuple[str, ...] = ()
     rules: QualityRules = field(default_factory=QualityRules)
 
 
 class Take:
-    """Records one episode, from its construction until `end`.
+    """Records one episode, from its construction until ``end``.
 
     Attributes:
-        header: what is fixed for the episode.
-        result: set when the take is over and safe on disk.
+        header: what is fixed for the episode
+        result: set when the take has ended and is safe on disk
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Take:
         settings: TakeSettings,
         on_end: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
-        """Start both threads; row k is taken at `header.started_at_ns` + k / fps."""
+        """Start both threads; row k is taken at ``header.started_at_ns`` + k / fps."""
         self.header = writer.header
         self.result: Future[Outcome] = Future()
         self._writer = writer
@@ -74,7 +74,6 @@ class Take:
         self._steps = ClockSteps(clock)
         self._settings = settings
         self._on_end = on_end
-        self._queue: queue.Queue[Row | None] = queue.Queue(settings.queue_rows)
         self._stop = threading.Event()
         self._ending: Ending | None = None
         self._ended_at = 0.0
@@ -85,68 +84,68 @@ class Take:
         self._settled_ns = 0
         self._pace = Pace(writer)
         self._decoded: dict[str, tuple[Sample, Any]] = {}
-        self._tick_thread = threading.Thread(target=self._tick, name="recorder-tick", daemon=True)
-        self._write_thread = threading.Thread(target=self._write, name="recorder-write", daemon=True)
-        self._write_thread.start()
+        self._queue: RowQueue[Row] = RowQueue(
+            self._write, settings.queue_rows, on_failure=self._fail, on_end=self._finish
+        )
         try:
-            self._tick_thread.start()
+            threading.Thread(target=self._tick, name="recorder-tick", daemon=True).start()
         except RuntimeError as error:
             self._on_end = lambda _outcome: None
             self.end("discard")
-            self._queue.put(None)
+            self._queue.close()
             self.result.result()
             raise SpoolError(f"the episode cannot start: {error}; end some processes") from error
 
     @property
     def rows(self) -> int:
-        """Rows taken so far."""
+        """Number of rows taken."""
         return self._ticks.ticks
 
     @property
     def queued(self) -> int:
-        """Rows that wait for the disk."""
-        return self._queue.qsize()
+        """Number of rows that wait for the disk."""
+        return self._queue.waiting
 
     @property
     def limit_s(self) -> float:
-        """Its length in seconds, if it ends by itself; else 0."""
+        """Length in seconds after which it ends by itself; 0: no limit."""
         return (self._settings.max_rows or 0) / self.header.fps
 
     @property
     def late(self) -> int:
-        """Rows that were taken more than half a period late."""
+        """Number of rows taken more than half a period late."""
         return self._ticks.late
 
     @property
     def bytes_per_s(self) -> float:
-        """What is written per second of recording; 0 before the first second is."""
+        """Bytes written per second of recording; 0 during the first second."""
         rows = self._writer.length
         return self._writer.size_bytes / rows * self.header.fps if rows >= self.header.fps else 0.0
 
     @property
     def trouble(self) -> str:
-        """What has ended the take before its time, empty when nothing has."""
+        """The error that ended the take; empty if there is none."""
         return str(self._failure or "")
 
     @property
     def over(self) -> bool:
-        """Whether no more rows are taken."""
+        """Whether the take has ended and takes no more rows."""
         return self._stop.is_set()
 
     def figures(self) -> dict[str, dict[str, Any]]:
-        """Return what has been counted of each stream so far."""
+        """Return the figures of each stream so far."""
         return {name: counted.figures() for name, counted in self._quality.items()}
 
     def reasons(self) -> dict[str, list[str]]:
-        """Say of each stream what makes the take a bad one so far."""
+        """Return what makes the take bad so far, by stream."""
         return {name: counted.reasons(self._settings.rules) for name, counted in self._quality.items()}
 
     def notes(self) -> dict[str, list[str]]:
-        """Say of each stream what the operator should know although it does not make the take a bad one."""
+        """Return what the operator should know but does not make the take bad, by stream."""
         return {name: counted.notes() for name, counted in self._quality.items()}
 
     def end(self, how: Ending) -> Future[Outcome]:
-        """Take no more rows, and save, discard or set aside what was taken; returns at once."""
+        """Take no more rows, and save, discard or set aside those taken; return at once."""
         if self._ending is None:
             self._ending = how
             self._ended_at = time.monotonic()
@@ -154,7 +153,7 @@ class Take:
         return self.result
 
     def mark_success(self, success: bool) -> bool:
-        """Mark the take as a success or a failure; False when it is over, so that it is too late for it."""
+        """Mark the take as a success or a failure; return False if it has ended, which is too late."""
         self._success = success
         return not self.over
 
@@ -166,7 +165,7 @@ class Take:
                 time_ns = self.header.started_at_ns + self.rows * 1_000_000_000 // self.header.fps
                 if not self._clock.wait_until(time_ns, self._stop):
                     break
-                if self._steps.since_last_s():  # rows of a time that never was would follow at once
+                if self._steps.since_last_s():  # the next rows would all be due at once
                     self.end("clock")
                     break
                 late_s = (self._clock.now_ns() - max(time_ns, self._settled_ns)) / 1e9
@@ -175,19 +174,19 @@ class Take:
                 self._take_row(time_ns)
                 self._ticks.note(late_s)
         except RecorderError as error:
-            if self._ending != "clock":  # then the streams have forgotten what the row would be made of
+            if self._ending != "clock":  # a clock that jumped makes streams forget the samples of the row
                 self._fail(error)
         except Exception as error:
-            logger.exception("the recorder's tick thread failed")
+            logger.exception("the tick thread failed")
             self._fail(SpoolError(f"the recorder failed: {type(error).__name__}: {error}"))
         self.end("time")
-        self._queue.put(None)
+        self._queue.close()
 
     def _settle(self, time_ns: int) -> bool:
-        """Wait until no stream that is stamped by its source can still bring a sample for the tick.
+        """Wait until all samples for the tick of streams that are stamped by their source have arrived.
 
         Returns:
-            False as soon as the take is over instead.
+            False if the take ended while it waited.
         """
         awaited = [stream for stream in self._streams if stream.spec.by_header]
         deadline, deadline_ns = time.monotonic() + _SETTLE_S, time_ns + int(_SETTLE_S * 1e9)
@@ -214,22 +213,23 @@ class Take:
 
     # The thread that writes
 
-    def _write(self) -> None:
-        while (row := self._queue.get()) is not None:
-            if self._failure is None:
-                try:
-                    self._append(row)
-                except (RecorderError, OSError, ValueError) as error:
-                    self._fail(error)
-                except Exception as error:
-                    logger.exception("the recorder's writer thread failed")
-                    self._fail(SpoolError(f"a row cannot be written: {type(error).__name__}: {error}"))
+    def _write(self, row: Row) -> None:
+        if self._failure is not None:
+            return
+        try:
+            self._append(row)
+        except RecorderError:
+            raise
+        except (OSError, ValueError) as error:  # of a message that cannot be decoded
+            raise StreamError(str(error)) from error
+
+    def _finish(self) -> None:
         outcome = self._conclude()
         self._decoded.clear()
         try:
             self._on_end(outcome)
         except Exception:
-            logger.exception("the end of the take %s could not be told", self.header.episode_id)
+            logger.exception("the callback for the end of the take %s failed", self.header.episode_id)
         finally:
             self.result.set_result(outcome)
 
@@ -244,7 +244,7 @@ class Take:
             self._writer.append({**row.vectors, **_ages(row), **images})
 
     def _decode(self, stream: Stream, sample: Sample) -> Any:
-        """Decode a sample, once however many ticks took it."""
+        """Decode a sample once, even if several ticks took it."""
         name = stream.spec.name
         if name not in self._decoded or self._decoded[name][0] is not sample:
             self._quality[name].check_declared(sample.value)
@@ -262,18 +262,18 @@ class Take:
         try:
             return self._close()
         except (RecorderError, OSError) as error:
-            logger.error("the take %s could not be ended: %s", self.header.episode_id, error)
+            logger.error("ending the take %s failed: %s", self.header.episode_id, error)
             return self._left(str(error))
         except Exception as error:
-            logger.exception("the take %s could not be ended", self.header.episode_id)
+            logger.exception("ending the take %s failed", self.header.episode_id)
             return self._left(f"the take cannot be ended: {type(error).__name__}: {error}")
 
     def _left(self, reason: str) -> Outcome:
-        """Leave the take for the next start to find."""
+        """Leave the take to the next start, which recovers it."""
         try:
             self._writer.abandon()
         except Exception:
-            logger.exception("the files of the take %s could not be closed", self.header.episode_id)
+            logger.exception("closing the files of the take %s failed", self.header.episode_id)
         return self._outcome("recording", ended_by="error", reasons=(reason,), verdict="bad")
 
     def _close(self) -> Outcome:
@@ -345,7 +345,7 @@ class Take:
 
 
 def _ages(row: Row) -> dict[str, Any]:
-    """Return what a row keeps of its samples besides their values."""
+    """Return the ages and source stamps of a row's samples."""
     return {
         AGES: np.array(list(row.ages_s.values()), np.float32),
         SOURCE_STAMPS: np.array([sample.source_ns for sample in row.samples.values()], np.int64),
@@ -353,7 +353,7 @@ def _ages(row: Row) -> dict[str, Any]:
 
 
 def _may_bring(stream: Stream, time_ns: int) -> bool:
-    """Tell whether a sample for a tick may still be on its way; not from a stream that has fallen silent."""
+    """Return whether a sample for a tick may still arrive; not so for a stream that has fallen silent."""
     newest = stream.newest()
     if newest is None:
         return False

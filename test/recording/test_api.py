@@ -59,7 +59,7 @@ def test_a_wrong_frame_is_refused_and_adds_nothing(tmp_path):
             episode.add({**FRAME, "observation.state": np.zeros(3, np.float32)})
         with pytest.raises(SpoolError, match=r"observation\.state: expected float32 values"):
             episode.add({**FRAME, "observation.state": ["0.5", "1.0"]})
-        with pytest.raises(SpoolError, match="reward, which is no feature"):
+        with pytest.raises(SpoolError, match="reward, which is not a feature"):
             episode.add({**FRAME, "reward": 1.0})
         assert len(episode) == 1
     assert [each.length for each in Spool(tmp_path / "d").ready()] == [1]

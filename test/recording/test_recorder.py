@@ -256,7 +256,7 @@ class SlowDisk:
 @pytest.fixture
 def stall(monkeypatch):
     """Take any row that is being written for one that hangs."""
-    monkeypatch.setattr("lerobot_recorder.recording.pace._STALL_S", 0.0)
+    monkeypatch.setattr("lerobot_recorder.recording.row_queue._STALL_S", 0.0)
 
 
 @pytest.fixture
@@ -283,7 +283,7 @@ def test_a_disk_that_stands_still_is_told_before_it_moves_again(stall, overrun):
     robot, disk = overrun
     status = robot.recorder.status()
     assert status.state == "saving"
-    assert "has failed: writing to the disk is too slow for 10 fps: it is at one row for" in status.message
+    assert "has failed: writing to the disk is too slow for 10 fps: one row has taken" in status.message
     disk.let_go()
     robot.wait(lambda: robot.outcomes)
     assert robot.outcomes[0].length < 8

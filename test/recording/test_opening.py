@@ -4,7 +4,7 @@ import pytest
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import EpisodeRecorder, Recorder, Stream, StreamSpec
-from lerobot_recorder.recording.limits import HIGHEST_FPS, check_videos
+from lerobot_recorder.recording.opening import HIGHEST_FPS, check_videos
 
 
 def camera(width: int, height: int) -> dict:
