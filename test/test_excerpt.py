@@ -6,23 +6,23 @@ from hypothesis import strategies as st
 from lerobot_recorder.excerpt import excerpt, listing
 
 
-def test_short_texts_stay_as_they_are():
+def test_short_texts_do_not_change():
     assert excerpt("a short text") == "a short text"
     assert listing(["one", 2, "three"]) == "one, 2, three"
     assert listing([]) == ""
 
 
-def test_a_long_text_keeps_its_beginning_and_its_end():
+def test_a_long_text_keeps_its_start_and_end():
     text = excerpt("a" * 5000 + "the end", 60)
     assert text.startswith("a" * 40)
     assert text.endswith("the end")
     assert len(text) < 70
 
 
-def test_a_long_list_counts_what_it_leaves_out():
+def test_a_long_list_counts_the_names_that_it_omits():
     assert listing([f"joint_{number}" for number in range(100_000)], 2) == "joint_0, joint_1 and 99998 more"
 
 
 @given(st.lists(st.text(max_size=400), max_size=50))
-def test_no_list_makes_a_long_text(names):
+def test_a_list_never_makes_a_long_text(names):
     assert len(listing(names)) < 1000

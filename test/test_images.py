@@ -37,28 +37,28 @@ def png_chunk(kind: bytes, content: bytes) -> bytes:
 
 
 def png(width: int, height: int, content: bytes = b"", *, bits: int = 8, colour: int = 0) -> bytes:
-    """Make a PNG that declares a size, and holds whatever content."""
+    """Make a PNG with a declared size and any content."""
     header = struct.pack(">IIBBBBB", width, height, bits, colour, 0, 0, 0)
     chunks = (b"IHDR", header), (b"IDAT", content), (b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + b"".join(png_chunk(*chunk) for chunk in chunks)
 
 
 def declaring(jpeg: bytes, width: int, height: int) -> bytes:
-    """Return a JPEG that declares another size than it has."""
+    """Return a JPEG that declares a wrong size."""
     place = jpeg.index(b"\xff\xc0") + 5
     return jpeg[:place] + struct.pack(">HH", height, width) + jpeg[place + 4 :]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("tail", TAILS)
-def test_what_follows_an_image_is_cut_off(kind, tail):
+def test_bytes_after_an_image_are_cut_off(kind, tail):
     image = EncodedImage.parse(KINDS[kind] + TAILS[tail])
     assert image.data == KINDS[kind]
     assert (image.width, image.height) == (64, 48)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_image_that_was_cut_short_is_refused_wherever_that_was(kind):
+def test_an_image_that_was_cut_short_anywhere_is_refused(kind):
     for cut in range(30, len(KINDS[kind])):
         with pytest.raises(ImageError, match="cut short"):
             EncodedImage.parse(KINDS[kind][:cut])
@@ -72,15 +72,15 @@ def test_the_end_of_a_thumbnail_is_not_the_end_of_the_image():
         EncodedImage.parse(with_thumbnail[: len(exif) + 30])
 
 
-def test_an_image_is_decoded_as_it_lies_whatever_its_exif_says():
-    orientation = b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # turned by 90 degrees
+def test_the_exif_orientation_is_ignored():
+    orientation = b"\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"  # rotated by 90 degrees
     exif = b"Exif\0\0MM\0*\0\0\0\x08" + orientation
     turned = JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + JPEG[2:]
     assert cv2.imdecode(np.frombuffer(turned, np.uint8), cv2.IMREAD_COLOR).shape[0] == 64
     np.testing.assert_array_equal(EncodedImage.parse(turned).decode(), EncodedImage.parse(JPEG).decode())
 
 
-def test_a_png_of_16_bits_per_value_is_refused_for_a_colour_image():
+def test_a_png_of_16_bits_per_value_is_refused_for_a_color_image():
     deep = cv2.imencode(".png", GRADIENT.astype(np.uint16) * 257)[1].tobytes()
     with pytest.raises(ImageError, match="16 bits per value"):
         EncodedImage.parse(deep)
@@ -117,12 +117,12 @@ def test_depth_is_a_png_of_16_bits_of_grey():
         (b"", "starts with nothing"),
     ],
 )
-def test_what_an_image_cannot_be_is_refused_before_it_is_decoded(data, reason):
+def test_an_impossible_image_is_refused_before_it_is_decoded(data, reason):
     with pytest.raises(ImageError, match=reason):
         EncodedImage.parse(data)
 
 
-def test_a_black_image_is_small_and_no_bomb():
+def test_a_black_image_is_small_but_valid():
     black = np.zeros((2160, 3840, 3), np.uint8)
     for kind in (".jpg", ".png"):
         options = (cv2.IMWRITE_JPEG_OPTIMIZE, 1, cv2.IMWRITE_JPEG_PROGRESSIVE, 1) if kind == ".jpg" else ()
@@ -130,7 +130,7 @@ def test_a_black_image_is_small_and_no_bomb():
         assert EncodedImage.parse(data).decode().shape == black.shape
 
 
-def test_a_small_depth_map_that_declares_gigabytes_takes_no_memory():
+def test_a_small_depth_map_that_declares_gigabytes_uses_no_memory():
     rows = zlib.compress(bytes((2 * 16384 + 1) * 1024))
     bomb = png(16384, 16384, rows, bits=16)
     assert peak_mb("from lerobot_recorder.images import parse_png; parse_png(data)", bomb) < 20

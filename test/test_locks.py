@@ -53,7 +53,7 @@ def test_the_lock_of_a_dead_process_is_free(path, foreign):
     assert locks.holder(path) is None
 
 
-def test_a_lock_is_waited_for(path, foreign):
+def test_taking_a_lock_waits_for_its_release(path, foreign):
     with locks.held_unless_taken(path) as free:
         assert not free
     foreign.terminate()

@@ -12,7 +12,7 @@ SECOND = 1_000_000_000
 
 
 class FakeClock:
-    """A clock that stands still until it is moved."""
+    """A clock that stands still until the test moves it."""
 
     name = "sim"
 
@@ -94,7 +94,7 @@ class Bench:
         return self.recorder.start().result(10)
 
     def run(self, ticks: int, **push) -> None:
-        """Let time pass, with samples half a tick before each tick."""
+        """Let time pass, with samples half a period before each tick."""
         take = self.recorder._take
         for _ in range(ticks):
             tick_ns = take.header.started_at_ns + take.rows * SECOND // 10

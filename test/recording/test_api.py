@@ -35,7 +35,7 @@ def test_an_exception_sets_the_episode_aside(tmp_path):
     assert "the gripper slipped" in rejected[0].manifest.reasons[0]
 
 
-def test_a_take_that_was_cut_short_is_told_at_the_next_start(tmp_path, caplog):
+def test_an_interrupted_take_is_reported_at_the_next_start(tmp_path, caplog):
     writer = a_take(Spool(tmp_path / "d"), "raw")
     writer.abandon()
     with EpisodeRecorder(tmp_path / "d", FEATURES, 30):
@@ -44,7 +44,7 @@ def test_a_take_that_was_cut_short_is_told_at_the_next_start(tmp_path, caplog):
     assert Spool(tmp_path / "d").accept().length == 5
 
 
-def test_an_episode_without_frames_is_none(tmp_path):
+def test_an_episode_without_frames_leaves_nothing(tmp_path):
     with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder, recorder.episode("Pick up"):
         pass
     assert not Spool(tmp_path / "d").ready()
@@ -76,7 +76,7 @@ def test_a_value_that_its_type_cannot_hold_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("task", [3, None, ["pick", "place"], b"pick", "\udc80"])
-def test_a_task_that_is_no_text_is_refused(tmp_path, task):
+def test_a_task_that_is_not_a_text_is_refused(tmp_path, task):
     with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder:
         with pytest.raises(ConfigError, match="task: "), recorder.episode(task) as episode:
             episode.add(FRAME)
@@ -112,7 +112,7 @@ def test_a_second_recorder_is_refused_until_the_first_has_ended(tmp_path):
 
 
 @pytest.mark.parametrize("image_format", ["raw", "png"])
-def test_arrays_may_be_used_again_at_once(tmp_path, image_format):
+def test_arrays_may_be_reused_at_once(tmp_path, image_format):
     small = {"dtype": "video", "shape": [16, 16, 1], "names": None, "info": {"is_depth_map": True}}
     features = {**FEATURES, "observation.images.depth": small}
     frame = {
@@ -135,7 +135,7 @@ def test_arrays_may_be_used_again_at_once(tmp_path, image_format):
     assert saved.sample("observation.images.top", range(40))[:, 0, 0, 0].tolist() == list(range(40))
 
 
-def test_a_busy_disk_holds_nobody_up(tmp_path, monkeypatch):
+def test_a_busy_disk_does_not_block_the_caller(tmp_path, monkeypatch):
     free, write = threading.Event(), EpisodeWriter.write
 
     def late(writer, row):
@@ -152,7 +152,7 @@ def test_a_busy_disk_holds_nobody_up(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("more", [0, 3])
-def test_a_full_disk_is_told_and_what_is_whole_is_kept(tmp_path, monkeypatch, more):
+def test_a_full_disk_is_reported_and_whole_rows_are_kept(tmp_path, monkeypatch, more):
     write = EpisodeWriter.write
 
     def full(writer, row):
@@ -171,7 +171,7 @@ def test_a_full_disk_is_told_and_what_is_whole_is_kept(tmp_path, monkeypatch, mo
 
 
 @pytest.mark.parametrize(("dtype", "unit"), [(np.uint16, "mm"), (np.float32, "m")])
-def test_the_first_frame_tells_the_unit_of_depth(tmp_path, dtype, unit):
+def test_the_first_frame_sets_the_unit_of_depth(tmp_path, dtype, unit):
     depth = {"dtype": "video", "shape": [16, 16, 1], "names": None, "info": {"is_depth_map": True}}
     root = tmp_path / "d"
     with EpisodeRecorder(root, {"depth": depth}, 30) as recorder:
@@ -194,7 +194,7 @@ def test_depth_of_another_unit_than_in_the_dataset_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("fps", [0, 29.97])
-def test_a_rate_that_is_no_whole_number_is_refused(tmp_path, fps):
+def test_a_rate_that_is_not_a_whole_number_is_refused(tmp_path, fps):
     with pytest.raises(ConfigError, match="fps"):
         EpisodeRecorder(tmp_path / "d", FEATURES, fps)
 

@@ -9,7 +9,7 @@ from lerobot_recorder.recording import clock as module
 
 
 class Times:
-    """The system's time and the steady one, moved by the test; each look at them takes a while."""
+    """The system's clock and the monotonic clock, moved by the test; reading them takes some time."""
 
     def __init__(self) -> None:
         self.system_s, self.steady_s, self.looks_s = 1000.0, 50.0, []
@@ -35,7 +35,7 @@ def times(monkeypatch):
 
 
 @pytest.mark.parametrize("by_s", [3600.0, -3600.0, 0.2, -0.2])
-def test_a_clock_that_is_set_is_noticed_once(times, by_s):
+def test_a_clock_that_is_set_is_detected_once(times, by_s):
     steps = ClockSteps(SystemClock())
     times.pass_by(0.05)
     assert steps.since_last_s() == 0
@@ -55,14 +55,14 @@ def test_a_clock_that_runs_faster_or_slower_for_a_while_is_not_set(times, faster
         assert steps.since_last_s() == 0
 
 
-def test_a_computer_that_is_busy_between_two_looks_sets_no_clock(times):
+def test_a_busy_computer_does_not_look_like_a_clock_that_was_set(times):
     steps = ClockSteps(SystemClock())
     times.looks_s = [0.0, 3.0]
     assert steps.since_last_s() == 0
     assert steps.since_last_s() == 0
 
 
-def test_where_time_comes_from_elsewhere_the_system_may_set_its_own(times):
+def test_steps_of_the_system_clock_do_not_matter_to_another_clock(times):
     steps = ClockSteps(SimpleNamespace(name="sim"))
     times.system_s += 100
     assert steps.since_last_s() == 0

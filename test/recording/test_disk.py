@@ -12,7 +12,7 @@ MB = 1_000_000
 
 
 class SmallDisk(Spool):
-    """A spool on a disk with as much room as the test says."""
+    """A spool on a disk whose free space the test sets."""
 
     free = 100 * MB
 
@@ -42,7 +42,7 @@ def watch(tmp_path):
         each.stop()
 
 
-def test_what_is_kept_for_the_encoder_is_no_room(watch):
+def test_the_reserve_for_the_encoder_does_not_count_as_free(watch):
     disk = watch(RESERVE_BYTES + 100 * MB)
     assert disk.forecast.seconds_left == 10.0
     assert not disk.acted
@@ -59,11 +59,11 @@ def test_what_is_kept_for_the_encoder_is_no_room(watch):
         (None, 10 * MB, 3600, True),
     ],
 )
-def test_an_episode_fits_as_far_as_is_known(free, bytes_per_s, seconds, fits):
+def test_an_episode_fits_if_its_size_is_unknown_or_small_enough(free, bytes_per_s, seconds, fits):
     assert DiskForecast(free, bytes_per_s).fits(seconds) is fits
 
 
-def test_what_does_not_fit_is_refused_with_the_way_out(watch):
+def test_an_episode_that_does_not_fit_is_refused_with_a_remedy(watch):
     disk = watch(RESERVE_BYTES + 100 * MB)
     disk.require(10)
     with pytest.raises(
@@ -75,12 +75,12 @@ def test_what_does_not_fit_is_refused_with_the_way_out(watch):
         disk.require(10, 100 * MB)
 
 
-def test_a_disk_that_cannot_be_asked_is_told(watch):
+def test_a_disk_that_cannot_be_read_is_reported(watch):
     assert watch(-1).problem == "the disk is gone"
     assert watch(100 * MB).problem == ""
 
 
-def test_the_room_is_watched_on_whatever_goes_wrong(tmp_path, monkeypatch, caplog):
+def test_errors_do_not_stop_the_monitor(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr("lerobot_recorder.recording.disk._INTERVAL_S", 0.001)
     spool, acted, asked = SmallDisk(tmp_path / "data"), threading.Event(), threading.Semaphore(0)
 
@@ -102,7 +102,7 @@ def test_before_the_first_episode_its_size_is_estimated():
     assert typical_bytes(cameras) == pytest.approx(640 * 480 * (1.69 + 2))
 
 
-def test_what_was_discarded_makes_room_for_the_next_recording_before_one_is_ended(tmp_path):
+def test_discarded_takes_are_erased_before_a_recording_is_ended(tmp_path):
     class FillingDisk(SmallDisk):
         discarded = 3
 

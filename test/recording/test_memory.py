@@ -1,4 +1,4 @@
-"""What a recorder holds does not grow, with the length of an episode nor with their number."""
+"""The memory of a recorder does not grow with the length or the number of episodes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SLACK_BYTES = 20_000
 
 @pytest.fixture
 def held():
-    """Measure the memory that Python and NumPy hold."""
+    """Measure the memory that Python and NumPy use."""
     tracemalloc.start()
 
     def measure() -> int:
@@ -29,7 +29,7 @@ def held():
 
 
 def run_fast(robot, rows: int) -> None:
-    """Let rows be taken as fast as they can be written."""
+    """Take rows as fast as they can be written."""
     take = robot.recorder._take
     for number in range(1, rows + 1):
         robot.clock.advance(0.1)
@@ -40,7 +40,7 @@ def run_fast(robot, rows: int) -> None:
 
 
 @pytest.mark.parametrize("encoded", [False, True])
-def test_not_with_the_length_of_an_episode(bench, held, encoded):
+def test_memory_does_not_grow_with_the_length_of_an_episode(bench, held, encoded):
     robot = bench()
     if encoded:
         pixels = robot.image
@@ -53,7 +53,7 @@ def test_not_with_the_length_of_an_episode(bench, held, encoded):
     assert robot.recorder.save().result(10).length > 1000
 
 
-def test_not_with_the_number_of_episodes(bench, held):
+def test_memory_does_not_grow_with_the_number_of_episodes(bench, held):
     robot = bench()
     for number in range(25):
         robot.start()

@@ -21,11 +21,11 @@ PERIOD = 100
         ([980, 1020], 1050),
     ],
 )
-def test_ticks_are_where_nothing_comes(arrivals, expected):
+def test_ticks_are_far_from_the_arrival_of_samples(arrivals, expected):
     assert grid_start_ns(1000, PERIOD, arrivals) == expected
 
 
-def test_each_tick_has_a_picture_of_its_own_although_they_come_unevenly():
+def test_each_tick_has_its_own_image_although_they_arrive_unevenly():
     come = random.Random(1)
     for phase in range(0, PERIOD, 7):
         arrivals = [k * PERIOD + phase + come.randint(-20, 20) for k in range(200)]

@@ -20,7 +20,7 @@ def camera() -> StreamQuality:
 
 
 def show(quality: StreamQuality, *images: tuple[float, int], size: tuple[int, int] = (48, 32)) -> None:
-    """Show images: when each came, in seconds, and how bright it is."""
+    """Count images, given as arrival time in seconds and brightness."""
     for at_s, value in images:
         image = np.full((size[1], size[0], 3), value, np.uint8)
         quality.note_image(Sample(int(at_s * SECOND), image), image)
@@ -76,7 +76,7 @@ def test_an_image_of_another_size_is_counted_and_refused():
     assert quality.figures()["size_changes"] == 1
 
 
-def test_stale_ticks_come_with_what_was_wrong_with_the_messages():
+def test_stale_ticks_are_reported_with_the_faults_of_the_messages():
     stream = Stream(StreamSpec("state", "observation.state", ("a",), max_age_s=0.5))
     stream.fault("before the take")
     quality = StreamQuality(stream, 10)
@@ -121,7 +121,7 @@ STATE = StreamSpec("state", "observation.state", ("a",))
 
 
 def ticked(spec: StreamSpec, rate_hz: float, *, seconds: float = 3, fps: int = 30) -> StreamQuality:
-    """Let rows take the samples of a stream that comes at a rate."""
+    """Count rows of a stream with a given rate of samples."""
     quality = StreamQuality(Stream(spec), fps)
     samples: dict[int, Sample] = {}
     for row in range(round(seconds * fps)):
@@ -142,7 +142,7 @@ def test_a_camera_that_most_rows_repeat_makes_the_episode_bad(rate_hz):
 
 
 @pytest.mark.parametrize("spec", [CAMERA, STATE])
-def test_a_camera_at_half_the_rate_and_a_slow_sensor_are_worth_a_note(spec):
+def test_a_camera_at_half_the_rate_and_a_slow_sensor_get_a_note(spec):
     quality = ticked(spec, 15)
     assert quality.reasons(RULES) == []
     (note,) = quality.notes()
@@ -151,7 +151,7 @@ def test_a_camera_at_half_the_rate_and_a_slow_sensor_are_worth_a_note(spec):
 
 @pytest.mark.parametrize("rate_hz", [25, 30, 100])
 @pytest.mark.parametrize("spec", [CAMERA, STATE])
-def test_a_stream_about_as_fast_as_the_rows_is_worth_no_note(spec, rate_hz):
+def test_a_stream_about_as_fast_as_the_rows_gets_no_note(spec, rate_hz):
     quality = ticked(spec, rate_hz)
     assert (quality.notes(), quality.reasons(RULES)) == ([], [])
 
@@ -189,7 +189,7 @@ def test_the_rate_of_less_than_a_second_is_not_judged():
         (replace(STATE, min_rate_hz=8.0), 5.0, True),
     ],
 )
-def test_a_slow_stream_is_told_before_an_episode(spec, rate_hz, is_slow):
+def test_a_slow_stream_is_reported_before_an_episode(spec, rate_hz, is_slow):
     assert bool(slow_source(spec, rate_hz, 30)) == is_slow
 
 

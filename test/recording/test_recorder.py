@@ -50,7 +50,7 @@ def test_rows_and_images_are_the_newest_samples_before_their_ticks(bench):
     assert episode.manifest.features["observation.state"]["names"] == ["a.pos", "b.pos"]
 
 
-def test_a_sample_from_after_the_tick_is_left_for_the_next(bench):
+def test_a_sample_from_after_the_tick_is_used_by_the_next(bench):
     robot = bench()
     robot.start()
     robot.run(2)
@@ -100,7 +100,7 @@ def test_a_discarded_episode_leaves_nothing(bench):
     assert not (spool.rejected())
 
 
-def test_commands_out_of_turn_are_refused(bench):
+def test_commands_in_the_wrong_state_are_refused(bench):
     robot = bench()
     with pytest.raises(EpisodeStateError, match="start one first"):
         robot.recorder.save()
@@ -133,7 +133,7 @@ def test_a_stream_that_falls_silent_makes_the_episode_bad(bench):
     assert [episode.episode_id for episode in Spool(robot.root).ready()] == [accepted]
 
 
-def test_a_bad_episode_is_kept_where_that_is_asked(bench):
+def test_a_bad_episode_is_kept_if_the_settings_say_so(bench):
     robot = bench(rules=QualityRules(on_bad_episode="keep"))
     robot.start()
     robot.run(8, only=("state", "action"))
@@ -158,7 +158,7 @@ def test_a_message_with_nan_is_left_out_and_noted(bench):
 
 
 @pytest.mark.parametrize("settings", [{"task": 3}, {"task": "\udc80"}, {"robot_type": 5}])
-def test_what_is_no_text_is_refused(bench, settings):
+def test_settings_that_are_not_texts_are_refused(bench, settings):
     with pytest.raises(ConfigError, match=r"expected a text|cannot be written as UTF-8"):
         bench().recorder.update_settings(**settings)
 
@@ -176,7 +176,7 @@ def test_a_second_recorder_of_a_name_is_refused(bench, names):
     robot.recorder = robot.open(name=names[1])
 
 
-def test_a_slow_camera_is_told_before_while_and_after_it_makes_the_episode_bad(bench):
+def test_a_slow_camera_is_reported_before_during_and_after_a_bad_episode(bench):
     robot = bench()
     for _ in range(3):
         robot.clock.advance(0.5)
@@ -193,7 +193,7 @@ def test_a_slow_camera_is_told_before_while_and_after_it_makes_the_episode_bad(b
     assert told in outcome.reasons[0]
 
 
-def test_a_slow_sensor_is_told_and_noted_in_a_good_episode(bench):
+def test_a_slow_sensor_is_reported_and_noted_in_a_good_episode(bench):
     robot = bench()
     robot.start()
     for _ in range(10):
@@ -238,7 +238,7 @@ def test_an_image_of_another_size_ends_the_episode_before_it(bench):
 
 
 class SlowDisk:
-    """Holds up the present take's rows until it is let go."""
+    """Blocks the rows of the present take until it is released."""
 
     def __init__(self, robot) -> None:
         self._append = robot.recorder._take._writer.append
@@ -255,13 +255,13 @@ class SlowDisk:
 
 @pytest.fixture
 def stall(monkeypatch):
-    """Take any row that is being written for one that hangs."""
+    """Treat any row that is being written as one that hangs."""
     monkeypatch.setattr("lerobot_recorder.recording.row_queue._STALL_S", 0.0)
 
 
 @pytest.fixture
 def overrun(bench):
-    """A take whose disk stands still, and whose queue has filled."""
+    """A take whose disk hangs and whose queue is full."""
     robot = bench(queue_mb=0.02)
     robot.start()
     robot.run(1)
@@ -271,7 +271,7 @@ def overrun(bench):
     return robot, disk
 
 
-def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(overrun):
+def test_a_slow_disk_is_reported_and_nothing_is_lost_silently(overrun):
     robot, disk = overrun
     disk.let_go()
     robot.wait(lambda: robot.outcomes)
@@ -279,7 +279,7 @@ def test_a_disk_that_is_too_slow_is_told_and_nothing_is_lost_silently(overrun):
     assert "too slow for 10 fps" in robot.outcomes[0].reasons[0]
 
 
-def test_a_disk_that_stands_still_is_told_before_it_moves_again(stall, overrun):
+def test_a_disk_that_hangs_is_reported_while_it_hangs(stall, overrun):
     robot, disk = overrun
     status = robot.recorder.status()
     assert status.state == "saving"
@@ -298,7 +298,7 @@ def test_a_full_disk_refuses_the_start(bench):
         robot.recorder.start()
 
 
-def test_the_first_start_of_an_episode_that_cannot_fit_is_refused_too(bench):
+def test_even_the_first_start_is_refused_if_the_episode_does_not_fit(bench):
     robot = bench(episode_time_s=1e9)
     robot.push()
     robot.recorder._watch._forecast = DiskForecast(10**9, 0.0)
@@ -307,7 +307,7 @@ def test_the_first_start_of_an_episode_that_cannot_fit_is_refused_too(bench):
     assert not robot.recorder.recording
 
 
-def test_a_take_ends_while_there_is_room_for_the_encoder(bench):
+def test_a_take_ends_while_there_is_space_for_the_encoder(bench):
     robot = bench()
     robot.start()
     robot.run(3)
@@ -320,7 +320,7 @@ def test_a_take_ends_while_there_is_room_for_the_encoder(bench):
         robot.recorder.save()
 
 
-def test_a_disk_that_fills_up_saves_the_take_so_far_and_says_so(bench):
+def test_a_disk_that_fills_up_ends_and_saves_the_take_with_a_message(bench):
     robot = bench()
     robot.start()
     robot.run(3)
@@ -337,7 +337,7 @@ def test_a_disk_that_fills_up_saves_the_take_so_far_and_says_so(bench):
     assert "is saved up to its last whole frame, 3 frames" in robot.recorder.status().message
 
 
-def test_a_surprise_while_writing_ends_the_take_and_loses_nothing(bench):
+def test_an_unexpected_error_while_writing_ends_the_take_and_loses_nothing(bench):
     robot = bench()
     robot.start()
     robot.run(3)
@@ -350,7 +350,7 @@ def test_a_surprise_while_writing_ends_the_take_and_loses_nothing(bench):
 
 
 @pytest.mark.parametrize("close", [lambda: None, lambda: 1 / 0])
-def test_a_surprise_at_the_end_of_a_take_is_answered_and_the_take_left_for_the_next_start(bench, close):
+def test_an_unexpected_error_at_the_end_leaves_the_take_to_the_next_start(bench, close):
     robot = bench()
     robot.start()
     robot.run(3)
@@ -365,7 +365,7 @@ def test_a_surprise_at_the_end_of_a_take_is_answered_and_the_take_left_for_the_n
     assert [episode.length for episode in Spool(robot.root).recover()] == [3]
 
 
-def test_closing_waits_until_the_end_of_a_take_is_told(bench):
+def test_closing_waits_for_the_callback_at_the_end_of_a_take(bench):
     robot = bench()
     told, tell, closed = [], threading.Event(), threading.Event()
 
@@ -385,7 +385,7 @@ def test_closing_waits_until_the_end_of_a_take_is_told(bench):
     assert told == [episode]
 
 
-def test_a_surprise_where_the_end_is_told_keeps_nobody_waiting(bench):
+def test_an_error_in_the_callback_at_the_end_blocks_nothing(bench):
     robot = bench()
     robot.recorder._on_end = lambda outcome: 1 / 0
     robot.start()
@@ -411,7 +411,7 @@ def test_a_start_without_threads_is_refused_and_leaves_nothing(bench, monkeypatc
     assert robot.start()
 
 
-def test_the_end_of_a_take_never_undoes_what_the_next_start_asks_of_the_streams(bench):
+def test_the_end_of_a_take_does_not_drop_samples_that_the_next_start_needs(bench):
     robot, starts = bench(), []
     robot.start()
     robot.run(2)
@@ -430,7 +430,7 @@ def test_the_end_of_a_take_never_undoes_what_the_next_start_asks_of_the_streams(
     assert stream._needed_from_ns == robot.recorder._take.header.started_at_ns
 
 
-def test_at_its_end_all_takes_that_are_being_saved_are_waited_for(bench):
+def test_closing_waits_for_all_takes_that_are_being_saved(bench):
     robot = bench()
     robot.start()
     robot.run(2)
@@ -465,7 +465,7 @@ def test_an_episode_can_be_deleted_while_it_is_saved(bench):
     assert robot.recorder.delete_last().result(10) == (second, True)
 
 
-def test_an_episode_that_is_deleted_after_a_discarded_one_counts_no_longer(bench):
+def test_an_episode_deleted_after_a_discarded_one_no_longer_counts(bench):
     robot = bench()
     first = robot.start()
     robot.run(2)
@@ -509,7 +509,7 @@ def test_a_discarded_take_is_brought_back_and_counts(bench):
     assert robot.recorder.delete_last().result(10) == (first, True)
 
 
-def test_an_episode_of_an_earlier_run_that_is_deleted_counts_for_nothing(bench):
+def test_deleting_an_episode_of_an_earlier_run_changes_no_count(bench):
     robot = bench()
     first = robot.start()
     robot.run(2)
@@ -533,7 +533,7 @@ def test_an_accepted_take_counts_as_saved(bench):
     assert robot.recorder.delete_last().result(10).was_saved
 
 
-def test_what_is_wrong_is_told_while_it_is_recorded(bench):
+def test_faults_are_reported_while_the_episode_is_recorded(bench):
     robot = bench()
     robot.start()
     robot.run(8, only=("state", "action"))
@@ -543,7 +543,7 @@ def test_what_is_wrong_is_told_while_it_is_recorded(bench):
     assert not status.reasons["state"]
 
 
-def test_settings_of_the_next_episode_are_not_told_of_the_present_one(bench):
+def test_the_status_shows_the_settings_of_the_present_episode(bench):
     robot = bench(episode_time_s=5.0)
     robot.start()
     robot.recorder.update_settings(task="Open the drawer", episode_time_s=7.0)
@@ -594,7 +594,7 @@ def test_each_episode_keeps_its_task(bench):
     assert [episode.manifest.task for episode in Spool(robot.root).ready()] == ["Open the drawer", "Close it"]
 
 
-def test_episodes_that_would_not_fit_those_that_wait_are_refused(bench):
+def test_an_episode_that_does_not_fit_those_that_wait_is_refused(bench):
     robot = bench()
     robot.start()
     robot.run(2)
@@ -640,7 +640,7 @@ def test_a_dataset_with_ages_is_continued_with_its_names(bench, names, asked):
     assert episode.manifest.features[AGES_FEATURE]["names"] == names
 
 
-def test_what_waits_with_ages_is_continued_with_its_names(bench):
+def test_waiting_episodes_with_ages_are_continued_with_their_names(bench):
     robot = bench(record_ages=True)
     for asked in (True, False):
         robot.recorder.update_settings(record_ages=asked)
@@ -672,7 +672,7 @@ def test_a_dataset_with_success_is_continued_with_it(bench):
         ({"record_success": True}, "'next.success' is not in the dataset .set record_success: false"),
     ],
 )
-def test_a_feature_that_the_dataset_lacks_is_refused_with_the_way_out(bench, asked, message):
+def test_a_feature_that_the_dataset_lacks_is_refused_with_a_remedy(bench, asked, message):
     robot = bench(**asked)
     existing_dataset(robot.root)
     robot.push()
@@ -690,7 +690,7 @@ def test_a_waiting_episode_that_cannot_be_read_does_not_stop_the_recording(bench
     assert "manifest.json cannot be read" in caplog.text
 
 
-def test_a_feature_whose_name_the_format_uses_itself_is_refused(bench):
+def test_a_feature_name_that_the_format_reserves_is_refused(bench):
     robot = bench()
     robot.streams["state"].spec = replace(robot.streams["state"].spec, feature="timestamp")
     robot.push()
@@ -699,7 +699,7 @@ def test_a_feature_whose_name_the_format_uses_itself_is_refused(bench):
 
 
 @pytest.mark.parametrize("move", [Spool.claim, lambda encoder, each: encoder.seal(encoder.claim(each))])
-def test_episodes_that_would_not_fit_one_that_is_being_encoded_are_refused(bench, move):
+def test_an_episode_that_does_not_fit_one_being_encoded_is_refused(bench, move):
     robot = bench()
     robot.start()
     robot.run(2)
@@ -824,7 +824,7 @@ def test_when_the_clock_jumps_back_the_take_is_set_aside_and_the_next_one_is_who
     assert robot.recorder.save().result(10).length == 3
 
 
-def test_no_rows_are_taken_of_a_time_that_the_clock_jumped_over(bench, monkeypatch):
+def test_no_rows_are_taken_for_the_time_that_the_clock_skipped(bench, monkeypatch):
     robot = bench()
     robot.start()
     robot.run(4)
@@ -835,7 +835,7 @@ def test_no_rows_are_taken_of_a_time_that_the_clock_jumped_over(bench, monkeypat
     assert robot.outcomes[0].reasons == ("interrupted: the clock jumped during the take",)
 
 
-def test_headers_of_a_clock_that_is_ahead_are_refused_with_the_way_out(bench):
+def test_headers_of_a_clock_that_is_ahead_are_refused_with_a_remedy(bench):
     robot = bench()
     robot.streams["state"].spec = replace(robot.streams["state"].spec, by_header=True)
     robot.push(robot.clock.now_ns() + 3 * SECOND, only=("state",))
@@ -844,7 +844,7 @@ def test_headers_of_a_clock_that_is_ahead_are_refused_with_the_way_out(bench):
         robot.recorder.start()
 
 
-def test_what_was_received_before_the_clock_was_set_back_is_no_matter_of_headers(bench):
+def test_samples_from_before_the_clock_was_set_back_do_not_blame_the_headers(bench):
     robot = bench()
     robot.push(robot.clock.now_ns() + 3 * SECOND)
     with pytest.raises(StreamError, match=r"state: the clock was set back by 3\.0 s .* try again") as refused:
@@ -852,7 +852,7 @@ def test_what_was_received_before_the_clock_was_set_back_is_no_matter_of_headers
     assert "header" not in str(refused.value)
 
 
-def test_a_stream_begins_anew_when_its_clock_was_set_back(bench, monkeypatch):
+def test_a_stream_starts_again_after_its_clock_was_set_back(bench, monkeypatch):
     robot, now_ns = bench(), 100 * SECOND
     stream = robot.streams["state"]
     monkeypatch.setattr(stream, "silent_s", lambda: 0.5)

@@ -24,7 +24,7 @@ def test_episodes_follow_each_other_with_pauses_until_all_are_saved():
     assert schedule.phase(20.0) == "finished"
 
 
-def test_no_episode_is_started_before_it_is_known_that_the_last_is_saved():
+def test_no_episode_starts_before_the_last_one_is_saved():
     schedule = Schedule(1, 0.0)
     schedule.note_start()
     schedule.note_end(1.0)
@@ -56,7 +56,7 @@ def test_the_pause_can_be_skipped():
     assert schedule.phase(1.0) == "waiting"
 
 
-def test_what_is_accepted_counts_and_what_is_taken_back_is_recorded_again():
+def test_an_accepted_take_counts_and_a_deleted_episode_is_recorded_again():
     schedule = Schedule(1, 0.0)
     schedule.adjust_saved(1)
     assert schedule.phase(0.0) == "finished"
@@ -77,7 +77,7 @@ def test_a_number_that_is_set_during_the_run_counts_from_there():
     assert schedule.phase(0.0) == "finished"
 
 
-def test_a_refused_start_begins_no_pause():
+def test_a_refused_start_starts_no_pause():
     schedule = Schedule(1, 60.0)
     schedule.note_start()
     schedule.note_end(10.0)

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from lerobot_recorder.recording import Stream, StreamSpec
 
 
-def test_what_is_known_of_faults_does_not_grow_with_messages():
+def test_the_list_of_faults_does_not_grow_with_messages():
     stream = Stream(StreamSpec("state", "observation.state", ("a",)))
     for number in range(1000):
         stream.fault(f"message {number}: " + "x" * 100_000)
@@ -15,7 +15,7 @@ def test_what_is_known_of_faults_does_not_grow_with_messages():
     assert len(json.dumps({**asdict(health), "missing": stream.missing(0)})) < 10_000
 
 
-def test_the_same_fault_is_counted_however_long_it_is():
+def test_equal_faults_are_counted_together_even_if_they_are_long():
     stream = Stream(StreamSpec("state", "observation.state", ("a",)))
     for _ in range(3):
         stream.fault("x" * 100_000)

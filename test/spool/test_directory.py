@@ -1,4 +1,4 @@
-"""Every move of an episode between the states of the spool."""
+"""Moves of an episode between the states of the spool."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ def whereabouts(spool: Spool) -> dict[str, list[str]]:
     return {state: names for state, names in found.items() if names}
 
 
-def test_it_is_where_the_layout_says(spool):
+def test_the_spool_is_beside_the_dataset(spool):
     assert spool.path == spool_path(spool.root)
 
 
-def test_a_spool_that_nobody_made_is_empty(spool):
+def test_a_spool_that_does_not_exist_is_empty(spool):
     assert spool.ready() == spool.claimed() == spool.rejected() == spool.failed() == spool.recover() == []
     assert not spool.path.exists()
     assert spool.free_bytes() > 0
 
 
-def test_a_place_that_takes_no_spool_is_refused_by_name(tmp_path):
+def test_a_path_where_no_spool_can_be_created_is_refused_by_name(tmp_path):
     (tmp_path / "file").touch()
     spool = Spool(tmp_path / "file" / "dataset")
     with pytest.raises(SpoolError, match=r"dataset\.spool cannot be written: .*; choose another root"):
@@ -72,7 +72,7 @@ def test_a_take_is_in_recording_until_it_is_saved(spool):
 
 
 @pytest.mark.parametrize("hand_on", ["save", "accept"])
-def test_what_was_handed_on_is_known_though_an_encoder_has_it(spool, hand_on):
+def test_an_episode_keeps_its_manifest_after_an_encoder_has_claimed_it(spool, hand_on):
     episode = a_take(spool).save() if hand_on == "save" else None
     if episode is None:
         a_take(spool).reject("bad")
@@ -138,7 +138,7 @@ def test_a_sealed_episode_can_be_removed_for_good(spool):
     assert whereabouts(spool) == {}
 
 
-def test_committed_episodes_are_forgotten_wherever_they_are(spool):
+def test_committed_episodes_are_removed_in_any_state(spool):
     names = [a_take(spool).save().episode_id for _ in range(3)]
     spool.claim(spool.ready()[0])
     spool.forget([*names[:2], "not there"])
@@ -158,7 +158,7 @@ def test_an_episode_that_failed_keeps_its_error_and_can_be_tried_again(spool):
     again.verify()
 
 
-def test_what_was_taken_back_is_not_sealed_failed_or_released(spool):
+def test_a_deleted_episode_is_not_sealed_failed_or_released(spool):
     claimed = spool.claim(a_take(spool).save())
     assert claimed is not None
     spool.delete_last()
@@ -168,7 +168,7 @@ def test_what_was_taken_back_is_not_sealed_failed_or_released(spool):
     assert whereabouts(spool) == {"discarded": [claimed.episode_id]}
 
 
-def test_an_encoder_lets_go_of_an_episode_that_another_one_has_claimed_since(spool):
+def test_an_encoder_does_not_move_an_episode_that_another_one_has_claimed_since(spool):
     first = spool.claim(a_take(spool).save())
     with Spool(spool.root) as other:
         taken_back = spool.directory("claimed") / first.episode_id
@@ -197,14 +197,14 @@ def test_there_is_nothing_to_accept(spool):
         spool.accept()
 
 
-def test_the_last_saved_episode_is_taken_back(spool):
+def test_the_last_saved_episode_is_deleted(spool):
     first, last = (a_take(spool).save().episode_id for _ in range(2))
     a_take(spool).reject("bad")
     assert spool.delete_last() == last
     assert [episode.episode_id for episode in spool.ready()] == [first]
 
 
-def test_an_episode_being_committed_is_not_taken_back(spool):
+def test_an_episode_being_committed_is_not_deleted(spool):
     claimed = spool.claim(a_take(spool).save())
     assert claimed is not None
     sealed = spool.seal(claimed)
@@ -216,7 +216,7 @@ def test_an_episode_being_committed_is_not_taken_back(spool):
         spool.delete_last(sealed.episode_id)
 
 
-def test_success_is_marked_until_the_commit(spool):
+def test_success_can_be_marked_until_the_commit(spool):
     claimed = spool.claim(a_take(spool).save())
     assert claimed is not None
     assert spool.mark_success(True) == claimed.episode_id
@@ -227,7 +227,7 @@ def test_success_is_marked_until_the_commit(spool):
         spool.mark_success(False, sealed.episode_id)
 
 
-def test_a_named_episode_elsewhere_is_said_to_be_there(spool):
+def test_an_error_names_the_state_of_an_episode(spool):
     ready = a_take(spool).save()
     with pytest.raises(SpoolError, match=f"{ready.episode_id} is in .*ready"):
         spool.accept(ready.episode_id)

@@ -1,4 +1,4 @@
-"""What the operator removes can be brought back as long as there is room for it."""
+"""Deleted episodes and discarded takes can be brought back while there is room."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_episodes_return_in_the_reverse_order_of_their_removal(spool):
         spool.undo_delete()
 
 
-def test_a_rejected_take_returns_to_the_rejected_ones(spool):
+def test_a_rejected_take_returns_to_rejected(spool):
     take = a_take(spool).reject("bad")
     spool.delete_last(take.episode_id)
     assert spool.undo_delete(take.episode_id).state == "rejected"
@@ -83,7 +83,7 @@ def test_a_damaged_take_is_not_brought_back(spool):
     assert path.exists()
 
 
-def test_what_is_in_the_dataset_is_not_brought_back(spool):
+def test_an_episode_in_the_dataset_is_not_brought_back(spool):
     episode_id = saved(spool).episode_id
     spool.delete_last()
     recordings = spool.root / "meta/recordings/chunk-000/file-000.jsonl"
@@ -113,7 +113,7 @@ def test_the_newest_takes_stay_and_all_deleted_episodes(spool):
     assert names(spool, "erasing") == []
 
 
-def test_with_little_room_only_the_last_one_stays(spool, monkeypatch):
+def test_on_a_nearly_full_disk_only_the_last_one_stays(spool, monkeypatch):
     removed = [saved(spool).episode_id for _ in range(3)]
     monkeypatch.setattr(discarded, "_room_is_short", lambda path: True)
     for episode_id in removed:
@@ -121,7 +121,7 @@ def test_with_little_room_only_the_last_one_stays(spool, monkeypatch):
     assert names(spool, "discarded") == [removed[-1]]
 
 
-def test_the_oldest_go_first_when_room_is_needed(spool, monkeypatch):
+def test_the_oldest_are_erased_first_when_space_is_needed(spool, monkeypatch):
     removed = [saved(spool).episode_id for _ in range(3)]
     for episode_id in removed:
         spool.delete_last(episode_id)

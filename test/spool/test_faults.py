@@ -1,4 +1,4 @@
-"""A device that fails, and a start that fails: what is acknowledged is on disk, and nothing is left."""
+"""A failing device loses nothing that was acknowledged; a failing start leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def spool(tmp_path: Path) -> Spool:
 
 
 class FailingDevice:
-    """Reports an error of the device once, to whoever syncs a file of that name; as Linux does."""
+    """Reports an error of the device once, to the first sync of a file of that name, like Linux."""
 
     def __init__(self) -> None:
         self.file = ""
@@ -58,7 +58,7 @@ SUFFIXES = {"raw": ".i420", "jpeg": ".jpeg", "png": ".png", "depth16": ".depth16
 
 @pytest.mark.parametrize("image_format", FORMATS)
 @pytest.mark.parametrize("end", ["save", "reject"])
-def test_an_error_that_the_flush_was_told_of_fails_the_save(spool, monkeypatch, device, image_format, end):
+def test_an_error_that_the_flush_received_fails_the_save(spool, monkeypatch, device, image_format, end):
     monkeypatch.setattr(files, "FLUSH_INTERVAL_S", 0.001)
     device.file = SUFFIXES[image_format]
     device.may_fail.clear()
@@ -144,7 +144,7 @@ def test_a_start_that_fails_leaves_nothing(spool, monkeypatch, failing):
     EpisodeWriter(spool, header).discard()
 
 
-def test_an_identifier_that_is_there_already_is_left_alone(spool):
+def test_an_episode_with_the_same_identifier_is_left_alone(spool):
     take = a_take(spool)
     with pytest.raises(SpoolError, match="File exists"):
         EpisodeWriter(spool, take.header)

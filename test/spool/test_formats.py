@@ -1,4 +1,4 @@
-"""What is written comes back, in every image format."""
+"""Rows and images come back as they were written, in every image format."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_raw_images_come_back_as_i420(spool):
         np.testing.assert_array_equal(frame, rgb_to_i420(rgb(index)))
 
 
-def test_png_images_come_back_to_the_bit(spool):
+def test_png_images_come_back_unchanged(spool):
     for index, frame in enumerate(read_back(spool, "png")):
         np.testing.assert_array_equal(frame, rgb(index))
 
@@ -57,13 +57,13 @@ def test_jpeg_images_come_back_as_they_decode(spool):
 
 
 @pytest.mark.parametrize("image_format", ["depth16", "depth32"])
-def test_depth_comes_back_to_the_bit(spool, image_format):
+def test_depth_comes_back_unchanged(spool, image_format):
     for index, frame in enumerate(read_back(spool, image_format)):
         np.testing.assert_array_equal(frame, an_image(image_format, index))
         assert frame.dtype == an_image(image_format, index).dtype
 
 
-def test_a_png_camera_takes_png_messages_as_they_came(spool):
+def test_a_png_camera_keeps_png_messages_unchanged(spool):
     header = a_header("png")
     data = cv2.imencode(".png", rgb(0)[..., ::-1])[1].tobytes()
     with_message = {**a_row(header, 0), camera_key("png"): EncodedImage.parse(data)}
@@ -83,7 +83,7 @@ def test_the_pixels_for_statistics_are_those_of_the_image(spool, image_format):
     np.testing.assert_array_equal(episode.sample(camera_key(image_format), [1, 0]), expected)
 
 
-def test_all_formats_live_in_one_episode(spool):
+def test_one_episode_can_have_all_formats(spool):
     episode = a_take(spool, *FORMATS, length=7).save()
     assert {key: sum(1 for _ in episode.frames(key)) for key in episode.manifest.cameras} == {
         camera_key(each): 7 for each in FORMATS
@@ -148,7 +148,7 @@ def test_a_row_without_a_value_is_refused(spool, missing):
         writer.append(row)
 
 
-def test_odd_sizes_are_for_png_only():
+def test_only_png_takes_odd_sizes():
     CameraSpool("png", 31, 23)
     with pytest.raises(SpoolError, match="even width"):
         CameraSpool("raw", 31, 24)
@@ -156,7 +156,7 @@ def test_odd_sizes_are_for_png_only():
 
 @given(task=st.text(), reasons=st.lists(st.text(), max_size=3), success=st.sampled_from([None, True, False]))
 @settings(max_examples=50)
-def test_what_is_known_of_an_episode_survives_its_file(tmp_path_factory, task, reasons, success):
+def test_a_manifest_survives_a_round_trip_through_its_file(tmp_path_factory, task, reasons, success):
     directory = tmp_path_factory.mktemp("episode")
     manifest = end_header(a_header("raw", task=task), 3, reasons=tuple(reasons), success=success)
     (directory / "manifest.json").write_bytes(to_json(manifest))

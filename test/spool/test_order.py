@@ -1,4 +1,4 @@
-"""Episodes keep their order whatever happens to the clock."""
+"""Episodes keep their order when the clock is set."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_identifiers_never_go_back(spool, set_clock, known_from):
         spool.forget([first])
     if known_from == "the dataset":
         spool.forget([first])
-        (spool.path / "last_id").write_bytes(b"\0\0\0")  # as a power cut may leave it
+        (spool.path / "last_id").write_bytes(b"\0\0\0")  # as after a power cut
         recordings = spool.root / "meta/recordings/chunk-000/file-000.jsonl"
         recordings.parent.mkdir(parents=True)
         recordings.write_text(json.dumps({"episode_index": 0, "episode_id": first}) + "\n")
@@ -95,7 +95,7 @@ def test_episodes_are_in_the_order_in_which_they_ended(spool):
     assert spool.delete_last() == early.header.episode_id
 
 
-def test_episodes_of_an_earlier_version_come_in_the_order_of_their_identifiers(spool):
+def test_episodes_of_an_earlier_version_are_ordered_by_their_identifiers(spool):
     old, new = saved(spool), saved(spool)
     path = spool.directory("ready") / old / "manifest.json"
     content = json.loads(path.read_text())
@@ -114,7 +114,7 @@ def test_an_episode_that_cannot_be_read_is_never_the_last(spool):
     assert Spool(spool.root).delete_last() == readable
 
 
-def test_what_is_damaged_in_the_recordings_is_passed_over(tmp_path):
+def test_damaged_lines_of_the_recordings_are_skipped(tmp_path):
     folder = tmp_path / "meta/recordings/chunk-000"
     folder.mkdir(parents=True)
     (folder / "file-000.jsonl").write_bytes(b'{"episode_index": 0, "episode_id": "a"}\n\xff\xfe{"epis\n')

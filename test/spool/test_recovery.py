@@ -1,4 +1,4 @@
-"""What a crash, a damaged file or a full disk leaves is found again, whole rows only."""
+"""Whole rows are recovered after a crash, from damaged files and from a full disk."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def interrupted(spool: Spool, *formats: str, length: int = 5) -> Path:
 
 
 def images_of(path: Path, image_format: str, index: int) -> Path:
-    """The file that holds image `index`."""
+    """Return the file that holds image ``index``."""
     key = camera_key(image_format)
     return png_file(path, key, index) if image_format == "png" else image_file(path, key, image_format)
 
@@ -81,7 +81,7 @@ def test_rows_that_survive_a_power_cut_have_a_header(spool, monkeypatch):
     writer.abandon()
 
 
-def test_takes_that_were_cut_short_can_be_left_to_whoever_records_next(spool, monkeypatch):
+def test_interrupted_takes_can_be_left_to_the_next_recorder(spool, monkeypatch):
     path, writer = interrupted(spool, "raw"), a_take(spool, "raw")
     with monkeypatch.context() as patch:
         patch.setattr("lerobot_recorder.spool.writer.move_directory", _fail)
@@ -134,7 +134,7 @@ def test_a_take_without_a_row_is_removed(spool):
 
 
 @pytest.mark.parametrize("verdict", ["good", "bad"])
-def test_a_take_that_had_its_manifest_goes_where_it_was_going(spool, monkeypatch, verdict):
+def test_a_take_with_a_manifest_goes_where_it_was_going(spool, monkeypatch, verdict):
     writer = a_take(spool, "raw")
     with monkeypatch.context() as patch:
         patch.setattr("lerobot_recorder.spool.writer.move_directory", _fail)
@@ -196,7 +196,7 @@ def test_a_damaged_row_ends_the_take_before_it(spool):
 
 
 @pytest.mark.parametrize("damage", ["header", "first image"])
-def test_what_cannot_be_read_is_kept_with_the_error(spool, damage):
+def test_a_take_that_cannot_be_read_is_kept_with_the_error(spool, damage):
     path = interrupted(spool, "raw")
     flip_byte(path / "header.json" if damage == "header" else images_of(path, "raw", 0), 40)
     assert spool.recover() == []
@@ -206,7 +206,7 @@ def test_what_cannot_be_read_is_kept_with_the_error(spool, damage):
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_damage_of_a_saved_episode_is_noticed(spool, image_format):
+def test_damage_of_a_saved_episode_is_detected(spool, image_format):
     episode = a_take(spool, image_format).save()
     file = images_of(episode.path, image_format, 4)
     flip_byte(file, file.stat().st_size - 3)
@@ -220,7 +220,7 @@ def _verify_and_sample(episode: SpooledEpisode) -> None:
 
 
 @pytest.mark.parametrize("name", [ROWS_FILE, "manifest.json", f"{camera_key('raw')}.thumbs"])
-def test_a_file_cut_after_saving_is_noticed(spool, name):
+def test_a_file_that_was_cut_after_saving_is_detected(spool, name):
     episode = SpooledEpisode(a_take(spool, "raw").save().path)
     file = episode.path / name
     file.write_bytes(file.read_bytes()[:-1])
@@ -238,7 +238,7 @@ def test_half_done_removals_are_finished(spool, monkeypatch):
     assert list(spool.directory("erasing").iterdir()) == []
 
 
-def test_only_what_is_certainly_a_take_without_a_row_is_removed(spool):
+def test_only_directories_that_certainly_are_takes_without_rows_are_removed(spool):
     empty = interrupted(spool, "raw", "png", length=0)
     noted = interrupted(spool, "raw", length=0)
     (noted / "notes.txt").write_text("mine")
@@ -285,7 +285,7 @@ def test_a_take_waits_while_its_device_cannot_be_read(spool, monkeypatch, image_
     assert_whole(spool.recover()[0], 5)
 
 
-def test_what_hinders_one_take_does_not_hinder_the_others(spool, monkeypatch):
+def test_an_error_with_one_take_does_not_stop_the_recovery_of_others(spool, monkeypatch):
     first, second = interrupted(spool, "raw"), interrupted(spool, "raw")
     move = Spool.move
 
@@ -300,7 +300,7 @@ def test_what_hinders_one_take_does_not_hinder_the_others(spool, monkeypatch):
     assert [episode.episode_id for episode in spool.recover()] == [first.name]
 
 
-def test_foreign_pictures_among_those_of_a_take_stay(spool):
+def test_foreign_images_in_the_directory_of_a_take_stay(spool):
     path = interrupted(spool, "png")
     own, foreign = path / camera_key("png") / "frame-000009.png", path / camera_key("png") / "logo.png"
     own.touch()
@@ -331,7 +331,7 @@ def test_an_episode_that_is_in_the_dataset_is_not_added_again(spool, state):
 
 @pytest.mark.parametrize("states", [("ready", "claimed"), ("recording", "ready"), ("rejected", "ready")])
 @pytest.mark.parametrize("damaged", [None, 0, 1])
-def test_of_two_copies_one_stays_that_can_be_read(spool, states, damaged):
+def test_of_two_copies_a_readable_one_stays(spool, states, damaged):
     saved = a_take(spool).save()
     copies = [spool.directory(state) / saved.episode_id for state in states]
     for copy in copies:
@@ -386,7 +386,7 @@ def _ended(spool: Spool, writer: takes.EpisodeWriter, end: str) -> SpooledEpisod
     return writer.save() if end == "save" else writer.reject("the disk is full")
 
 
-def test_rows_after_a_full_disk_stand_where_they_belong(spool):
+def test_rows_after_a_full_disk_are_at_the_right_offset(spool):
     writer = a_take(spool, "raw", "depth32", "jpeg", length=3)
     largest = max(path.stat().st_size for path in writer.path.glob("observation*"))
     with files_no_larger_than(largest + 100), pytest.raises(DiskFullError):
@@ -400,7 +400,7 @@ def test_rows_after_a_full_disk_stand_where_they_belong(spool):
 
 
 def killed_after(delay_s: float, command: list[str]) -> list[str]:
-    """Kill the recorder so long after its start, and return the episodes that it acknowledged."""
+    """Kill the recorder some time after its start, and return the episodes that it acknowledged."""
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "recording\n"

@@ -1,4 +1,4 @@
-"""A power cut on a file system that writes directories in any order loses and doubles no episode."""
+"""A power cut neither loses nor doubles an episode, even if directories are written in any order."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ OFFERED = ("ready", "rejected", "failed")
 
 
 class PowerCuts:
-    """Cuts the power again and again during what an operator and an encoder do, and starts anew each time."""
+    """Cuts the power repeatedly while an operator and an encoder work, and restarts each time."""
 
     def __init__(self, directory: Path) -> None:
         self.spool = Spool(directory / "dataset")
@@ -32,14 +32,14 @@ class PowerCuts:
 
     @contextmanager
     def changing(self, episode_id: str, *, kept: bool) -> Iterator[None]:
-        """Say that an episode will be kept, or gone, once this is acknowledged; until then it is either."""
+        """Expect an episode to exist, or to be gone, after the acknowledgement; before, either is right."""
         if self._kept.get(episode_id) is not kept:
             self._kept[episode_id] = None
         yield
         self._kept[episode_id] = kept
 
     def commit(self, episode_id: str) -> None:
-        """Say that an episode is in the dataset; the journal of the commit will remove it from the spool."""
+        """Put an episode into the dataset; the journal of the commit will remove it from the spool."""
         self._committed.add(episode_id)
 
     def cut(self) -> None:
@@ -48,7 +48,7 @@ class PowerCuts:
             self.restart()
 
     def restart(self) -> None:
-        """Do what recorder and encoder do at their start, and look for each episode."""
+        """Do what recorder and encoder do at their start, and check each episode."""
         with Spool(self._after.root) as spool:
             spool.forget(sorted(self._committed))
             spool.recover(cut_short=False)
