@@ -2,6 +2,7 @@
 # make test      runs the tests
 # make coverage  runs the tests, and reports which lines they reach
 # make docs      builds the documentation with the API reference into build/docs
+# make docs-parameters  writes docs/parameters.md from the settings classes
 # make chaos     records in trouble for about three minutes, and looks whether anything is lost
 # .ci/run        lint and all tests, as before every change
 #
@@ -28,7 +29,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Those that need neither ROS nor minutes: what reads and writes files, video and the command line.
 TESTS_LOWEST := test/cli test/dataset test/encoding test/recording test/spool test/video test/test_*.py
 
-.PHONY: venv lint test test-jazzy test-lowest test-lerobot test-with-lerobot chaos coverage docs demo clean
+.PHONY: venv lint test test-jazzy test-lowest test-lerobot test-with-lerobot chaos coverage docs docs-parameters demo clean
 .DELETE_ON_ERROR:
 
 venv: $(VENV)/installed
@@ -82,6 +83,9 @@ coverage: $(VENV)/installed
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage html --quiet
 	$(VENV)/bin/coverage report --skip-covered
+
+docs-parameters: $(VENV)/installed
+	$(VENV)/bin/python docs/parameters.py
 
 docs: $(VENV)/installed
 	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs

@@ -15,6 +15,7 @@ errors          the tree of errors
 durable         files that survive a power cut
 locks           locks on files that no dead process keeps
 excerpt         bounded texts out of what others send
+settings        one definition per setting: dataclass field, ROS parameter, option, documentation
 images          JPEG and PNG: whether they are whole, how large, and their pixels
 dataset/        the format: layout, features, statistics, tables, the commit, the check
 video           all that imports PyAV for encoding, joining, probing and colour conversion
@@ -24,6 +25,7 @@ encoding/       batches, claims, worker processes, from ready episodes to a comm
 arms/           Feetech protocol and bus, SO-100 arms, calibration, teleoperation, replay
 cameras/        devices, network streams and video files, a thread each
 simulation/     simulated arms and cameras; passed to the drivers, which do not know it
+launching       the options of ``record`` and of the launch file, and the nodes that take them
 nodes/          the three ROS 2 nodes: parameters in, messages to values, values to messages
 cli/            ``lerobot-recorder``, the operator's command line
 ==============  ====================================================================================

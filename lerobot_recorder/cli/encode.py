@@ -11,10 +11,15 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lerobot_recorder.cli.check import DatasetArgument
-from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.cli.options import option
+from lerobot_recorder.encoding import BatchEncoder, BatchSettings
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.settings import parameter, parameters_of
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import EncoderSettings
+
+_VIDEO = {each.name: each for each in parameters_of(EncoderSettings)}
+_PARALLEL = parameter(BatchSettings, "parallel_encodings")
 
 _POLL_S = 0.2
 _LINE_EVERY_S = 10.0
@@ -24,12 +29,10 @@ _LINE_EVERY_S = 10.0
 def encode(
     dataset: DatasetArgument,
     *,
-    vcodec: Annotated[str, typer.Option(help="Video codec, or auto.")] = EncoderSettings.vcodec,
-    crf: Annotated[int, typer.Option(help="Quality; lower values give better and larger videos.")] = 30,
-    g: Annotated[int, typer.Option(help="Frames from one key frame to the next.")] = 2,
-    parallel_encodings: Annotated[
-        int, typer.Option(help="Videos to encode at the same time; 0: one per core.")
-    ] = 0,
+    vcodec: Annotated[str, option(_VIDEO["vcodec"])] = _VIDEO["vcodec"].default,
+    crf: Annotated[int, option(_VIDEO["crf"])] = _VIDEO["crf"].default,
+    g: Annotated[int, option(_VIDEO["g"])] = _VIDEO["g"].default,
+    parallel_encodings: Annotated[int, option(_PARALLEL)] = _PARALLEL.default,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also try the episodes in failed/ again.")
     ] = False,

@@ -1,4 +1,4 @@
-"""``record``: start the nodes, show what happens, and end with a dataset."""
+"""``record``: start the nodes, show their progress, and end with a dataset."""
 
 from __future__ import annotations
 
@@ -7,26 +7,20 @@ import re
 from collections.abc import Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
+from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import node_environment
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import summarise
 from lerobot_recorder.cli.terminal import shipped_config
-from lerobot_recorder.dataset import check_appendable, check_repo_id, default_root, load_info
+from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, Hardware
 from lerobot_recorder.spool import Spool
-
-_NODES = ("hardware", "recorder", "encoder")
-_DATASET = ("repo_id", "root")
-_OPTIONS_OF = {
-    "hardware": (),
-    "recorder": (*_DATASET, "task", "num_episodes", "episode_time_s", "reset_time_s"),
-    "encoder": (*_DATASET, "video_encoding_batch_size"),
-}
 
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 
@@ -35,43 +29,30 @@ Value = str | int | float | None
 
 def record(
     *,
-    hardware: Annotated[
-        Literal["so100", "sim", "none"],
-        typer.Option(help="An SO-100 or SO-101, a simulated one, or topics that others publish."),
-    ] = "so100",
-    config: Annotated[
-        Path | None,
-        typer.Option(help="Parameter file; what no option gives comes from it.", show_default="so100.yaml"),
-    ] = None,
-    repo_id: Annotated[str | None, typer.Option(help="Name of the dataset, user/name.")] = None,
-    root: Annotated[Path | None, typer.Option(help="Directory of the dataset.")] = None,
-    task: Annotated[str | None, typer.Option(help="What the episodes show, one sentence.")] = None,
-    num_episodes: Annotated[
-        int | None, typer.Option(min=0, help="Episodes to record; 0: each is started by hand.")
-    ] = None,
-    episode_time_s: Annotated[
-        float | None, typer.Option(min=0, help="Length of an episode; 0: until it is saved.")
-    ] = None,
-    reset_time_s: Annotated[float | None, typer.Option(min=0, help="Pause between episodes.")] = None,
-    video_encoding_batch_size: Annotated[
-        int | None, typer.Option(min=1, help="Encode when so many episodes wait.")
-    ] = None,
-    namespace: Annotated[
-        str, typer.Option(help="Namespace of the nodes and their topics, as of a second robot.")
-    ] = "",
+    hardware: Annotated[Hardware, option(OPTIONS["hardware"])] = OPTIONS["hardware"].default,
+    config: Annotated[Path | None, option(OPTIONS["config"])] = None,
+    repo_id: Annotated[str | None, option(OPTIONS["repo_id"])] = None,
+    root: Annotated[Path | None, option(OPTIONS["root"])] = None,
+    task: Annotated[str | None, option(OPTIONS["task"])] = None,
+    num_episodes: Annotated[int | None, option(OPTIONS["num_episodes"])] = None,
+    episode_time_s: Annotated[float | None, option(OPTIONS["episode_time_s"])] = None,
+    reset_time_s: Annotated[float | None, option(OPTIONS["reset_time_s"])] = None,
+    video_encoding_batch_size: Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])] = None,
+    namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
             "--parameter",
             "-p",
             metavar="NODE.NAME=VALUE",
-            help="Any other, as hardware.follower.port=/dev/ttyUSB0.",
+            help="Any other parameter of a node, for example hardware.follower.port=/dev/ttyUSB0.",
         ),
     ] = None,
 ) -> None:
-    """Record episodes, encode them meanwhile, and show the dataset that came of it.
+    """Record episodes, encode them in the background, and show the dataset.
 
-    Ctrl-C ends the recording and encodes what remains; a second one leaves that for the next start.
+    Ctrl-C ends the recording and encodes the remaining episodes; a second Ctrl-C leaves them for the next
+    start.
     """
     if find_spec("rclpy") is None:
         raise ConfigError(
@@ -99,18 +80,15 @@ def record(
 
 
 def _refuse_unusable(root: Path | None, repo_id: str | None, recorder: str) -> None:
-    """Raise an error now, before the robot moves, where no dataset can be.
+    """Raise an error before the robot moves if nothing can be recorded there.
 
     Raises:
-        ConfigError: the name can be none of a dataset.
-        DatasetError: there is something that is not a dataset, or one that nothing can be added to.
-        SpoolError: nothing can be written there, or another recorder is recording there.
+        ConfigError: the name is not a valid name of a dataset
+        DatasetError: the directory holds something else, or a dataset that cannot be continued
+        SpoolError: the directory is not writable, or another recorder uses it
     """
-    if repo_id:
-        check_repo_id(repo_id)
     if root or repo_id:
-        place = root.expanduser().absolute() if root else default_root(repo_id or "")
-        load_info(place)
+        place = DatasetPlace(repo_id or "", str(root or "")).directory
         spool = Spool(place)
         spool.require()
         spool.lock_recorder(recorder).release()
@@ -120,15 +98,15 @@ def _refuse_unusable(root: Path | None, repo_id: str | None, recorder: str) -> N
 def node_arguments(
     config: Path, options: Mapping[str, Value], parameters: list[str], namespace: str = ""
 ) -> dict[str, list[str]]:
-    """Return the command line of each node, for what was given.
+    """Return the command line of each node.
 
     Raises:
-        ConfigError: a parameter is not of the form NODE.NAME=VALUE, or the namespace is none.
+        ConfigError: a parameter does not have the form NODE.NAME=VALUE, or the namespace is invalid
     """
     common = ["--ros-args", *in_namespace(namespace)]
-    arguments = {node: [*common, "--params-file", str(config)] for node in _NODES}
-    for node, names in _OPTIONS_OF.items():
-        given = {name: value for name in names if (value := options.get(name)) is not None}
+    arguments = {node: [*common, "--params-file", str(config)] for node in NODE_OPTIONS}
+    for node, known in NODE_OPTIONS.items():
+        given = {each.name: value for each in known if (value := options.get(each.name)) is not None}
         arguments[node] += _assignments(given)
     for assignment in parameters:
         node, name, value = _parsed(assignment)
@@ -137,32 +115,33 @@ def node_arguments(
 
 
 def in_namespace(name: str) -> list[str]:
-    """Return the arguments that put a node into a namespace; none for an empty one.
+    """Return the arguments that put a node into a namespace; none for an empty name.
 
     Raises:
-        ConfigError: it cannot be a namespace.
+        ConfigError: the name is invalid
     """
     name = name.strip("/")
     if name and not _NAMESPACE.fullmatch(name):
         raise ConfigError(
-            f"--namespace {name}: expected letters, digits and _, the first no digit, as left or robots/left"
+            f"--namespace {name}: expected letters, digits and _, not starting with a digit, "
+            "for example left or robots/left"
         )
     return ["-r", f"__ns:=/{name}"] if name else []
 
 
 def _assignments(values: Mapping[str, Value]) -> Iterator[str]:
     for name, value in values.items():
-        # Quoted, so that no text is taken for another type.
+        # Quotes keep a text from being read as another type.
         yield from ("-p", f"{name}:={json.dumps(value, ensure_ascii=False)}")
 
 
 def _parsed(assignment: str) -> tuple[str, str, str]:
     path, equals, value = assignment.partition("=")
     node, dot, name = path.partition(".")
-    if node not in _NODES or not (dot and name and equals):
+    if node not in NODE_OPTIONS or not (dot and name and equals):
         raise ConfigError(
-            f"parameter {assignment!r}: expected NODE.NAME=VALUE with a node of {', '.join(_NODES)}, "
-            "as in encoder.crf=25"
+            f"parameter {assignment!r}: expected NODE.NAME=VALUE with a node of {', '.join(NODE_OPTIONS)}, "
+            "for example encoder.crf=25"
         )
     return node, name, value
 

@@ -7,19 +7,26 @@ import queue
 import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
+from lerobot_recorder.arms import ReplaySettings, TeleopSettings, Unit
 from lerobot_recorder.cli.check import DatasetArgument
+from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
 from lerobot_recorder.cli.record import in_namespace
 from lerobot_recorder.cli.status import last_words, log_remark
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
+from lerobot_recorder.launching import OPTIONS
+from lerobot_recorder.settings import parameter, parameters_of
+
+_REPLAY = {each.name: each for each in parameters_of(ReplaySettings)}
+_LARGEST_STEP = parameter(TeleopSettings, "max_relative_target")
 
 _GRACE_S = 15.0  # longer than the largest torque_off_warning_s of the hardware node
 
@@ -29,7 +36,7 @@ Status = dict[str, Any]
 def replay(
     dataset: DatasetArgument,
     *,
-    episode: Annotated[int, typer.Option(min=0, help="Number of the episode.", show_default=False)],
+    episode: Annotated[int, option(_REPLAY["episode"], show_default=False)],
     port: Annotated[
         str | None,
         typer.Option(
@@ -37,28 +44,13 @@ def replay(
             show_default="use the running hardware node",
         ),
     ] = None,
-    calibration: Annotated[
-        str | None,
-        typer.Option(
-            help="LeRobot's id of the follower, or the path of its calibration file.",
-            show_default="that of the hardware node",
-        ),
-    ] = None,
-    unit: Annotated[
-        Literal["so100", "degrees", "as_published"], typer.Option(help="Unit of the dataset.")
-    ] = "so100",
-    approach_speed_rad_s: Annotated[
-        float, typer.Option(min=0.01, max=10, help="Speed on the way to the first pose, in rad/s.")
-    ] = 0.6,
-    max_relative_target: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            max=360,
-            help="With --port: largest step of a joint, in degrees, of the gripper in percent; 0: no limit.",
-        ),
-    ] = 0.0,
-    namespace: Annotated[str, typer.Option(help="Namespace of the nodes.")] = "",
+    calibration: Annotated[str | None, option(_REPLAY["calibration"])] = None,
+    unit: Annotated[Unit, option(_REPLAY["unit"])] = _REPLAY["unit"].default,
+    approach_speed_rad_s: Annotated[float, option(_REPLAY["approach_speed_rad_s"])] = _REPLAY[
+        "approach_speed_rad_s"
+    ].default,
+    max_relative_target: Annotated[float, option(_LARGEST_STEP, "With --port: ")] = _LARGEST_STEP.default,
+    namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
 ) -> None:
     """Replay the actions of an episode on the follower, and report how closely its states match.
 

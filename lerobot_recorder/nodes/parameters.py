@@ -107,7 +107,7 @@ class Parameters:
         if unknown:
             named = "; ".join(f"{name!r}{self._similar(name)}" for name in sorted(unknown))
             raise ConfigError(
-                f"{self._node.get_name()} has no parameter {named}; README.md and config/ name them"
+                f"{self._node.get_name()} has no parameter {named}; docs/parameters.md lists them"
             )
 
     def _similar(self, name: str) -> str:

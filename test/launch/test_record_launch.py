@@ -16,6 +16,9 @@ pytest.importorskip("launch_ros", reason="launch comes with a ROS 2 installation
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument
 
+from lerobot_recorder.launching import NODE_OPTIONS
+from lerobot_recorder.settings import Parameter
+
 FILE = Path(__file__).resolve().parents[2] / "launch" / "record.launch.py"
 ARGUMENTS = (
     "config",
@@ -47,8 +50,10 @@ def nodes(launch_file: ModuleType, **given: str) -> dict[str, Any]:
     return {node.node_executable: node for node in launch_file._nodes(context)}
 
 
-def values(launch_file: ModuleType, text: dict[str, str], names: tuple[str, ...]) -> dict[str, object]:
-    return launch_file._values(text, names)
+def values(
+    launch_file: ModuleType, text: dict[str, str], options: tuple[Parameter, ...]
+) -> dict[str, object]:
+    return launch_file._values(text, options)
 
 
 def test_every_argument_is_described(launch_file):
@@ -72,8 +77,8 @@ def test_the_nodes_are_started(launch_file, hardware, started):
 
 def test_what_is_given_goes_to_the_nodes_that_know_it(launch_file):
     given = {"root": "/data", "num_episodes": "3", "reset_time_s": "2", "video_encoding_batch_size": "5"}
-    recorder = values(launch_file, given, launch_file.OF_RECORDER)
-    encoder = values(launch_file, given, launch_file.OF_ENCODER)
+    recorder = values(launch_file, given, NODE_OPTIONS["recorder"])
+    encoder = values(launch_file, given, NODE_OPTIONS["encoder"])
     assert recorder == {"root": "/data", "num_episodes": 3, "reset_time_s": 2.0}
     assert encoder == {"root": "/data", "video_encoding_batch_size": 5}
     assert isinstance(recorder["reset_time_s"], float)

@@ -181,7 +181,7 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
         ({"fpss": 30}, "recorder has no parameter 'fpss' (did you mean 'fps'?)"),
         ({"fps": 0}, "fps: expected 1 to 1000 Hz, found 0"),
         ({"fps": "fast"}, "fps: expected a whole number, found 'fast'"),
-        ({"root": ""}, "give repo_id (user/name), or root"),
+        ({"root": ""}, "give repo_id (user/name) or root"),
         (
             {"root": "/dev/null/data"},
             "/dev/null/data.spool cannot be written: File exists (/dev/null); choose another root",
@@ -198,10 +198,10 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
             {"top.topic": "robot//camera"},
             "top.topic: topic name must not contain repeated '/', found 'robot//ca",
         ),
-        ({"streams": ["top", "top"]}, "streams: expected each but once, found top again"),
+        ({"streams": ["top", "top"]}, "streams: expected different texts, found top twice"),
         ({"episode_time_s": 1e10}, "out of range Min: 0.0, Max: 1000000000.0"),
         ({"state.depth": True}, "state.depth: has no meaning for sensor_msgs/msg/JointState"),
-        ({"state.unit": "furlongs"}, "state.unit: expected one of 'as_published', 'degrees', 'so100'"),
+        ({"state.unit": "furlongs"}, "state.unit: expected one of 'so100', 'degrees', 'as_published'"),
     ],
 )
 def test_what_cannot_be_used_ends_it_with_one_sentence(graph, make_robot, tmp_path, wrong, reason):

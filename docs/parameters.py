@@ -1,0 +1,70 @@
+"""Writes ``parameters.md``: ``python docs/parameters.py``. The tables come from the settings classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from lerobot_recorder.arms import ReplaySettings
+from lerobot_recorder.dataset import DatasetPlace
+from lerobot_recorder.nodes import encoder_settings, hardware_settings, recorder_settings
+from lerobot_recorder.settings import Parameter, parameters_of
+
+PAGE = Path(__file__).with_suffix(".md")
+
+HEAD = """\
+# Parameters
+
+`make docs-parameters` writes this page from the settings classes in the code.
+
+`ros2 param describe /recorder episode_time_s` shows the same text at a running node. A parameter that a node
+does not know is an error, and so is a value outside its range. A change with `ros2 param set` takes effect as
+the last column says; "next start" means that the node refuses it while it runs. Parameters of type float
+accept whole numbers, texts accept any number. `['']` is an empty list.
+
+The nodes also accept `use_sim_time`, and the recorder accepts
+`qos_overrides.<topic>.subscription.reliability`, `history`, `depth` and `durability`.
+"""
+
+TABLES: tuple[tuple[str, str, Sequence[Parameter]], ...] = (
+    ("recorder", "", recorder_settings.PARAMETERS),
+    ("recorder: each stream", "<stream>.", recorder_settings.STREAM_PARAMETERS),
+    ("encoder", "", encoder_settings.PARAMETERS),
+    ("hardware", "", hardware_settings.PARAMETERS),
+    ("hardware: each arm, follower and leader", "<arm>.", hardware_settings.ARM_PARAMETERS),
+    ("hardware: each camera", "<camera>.", hardware_settings.CAMERA_PARAMETERS),
+    ("replay", "", parameters_of(DatasetPlace, ReplaySettings)),
+)
+
+
+def page() -> str:
+    """Return the text of the page."""
+    return "\n".join([HEAD, *(line for table in TABLES for line in _table(*table))])
+
+
+def _table(title: str, prefix: str, parameters: Sequence[Parameter]) -> Iterator[str]:
+    yield f"## {title}\n"
+    yield "| parameter | default | unit | allowed values | meaning | a change takes effect |"
+    yield "|---|---|---|---|---|---|"
+    for each in parameters:
+        name, default = f"`{prefix}{each.name}`", _default(each.default)
+        effect = each.effect.replace("at the next start", "next start")
+        yield f"| {name} | {default} | {each.unit} | {_cell(each.limits)} | {_cell(each.text)} | {effect} |"
+    yield ""
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, tuple):
+        return f"`[{', '.join(value)}]`" if value else "`['']`"
+    return f"`{value}`" if value != "" else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", r"\|").replace("<", r"\<")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
