@@ -22,7 +22,6 @@ LONGEST_SIDE = 8192
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
 _PNG_VALUES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # per pixel, by color type
-_PNG_GREY = 0
 _DEFLATE_RATIO = 1032
 """Largest ratio of pixel bytes to PNG bytes."""
 

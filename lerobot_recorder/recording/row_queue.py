@@ -42,10 +42,10 @@ class RowQueue(Generic[RowT]):
         """Start the thread.
 
         Args:
-            write: writes one row; called by the thread.
-            rows: number of rows that may wait.
-            on_failure: called by the thread with the first error.
-            on_end: called by the thread after the last row.
+            write: writes one row; called by the thread
+            rows: number of rows that may wait
+            on_failure: called by the thread with the first error
+            on_end: called by the thread after the last row
         """
         self.failure: RecorderError | None = None
         self._write = write

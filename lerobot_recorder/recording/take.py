@@ -53,7 +53,7 @@ class Take:
     """Records one episode, from its construction until ``end``.
 
     Attributes:
-        header: what is fixed for the episode
+        header: the episode's header
         result: set when the take has ended and is safe on disk
     """
 

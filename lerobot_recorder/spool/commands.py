@@ -25,7 +25,7 @@ class OperatorMoves(SpoolDirectory):
         """Move a rejected take to ``ready/`` despite its verdict.
 
         Args:
-            episode_id: the take; by default the last one.
+            episode_id: the take; by default the last one
 
         Raises:
             SpoolError: there is no such take, or it cannot be moved.
@@ -40,7 +40,7 @@ class OperatorMoves(SpoolDirectory):
         """Hand a failed episode to the encoder again.
 
         Args:
-            episode_id: the episode; by default the last one.
+            episode_id: the episode; by default the last one
 
         Raises:
             SpoolError: there is no such episode, or it cannot be moved.
@@ -57,7 +57,7 @@ class OperatorMoves(SpoolDirectory):
         It stays in ``discarded/`` while there is room, so that ``undo_delete`` can bring it back.
 
         Args:
-            episode_id: take back this one, also from ``rejected/``.
+            episode_id: take back this one, also from ``rejected/``
 
         Returns:
             The identifier of the removed episode.
@@ -76,7 +76,7 @@ class OperatorMoves(SpoolDirectory):
         """Move a take that was never saved to ``discarded/``, where the newest few stay.
 
         Args:
-            take: its directory in ``recording/``.
+            take: its directory in ``recording/``
             manifest: used if the take is brought back. It is written after the move: in ``recording/`` it
                 would make the take a saved one.
 
@@ -95,7 +95,7 @@ class OperatorMoves(SpoolDirectory):
         An episode returns to its former state; a take goes where saving it would have put it.
 
         Args:
-            episode_id: the episode; by default the last one removed.
+            episode_id: the episode; by default the last one removed
 
         Raises:
             SpoolError: there is none, it is damaged, it is in the dataset, or it cannot be moved.
@@ -118,8 +118,8 @@ class OperatorMoves(SpoolDirectory):
         """Note in a spooled episode's manifest whether it shows a success.
 
         Args:
-            success: the operator's mark.
-            episode_id: the episode; by default the last one.
+            success: the operator's mark
+            episode_id: the episode; by default the last one
 
         Returns:
             The identifier of the marked episode.

@@ -185,8 +185,8 @@ def disk_errors(path: Path, and_then: str = "") -> Iterator[None]:
     """Raise errors of the disk as ``SpoolError`` that name the directory and what to do.
 
     Args:
-        path: the directory.
-        and_then: what happens to it next, as the end of a sentence.
+        path: the directory
+        and_then: what happens to it next, as the end of a sentence
 
     Raises:
         DiskFullError: the disk is full.

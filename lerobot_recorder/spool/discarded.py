@@ -32,9 +32,9 @@ class Discarded:
     """An episode or take in ``discarded/``; the last one removed sorts last.
 
     Attributes:
-        order: sorts by the time of removal; an identifier, or empty if it is unknown.
-        path: its directory.
-        origin: the state it was in; empty if it is unknown.
+        order: sorts by the time of removal; an identifier, or empty if it is unknown
+        path: its directory
+        origin: the state it was in; empty if it is unknown
     """
 
     order: str

@@ -34,11 +34,11 @@ class FrameReader:
     """Reads the images of one camera, in any order.
 
     Args:
-        directory: the episode's directory.
-        key: the camera feature.
-        camera: how its images are stored.
-        records: the records of all rows; the files must hold one image for each.
-        exact: whether the files must hold nothing more.
+        directory: the episode's directory
+        key: the camera feature
+        camera: how its images are stored
+        records: the records of all rows; the files must hold one image for each
+        exact: whether the files must hold nothing more
     """
 
     def __init__(
@@ -161,14 +161,14 @@ class SpooledEpisode:
     """An episode in the spool.
 
     Attributes:
-        path: its directory.
+        path: its directory
     """
 
     def __init__(self, path: Path, manifest: Manifest | None = None) -> None:
         """Refer to an episode on disk.
 
         Args:
-            path: its directory.
+            path: its directory
             manifest: its manifest, if it is known. By default it is read when it is needed, unless an encoder
                 has moved the directory by then.
         """
@@ -251,8 +251,8 @@ class SpooledEpisode:
         """Read the thinned pixels of some images, as LeRobot's statistics use them.
 
         Args:
-            key: the camera feature.
-            indices: row numbers, in any order.
+            key: the camera feature
+            indices: row numbers, in any order
 
         Returns:
             RGB, uint8, (n, height / k, width / k, 3); depth: uint16 or float32, (n, height / k, width / k).

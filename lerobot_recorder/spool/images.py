@@ -45,9 +45,9 @@ class ImageArray:
     """A file of images of one size, stored back to back.
 
     Attributes:
-        path: the file.
-        dtype: a value's dtype.
-        shape: an image's shape.
+        path: the file
+        dtype: a value's dtype
+        shape: an image's shape
     """
 
     path: Path

@@ -18,8 +18,8 @@ class SpoolListing:
     """The episodes of a spool, one directory per state; this part changes nothing.
 
     Attributes:
-        root: the dataset's directory.
-        path: the spool's directory, ``<root>.spool``.
+        root: the dataset's directory
+        path: the spool's directory, ``<root>.spool``
     """
 
     def __init__(self, root: Path) -> None:

@@ -65,7 +65,7 @@ class EpisodeHeader:
 
     Attributes:
         episode_id: unique; sorts after the identifiers of all earlier episodes
-        fps: rows per second; row k is at k / fps.
+        fps: rows per second; row k is at k / fps
         features: the user's features as LeRobot declares them, vectors and cameras
         cameras: how the images of each camera feature are stored
         task: the sentence that describes what the episode shows

@@ -97,8 +97,8 @@ def fill(dtype: np.dtype[np.void], values: Mapping[str, object]) -> npt.NDArray[
     """Make the record of a row; the writer fills in where its JPEGs end, and ``seal`` adds the checksum.
 
     Args:
-        dtype: from ``record_dtype``.
-        values: one value for every other field, of the field's shape.
+        dtype: from ``record_dtype``
+        values: one value for every other field, of the field's shape
 
     Raises:
         SpoolError: a value is missing, unknown, not finite, or has the wrong shape or kind.

@@ -40,8 +40,8 @@ class PreparedRow:
     """A row that is ready to be written.
 
     Attributes:
-        record: the row's record; ``write`` fills in where the JPEGs end, and the checksum.
-        images: what to write to each file of each camera, by feature.
+        record: the row's record; ``write`` fills in the ends of the JPEGs and the checksum
+        images: bytes to append to each file of each camera, by feature
     """
 
     record: npt.NDArray[Any]
@@ -55,11 +55,11 @@ class EpisodeWriter:
     the row, so the first ``length`` rows are whole at any time.
 
     Attributes:
-        header: what is fixed for the episode.
-        path: the episode's directory.
-        length: rows appended.
-        convert_s: seconds spent converting images.
-        write_s: seconds spent writing.
+        header: the episode's header
+        path: the episode's directory
+        length: number of rows appended
+        convert_s: seconds spent converting images
+        write_s: seconds spent writing
     """
 
     def __init__(self, spool: OperatorMoves, header: EpisodeHeader) -> None:
@@ -108,7 +108,7 @@ class EpisodeWriter:
 
         Args:
             row: vectors as arrays of the feature's shape; images as RGB uint8 (height, width, 3), as
-                ``EncodedImage``, or as depth (height, width).
+                ``EncodedImage``, or as depth (height, width)
 
         Raises:
             SpoolError: a value is missing, unknown, or has the wrong size or kind; nothing is appended.
@@ -173,8 +173,8 @@ class EpisodeWriter:
         """Make the episode durable and move it to ``rejected/``.
 
         Args:
-            reasons: what is wrong, one sentence each.
-            outcome: fields of ``Manifest``.
+            reasons: what is wrong, one sentence each
+            outcome: fields of ``Manifest``
 
         Raises:
             SpoolError: as for ``save``.
@@ -186,7 +186,7 @@ class EpisodeWriter:
         """Remove the episode; one with rows stays in ``discarded/`` for a while.
 
         Args:
-            outcome: fields of ``Manifest``, used if it is brought back.
+            outcome: fields of ``Manifest``, used if it is brought back
 
         Raises:
             SpoolError: the directory cannot be moved.

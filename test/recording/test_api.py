@@ -7,7 +7,7 @@ import pytest
 from takes import a_take
 
 from lerobot_recorder.encoding import BatchEncoder
-from lerobot_recorder.errors import ConfigError, DatasetMismatchError, DiskFullError, SpoolError
+from lerobot_recorder.errors import ConfigError, DatasetError, DatasetMismatchError, DiskFullError, SpoolError
 from lerobot_recorder.recording import EpisodeRecorder
 from lerobot_recorder.spool import EpisodeWriter, Spool
 
@@ -202,3 +202,17 @@ def test_a_rate_that_is_not_a_whole_number_is_refused(tmp_path, fps):
 def test_features_that_cannot_be_recorded_are_refused(tmp_path):
     with pytest.raises(ConfigError, match="has shape"):
         EpisodeRecorder(tmp_path / "d", {"x": {"dtype": "video", "shape": [16, 16], "names": None}}, 30)
+
+
+def test_a_dataset_that_cannot_be_appended_to_is_refused_at_the_start(tmp_path):
+    root = tmp_path / "d"
+    vector = {"observation.state": FEATURES["observation.state"]}
+    with (
+        EpisodeRecorder(root, vector, 30) as recorder,
+        BatchEncoder(root),
+        recorder.episode("Pick up") as episode,
+    ):
+        episode.add({"observation.state": FRAME["observation.state"]})
+    (root / "data/chunk-000/file-000.parquet").unlink()
+    with pytest.raises(DatasetError, match="data"):
+        EpisodeRecorder(root, vector, 30)
