@@ -22,7 +22,7 @@ _HEAD = """\
 #
 #   lerobot-recorder record --hardware none --config THIS_FILE --task "Pick up the cube"
 #
-# `ros2 param describe /recorder fps` tells more about a parameter, and whether it may change meanwhile.
+# `ros2 param describe /recorder fps` describes a parameter, and whether it can change while the node runs.
 # Units are as published; `unit: degrees` turns an arm's rad into degrees.
 # Subscriptions take the QoS of their publishers; another one is asked for with
 # qos_overrides.TOPIC.subscription.reliability: best_effort, and likewise history, depth and durability.
@@ -42,9 +42,9 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
     yield _line("robot_type", plan.survey.robot)
     yield _line("fps", plan.fps)
     yield _line("task", "")
-    yield "    # 0: episodes are started and saved by hand, with services or keys."
+    yield "    # 0: each episode is started by hand, with a key or a service."
     yield _line("num_episodes", 0)
-    yield "    # 0: until saved."
+    yield "    # 0: until it is saved by hand."
     yield _line("episode_time_s", 60.0)
     yield _line("reset_time_s", 60.0)
     yield _line("streams", [stream.name for stream in plan.streams])
@@ -122,7 +122,7 @@ def _encoder(repo_id: str) -> Iterator[str]:
     yield "/**/encoder:"
     yield "  ros__parameters:"
     yield _line("repo_id", repo_id)
-    yield "    # Nothing is encoded until so many episodes wait."
+    yield "    # Encoding starts when this number of episodes waits."
     yield _line("video_encoding_batch_size", 1)
 
 

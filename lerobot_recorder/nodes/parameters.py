@@ -58,7 +58,7 @@ class Parameters:
         """Declare parameters, `prefix` before each name.
 
         Raises:
-            ConfigError: a value that was given cannot be used.
+            ConfigError: a given value cannot be used
         """
         for parameter in table:
             self._declare(replace(parameter, name=prefix + parameter.name))
@@ -78,7 +78,7 @@ class Parameters:
         return self._known[name].check(self._node.get_parameter(name).value)
 
     def group(self, prefix: str) -> dict[str, Any]:
-        """Return the parameters whose names begin with a prefix, without it."""
+        """Return the values of the parameters with a prefix, by their names without it."""
         return {name[len(prefix) :]: self[name] for name in self._known if name.startswith(prefix)}
 
     def settings(self, kind: type[T], changes: Mapping[str, Any] | None = None) -> T:
@@ -94,10 +94,10 @@ class Parameters:
         return settings_from(kind, {**self.group(""), **(changes or {})})
 
     def refuse_unknown(self) -> None:
-        """Refuse values that were given for parameters that do not exist.
+        """Refuse values for parameters that do not exist.
 
         Raises:
-            ConfigError: there are some; the message names them and what is similar.
+            ConfigError: a parameter does not exist; the message names similar ones
         """
         unknown = [
             name
@@ -115,7 +115,7 @@ class Parameters:
         return f" (did you mean {found[0]!r}?)" if found else ""
 
     def watch(self, on_change: Callable[[Mapping[str, Any]], None]) -> None:
-        """Call `on_change` with the new values when some are set; what it raises refuses them."""
+        """Call `on_change` with new values when they are set; an error that it raises refuses them."""
         self._on_change = on_change
         self._node.add_on_set_parameters_callback(self._set)
 
@@ -125,7 +125,7 @@ class Parameters:
             self._on_change({change.name: self._changed(change) for change in own})
         except (RecorderError, ValueError) as error:
             return SetParametersResult(successful=False, reason=str(error))
-        except Exception as error:  # who sets one is to get an answer
+        except Exception as error:  # the caller must get an answer
             self._node.faults.note("set_parameters", error)
             return SetParametersResult(successful=False, reason=f"unexpected {type(error).__name__}: {error}")
         return SetParametersResult(successful=True)
@@ -140,6 +140,6 @@ class Parameters:
 
 
 def overrides(node: Node) -> Mapping[str, RosParameter]:
-    """Return what was given on the command line and in files; rclpy has no public name for it."""
-    given: Mapping[str, RosParameter] = node._parameter_overrides  # noqa: SLF001 - no public way
+    """Return the values from the command line and from files; rclpy has no public name for them."""
+    given: Mapping[str, RosParameter] = node._parameter_overrides  # noqa: SLF001
     return given

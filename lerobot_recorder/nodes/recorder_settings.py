@@ -36,14 +36,25 @@ class StreamSettings:
         "camera",
     )
     feature: str = setting(
-        "", "Feature of the dataset that it fills; empty: chosen by the stream's name, as LeRobot does"
+        "",
+        "Feature of the dataset that it fills; empty: action for the stream action, "
+        "observation.images.<stream> for images, otherwise observation.<stream>",
     )
-    names: tuple[str, ...] = setting((), "Joints or values of the message, in the order of the feature")
+    names: tuple[str, ...] = setting(
+        (),
+        "Joints, or values such as linear.x, in the order of the feature; empty: all values, if the type of "
+        "the message has fixed ones",
+    )
     aliases: tuple[str, ...] = setting(
         (), "Names in the dataset, in the order of names; empty: the same names"
     )
     field: str = setting("position", "Value of the joints that is recorded", choices=tuple(SUFFIXES))
-    unit: str = setting("as_published", "Unit in the dataset", choices=get_args(Unit))
+    unit: str = setting(
+        "as_published",
+        "Unit in the dataset; degrees: for positions and velocities of rotating joints, so100: LeRobot's "
+        "units for the six joints of one arm, with calibration and role",
+        choices=get_args(Unit),
+    )
     calibration: str = setting(
         "", "For the unit so100: LeRobot's id of the arm, the path of its calibration file, or sim"
     )
@@ -56,14 +67,21 @@ class StreamSettings:
         choices=("", "raw", "png"),
     )
     depth: bool = setting(False, "The images are depth maps")
-    width: int = setting(0, "Width that the images must have; 0: any", unit="pixels", low=0)
-    height: int = setting(0, "Height that the images must have; 0: any", unit="pixels", low=0)
+    width: int = setting(
+        0, "Width that the images must have; others are refused; 0: any", unit="pixels", low=0
+    )
+    height: int = setting(
+        0, "Height that the images must have; others are refused; 0: any", unit="pixels", low=0
+    )
     max_age_s: float = setting_of(StreamSpec, "max_age_s")
     min_rate_hz: float = setting_of(StreamSpec, "min_rate_hz")
-    allow_multiple_publishers: bool = setting(False, "Accept messages of several publishers on the topic")
+    allow_multiple_publishers: bool = setting(
+        False, "Record the messages of all publishers of the topic, mixed; otherwise a second one is refused"
+    )
     stamp: str = setting(
         "receive",
-        "Time of a sample; receive: when the message arrived, header: the time in its header",
+        "Time of a sample; receive: when the message arrived, header: the time in its header; rows wait up "
+        "to 0.5 s for late messages",
         choices=("receive", "header"),
     )
 
