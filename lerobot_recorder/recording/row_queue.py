@@ -89,7 +89,7 @@ class RowQueue(Generic[RowT]):
             self._ended.wait()
 
     def raise_failure(self) -> None:
-        """Raise the error that a row could not be written with.
+        """Raise the error that ended the writing, if there is one.
 
         Raises:
             RecorderError: there is one; the rows before that row are whole.

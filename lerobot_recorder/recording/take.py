@@ -220,7 +220,7 @@ class Take:
             self._append(row)
         except RecorderError:
             raise
-        except (OSError, ValueError) as error:  # of a message that cannot be decoded
+        except (OSError, ValueError) as error:  # a message cannot be decoded
             raise StreamError(str(error)) from error
 
     def _finish(self) -> None:
@@ -353,7 +353,7 @@ def _ages(row: Row) -> dict[str, Any]:
 
 
 def _may_bring(stream: Stream, time_ns: int) -> bool:
-    """Return whether a sample for a tick may still arrive; not so for a stream that has fallen silent."""
+    """Return whether a sample for a tick may still arrive; False for a stream that has fallen silent."""
     newest = stream.newest()
     if newest is None:
         return False

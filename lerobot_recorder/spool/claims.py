@@ -38,7 +38,7 @@ class EncoderMoves(SpoolDirectory):
         with self.locked():
             if not waiting.is_dir():
                 return None
-            # Someone may still lock the file of a claim that was given up, so this one is a new file.
+            # Another object may still lock the old claim file, so use a new file.
             (waiting / CLAIM_FILE).unlink(missing_ok=True)
             claim = FileLock(waiting / CLAIM_FILE)
             try:

@@ -18,7 +18,7 @@ from lerobot_recorder.spool.identifiers import is_episode_id, is_named_after_epi
 from lerobot_recorder.spool.manifest import DISCARDED_FILE, Manifest
 
 KEPT_TAKES = 3
-"""Number of takes that stay of those that were discarded before they were saved; the newest ones."""
+"""Number of discarded takes that stay; the newest ones."""
 
 KEPT_FREE_BYTES = 10 * 1000**3
 """With less free space than this, or than a tenth of the file system, only the last one removed stays."""
@@ -43,7 +43,7 @@ class Discarded:
 
     @property
     def can_return(self) -> bool:
-        """Whether its former state is known; not so for second copies and for those of earlier versions."""
+        """Whether its former state is known; False for second copies and for those of earlier versions."""
         return bool(self.origin) and is_episode_id(self.path.name)
 
 

@@ -42,7 +42,7 @@ def newest_of(names: Iterable[str]) -> str:
 
 
 def another_name(episode_id: str) -> str:
-    """Name a directory after an episode such that it is not taken for the episode."""
+    """Return a name that shows the episode but is not an identifier."""
     return f"{episode_id}.{secrets.token_hex(4)}"
 
 
