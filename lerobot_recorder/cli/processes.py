@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
 import random
@@ -18,10 +17,9 @@ from typing import IO
 
 from lerobot_recorder.cli.terminal import shipped_config
 
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None)
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
 _LINES_KEPT = 20
+_PARENT = "LEROBOT_RECORDER_PARENT"  # a node whose parent is no longer this process stops
 _NEWS = "LEROBOT_RECORDER_NEWS"  # makes nodes print their status and events as JSON
 
 
@@ -45,8 +43,7 @@ class NodeEnded:
 class NodeProcess:
     """One node in a process and a session of its own, so that a Ctrl-C reaches it only through ``interrupt``.
 
-    Its output and its end are put into ``events``. The kernel interrupts it when the process that started
-    it dies.
+    Its output and its end are put into ``events``. It stops when the process that started it dies.
     """
 
     def __init__(
@@ -59,16 +56,16 @@ class NodeProcess:
         self.name = name
         self.last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._events = events
+        # No preexec_fn: the fork that it needs hangs if another thread has converted a video frame.
         self._process = subprocess.Popen(
             [sys.executable, "-m", f"lerobot_recorder.nodes.{name}", *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env={**environment, _NEWS: "1"},
+            env={**environment, _NEWS: "1", _PARENT: str(os.getpid())},
             text=True,
             errors="replace",
             start_new_session=True,
-            preexec_fn=_interrupt_when_parent_dies,  # noqa: PLW1509 - one system call, no lock taken
         )
         readers = [
             threading.Thread(target=self._read, args=(self._process.stdout, False), daemon=True),
@@ -177,7 +174,3 @@ def _is_unused(domain: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _interrupt_when_parent_dies() -> None:
-    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGINT)

@@ -31,6 +31,7 @@ from lerobot_recorder.discovery import (
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.bindings import message_class
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
+from lerobot_recorder.nodes.lifetime import stop_with_parent
 from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
 
@@ -183,6 +184,7 @@ def _is_command(name: str, kind: str) -> bool:
 
 def main() -> int:
     """Look for so many seconds from when something is heard, and print what was seen."""
+    stop_with_parent()
     rclpy.init()
     node = DiscoverNode()
     executor = GuardedExecutor(node)

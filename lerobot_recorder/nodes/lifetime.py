@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import logging
+import os
 import signal
 import sys
 import time
@@ -21,6 +23,8 @@ from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 
 CORE = "lerobot_recorder"
+_PARENT = "LEROBOT_RECORDER_PARENT"  # the number of the process that started this one
+_PR_SET_PDEATHSIG = 1
 
 
 class NodeLog(logging.Handler):
@@ -114,6 +118,16 @@ class Signals:
         self._last = (number, now)
 
 
+def stop_with_parent() -> None:
+    """Let the kernel interrupt this process when the one that started it dies, if that one asks for it."""
+    parent = os.environ.get(_PARENT)
+    if parent is None:
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+    if str(os.getppid()) != parent:  # it died before the call
+        signal.raise_signal(signal.SIGINT)
+
+
 def run(make: Callable[[], ManagedNode]) -> int:
     """Run a node until it has finished or is told to end.
 
@@ -124,6 +138,7 @@ def run(make: Callable[[], ManagedNode]) -> int:
         The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
     """
     signals = Signals()
+    stop_with_parent()
     gc.freeze()  # to look through all that was imported, again and again, stops a node for 30 to 50 ms
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with forwarded_logs() as logs:
