@@ -124,6 +124,7 @@ class NodeProcess:
                 continue
         self._kill_session()
         self._watcher.join()
+        self.close_input()
 
     def _kill_session(self) -> None:
         try:
@@ -132,11 +133,12 @@ class NodeProcess:
             return
 
     def _read(self, stream: IO[str], is_log: bool) -> None:
-        for line in stream:
-            text = line.rstrip()
-            if is_log:
-                self.last_lines.append(text)
-            self._events.put(NodeOutput(self.name, text, is_log))
+        with stream:
+            for line in stream:
+                text = line.rstrip()
+                if is_log:
+                    self.last_lines.append(text)
+                self._events.put(NodeOutput(self.name, text, is_log))
 
     def _await_end(self, readers: Sequence[threading.Thread]) -> None:
         status = self._process.wait()

@@ -165,7 +165,8 @@ def test_a_cut_image_file_cuts_the_take(spool, image_format, missing):
 @pytest.mark.parametrize("image_format", FORMATS)
 def test_an_image_without_its_row_is_cut(spool, image_format, extra):
     path = interrupted(spool, image_format)
-    images_of(path, image_format, 5).open("ab").write(bytes(extra))
+    with images_of(path, image_format, 5).open("ab") as file:
+        file.write(bytes(extra))
     (episode,) = spool.recover()
     assert_whole(episode, 5)
 
