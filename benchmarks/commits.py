@@ -109,18 +109,18 @@ def commit_hundred(writer: DatasetWriter, episode: EncodedEpisode, start: int, s
     walls, began = [], time.process_time()
     for first in range(start, start + 100, size):
         names = range(first, min(first + size, start + 100))
-        batch = [dataclasses.replace(episode, episode_id=str(n), rows=rows(n, episode)) for n in names]
+        batch = [dataclasses.replace(episode, episode_id=str(n), rows=rows(n, episode.length)) for n in names]
         before = time.perf_counter()
-        writer.commit(batch, features=FEATURES, fps=FPS, forget=lambda _ids: None)
+        writer.commit(batch, features=FEATURES, fps=FPS)
         walls.append((time.perf_counter() - before) * 1e3)
     cpu_ms = (time.process_time() - began) * 1e3
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return Hundred(sum(walls) / 100, cpu_ms / 100, max(walls), peak_mb)
 
 
-def rows(number: int, episode: EncodedEpisode) -> dict[str, np.ndarray]:
-    """Make rows that are new in each episode, or else its file would hardly grow."""
-    values = np.random.default_rng(number).normal(size=(episode.length, 6)).astype(np.float32)
+def rows(number: int, length: int) -> dict[str, np.ndarray]:
+    """Make rows that differ between episodes, or their file would hardly grow."""
+    values = np.random.default_rng(number).normal(size=(length, 6)).astype(np.float32)
     return {"observation.state": values, "action": values + 1}
 
 
@@ -134,7 +134,8 @@ def an_episode(folder: Path, frames: int) -> EncodedEpisode:
         episode_id="",
         task="benchmark",
         length=frames,
-        rows={},
+        features=FEATURES,
+        rows=rows(0, frames),
         videos={key: EncodedVideo(video, frames, probe(video).info()) for key in CAMERAS},
         image_stats=dict.fromkeys(CAMERAS, stats),
         ages={name: ages(rng, frames) for name in STREAMS},

@@ -31,6 +31,12 @@ Messages name the device or file, what was expected, what was found and what the
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Iterator
+
+_NOT_OF_THE_COMPUTER = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENAMETOOLONG}
+"""Error numbers that a missing or damaged file causes although the computer works."""
+
 
 class RecorderError(Exception):
     """Base of all errors of this package."""
@@ -125,3 +131,32 @@ class CalibrationError(DeviceError, ValueError):
 
 class CameraError(DeviceError, OSError):
     """A camera cannot be opened, or stopped."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Return whether the computer caused an error, not the data, so that a later attempt can succeed.
+
+    For an error of this package, the system error that it was raised from decides.
+    """
+    return any(_is_of_computer(each) for each in _causes(error))
+
+
+def _is_of_computer(error: BaseException) -> bool:
+    if isinstance(error, (TransientError, MemoryError)):
+        return True
+    # Libraries use error numbers beyond those of the system; PyAV does for a damaged stream.
+    return isinstance(error, OSError) and error.errno in errno.errorcode.keys() - _NOT_OF_THE_COMPUTER
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__
+
+
+def explained(error: BaseException) -> str:
+    """Return the sentence that reports an error; for an unexpected one, with its type."""
+    text = str(error)
+    if isinstance(error, (RecorderError, OSError)) and text:
+        return text
+    return f"unexpected {type(error).__name__}: {text}" if text else f"unexpected {type(error).__name__}"

@@ -1,44 +1,31 @@
-"""LeRobotDataset v3.0 on disk: what it is, how it grows, whether it is whole.
+"""LeRobotDataset v3.0 on disk: its files, how it grows, and how to check it.
 
 =============  =============================================================================
-layout         where everything of a dataset is
-features       what a dataset records
+layout         the paths of a dataset and of its spool
+features       features as LeRobot declares them: checks and comparison
 info           ``meta/info.json``
 statistics     statistics of features and images, equal to LeRobot's
 tables         the parquet files: frame rows, episode rows, tasks
-episode        what the encoder hands over, and what became of it
-existing       what a commit needs to know of the dataset as it is
-appendable     `check_appendable`: the dry run of a commit
-whole          whether a file is there and whole
-times          which rows LeRobot finds in a video
-video_info     what ``info.json`` notes of how videos are encoded
+files          whether files are complete and have their checksums
+episode        episodes on their way into the dataset
 place          `DatasetPlace`: name and directory of a dataset
-placement      which video goes into which file
+existing       reads what a commit needs to know about the dataset
+placement      which video goes into which file, and which rows LeRobot finds in it
+recordings     provenance of episodes, ``meta/recordings``
 staging        writes the files of a commit, beside the dataset
-journal        the redo log: puts the files in place, from any point of interruption
-writer         `DatasetWriter`: one commit at a time; `check_fits`
+journal        the redo log: puts the files in place, wherever a commit was interrupted
+writer         `DatasetWriter`: one commit at a time; `check_fits`, `check_appendable`
+reader         reads recorded episodes
 check          finds what is wrong with a dataset
-counted        a dataset as far as ``info.json`` counts
-recorded       the vectors that an episode recorded, and what is known of the recording
-recordings     the files of what only the recorder knows, ``meta/recordings``
-faults         what can be wrong with totals, rows, videos and files
-stat_faults    what can be wrong with statistics, and rows and pictures that do not have theirs
+faults         what can be wrong with counts, rows and files
 loading        what LeRobot cannot load
-deep           what only decoding finds
-checksums      the checksums of parquet and video files
-work           how far a check has come
+stat_faults    what can be wrong with statistics
+video_faults   what can be wrong with videos
 =============  =============================================================================
 """
 
-from lerobot_recorder.dataset.appendable import check_appendable
 from lerobot_recorder.dataset.check import check
-from lerobot_recorder.dataset.episode import (
-    CommittedEpisode,
-    EncodedEpisode,
-    EncodedVideo,
-    StreamAges,
-    columns_of,
-)
+from lerobot_recorder.dataset.episode import EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
 from lerobot_recorder.dataset.features import (
     AGE_SUFFIX,
     AGES_FEATURE,
@@ -57,7 +44,7 @@ from lerobot_recorder.dataset.features import (
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.journal import Forget, is_journaled
 from lerobot_recorder.dataset.layout import default_root, spool_path
-from lerobot_recorder.dataset.place import DatasetPlace
+from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.reader import (
     CountedDataset,
@@ -67,21 +54,20 @@ from lerobot_recorder.dataset.reader import (
     read_counted,
 )
 from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
-from lerobot_recorder.dataset.repo_id import check_repo_id
 from lerobot_recorder.dataset.statistics import Stats, thinning
-from lerobot_recorder.dataset.writer import DatasetWriter, check_fits
+from lerobot_recorder.dataset.writer import DatasetWriter, check_appendable, check_fits
 
 __all__ = [
     "AGES_FEATURE",
     "AGE_SUFFIX",
     "SUCCESS_FEATURE",
-    "CommittedEpisode",
     "CountedDataset",
     "DatasetInfo",
     "DatasetPlace",
     "DatasetWriter",
     "EncodedEpisode",
     "EncodedVideo",
+    "EpisodePlace",
     "FeatureDict",
     "Features",
     "Forget",
@@ -95,7 +81,6 @@ __all__ = [
     "check_appendable",
     "check_fits",
     "check_repo_id",
-    "columns_of",
     "counted_ids",
     "default_root",
     "differences",

@@ -1,31 +1,32 @@
 """Finds what is wrong with a dataset.
 
-While a commit is unfinished, the dataset is looked at as LeRobot does: as far as ``info.json`` counts.
+During an unfinished commit the dataset is checked as LeRobot reads it: up to the counts in ``info.json``.
 
-Whatever the files hold, there is a sentence for it: a part that cannot be checked is a fault, too.
+Every fault is reported as a sentence, and a part that cannot be checked is a fault too.
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from lerobot_recorder.dataset import deep, faults, loading, stat_faults
-from lerobot_recorder.dataset.deep import Decoder
-from lerobot_recorder.dataset.faults import Probe, ProbedVideo
+from lerobot_recorder.dataset import faults, loading, stat_faults, video_faults
 from lerobot_recorder.dataset.features import video_keys
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.journal import Journal, journal_path, read_journal
 from lerobot_recorder.dataset.reader import CountedDataset, read_counted
-from lerobot_recorder.dataset.work import Progress, Work
+from lerobot_recorder.dataset.video_faults import Decoder, Probe, ProbedVideo
 from lerobot_recorder.errors import RecorderError
 
 __all__ = ["Decoder", "Probe", "ProbedVideo", "check"]
 
 SHOWN_OF_A_KIND = 5
-"""Faults of one kind that are named; the others are counted."""
+"""Faults of one kind that are listed; the others are counted."""
+
+Progress = Callable[[int, int], None]
+"""Receives how many bytes of the files have been read, and how many there are."""
 
 
 def check(
@@ -38,30 +39,30 @@ def check(
     """Look for faults in the dataset at ``root``.
 
     Args:
-        root: The dataset's directory.
-        probe: Reads what is in a video file.
-        decoder: Decodes video files; None looks at their frames without decoding them.
-        progress: Called with the bytes of the files that were read, and those of all.
+        root: the dataset's directory.
+        probe: reads the properties of a video file.
+        decoder: decodes video files; None: do not decode them.
+        progress: receives how many bytes of the files have been read, and how many there are.
 
     Yields:
-        A sentence per fault, which names the file and the numbers; nothing if all is well.
+        A sentence per fault, with the file and the numbers; nothing if the dataset is sound.
     """
     root = Path(root)
     yield from _few_of_each_kind(_attempt(root, _check(root, probe, decoder, progress)))
 
 
 def _attempt(what: Path, part: Iterator[str]) -> Iterator[str]:
-    """Name what stops a part of the check, instead of ending with it."""
+    """Report an error that stops a part of the check as a fault of that part."""
     try:
         yield from part
     except RecorderError as error:
-        yield str(error).removesuffix(".") + "."
+        yield f"{error}."
     except Exception as error:
-        yield f"{what}: check could not look at all of it: {type(error).__name__}: {error}."
+        yield f"{what}: check stopped here: {type(error).__name__}: {error}."
 
 
 def _few_of_each_kind(found: Iterator[str]) -> Iterator[str]:
-    """Leave out faults that differ from several others in numbers only, and count them."""
+    """Drop faults that differ from several others in numbers only, and count them."""
     seen: Counter[str] = Counter()
     firsts: dict[str, str] = {}
     for fault in found:
@@ -101,29 +102,29 @@ def _unfinished(root: Path, journal: Journal) -> str:
 def _check_dataset(
     dataset: CountedDataset, probe: Probe, decoder: Decoder | None, progress: Progress
 ) -> Iterator[str]:
-    layout, work = dataset.layout, Work(_files(dataset), progress)
+    layout, reading = dataset.layout, Reading(_files(dataset), progress)
     yield from _attempt(layout.info, faults.totals(dataset))
     if dataset.episodes:
         yield from _attempt(layout.tasks, loading.tasks(layout.tasks))
         yield from _attempt(layout.root / "meta/episodes", faults.episodes(dataset))
         yield from _attempt(layout.stats, stat_faults.stats(dataset))
-        yield from _attempt(layout.root / "data", faults.data(dataset, work))
+        yield from _attempt(layout.root / "data", faults.data(dataset, reading.reached))
         for key in video_keys(dataset.info.features):
-            found = _videos(dataset, key, probe, decoder, work)
+            found = _videos(dataset, key, probe, decoder, reading)
             yield from _attempt(layout.root / "videos" / key, found)
     else:
-        yield f"{layout.root}: there is no episode in it; LeRobot can load it from the first on."
+        yield f"{layout.root}: it has no episodes yet; LeRobot can load it from the first one on."
     yield from _attempt(layout.root / "meta/recordings", faults.provenance(dataset))
     yield from _attempt(layout.root, faults.strays(dataset))
     yield from _attempt(layout.root, faults.flipped_bits(dataset))
 
 
 def _videos(
-    dataset: CountedDataset, key: str, probe: Probe, decoder: Decoder | None, work: Work
+    dataset: CountedDataset, key: str, probe: Probe, decoder: Decoder | None, reading: Reading
 ) -> Iterator[str]:
-    yield from faults.videos(dataset, key, probe, None if decoder else work)
+    yield from video_faults.videos(dataset, key, probe, None if decoder else reading.reached)
     if decoder is not None:
-        yield from deep.pictures(dataset, key, decoder, work)
+        yield from video_faults.pictures(dataset, key, decoder, reading.reached)
 
 
 def _files(dataset: CountedDataset) -> list[Path]:
@@ -136,3 +137,25 @@ def _files(dataset: CountedDataset) -> list[Path]:
         for index in dataset.files(f"videos/{key}")
     ]
     return [*layout.data_files(), *videos]
+
+
+class Reading:
+    """Counts the bytes of the files that a check has read.
+
+    Args:
+        files: all files that it will read.
+        progress: called whenever it has read more.
+    """
+
+    def __init__(self, files: list[Path], progress: Progress) -> None:
+        self._sizes = {path: path.stat().st_size for path in files if path.is_file()}
+        self._total = sum(self._sizes.values())
+        self._done = 0
+        self._progress = progress
+
+    def reached(self, path: Path, share: float) -> None:
+        """Note how much of a file has been read; 1: all of it."""
+        size = self._sizes.get(path, 0)
+        if share >= 1:
+            self._done += self._sizes.pop(path, 0)
+        self._progress(self._done + (int(size * share) if share < 1 else 0), self._total)

@@ -1,7 +1,7 @@
-"""What a commit needs to know of a dataset as it is: of its many files it reads only the last.
+"""Reads what a commit needs to know about an existing dataset: its descriptions and its last files.
 
-All that LeRobot 0.6.1 loads is taken. Where the last files do not agree with what ``meta`` counts, the
-dataset is refused: new rows and frames would be put in wrong places.
+Every dataset that LeRobot 0.6.1 loads is accepted. If the last files do not agree with the counts in
+``meta``, the dataset is refused: new rows and frames would get wrong places.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from typing import Any
 import pyarrow as pa
 
 from lerobot_recorder.dataset import recordings, statistics, tables
-from lerobot_recorder.dataset.episode import CommittedEpisode
+from lerobot_recorder.dataset.episode import EpisodePlace
 from lerobot_recorder.dataset.features import Features, is_video, video_keys
+from lerobot_recorder.dataset.files import check_whole
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
 from lerobot_recorder.dataset.statistics import Stats
-from lerobot_recorder.dataset.whole import check_whole
 from lerobot_recorder.errors import DatasetError, RecorderError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 _UNEXPECTED = (
     LookupError,
@@ -46,12 +46,12 @@ class ExistingDataset:
     """A dataset before a commit.
 
     Attributes:
-        layout: Where its files are.
-        info: Its ``info.json``; with no episodes in it for a new dataset.
-        episodes: The rows of its last episodes file, None if there is none.
-        episodes_index: The number of that file.
-        tasks: Its tasks in the order of their indices.
-        stats: Statistics over all of it, empty if there are none.
+        layout: where its files are.
+        info: its ``info.json``; for a new dataset it counts no episodes.
+        episodes: rows of its last episodes file, None if there is none.
+        episodes_index: number of that file.
+        tasks: its tasks in the order of their indices.
+        stats: statistics over the whole dataset, empty if there are none.
     """
 
     layout: DatasetLayout
@@ -62,11 +62,11 @@ class ExistingDataset:
     stats: Mapping[str, Stats] = field(default_factory=dict)
 
     def last(self, column: str) -> Any:
-        """Return a value of the last episode's row; None if there is no episode."""
+        """Return a value from the last episode's row; None if there is no episode."""
         return self.episodes[column][self.episodes.num_rows - 1].as_py() if self.episodes else None
 
     def last_file(self, kind: str) -> FileIndex | None:
-        """Return the file in which the last episode is.
+        """Return the number of the file with the last episode.
 
         Args:
             kind: ``data`` or ``videos/<key>``.
@@ -76,7 +76,7 @@ class ExistingDataset:
         return FileIndex(int(self.last(f"{kind}/chunk_index")), int(self.last(f"{kind}/file_index")))
 
     def last_path(self, kind: str) -> Path | None:
-        """Return the path of the file in which the last episode is."""
+        """Return the path of the file with the last episode."""
         index = self.last_file(kind)
         return self.layout.file(kind, index) if index is not None else None
 
@@ -85,9 +85,9 @@ def read_existing(root: Path, info: DatasetInfo) -> ExistingDataset:
     """Read the dataset at ``root``, which has this info.
 
     Raises:
-        DatasetError: Its files cannot be read or do not agree with its info.
+        DatasetError: its files cannot be read or do not agree with its info.
     """
-    with explained(root):
+    with dataset_errors(root):
         layout = info.layout(root)
         if info.total_episodes == 0:
             _check_strays(layout, None)
@@ -100,22 +100,22 @@ def read_existing(root: Path, info: DatasetInfo) -> ExistingDataset:
 
 
 @contextmanager
-def explained(root: Path) -> Iterator[None]:
-    """Turn an error about which nobody has thought yet into one with a sentence.
+def dataset_errors(root: Path) -> Iterator[None]:
+    """Turn unexpected errors while reading a dataset into ones that name it.
 
     Raises:
-        DatasetError: The dataset holds something that is not understood.
+        DatasetError: the dataset has unexpected contents.
     """
     try:
         yield
     except RecorderError:
         raise
     except OSError as error:
-        raise DatasetError(f"{root}: cannot be read or written: {error}.") from error
+        raise DatasetError(f"{root}: cannot be read or written: {error}") from error
     except _UNEXPECTED as error:
         raise DatasetError(
-            f"{root}: holds something unexpected: {error!r}. Run `lerobot-recorder check {root}` to see what "
-            "is wrong; no episode is lost."
+            f"{root}: has unexpected contents: {error!r}. Run `lerobot-recorder check {root}` to see what is "
+            "wrong; no episode is lost"
         ) from error
 
 
@@ -128,8 +128,8 @@ def _read_last_episodes(layout: DatasetLayout, info: DatasetInfo) -> tuple[FileI
     index = FileIndex.of(files[-1]) if files else None
     if not table or index is None:
         raise DatasetError(
-            f"{layout.root}: expected {info.total_episodes} episodes, found none in meta/episodes. "
-            "Copy or download the dataset again."
+            f"{layout.root}: expected {info.total_episodes} episodes, found none in meta/episodes; "
+            "copy or download the dataset again"
         )
     last = _last_row(files[-1], table, info.features)
     found = last["episode_index"] + 1, last["dataset_to_index"]
@@ -142,16 +142,16 @@ def _read_last_episodes(layout: DatasetLayout, info: DatasetInfo) -> tuple[FileI
 
 
 def _last_row(path: Path, table: pa.Table, features: Features) -> dict[str, Any]:
-    """Return where the last episode is, checked to be numbers."""
+    """Return the place of the last episode; check that it consists of numbers."""
     names = [*_PLACES, *(f"videos/{key}/{part}" for key in video_keys(features) for part in _VIDEO_PLACES)]
     if missing := [name for name in names if name not in table.column_names]:
-        raise DatasetError(f"{path}: no column {', '.join(missing)}. Copy or download the dataset again.")
+        raise DatasetError(f"{path}: no column {', '.join(missing)}; copy or download the dataset again")
     row: dict[str, Any] = table.select(names).slice(table.num_rows - 1).to_pylist()[0]
     unknown = [name for name, value in row.items() if not isinstance(value, (int, float)) or value < 0]
     if unknown:
         raise DatasetError(
-            f"{path}: {unknown[0]} of the last episode is {row[unknown[0]]!r}, expected a number. "
-            "Copy or download the dataset again."
+            f"{path}: {unknown[0]} of the last episode is {row[unknown[0]]!r}, expected a number; "
+            "copy or download the dataset again"
         )
     return row
 
@@ -162,16 +162,24 @@ def _last_row(path: Path, table: pa.Table, features: Features) -> dict[str, Any]
 def _check_last_files(existing: ExistingDataset) -> None:
     data = existing.last_path("data")
     if data is not None:
+        _check_complete(existing, data)
         _check_data(existing, data)
         _check_strays(existing.layout, data)
     for key in video_keys(existing.info.features):
         path = existing.last_path(f"videos/{key}")
         if path is not None:
-            check_whole(path)
+            _check_complete(existing, path)
+
+
+def _check_complete(existing: ExistingDataset, path: Path) -> None:
+    try:
+        check_whole(path)
+    except DatasetError as error:
+        raise DatasetError(f"{error}. {_ask_check(existing.layout.root)}") from error
 
 
 def _check_data(existing: ExistingDataset, path: Path) -> None:
-    """Compare the last data file with what meta counts."""
+    """Compare the last data file with the counts in meta."""
     info, found, advice = existing.info, tables.summarize_data_file(path), _ask_check(existing.layout.root)
     if (found.last + 1, found.rows) != (info.total_frames, found.last - found.first + 1):
         raise DatasetError(
@@ -187,38 +195,38 @@ def _check_strays(layout: DatasetLayout, last: Path | None) -> None:
     """Refuse data files after the last one: LeRobot would read them as rows."""
     for path in layout.data_files():
         if last is None or path > last:
-            raise DatasetError(f"{path}: exists, but no episode is in it. Move it out of the dataset.")
+            raise DatasetError(f"{path}: exists, but no episode is in it; move it out of the dataset")
 
 
 def _ask_check(root: Path) -> str:
-    return f"Run `lerobot-recorder check {root}` to see what is wrong; new episodes wait in the spool."
+    return f"Run `lerobot-recorder check {root}` to see what is wrong; new episodes wait in the spool"
 
 
-# Episodes that are in it already
+# Episodes that are already in the dataset
 
 
-def find_committed(root: Path, info: DatasetInfo, lengths: Mapping[str, int]) -> dict[str, CommittedEpisode]:
-    """Find episodes that are in the dataset already.
+def find_committed(root: Path, info: DatasetInfo, lengths: Mapping[str, int]) -> dict[str, EpisodePlace]:
+    """Find episodes that are already in the dataset.
 
-    A file system that does not keep the order of its updates can bring a spooled episode back after a power
-    cut though its commit is there. The files of ``meta/recordings`` are searched, and of ``meta/episodes``
-    only those in which one was found.
+    After a power cut, a file system that reorders its updates can bring a spooled episode back although its
+    commit is there. This searches all files of ``meta/recordings``, and the matching ones of
+    ``meta/episodes``.
 
     Args:
-        root: The dataset's directory.
-        info: Its info.
-        lengths: Rows of the episodes to find, by their names in the spool.
+        root: the dataset's directory.
+        info: its info.
+        lengths: number of rows of the episodes to find, by their names in the spool.
 
     Raises:
-        DatasetError: A file cannot be read.
+        DatasetError: a file cannot be read.
     """
-    with explained(root):
+    with dataset_errors(root):
         return dict(_committed(info.layout(root), info, lengths))
 
 
 def _committed(
     layout: DatasetLayout, info: DatasetInfo, lengths: Mapping[str, int]
-) -> Iterator[tuple[str, CommittedEpisode]]:
+) -> Iterator[tuple[str, EpisodePlace]]:
     for path in layout.recordings_files():
         content = _content(path)
         names = {name for name in lengths if json.dumps(name, ensure_ascii=False).encode() in content}
@@ -238,13 +246,13 @@ def _content(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}.") from error
+        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _place(
     layout: DatasetLayout, index: FileIndex | None, recording: recordings.Recording
-) -> CommittedEpisode | None:
-    """Look up where an episode is; None where the rows of episodes do not have it."""
+) -> EpisodePlace | None:
+    """Look up the place of an episode; None if it is not in the episode rows."""
     path = layout.episodes_file(index) if index else None
     if path is None or not path.is_file():
         return None
@@ -252,8 +260,9 @@ def _place(
     for row in tables.read_table(path, columns).to_pylist():
         if row["episode_index"] == recording.get("episode_index"):
             tasks = tables.read_tasks(layout.tasks)
-            task = tasks.index(row["tasks"][0]) if row["tasks"][0] in tasks else 0
-            return CommittedEpisode(
+            name = row["tasks"] if isinstance(row["tasks"], str) else row["tasks"][0]
+            task = tasks.index(name) if name in tasks else 0
+            return EpisodePlace(
                 recording["episode_id"], row["episode_index"], row["length"], row["dataset_from_index"], task
             )
     return None
@@ -263,10 +272,9 @@ def _place(
 
 
 def _read_stats(layout: DatasetLayout, info: DatasetInfo) -> dict[str, Stats]:
-    """Read the statistics of the dataset; what is missing in them is computed from those of the episodes.
+    """Read the statistics of the dataset; compute missing ones from those of the episodes.
 
-    A feature without statistics in either place is left out, so that those of new episodes are not taken for
-    those of all.
+    A feature without statistics in both places is left out: those of new episodes would not describe all.
     """
     found = _stats_file(layout.stats)
     stats = {}
@@ -276,11 +284,11 @@ def _read_stats(layout: DatasetLayout, info: DatasetInfo) -> dict[str, Stats]:
         elif restored := _restored(layout, info, key):
             stats[key] = restored
         elif feature["dtype"] != "string":
-            _log.info("%s: no statistics of %s in it, nor in meta/episodes", layout.stats, key)
+            logger.info("%s: no statistics of %s there or in meta/episodes", layout.stats, key)
     if not stats:
         raise DatasetError(
-            f"{layout.stats}: missing, and there are no statistics of episodes to compute it from. Restore "
-            "it with `lerobot-edit-dataset --operation.type recompute_stats`, or copy or download it again."
+            f"{layout.stats}: missing, and there are no statistics of episodes to compute it from; restore "
+            "it with `lerobot-edit-dataset --operation.type recompute_stats`, or copy or download it again"
         )
     return stats
 
@@ -292,8 +300,8 @@ def _stats_file(path: Path) -> dict[str, Stats]:
         return statistics.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(
-            f"{path}: not the statistics of a dataset: {error}. Remove it to have them computed from those "
-            "of the episodes, or copy or download it again."
+            f"{path}: not the statistics of a dataset: {error}; remove it to have them computed from those "
+            "of the episodes, or copy or download it again"
         ) from error
 
 

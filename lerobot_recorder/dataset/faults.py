@@ -1,63 +1,36 @@
-"""What can be wrong with a dataset: each function looks at one part, and yields a sentence per fault."""
+"""What can be wrong with counts, rows and files: each function checks one part and yields its faults."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
-from typing import Protocol, SupportsFloat
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lerobot_recorder.dataset import checksums, loading, recordings, stat_faults, tables
-from lerobot_recorder.dataset.features import shape_of, video_keys
+from lerobot_recorder.dataset import files, loading, recordings, stat_faults, tables
+from lerobot_recorder.dataset.features import video_keys
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
+from lerobot_recorder.dataset.placement import TOLERANCE_S
 from lerobot_recorder.dataset.reader import CountedDataset
-from lerobot_recorder.dataset.times import TOLERANCE_S, readable
-from lerobot_recorder.dataset.work import Work
-from lerobot_recorder.errors import DatasetError, VideoError
+from lerobot_recorder.errors import DatasetError
 
-
-class ProbedVideo(Protocol):
-    """What is in a video file, as far as it can be known without decoding it."""
-
-    @property
-    def frames(self) -> int:
-        """Number of frames."""
-
-    @property
-    def width(self) -> int:
-        """Pixels."""
-
-    @property
-    def height(self) -> int:
-        """Pixels."""
-
-    @property
-    def fps(self) -> SupportsFloat:
-        """Frames per second."""
-
-    @property
-    def on_grid(self) -> bool:
-        """Whether frame k is at k / fps."""
+Reached = Callable[[Path, float], None]
+"""Receives how much of a file has been read, as a share of it."""
 
 
 _SPLIT = re.compile(r"(\d+):(\d+)", re.ASCII)
-
-Probe = Callable[[Path], ProbedVideo]
-"""Reads what is in a video file; raises `VideoError` where that is not a video."""
 
 
 # Bookkeeping
 
 
 def totals(dataset: CountedDataset) -> Iterator[str]:
-    """Compare what ``info.json`` counts with what there is."""
+    """Compare the counts in ``info.json`` with the dataset."""
     info, path = dataset.info, dataset.layout.info
     rows = sum(dataset.episode_rows.values())
     if not dataset.is_enough(rows, info.total_episodes):
@@ -71,10 +44,10 @@ def totals(dataset: CountedDataset) -> Iterator[str]:
 
 
 def _splits(info: DatasetInfo) -> Iterator[str]:
-    """Check the splits; LeRobot does not look at them."""
+    """Check the splits; LeRobot ignores them."""
     splits = info.splits or {}
     if not isinstance(splits, Mapping):
-        yield f"splits is {splits!r}, expected an object with a range of episodes each"
+        yield f"splits is {splits!r}, expected an object of named ranges of episodes"
         return
     everything = f"0:{info.total_episodes}"
     if set(splits) == {"train"} and info.total_episodes and splits["train"] != everything:
@@ -87,7 +60,7 @@ def _splits(info: DatasetInfo) -> Iterator[str]:
 
 
 def episodes(dataset: CountedDataset) -> Iterator[str]:
-    """Check that episode rows follow each other, and that each names the file that it is in."""
+    """Check that episode rows are consecutive, and that each names its own file."""
     where = dataset.layout.root / "meta/episodes"
     ends = np.cumsum(dataset.lengths)
     homes = [FileIndex.of(path) or FileIndex() for path, n in dataset.episode_rows.items() for _ in range(n)]
@@ -101,17 +74,17 @@ def episodes(dataset: CountedDataset) -> Iterator[str]:
     }
     for name, values in expected.items():
         if name in dataset.episodes:
-            yield from _unequal(where, f"{name} of episode", dataset.episodes[name], values)
+            yield from unequal(where, f"{name} of episode", dataset.episodes[name], values)
     for episode, names in enumerate(dataset.episodes.get("tasks", ())):
         unknown = [name for name in names if name not in dataset.tasks]
         if unknown:
             yield f"{where}: task {unknown[0]!r} of episode {episode} is not in meta/tasks.parquet."
 
 
-def _unequal(
+def unequal(
     where: Path, what: str, found: np.ndarray, expected: np.ndarray, *, first: int = 0, tolerance: float = 0.0
 ) -> Iterator[str]:
-    """Name the first value that is not as expected, and how many are not."""
+    """Report the first unexpected value, and the number of others."""
     wrong = np.flatnonzero(~(np.abs(found - expected) <= tolerance))
     if len(wrong):
         at = int(wrong[0])
@@ -120,7 +93,7 @@ def _unequal(
 
 
 def strays(dataset: CountedDataset) -> Iterator[str]:
-    """Look for files in which no episode is; LeRobot reads every data file that it finds."""
+    """Look for files without episodes; LeRobot reads every data file that it finds."""
     layout = dataset.layout
     known = {"data": layout.data_file}
     found = {"data": layout.data_files()}
@@ -135,21 +108,21 @@ def strays(dataset: CountedDataset) -> Iterator[str]:
 
 
 def flipped_bits(dataset: CountedDataset) -> Iterator[str]:
-    """Compare files with the checksums that they were written with."""
+    """Compare files with their checksums."""
     if dataset.journal is None:
-        for path in checksums.damaged(dataset.layout.root):
+        for path in files.damaged(dataset.layout.root):
             yield (
-                f"{path}: its bytes are not those that were written, though they are as many. It is damaged, "
-                "bring it back from a copy; or another program has changed it, then delete "
-                f"{checksums.CHECKSUMS_PATH}."
+                f"{path}: its bytes have changed since it was written, its size has not. If it is damaged, "
+                "restore it from a copy; if another program changed it, delete "
+                f"{files.CHECKSUMS_PATH}."
             )
 
 
-# What only the recorder knows
+# Provenance
 
 
 def provenance(dataset: CountedDataset) -> Iterator[str]:
-    """Check what is kept of recordings; that it is there is not expected, as others leave it behind."""
+    """Check the provenance, if there is any: other programs drop it."""
     last = dataset.info.total_episodes - 1
     for path in dataset.layout.recordings_files():
         yield from _recording_lines(path, last if dataset.journal is None else None)
@@ -161,7 +134,7 @@ def _recording_lines(path: Path, last: int | None) -> Iterator[str]:
     try:
         lines = list(recordings.read_recordings(path))
     except DatasetError as error:
-        yield str(error)
+        yield f"{error}."
         return
     damaged = [str(number) for number, line in enumerate(lines, 1) if line is None]
     if damaged:
@@ -176,7 +149,7 @@ def _age_rows(dataset: CountedDataset, path: Path) -> Iterator[str]:
     try:
         counted = recordings.count_ages(path)
     except DatasetError as error:
-        yield str(error)
+        yield f"{error}."
         return
     for episode, rows in counted.items():
         if episode < dataset.info.total_episodes and rows != dataset.lengths[episode]:
@@ -189,14 +162,14 @@ def _age_rows(dataset: CountedDataset, path: Path) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class _DataFile:
-    """A data file that is looked at.
+    """A data file to check.
 
     Attributes:
-        path: The file.
-        table: Its rows, as far as they are counted.
-        rows: All rows in it.
-        start: The number of its first row in the dataset.
-        episodes: The numbers of the episodes in it.
+        path: the file.
+        table: the rows in it that ``info.json`` counts.
+        rows: number of all rows in it.
+        start: number of its first row in the dataset.
+        episodes: numbers of the episodes in it.
     """
 
     path: Path
@@ -206,8 +179,8 @@ class _DataFile:
     episodes: Sequence[int]
 
 
-def data(dataset: CountedDataset, work: Work) -> Iterator[str]:
-    """Check the rows of all data files, in the order in which LeRobot puts them together."""
+def data(dataset: CountedDataset, reached: Reached) -> Iterator[str]:
+    """Check the rows of all data files, in the order in which LeRobot joins them."""
     members: dict[Path, list[int]] = {}
     for episode, index in enumerate(dataset.files("data")):
         members.setdefault(dataset.layout.data_file(index), []).append(episode)
@@ -215,12 +188,12 @@ def data(dataset: CountedDataset, work: Work) -> Iterator[str]:
         if not path.is_file():
             yield f"{path}: missing, though episode {episodes[0]} is in it."
     start = 0
-    expected, stored = _expected_rows(dataset), stat_faults.all_episode_stats(dataset)
+    expected, stored = expected_rows(dataset), stat_faults.all_episode_stats(dataset)
     for path in dataset.layout.data_files():
         try:
             table = tables.read_table(path)
         except DatasetError as error:
-            yield str(error)
+            yield f"{error}."
             return
         counted = table.slice(0, max(0, dataset.info.total_frames - start))
         episodes = members.get(path, [])
@@ -230,7 +203,7 @@ def data(dataset: CountedDataset, work: Work) -> Iterator[str]:
         if episodes and not wrong:
             yield from stat_faults.rows(dataset, path, counted, episodes, stored)
         start += counted.num_rows
-        work.reached(path, 1)
+        reached(path, 1)
 
 
 def _data_file(dataset: CountedDataset, file: _DataFile, expected: dict[str, np.ndarray]) -> Iterator[str]:
@@ -242,7 +215,8 @@ def _data_file(dataset: CountedDataset, file: _DataFile, expected: dict[str, np.
     yield from wrong
 
 
-def _expected_rows(dataset: CountedDataset) -> dict[str, np.ndarray]:
+def expected_rows(dataset: CountedDataset) -> dict[str, np.ndarray]:
+    """Return the values of the default features, except tasks, in all rows."""
     lengths = dataset.lengths
     index = np.arange(lengths.sum())
     frame_index = index - np.repeat(np.cumsum(lengths) - lengths, lengths)
@@ -261,7 +235,7 @@ def _data_values(file: _DataFile, expected: dict[str, np.ndarray]) -> Iterator[s
             wanted = values[file.start : file.start + len(found)]
             tolerance = TOLERANCE_S if name == "timestamp" else 0.0
             what = f"{name} of row"
-            yield from _unequal(file.path, what, found, wanted, first=file.start, tolerance=tolerance)
+            yield from unequal(file.path, what, found, wanted, first=file.start, tolerance=tolerance)
 
 
 def _row_tasks(dataset: CountedDataset, file: _DataFile, expected: dict[str, np.ndarray]) -> Iterator[str]:
@@ -279,105 +253,13 @@ def _row_tasks(dataset: CountedDataset, file: _DataFile, expected: dict[str, np.
         (episode, task), more = wrong[0], f", and {len(wrong) - 1} more are wrong" if len(wrong) > 1 else ""
         yield (
             f"{file.path}: rows of episode {episode} have the task {dataset.tasks[task]!r}, "
-            f"which meta/episodes does not give it{more}."
+            f"which meta/episodes does not list{more}."
         )
 
 
 def _has_task(dataset: CountedDataset, episode: int, task: int) -> bool:
-    """Tell whether an episode has a task; where it has unknown ones, that is the fault."""
+    """Return whether an episode has a task; unknown tasks are reported elsewhere."""
     if "tasks" not in dataset.episodes:
         return True
     given = dataset.episodes["tasks"][episode]
     return dataset.tasks[task] in given or any(name not in dataset.tasks for name in given)
-
-
-# Videos
-
-
-def videos(dataset: CountedDataset, key: str, probe: Probe, work: Work | None) -> Iterator[str]:
-    """Check that each video file of a camera has exactly the frames of its episodes, in their places.
-
-    Args:
-        dataset: the dataset.
-        key: the camera.
-        probe: reads what is in a video file.
-        work: where the files are counted; None where they are read once more.
-    """
-    times = _row_times(dataset)
-    episode = 0
-    for index, group in groupby(dataset.files(f"videos/{key}")):
-        members = slice(episode, episode + len(list(group)))
-        path = dataset.layout.video_file(key, index)
-        wrong = [*_spans(dataset, key, path, members), *_video(dataset, key, path, members, probe)]
-        yield from wrong or _refused(dataset, key, path, members, times)
-        episode = members.stop
-        if work is not None:
-            work.reached(path, 1)
-
-
-def _spans(dataset: CountedDataset, key: str, path: Path, members: slice) -> Iterator[str]:
-    ends = np.cumsum(dataset.lengths[members])
-    for name, frames in (("from", ends - dataset.lengths[members]), ("to", ends)):
-        found = dataset.episodes[f"videos/{key}/{name}_timestamp"][members]
-        what = f"{name}_timestamp of episode"
-        wanted = frames / dataset.info.fps
-        yield from _unequal(path, what, found, wanted, first=members.start, tolerance=TOLERANCE_S)
-
-
-def _row_times(dataset: CountedDataset) -> np.ndarray:
-    """Read the timestamps of all rows; those of the grid for rows that have none or a wrong one."""
-    grid = _expected_rows(dataset)["timestamp"].astype(np.float32)
-    try:
-        parts = [tables.read_table(path, ["timestamp"])["timestamp"] for path in dataset.layout.data_files()]
-        found = np.concatenate([part.to_numpy() for part in parts])[: len(grid)]
-    except (DatasetError, KeyError, ValueError):
-        return grid
-    if len(found) != len(grid) or found.dtype.kind != "f":
-        return grid
-    return np.where(np.abs(found - grid) <= TOLERANCE_S, found, grid)
-
-
-def _refused(
-    dataset: CountedDataset, key: str, path: Path, members: slice, times: np.ndarray
-) -> Iterator[str]:
-    """Look for rows whose picture LeRobot refuses, though it is in its place."""
-    ends = np.cumsum(dataset.lengths)
-    begins = ends - dataset.lengths
-    refused: dict[int, np.ndarray] = {}
-    for episode in range(members.start, members.stop):
-        rows = np.arange(begins[episode], ends[episode])
-        frames = (rows - begins[members.start]) / dataset.info.fps
-        from_s = float(dataset.episodes[f"videos/{key}/from_timestamp"][episode])
-        wrong = np.flatnonzero(~readable(from_s, times[rows], frames))
-        if len(wrong):
-            refused[episode] = wrong
-    if refused:
-        episode, rows = next(iter(refused.items()))
-        count = sum(map(len, refused.values()))
-        yield (
-            f"{path}: LeRobot refuses the pictures of {count} rows in {len(refused)} episodes, the first is "
-            f"row {rows[0]} of episode {episode} (FrameTimestampError): it compares times in float32, which "
-            "is not exact enough so far into a file. Load it with tolerance_s=2e-4."
-        )
-
-
-def _video(dataset: CountedDataset, key: str, path: Path, members: slice, probe: Probe) -> Iterator[str]:
-    frames = int(dataset.lengths[members].sum())
-    if not path.is_file():
-        yield f"{path}: missing, though episodes with {frames} frames are in it."
-        return
-    try:
-        video = probe(path)
-    except VideoError as error:
-        yield f"{error}."
-        return
-    fps = dataset.info.fps
-    if not dataset.is_enough(video.frames, frames):
-        yield f"{path}: has {video.frames} frames, but the episodes in it have {frames} rows."
-    if abs(float(video.fps) - fps) > 1e-3 * fps:
-        yield f"{path}: has {float(video.fps):g} frames per second, but the dataset has {fps}."
-    elif not video.on_grid:
-        yield f"{path}: its frames are not at multiples of 1/{fps} s."
-    height, width = shape_of(dataset.info.features[key])[:2]
-    if (video.height, video.width) != (height, width):
-        yield f"{path}: is {video.width}x{video.height} pixels, expected {width}x{height}."

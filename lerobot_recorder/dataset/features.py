@@ -1,4 +1,4 @@
-"""What a dataset records: features as LeRobot declares them, their checks and their differences."""
+"""Features as LeRobot declares them: checks and comparison."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ DEFAULT_FEATURES: Features = {
     "index": {"dtype": "int64", "shape": (1,), "names": None},
     "task_index": {"dtype": "int64", "shape": (1,), "names": None},
 }
-"""The features that every dataset has; their values are given when an episode is committed."""
+"""The features that every dataset has; a commit computes their values."""
 
 AGES_FEATURE = "stream_ages"
 """The feature with the age of each stream's sample at the tick, in seconds."""
 
 AGE_SUFFIX = ".age_s"
-"""What follows a stream's name in the names of its ages."""
+"""Suffix of a stream's name in the names of its ages."""
 
 SUCCESS_FEATURE = "next.success"
 """True on the last row of an episode that was marked as a success, as LeRobot's evaluation records it."""
@@ -53,47 +53,42 @@ VECTOR_DTYPES = frozenset(
 
 
 def is_video(feature: FeatureDict) -> bool:
-    """Tell whether the feature is stored as video files."""
+    """Return whether the feature is stored as video files."""
     return feature["dtype"] == "video"
 
 
 def is_depth(feature: FeatureDict) -> bool:
-    """Tell whether the feature is a depth map, by either of the marks that LeRobot has used."""
+    """Return whether the feature is a depth map, by either of the entries that LeRobot has used."""
     info = feature.get("info") or {}
     return bool(info.get("is_depth_map", info.get("video.is_depth_map", False)))
 
 
 def video_keys(features: Mapping[str, FeatureDict]) -> list[str]:
-    """Name the features that are stored as video files."""
+    """List the features that are stored as video files."""
     return [key for key, feature in features.items() if is_video(feature)]
 
 
 def vector_keys(features: Mapping[str, FeatureDict]) -> list[str]:
-    """Name the user's features that are columns of the data files."""
+    """List the user's features that are columns of the data files."""
     return [key for key, ft in features.items() if not is_video(ft) and key not in DEFAULT_FEATURES]
 
 
 def shape_of(feature: FeatureDict) -> tuple[int, ...]:
-    """Return the shape of one frame's value, however the declaration spells it."""
+    """Return the shape of one frame's value as a tuple."""
     return tuple(int(size) for size in feature["shape"])
 
 
-def is_scalar(feature: FeatureDict) -> bool:
-    """Tell whether the column holds plain values; LeRobot stores shape (1,) so."""
-    return shape_of(feature) == (1,)
-
-
 def validate_features(features: Mapping[str, FeatureDict]) -> None:
-    """Check that a dataset can be made of the user's features.
+    """Check that a dataset can have the user's features.
 
     Args:
-        features: The user's features by name, without the default ones.
+        features: the user's features by name, without the default ones.
 
     Raises:
-        ConfigError: A feature cannot be recorded. The message names it and what to change.
+        ConfigError: a feature cannot be recorded; the message names it and what to change.
     """
     if not features:
-        raise ConfigError("features: expected at least one feature, found none. Declare what to record.")
+        raise ConfigError("features: expected at least one feature, found none; declare what to record")
     for key, feature in features.items():
         _validate_name(key)
         _validate_declaration(key, feature)
@@ -102,29 +97,29 @@ def validate_features(features: Mapping[str, FeatureDict]) -> None:
 def _validate_name(key: str) -> None:
     if not key or "/" in key:
         raise ConfigError(
-            f"feature {key!r}: a name must not be empty nor contain '/'. Use dots, as in LeRobot."
+            f"feature {key!r}: a name must not be empty or contain '/'; use dots, as in LeRobot"
         )
     if key in DEFAULT_FEATURES or key in RESERVED_NAMES:
-        raise ConfigError(f"feature {key!r}: the format uses this name itself. Choose another one.")
+        raise ConfigError(f"feature {key!r}: the format uses this name itself; choose another one")
 
 
 def _validate_declaration(key: str, feature: FeatureDict) -> None:
     missing = [part for part in ("dtype", "shape") if part not in feature]
     if missing:
-        raise ConfigError(f"feature {key!r}: no {' and no '.join(missing)} declared.")
+        raise ConfigError(f"feature {key!r}: no {' and no '.join(missing)} declared")
     dtype, shape = feature["dtype"], shape_of(feature)
     if not 1 <= len(shape) <= MAX_DIMENSIONS or min(shape) < 1:
         raise ConfigError(
-            f"feature {key!r}: shape {shape} is not possible, expected 1 to {MAX_DIMENSIONS} sizes from 1 up."
+            f"feature {key!r}: expected a shape of 1 to {MAX_DIMENSIONS} sizes from 1 up, found {shape}"
         )
     if dtype == "video":
         _validate_video(key, feature)
     elif dtype == "string" and shape != (1,):
-        raise ConfigError(f"feature {key!r}: a string has shape (1,), found {shape}.")
+        raise ConfigError(f"feature {key!r}: expected shape (1,) for a string, found {shape}")
     elif dtype != "string" and dtype not in VECTOR_DTYPES:
         raise ConfigError(
             f"feature {key!r}: unknown dtype {dtype!r}, expected 'video', 'string' or one of "
-            f"{', '.join(sorted(VECTOR_DTYPES))}."
+            f"{', '.join(sorted(VECTOR_DTYPES))}"
         )
     _validate_names(key, feature)
 
@@ -134,15 +129,15 @@ def _validate_video(key: str, feature: FeatureDict) -> None:
     shape = shape_of(feature)
     if len(shape) != 3 or shape[2] != channels:
         raise ConfigError(
-            f"feature {key!r}: a video has shape (height, width, {channels}), found {shape}."
-            + (" Depth needs info {'is_depth_map': True}." if shape[-1] == 1 and channels == 3 else "")
+            f"feature {key!r}: expected shape (height, width, {channels}) for a video, found {shape}"
+            + ("; depth needs info {'is_depth_map': True}" if shape[-1] == 1 and channels == 3 else "")
         )
 
 
 def _validate_names(key: str, feature: FeatureDict) -> None:
     names, shape = feature.get("names"), shape_of(feature)
     if isinstance(names, (list, tuple)) and len(shape) == 1 and len(names) != shape[0]:
-        raise ConfigError(f"feature {key!r}: {len(names)} names for {shape[0]} values.")
+        raise ConfigError(f"feature {key!r}: expected {shape[0]} names, found {len(names)}")
 
 
 def with_defaults(features: Mapping[str, FeatureDict]) -> Features:
@@ -156,12 +151,12 @@ def user_features(features: Mapping[str, FeatureDict]) -> Features:
 
 
 def differences(existing: Mapping[str, FeatureDict], wanted: Mapping[str, FeatureDict]) -> list[str]:
-    """Say how the wanted features differ from those of an existing dataset.
+    """Describe how the wanted features differ from those of an existing dataset.
 
-    How videos were encoded is no difference, nor is the order of the features.
+    The encoding of videos and the order of the features do not matter.
 
     Returns:
-        One sentence per difference; none when episodes of the one fit the other.
+        One sentence per difference; none if the wanted features fit.
     """
     old, new = user_features(existing), user_features(wanted)
     missing = [_missing(key) for key in old if key not in new]
@@ -185,7 +180,7 @@ def _missing(key: str) -> str:
 
 
 def unsupported(features: Mapping[str, FeatureDict]) -> list[str]:
-    """Name the features of a dataset that cannot be recorded, and the way out.
+    """Describe the features of a dataset that cannot be recorded, and what to do.
 
     Returns:
         One sentence per feature.
@@ -198,7 +193,7 @@ def unsupported(features: Mapping[str, FeatureDict]) -> list[str]:
 
 
 _UNSUPPORTED = {
-    "image": "is stored as images in the data files, only videos can be recorded "
+    "image": "is stored as images in the data files, but only videos can be recorded "
     "(`lerobot-edit-dataset --operation.type convert_image_to_video` makes a dataset with videos of it)",
     "string": "is text, which cannot be recorded",
 }
@@ -220,13 +215,13 @@ def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
 
 
 def _depth_unit(feature: FeatureDict, other: FeatureDict) -> str | None:
-    """Return the unit of a depth feature's statistics; where it is not noted, that of the other."""
+    """Return the unit of a depth feature's statistics; if it has none, that of the other feature."""
     noted = ((each.get("info") or {}).get("depth_unit") for each in (feature, other))
     return next((unit for unit in noted if unit), None)
 
 
 def _plain(names: Any) -> Any:
-    """Return names as JSON would give them back, so that tuples and lists compare equal."""
+    """Return names as JSON stores them, so that tuples and lists compare equal."""
     if isinstance(names, Mapping) and len(names) == 1:  # as LeRobot 0.1 had them: {"motors": [...]}
         return _plain(next(iter(names.values())))
     if isinstance(names, Mapping):
@@ -237,26 +232,26 @@ def _plain(names: Any) -> Any:
 
 
 def as_column(key: str, feature: FeatureDict, values: np.ndarray) -> np.ndarray:
-    """Bring the values of one feature into the dtype and shape that its column has.
+    """Convert the values of one feature to the dtype and shape of its column.
 
     Args:
-        key: The feature's name, for the message.
-        feature: Its declaration.
-        values: One value per frame, of shape ``(n, *shape)``, or (n,) where shape is (1,).
+        key: the feature's name, for the message.
+        feature: its declaration.
+        values: one value per frame, of shape ``(n, *shape)``, or (n,) if shape is (1,).
 
     Returns:
         Values of the declared dtype; (n,) for shape (1,), else ``(n, *shape)``.
 
     Raises:
-        ConfigError: The values are of another shape, or their dtype cannot be had without loss.
+        ConfigError: the values have another shape, or converting them loses information.
     """
     values, shape = np.asarray(values), shape_of(feature)
     if values.ndim == 0 or (values.shape[1:] != shape and not (shape == (1,) and values.ndim == 1)):
-        raise ConfigError(f"feature {key!r}: expected values of shape (n, {shape}), found {values.shape}.")
+        raise ConfigError(f"feature {key!r}: expected values of shape (n, {shape}), found {values.shape}")
     if feature["dtype"] == "string":
         return values.reshape(len(values))
     dtype = np.dtype(feature["dtype"])
     if not np.can_cast(values.dtype, dtype, "same_kind"):
-        raise ConfigError(f"feature {key!r}: expected {dtype} values, found {values.dtype}.")
+        raise ConfigError(f"feature {key!r}: expected {dtype} values, found {values.dtype}")
     values = values.astype(dtype, copy=False)
     return values.reshape(len(values)) if shape == (1,) else values

@@ -1,4 +1,4 @@
-"""``meta/info.json``: what the dataset is and how much there is of it."""
+"""``meta/info.json``: the description of a dataset and its totals."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ class DatasetInfo:
     """The contents of ``meta/info.json``.
 
     Attributes:
-        fps: Frames per second.
-        features: All features, the default ones included.
-        robot_type: The robot, None if unknown.
-        total_episodes: Episodes in the dataset.
-        total_frames: Rows in the dataset.
-        total_tasks: Different tasks in the dataset.
-        chunks_size: Files per chunk directory.
-        data_files_size_in_mb: A data file takes no more episodes from this size on, in MiB.
-        video_files_size_in_mb: The same for a video file.
-        data_path: Template of the data files' paths.
-        video_path: Template of the video files' paths.
-        splits: Named ranges of episodes.
-        codebase_version: The version of the format.
-        extra: Entries that only others know; they are kept.
+        fps: frames per second.
+        features: all features, including the default ones.
+        robot_type: the robot, None if unknown.
+        total_episodes: episodes in the dataset.
+        total_frames: rows in the dataset.
+        total_tasks: different tasks in the dataset.
+        chunks_size: files per chunk directory.
+        data_files_size_in_mb: size in MiB at which a data file is full.
+        video_files_size_in_mb: the same for a video file.
+        data_path: template of the data files' paths.
+        video_path: template of the video files' paths.
+        splits: named ranges of episodes.
+        codebase_version: version of the format.
+        extra: entries of other programs; they are kept.
     """
 
     fps: int
@@ -54,14 +54,14 @@ class DatasetInfo:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check the settings that all file handling rests on."""
+        """Check the settings that file handling relies on."""
         for name in ("fps", "chunks_size", "data_files_size_in_mb", "video_files_size_in_mb"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
-                raise ConfigError(f"{name}: expected a positive number, found {value!r}.")
+                raise ConfigError(f"{name}: expected a positive number, found {value!r}")
 
     def grown(self, episodes: int, frames: int, tasks: int) -> DatasetInfo:
-        """Return the info after so many more episodes and frames, with so many tasks in all."""
+        """Return the info after adding episodes and frames; ``tasks``: their new total."""
         total = self.total_episodes + episodes
         return dataclasses.replace(
             self,
@@ -77,11 +77,11 @@ class DatasetInfo:
 
 
 def grown_splits(splits: Mapping[str, str], before: int, total: int) -> dict[str, str]:
-    """Return the splits of a dataset that has grown.
+    """Return the splits after the dataset has grown.
 
-    LeRobot writes ``{"train": "0:<episodes>"}`` and reads none of them. Splits of other names are kept, and
-    none of their episodes gets into ``train``: it grows where it reaches to the last episode. Where another
-    split does, a range cannot name the new episodes together with the old, so they are in no split.
+    LeRobot writes ``{"train": "0:<episodes>"}`` and reads no splits. Splits with other names are kept, and
+    none of their episodes gets into ``train``: it grows only if it ends with the last episode. If another
+    split does, no range can hold the old and the new episodes, so the new ones are in no split.
     """
     if not set(splits) - {"train"}:
         return {"train": f"0:{total}"}
@@ -112,19 +112,19 @@ def to_json(info: DatasetInfo) -> str:
 
 
 def from_json(text: str) -> DatasetInfo:
-    """Read an info; entries that are not known are kept in ``extra``.
+    """Parse an info; unknown entries are kept in ``extra``.
 
-    What LeRobot 0.6.1 loads is taken: whole numbers written as 30.0, ``splits`` that are null.
+    Accepts what LeRobot 0.6.1 loads: whole numbers written as 30.0, ``splits`` that are null.
 
     Raises:
-        ValueError: The text is no JSON object, or an entry is missing or impossible.
+        ValueError: the text is not a JSON object, or an entry is missing or invalid.
     """
     content = json.loads(text)
     if not isinstance(content, dict):
         raise ValueError(f"expected a JSON object, found {type(content).__name__}")
     missing = [name for name in ("codebase_version", "fps", "features") if name not in content]
     if missing:
-        raise ValueError(f"no {', '.join(missing)} in it")
+        raise ValueError(f"missing {', '.join(missing)}")
     known = {item.name for item in dataclasses.fields(DatasetInfo)} - {"extra"}
     entries = {name: _entry(name, content[name]) for name in known & set(content)}
     extra = {name: value for name, value in content.items() if name not in known}
@@ -132,10 +132,10 @@ def from_json(text: str) -> DatasetInfo:
 
 
 def _entry(name: str, value: Any) -> Any:
-    """Check an entry of ``info.json``, and bring it into its usual form.
+    """Check an entry of ``info.json``, and convert it to its usual form.
 
     Raises:
-        ValueError: It is of another kind.
+        ValueError: it has another type.
     """
     if name == "features":
         return _features(value)
@@ -158,7 +158,7 @@ def _expected(name: str, value: Any, is_fine: bool, expected: str) -> Any:
 
 
 def _whole(value: Any) -> Any:
-    """Return a whole number as an integer, whichever way it is written."""
+    """Return a whole number as an integer, also if it is written as a float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
@@ -196,10 +196,10 @@ def _check_feature(key: str, feature: Any) -> None:
 
 
 def load_info(root: Path) -> DatasetInfo | None:
-    """Read the info of the dataset at ``root``; None where there is nothing yet.
+    """Read the info of the dataset at ``root``; None if there is nothing yet.
 
     Raises:
-        DatasetError: There is something, but not a dataset of format v3.0.
+        DatasetError: there is something else than a dataset of format v3.0.
     """
     root = Path(root)
     path = DatasetLayout(root).info
@@ -209,13 +209,13 @@ def load_info(root: Path) -> DatasetInfo | None:
             return None
         info = from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DatasetError(f"{error.filename or path}: cannot be read: {error.strerror}.") from error
+        raise DatasetError(f"{error.filename or path}: cannot be read: {error.strerror}") from error
     except (ValueError, TypeError, RecursionError) as error:
         raise _unusable(path, error) from error
     if info.codebase_version.removeprefix("v") != CODEBASE_VERSION.removeprefix("v"):
         raise DatasetError(
-            f"{root}: expected a dataset of format {CODEBASE_VERSION}, found {info.codebase_version}. "
-            "Convert it with LeRobot's converter, or record to another root."
+            f"{root}: expected a dataset of format {CODEBASE_VERSION}, found {info.codebase_version}; "
+            "convert it with LeRobot's converter, or record to another root"
         )
     try:
         _check_templates(info)
@@ -226,8 +226,8 @@ def load_info(root: Path) -> DatasetInfo | None:
 
 def _unusable(path: Path, error: Exception) -> DatasetError:
     return DatasetError(
-        f"{path}: not an info.json of format {CODEBASE_VERSION}: {error}. "
-        "Repair it, or copy or download the dataset again."
+        f"{path}: not an info.json of format {CODEBASE_VERSION}: {error}; "
+        "repair it, or copy or download the dataset again"
     )
 
 
@@ -241,11 +241,11 @@ def _check_templates(info: DatasetInfo) -> None:
 def _refuse_other_content(root: Path) -> None:
     if root.is_symlink() or root.exists():
         if not root.is_dir():
-            raise DatasetError(f"{root}: expected a directory, found a file. Choose another root.")
+            raise DatasetError(f"{root}: expected a directory, found a file; choose another root")
         content = sorted(path.name for path in root.iterdir())
         if content:
             shown = ", ".join(content[:3]) + (", ..." if len(content) > 3 else "")
             raise DatasetError(
-                f"{root}: expected a dataset or an empty directory, found {shown} and no meta/info.json. "
-                "Choose another root, or move these away."
+                f"{root}: expected a dataset or an empty directory, found {shown} and no meta/info.json; "
+                "choose another root, or move these away"
             )

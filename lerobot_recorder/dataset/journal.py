@@ -1,14 +1,14 @@
-"""The redo log of a commit: what is prepared beside the dataset, and the renames that put it in.
+"""The redo log of a commit: new files are staged beside the dataset, then renamed into it.
 
 ::
 
     <root>.spool/commit/
       lock           held by the process that commits
-      journal.json   from here on the commit will be finished, by whoever finds it
-      staged/        the new files, at the paths that they will have in the dataset
+      journal.json   once it exists, the commit will be finished by any process that finds it
+      staged/        the new files, at their paths in the dataset
 
-A commit without a journal has not happened: what is staged is dropped. With a journal it has happened, and
-every step after it can be repeated: renames that are done are skipped.
+Without a journal the commit has not happened, and staged files are dropped. With a journal it has happened,
+and every later step can be repeated: renames that are done are skipped.
 """
 
 from __future__ import annotations
@@ -20,52 +20,52 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from lerobot_recorder.dataset.episode import CommittedEpisode
+from lerobot_recorder.dataset.episode import EpisodePlace
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import commit_path
 from lerobot_recorder.durable import make_directory, replace_file, sync, sync_tree
 from lerobot_recorder.errors import DatasetError
 
 WHOLE_DATASET = "."
-"""The path under which a new dataset is put in place, by one rename of its directory."""
+"""The path of a new dataset in a journal: its whole directory is renamed at once."""
 
 Forget = Callable[[Sequence[str]], None]
-"""Removes spooled episodes that are in the dataset; those that are gone already are no error."""
+"""Removes spooled episodes that are in the dataset, by identifier; missing ones are no error."""
 
 
 @dataclass(frozen=True)
 class Journal:
-    """A commit that is to be finished.
+    """A commit to finish.
 
     Attributes:
-        episodes: What it puts into the dataset, at least one episode.
-        paths: What is to be renamed, in this order: paths below ``staged/`` and below the root alike.
+        episodes: the episodes that it adds to the dataset, at least one.
+        paths: the files to rename, in this order; relative to ``staged/`` and to the dataset.
     """
 
-    episodes: tuple[CommittedEpisode, ...]
+    episodes: tuple[EpisodePlace, ...]
     paths: tuple[str, ...]
 
     @property
     def episode_ids(self) -> list[str]:
-        """The names of the episodes in the spool."""
+        """The identifiers of the episodes."""
         return [episode.episode_id for episode in self.episodes]
 
 
 def journal_path(root: Path) -> Path:
-    """Return where the journal of an unfinished commit is."""
+    """Return the path of the journal."""
     return commit_path(root) / "journal.json"
 
 
 def staged_path(root: Path) -> Path:
-    """Return the directory in which the new files of a commit are prepared."""
+    """Return the directory of the staged files."""
     return commit_path(root) / "staged"
 
 
 def start_staging(root: Path) -> Path:
-    """Make an empty directory for new files, dropping what a commit that did not happen has left.
+    """Create an empty directory for new files; drop the files of a commit that did not happen.
 
     Raises:
-        DatasetError: Files cannot be renamed from there into the dataset.
+        DatasetError: files cannot be renamed from there into the dataset.
     """
     staged = staged_path(root)
     drop_staged(root)
@@ -75,48 +75,48 @@ def start_staging(root: Path) -> Path:
 
 
 def check_filesystem(root: Path) -> None:
-    """Refuse a dataset that files beside it cannot be renamed into.
+    """Check that files beside the dataset can be renamed into it.
 
     Raises:
-        DatasetError: it is on another filesystem.
+        DatasetError: the dataset is on another filesystem.
     """
     beside = commit_path(root)
     if nearest_existing(root.resolve()).stat().st_dev != nearest_existing(beside).stat().st_dev:
         raise DatasetError(
-            f"{root}: is on another filesystem than {beside}, files cannot be renamed from there. "
-            f"Use a root whose parent directory is on the same filesystem, as {root.resolve()} itself."
+            f"{root}: is on another filesystem than {beside}, so files cannot be renamed from there; "
+            f"use a root whose parent directory is on the same filesystem, such as {root.resolve()} itself"
         )
 
 
 def nearest_existing(path: Path) -> Path:
-    """Return a path, or the nearest directory above it that exists."""
+    """Return a path, or its nearest parent that exists."""
     while not path.exists():
         path = path.parent
     return path
 
 
 def drop_staged(root: Path) -> None:
-    """Remove what is staged."""
+    """Remove the staged files."""
     if staged_path(root).exists():
         shutil.rmtree(staged_path(root))
 
 
 def write_journal(root: Path, journal: Journal) -> None:
-    """Make the commit certain: write through what is staged, then the journal."""
+    """Make the commit certain: sync the staged files, then write the journal."""
     sync_tree(staged_path(root))
     replace_file(journal_path(root), json.dumps(dataclasses.asdict(journal), indent=1).encode())
 
 
 def read_journal(root: Path) -> Journal | None:
-    """Read the journal of an unfinished commit; None where there is none.
+    """Read the journal of an unfinished commit; None if there is none.
 
     Raises:
-        DatasetError: It cannot be understood.
+        DatasetError: it is damaged.
     """
     path = journal_path(root)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        episodes = tuple(CommittedEpisode(**episode) for episode in content["episodes"])
+        episodes = tuple(EpisodePlace(**episode) for episode in content["episodes"])
         return _checked(Journal(episodes, tuple(content["paths"])))
     except FileNotFoundError:
         return None
@@ -125,10 +125,10 @@ def read_journal(root: Path) -> Journal | None:
 
 
 def _checked(journal: Journal) -> Journal:
-    """Refuse what no commit has written, such as a path that leads out of the dataset.
+    """Refuse a journal that no commit wrote, for example with a path that leads out of the dataset.
 
     Raises:
-        ValueError: an entry is missing or not as expected.
+        ValueError: an entry is missing or invalid.
     """
     if not journal.episodes or not journal.paths:
         raise ValueError("expected at least one episode and one path")
@@ -142,10 +142,9 @@ def _checked(journal: Journal) -> Journal:
 
 
 def is_journaled(root: Path, episode_id: str) -> bool:
-    """Tell whether an unfinished commit will put this episode into the dataset.
+    """Return whether an unfinished commit will add this episode to the dataset.
 
-    Such an episode must stay where it is: whoever encodes it again, or deletes it, would later find it in the
-    dataset. A journal that cannot be read may name any episode.
+    Such an episode must not be encoded again or deleted. A journal that cannot be read may name any episode.
     """
     try:
         journal = read_journal(root)
@@ -155,10 +154,15 @@ def is_journaled(root: Path, episode_id: str) -> bool:
 
 
 def finish(root: Path, journal: Journal, forget: Forget) -> None:
-    """Do what is left of a commit, from any point at which it was stopped.
+    """Do the remaining steps of a commit, wherever it was interrupted.
+
+    Args:
+        root: the dataset's directory.
+        journal: the commit.
+        forget: removes spooled episodes that are in the dataset.
 
     Raises:
-        DatasetError: The dataset is no longer the one that the commit was made for.
+        DatasetError: the dataset was changed since the commit was prepared.
     """
     pending = [path for path in journal.paths if (staged_path(root) / path).exists()]
     if pending:
@@ -172,15 +176,15 @@ def finish(root: Path, journal: Journal, forget: Forget) -> None:
 
 
 def _check_unchanged(root: Path, journal: Journal, pending: Sequence[str]) -> None:
-    """Make sure that nobody else has changed the dataset since; ``info.json`` comes last and tells."""
+    """Check that the dataset was not changed since; ``info.json``, which is renamed last, shows it."""
     info = load_info(root)
     found = info.total_episodes if info else 0
     is_done = journal.paths[-1] not in pending
     expected = journal.episodes[-1].episode_index + 1 if is_done else journal.episodes[0].episode_index
     if found != expected:
         raise DatasetError(
-            f"{root}: the unfinished commit expects {expected} episodes in it, found {found}: "
-            f"it was changed since. {_way_out(journal_path(root))}"
+            f"{root}: the unfinished commit expects {expected} episodes, found {found}: the dataset was "
+            f"changed since. {_way_out(journal_path(root))}"
         )
 
 
@@ -197,6 +201,4 @@ def _put_in_place(root: Path, path: str) -> None:
 
 
 def _way_out(path: Path) -> str:
-    return (
-        f"Remove {path} to give that commit up; episodes that are still in the spool will be encoded again."
-    )
+    return f"Remove {path} to give up that commit; episodes that are still in the spool are encoded again"

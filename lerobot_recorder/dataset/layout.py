@@ -1,4 +1,4 @@
-"""Where everything of a dataset is; the only place that knows its paths."""
+"""The paths of a dataset and of its spool."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ _CHUNK_FILE_PATTERN = re.compile(r"chunk-(\d{3,})/file-(\d{3,})\.\w+$")
 
 @dataclass(frozen=True, order=True)
 class FileIndex:
-    """The number of a chunk, and of a file in it."""
+    """The numbers of a chunk and of a file in it."""
 
     chunk: int = 0
     file: int = 0
 
     def next(self, chunks_size: int) -> FileIndex:
-        """Return the index after this one, where a chunk holds ``chunks_size`` files."""
+        """Return the next index; a chunk holds ``chunks_size`` files."""
         if self.file + 1 >= chunks_size:
             return FileIndex(self.chunk + 1, 0)
         return FileIndex(self.chunk, self.file + 1)
 
     @classmethod
     def of(cls, path: Path) -> FileIndex | None:
-        """Read the index off a path, None if the path has none."""
+        """Parse the index from a path, None if the path has none."""
         match = _CHUNK_FILE_PATTERN.search(path.as_posix())
         return cls(int(match[1]), int(match[2])) if match else None
 
@@ -46,9 +46,9 @@ class DatasetLayout:
     """The paths of the dataset at ``root``.
 
     Attributes:
-        root: The dataset's directory.
-        data_template: Where its data files are, as ``info.json`` says.
-        video_template: Where its videos are, as ``info.json`` says.
+        root: the dataset's directory.
+        data_template: paths of its data files, from ``info.json``.
+        video_template: paths of its videos, from ``info.json``.
     """
 
     root: Path
@@ -61,7 +61,7 @@ class DatasetLayout:
 
     @property
     def info(self) -> Path:
-        """What the dataset is: features, fps, totals."""
+        """Description of the dataset: features, fps, totals."""
         return self.root / INFO_PATH
 
     @property
@@ -79,19 +79,19 @@ class DatasetLayout:
         return self.root / EPISODES_PATH.format(chunk_index=index.chunk, file_index=index.file)
 
     def recordings_file(self, index: FileIndex) -> Path:
-        """Return the path of a file of what only the recorder knows; LeRobot does not look at it."""
+        """Return the path of a file of provenance; LeRobot ignores it."""
         return self.root / RECORDINGS_PATH.format(chunk_index=index.chunk, file_index=index.file)
 
     def ages_file(self, index: FileIndex) -> Path:
-        """Return the path of a file with how old samples were; LeRobot does not look at it."""
+        """Return the path of a file of samples' ages; LeRobot ignores it."""
         return self.root / AGES_PATH.format(chunk_index=index.chunk, file_index=index.file)
 
     def recordings_files(self) -> list[Path]:
-        """List the files of what only the recorder knows of whole episodes."""
+        """List the files with the provenance of episodes."""
         return sorted((self.root / "meta/recordings").glob("chunk-*/*.jsonl"))
 
     def ages_files(self) -> list[Path]:
-        """List the files with how old samples were."""
+        """List the files of samples' ages."""
         return sorted((self.root / "meta/recordings/ages").glob("*/*.parquet"))
 
     def data_file(self, index: FileIndex) -> Path:
@@ -119,12 +119,12 @@ class DatasetLayout:
 
 
 def check_template(name: str, template: str, keys: Sequence[str] = ()) -> None:
-    """Check that a template from ``info.json`` gives each file a path of its own within the dataset.
+    """Check that a template from ``info.json`` gives each file its own path in the dataset.
 
     Args:
         name: the entry, for the message.
         template: its value.
-        keys: the video features that it is used for; none for a template of data files.
+        keys: the video features that use it; none for a template of data files.
 
     Raises:
         ValueError: it does not.
@@ -137,7 +137,7 @@ def check_template(name: str, template: str, keys: Sequence[str] = ()) -> None:
     try:
         paths = [template.format(**place) for place in places]
     except (LookupError, ValueError, AttributeError) as error:
-        raise ValueError(f"{name}: {template!r} is not a template of paths: {error!r}") from error
+        raise ValueError(f"{name}: {template!r} is not a path template: {error!r}") from error
     for path in map(PurePosixPath, paths):
         if path.is_absolute() or ".." in path.parts or not path.parts:
             raise ValueError(f"{name}: {template!r} leads to {path}, which is outside the dataset")
@@ -148,7 +148,7 @@ def check_template(name: str, template: str, keys: Sequence[str] = ()) -> None:
 
 
 def default_root(repo_id: str) -> Path:
-    """Return where LeRobot looks for the dataset ``repo_id`` on this machine."""
+    """Return the directory in which LeRobot looks for the dataset ``repo_id`` on this machine."""
     home = os.environ.get("HF_LEROBOT_HOME")
     if home:
         return Path(home).expanduser() / repo_id
@@ -163,11 +163,11 @@ def _huggingface_home() -> Path:
 
 
 def spool_path(root: Path) -> Path:
-    """Return the directory beside the dataset where its episodes wait."""
+    """Return the directory beside the dataset in which its episodes wait."""
     root = Path(root)
     return root.with_name(f"{root.name}.spool")
 
 
 def commit_path(root: Path) -> Path:
-    """Return the directory beside the dataset where a commit is prepared."""
+    """Return the directory beside the dataset in which a commit is prepared."""
     return spool_path(root) / "commit"

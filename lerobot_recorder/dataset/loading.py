@@ -1,4 +1,4 @@
-"""What LeRobot 0.6.1 cannot load: it reads all files of a kind as one table, with the columns it expects."""
+"""What LeRobot 0.6.1 cannot load: it reads all files of a kind as one table with fixed columns."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _COUNTS = ("total_episodes", "total_frames", "total_tasks")
 
 
 def declarations(info: DatasetInfo, path: Path) -> Iterator[str]:
-    """Check that the entries of ``info.json`` are of the kinds that everything else rests on."""
+    """Check the types of those entries of ``info.json`` that the other checks rely on."""
     for name in _COUNTS:
         count = getattr(info, name)
         if isinstance(count, bool) or not isinstance(count, int) or count < 0:
             yield f"{path}: {name} is {count!r}, expected a whole number."
     if not isinstance(info.features, dict) or not info.features:
-        yield f"{path}: features is {_kind(info.features)}, expected an object with a feature each."
+        yield f"{path}: features is {_kind(info.features)}, expected an object of features."
         return
     wrong = [(key, fault) for key, feature in info.features.items() for fault in _declaration(feature)]
     yield from (f"{path}: feature {key!r} {fault}." for key, fault in wrong)
@@ -75,22 +75,22 @@ def _templates(info: DatasetInfo, path: Path) -> Iterator[str]:
 
 
 def tasks(path: Path) -> Iterator[str]:
-    """Check that LeRobot finds the tasks by their names: it asks the index that pandas has noted."""
+    """Check that LeRobot finds the tasks by their names: it uses the index that pandas declared."""
     table = tables.read_table(path)
     index = _pandas_index(table.schema.metadata or {})
     names = [name for name in table.column_names if name != "task_index"]
     if index != names:
         yield (
-            f"{path}: pandas does not find the tasks in its index, so LeRobot gives numbers instead of "
-            "sentences. Write it with pandas, the tasks as the index."
+            f"{path}: the tasks are not the index of the pandas table, so LeRobot returns numbers instead of "
+            "sentences. Write it with pandas, with the tasks as the index."
         )
     repeated = table.num_rows - len(pc.unique(table[names[0]])) if len(names) == 1 else 0
     if repeated:
-        yield f"{path}: {repeated} tasks are there more than once."
+        yield f"{path}: {repeated} tasks are duplicates."
 
 
 def _pandas_index(metadata: Mapping[bytes, bytes]) -> Any:
-    """Return the columns that pandas takes for the index, None where that cannot be read."""
+    """Return the columns that pandas uses as the index, None if they cannot be read."""
     try:
         noted = json.loads(metadata.get(b"pandas", b"{}"))
     except ValueError:
@@ -102,7 +102,7 @@ def _pandas_index(metadata: Mapping[bytes, bytes]) -> Any:
 
 
 def episode_columns(root: Path) -> Iterator[str]:
-    """Check that the files of episode rows make one table: with the columns of the first, and no others."""
+    """Check that all files of episode rows have the columns of the first, so that they make one table."""
     first: pa.Schema | None = None
     for path in DatasetLayout(root).episodes_files():
         table = tables.read_table(path)
@@ -122,7 +122,7 @@ def episode_columns(root: Path) -> Iterator[str]:
 
 
 def data_columns(info: DatasetInfo, path: Path, table: pa.Table) -> Iterator[str]:
-    """Check that a data file has a column for each feature, of its dtype and shape, and no others."""
+    """Check that a data file has exactly one column for each feature, with its dtype and shape."""
     columns = {key: feature for key, feature in info.features.items() if not is_video(feature)}
     yield from _repeated(path, table.column_names)
     unknown = [name for name in table.column_names if name not in columns]

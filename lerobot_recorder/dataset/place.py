@@ -1,15 +1,18 @@
-"""Where a dataset is on this machine."""
+"""The name of a dataset, and its directory on this machine."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import default_root
-from lerobot_recorder.dataset.repo_id import check_repo_id
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.settings import setting
+
+_LONGEST_NAME = 96
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?")
 
 
 @dataclass(frozen=True)
@@ -37,3 +40,28 @@ class DatasetPlace:
         root = Path(self.root).expanduser().absolute() if self.root else default_root(self.repo_id)
         load_info(root)
         return root
+
+
+def check_repo_id(repo_id: str) -> None:
+    """Check that the Hugging Face Hub would accept the name of a dataset.
+
+    Raises:
+        ConfigError: it would not.
+    """
+    if why := _name_fault(repo_id):
+        raise ConfigError(f"repo_id: expected user/name, such as me/pick_cube, found {repo_id!r}: {why}")
+
+
+def _name_fault(repo_id: str) -> str:
+    parts = repo_id.split("/")
+    if "://" in repo_id:
+        return "it is a URL; use its last two parts"
+    if len(parts) > 2:
+        return "it has more than one /; to name a directory, set root"
+    if not all(_NAME.fullmatch(part) for part in parts):
+        return "user and name may have letters and digits, and between them also -, _ and ."
+    if "--" in repo_id or ".." in repo_id:
+        return "it must not contain -- or .."
+    if repo_id.endswith(".git"):
+        return "it must not end in .git"
+    return f"its name has more than {_LONGEST_NAME} characters" if len(parts[-1]) > _LONGEST_NAME else ""

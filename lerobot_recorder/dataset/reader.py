@@ -1,4 +1,4 @@
-"""A dataset as LeRobot sees it: as far as ``info.json`` counts."""
+"""Reads episodes as LeRobot sees them: up to the counts in ``info.json``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lerobot_recorder.errors import DatasetError
 
 _PLACES = ("episode_index", "length", "dataset_from_index", "dataset_to_index", "tasks")
 _OPTIONAL = ("tasks", "meta/episodes/chunk_index", "meta/episodes/file_index")
-"""LeRobot does without these, and leaves them out where it converts images to videos."""
+"""LeRobot does not need these, and drops them when it converts images to videos."""
 
 _FILE = ("chunk_index", "file_index")
 _SPAN = ("from_timestamp", "to_timestamp")
@@ -29,16 +29,16 @@ _SPAN = ("from_timestamp", "to_timestamp")
 
 @dataclass(frozen=True)
 class CountedDataset:
-    """A dataset that is looked at, and what an unfinished commit may have changed in it.
+    """The episode rows of a dataset, and the unfinished commit that may have changed its files.
 
     Attributes:
-        layout: Where its files are.
-        info: Its info.
-        episodes: The episode rows that the info counts, without statistics, by column; without ``tasks`` and
-            ``meta/episodes`` where no file has them.
-        episode_rows: Rows in each episodes file, also beyond what the info counts.
-        tasks: Its tasks in the order of their indices.
-        journal: The unfinished commit, None if there is none.
+        layout: where its files are.
+        info: its info.
+        episodes: the episode rows that the info counts, without statistics, by column; without ``tasks`` and
+            ``meta/episodes`` if no file has them.
+        episode_rows: number of all rows in each episodes file.
+        tasks: its tasks in the order of their indices.
+        journal: the unfinished commit, None if there is none.
     """
 
     layout: DatasetLayout
@@ -54,20 +54,20 @@ class CountedDataset:
         return self.episodes["length"]
 
     def files(self, kind: str) -> list[FileIndex]:
-        """Return the file in which each episode is; ``data``, ``meta/episodes`` or ``videos/<key>``."""
+        """Return the file of each episode; ``kind``: ``data``, ``meta/episodes`` or ``videos/<key>``."""
         chunks, files = (self.episodes[f"{kind}/{part}"] for part in _FILE)
         return [FileIndex(int(chunk), int(file)) for chunk, file in zip(chunks, files, strict=True)]
 
     def task(self, episode: int) -> str:
-        """Return what an episode shows; empty where it is not noted."""
+        """Return the task of an episode; empty if there is none."""
         return ", ".join(self.episodes["tasks"][episode]) if "tasks" in self.episodes else ""
 
     def is_enough(self, found: int, expected: int) -> bool:
-        """Tell whether there is as much as must be; an unfinished commit may have added to it."""
+        """Return whether a number is as expected; an unfinished commit may have increased it."""
         return found == expected or (self.journal is not None and found > expected)
 
     def is_unfinished(self, path: Path) -> bool:
-        """Tell whether the unfinished commit puts this file in place."""
+        """Return whether the unfinished commit writes this file."""
         return (
             self.journal is not None and path.relative_to(self.layout.root).as_posix() in self.journal.paths
         )
@@ -77,7 +77,7 @@ def read_counted(root: Path, info: DatasetInfo, journal: Journal | None) -> Coun
     """Read the episode rows and tasks of the dataset at ``root``.
 
     Raises:
-        DatasetError: They cannot be read, or a column is missing or of another kind.
+        DatasetError: they cannot be read, or a column is missing or of another type.
     """
     layout = info.layout(root)
     found = {path: tables.read_table(path) for path in layout.episodes_files()}
@@ -88,12 +88,10 @@ def read_counted(root: Path, info: DatasetInfo, journal: Journal | None) -> Coun
     columns = [name for name in _columns(info) if name not in lacking]
     episodes = [_selected(path, table, columns) for path, table in found.items()]
     if not sum(rows.values()):
-        raise DatasetError(f"{root}: expected {info.total_episodes} episodes, found none in meta/episodes.")
+        raise DatasetError(f"{root}: expected {info.total_episodes} episodes, found none in meta/episodes")
     values = {name: _array(name, episodes, info.total_episodes) for name in columns}
     if values["length"].min() < 1:
-        raise DatasetError(
-            f"{root}: episode {values['length'].argmin()} has length {values['length'].min()}."
-        )
+        raise DatasetError(f"{root}: episode {values['length'].argmin()} has length {values['length'].min()}")
     return CountedDataset(layout, info, values, rows, tables.read_tasks(layout.tasks), journal)
 
 
@@ -106,42 +104,40 @@ def _columns(info: DatasetInfo) -> list[str]:
 def _selected(path: Path, table: pa.Table, columns: Sequence[str]) -> pa.Table:
     missing = [name for name in columns if name not in table.column_names]
     if missing:
-        raise DatasetError(f"{path}: no column {', '.join(missing)}.")
+        raise DatasetError(f"{path}: no column {', '.join(missing)}")
     repeated = [name for name in columns if table.column_names.count(name) > 1]
     if repeated:
-        raise DatasetError(f"{path}: {', '.join(repeated)} is there more than once.")
+        raise DatasetError(f"{path}: duplicate column {', '.join(repeated)}")
     empty = [name for name in columns if table[name].null_count]
     if empty:
-        raise DatasetError(f"{path}: {', '.join(empty)} not given for all episodes.")
+        raise DatasetError(f"{path}: some episodes have no {', '.join(empty)}")
     wrong = [name for name in columns if not _is_of_its_kind(name, table.schema.field(name).type)]
     if wrong:
         found, expected = table.schema.field(wrong[0]).type, _kind(wrong[0])
-        raise DatasetError(f"{path}: {wrong[0]} is {found}, expected {expected}.")
+        raise DatasetError(f"{path}: {wrong[0]} is {found}, expected {expected}")
     return table.select(list(columns))
 
 
 def _kind(name: str) -> str:
     if name == "tasks":
-        return "lists of sentences"
+        return "sentences or lists of them"
     return "seconds" if name.endswith(_SPAN) else "whole numbers"
 
 
 def _is_of_its_kind(name: str, kind: pa.DataType) -> bool:
     if name == "tasks":
         is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-        return bool(
-            is_list and (pa.types.is_string(kind.value_type) or pa.types.is_large_string(kind.value_type))
-        )
+        return tables.is_text(kind.value_type if is_list else kind)
     is_whole = bool(pa.types.is_integer(kind))
     return is_whole or bool(name.endswith(_SPAN) and pa.types.is_floating(kind))
 
 
 def _array(name: str, tables_of_all: Sequence[pa.Table], count: int) -> np.ndarray:
-    """Return the values of a column in all files, as far as they are counted; lists as objects."""
+    """Return the first ``count`` values of a column over all files; tasks are lists of sentences."""
     values = [value for table in tables_of_all for value in table[name].to_pylist()][:count]
     if name == "tasks":
         array = np.empty(len(values), dtype=object)
-        array[:] = values
+        array[:] = [[value] if isinstance(value, str) else value for value in values]
         return array
     return np.array(values)
 
@@ -151,8 +147,8 @@ class RecordedVectors:
     """The values of one feature in one episode.
 
     Attributes:
-        names: Of the values, as the dataset calls them; empty where it does not.
-        rows: Float64, (rows, values).
+        names: names of the values in the dataset; empty if it has none.
+        rows: float64, (rows, values).
     """
 
     names: tuple[str, ...]
@@ -163,24 +159,24 @@ class RecordedEpisode:
     """One episode of the dataset at ``root``.
 
     Attributes:
-        fps: Its rows per second.
-        length: Its rows.
-        task: What it shows.
-        recording: What the recorder knew of it: when it was started, its verdict with reasons and notes, the
-            mark of success, figures on each stream. Empty for episodes that others have recorded.
+        fps: rows per second.
+        length: number of rows.
+        task: the sentence that describes what it shows.
+        recording: provenance from the recorder: start time, verdict with reasons and notes, success mark,
+            figures about each stream. Empty for episodes of other programs.
     """
 
     def __init__(self, root: Path | str, index: int) -> None:
-        """Look the episode up.
+        """Read the description of the episode.
 
         Raises:
-            DatasetError: There is no such dataset or episode, or it cannot be read.
+            DatasetError: there is no such dataset or episode, or it cannot be read.
         """
         self._dataset = dataset = open_dataset(Path(root))
         count = dataset.info.total_episodes
         if not 0 <= index < count:
             raise DatasetError(
-                f"{root}: no episode {index}, it has {f'0 to {count - 1}' if count else 'none'}."
+                f"{root}: no episode {index}, it has {f'0 to {count - 1}' if count else 'none'}"
             )
         self._index = index
         self.fps = dataset.info.fps
@@ -191,37 +187,37 @@ class RecordedEpisode:
         self.recording = recordings.recording_of(file, index)
 
     def has(self, key: str) -> bool:
-        """Tell whether there is such a feature."""
+        """Return whether the dataset has a feature."""
         return key in self._dataset.info.features
 
     def vectors(self, key: str) -> RecordedVectors:
-        """Read a feature.
+        """Read the values of a feature.
 
         Raises:
-            DatasetError: There is none of this name, or it cannot be read.
+            DatasetError: there is no such feature, or it cannot be read.
         """
         features = self._dataset.info.features
         if key not in features:
             raise DatasetError(
-                f"{self._dataset.layout.root}: no feature {key}, there are {', '.join(features)}."
+                f"{self._dataset.layout.root}: no feature {key}, there are {', '.join(features)}"
             )
         path = self._dataset.layout.data_file(self._dataset.files("data")[self._index])
         table = tables.read_table(path, ["episode_index", key])
         rows = table.filter(pc.equal(table["episode_index"], self._index))[key].to_pylist()
         if len(rows) != self.length:
             raise DatasetError(
-                f"{path}: expected {self.length} rows of episode {self._index}, found {len(rows)}."
+                f"{path}: expected {self.length} rows of episode {self._index}, found {len(rows)}"
             )
         return RecordedVectors(_names(features[key]), np.array(rows, np.float64).reshape(len(rows), -1))
 
     def ages(self) -> dict[str, StreamAges]:
         """Read how old the sample of each stream was in each row, by the stream's name.
 
-        Empty where that is not known. Datasets of earlier versions have it as the feature ``stream_ages``,
-        without the stamps of sources.
+        Empty if unknown. Datasets of earlier versions keep the ages in the feature ``stream_ages``, without
+        the stamps of the sources.
 
         Raises:
-            DatasetError: It cannot be read, or is not known for every row.
+            DatasetError: the ages cannot be read, or are missing for some rows.
         """
         path = self._dataset.layout.ages_file(recordings.ages_index(self._index))
         ages = recordings.read_ages(path, self._index) or self._ages_of_feature()
@@ -229,7 +225,7 @@ class RecordedEpisode:
             if len(stream.age_s) != self.length:
                 raise DatasetError(
                     f"{path}: expected {self.length} ages of {name} in episode {self._index}, "
-                    f"found {len(stream.age_s)}."
+                    f"found {len(stream.age_s)}"
                 )
         return ages
 
@@ -251,19 +247,19 @@ class RecordedEpisode:
 
 
 def open_dataset(root: Path) -> CountedDataset:
-    """Read what is known of the episodes of the dataset at ``root``, as far as ``info.json`` counts.
+    """Read the episode rows of the dataset at ``root``, up to the counts in ``info.json``.
 
     Raises:
-        DatasetError: There is no dataset, or it cannot be read.
+        DatasetError: there is no dataset, or it cannot be read.
     """
     info = load_info(root)
     if info is None:
-        raise DatasetError(f"{root}: no dataset, there is no meta/info.json.")
+        raise DatasetError(f"{root}: no dataset, there is no meta/info.json")
     return read_counted(root, info, read_journal(root))
 
 
 def _names(feature: FeatureDict) -> tuple[str, ...]:
-    """Return a feature's names; older datasets have them one level deeper, as ``{"motors": [...]}``."""
+    """Return a feature's names; older datasets nest them one level deeper, as ``{"motors": [...]}``."""
     names = feature.get("names") or ()
     if isinstance(names, dict):
         names = next((value for value in names.values() if isinstance(value, Sequence)), ())

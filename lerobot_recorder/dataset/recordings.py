@@ -1,12 +1,12 @@
-"""What only the recorder knows of an episode, in files of its own that LeRobot does not look at.
+"""Provenance of episodes, in files that LeRobot ignores.
 
 ::
 
     meta/recordings/chunk-000/file-000.jsonl         a line per episode; files as in ``meta/episodes``
     meta/recordings/ages/chunk-000/file-000.parquet  a row per frame: how old the sample of each stream was
 
-Each file of ages holds few episodes, so that a commit rewrites little however large the dataset is. The
-number of an episode determines its file.
+Each file of ages holds few episodes, so that a commit rewrites little even in a large dataset. The number of
+an episode determines its file.
 """
 
 from __future__ import annotations
@@ -40,27 +40,27 @@ _FILES_PER_CHUNK = 1000
 Recording = dict[str, Any]
 
 
-# What is known of whole episodes
+# Provenance of episodes
 
 
 def recording_line(episode_index: int, episode_id: str, recording: Mapping[str, Any]) -> str:
-    """Return the line of an episode."""
+    """Return the line for an episode."""
     known = {"episode_index": episode_index, "episode_id": episode_id}
     return json.dumps({**known, **recording}, ensure_ascii=False) + "\n"
 
 
 def append_lines(older: Path, lines: Sequence[str]) -> bytes:
-    """Return the contents of a file with more lines; a last line that was cut short stays one of its own."""
+    """Return the contents of a file after adding lines; an incomplete last line is ended first."""
     content = older.read_bytes() if older.is_file() else b""
     end = b"" if content.endswith(b"\n") or not content else b"\n"
     return content + end + "".join(lines).encode()
 
 
 def read_recordings(path: Path) -> Iterator[Recording | None]:
-    """Read the lines of a file, None for each that cannot be understood; none where there is no file.
+    """Read the lines of a file, None for each invalid line; nothing if there is no file.
 
     Raises:
-        DatasetError: The file cannot be read.
+        DatasetError: the file cannot be read.
     """
     try:
         content = path.read_bytes() if path.is_file() else b""
@@ -79,10 +79,10 @@ def _parsed(line: bytes) -> Recording | None:
 
 
 def recording_of(path: Path, episode_index: int) -> Recording:
-    """Return what is known of an episode; empty where nothing is. Of several lines the last counts.
+    """Return the provenance of an episode, from its last line; empty if it has none.
 
     Raises:
-        DatasetError: The file cannot be read.
+        DatasetError: the file cannot be read.
     """
     found: Recording = {}
     for recording in read_recordings(path):
@@ -94,10 +94,10 @@ def recording_of(path: Path, episode_index: int) -> Recording:
 def recorded_ids(root: Path) -> set[str]:
     """Return the identifiers that the episodes of the dataset at ``root`` had in the spool.
 
-    Episodes that something else recorded have none. What is damaged is passed over.
+    Episodes of other programs have none. Damaged lines are skipped.
 
     Raises:
-        OSError: A file cannot be read.
+        OSError: a file cannot be read.
     """
     found: set[str] = set()
     for path in sorted((Path(root) / _FOLDER).glob(_FILES)):
@@ -106,20 +106,20 @@ def recorded_ids(root: Path) -> set[str]:
 
 
 def recordings_of(paths: Sequence[Path]) -> dict[int, Recording]:
-    """Return what is known of all episodes in some files, by the number of the episode.
+    """Return the provenance of all episodes in some files, by the number of the episode.
 
     Raises:
-        DatasetError: A file cannot be read.
+        DatasetError: a file cannot be read.
     """
     lines = (recording for path in paths for recording in read_recordings(path) if recording is not None)
     return {line["episode_index"]: line for line in lines if isinstance(line.get("episode_index"), int)}
 
 
 def counted_ids(root: Path) -> set[str]:
-    """Return those of `recorded_ids` whose episodes the dataset counts: they are certainly in it.
+    """Return those of `recorded_ids` whose episodes ``info.json`` counts.
 
     Raises:
-        DatasetError: A file cannot be read.
+        DatasetError: a file cannot be read.
     """
     info = load_info(root)
     total = info.total_episodes if info else 0
@@ -131,17 +131,17 @@ def _is_counted(episode_index: Any, total: int) -> bool:
     return isinstance(episode_index, int) and 0 <= episode_index < total
 
 
-# How old samples were
+# Ages of samples
 
 
 def ages_index(episode_index: int) -> FileIndex:
-    """Return the number of the file with an episode's ages."""
+    """Return the index of the file with an episode's ages."""
     number = episode_index // EPISODES_PER_AGES_FILE
     return FileIndex(number // _FILES_PER_CHUNK, number % _FILES_PER_CHUNK)
 
 
 def ages_table(episode_index: int, ages: Mapping[str, StreamAges]) -> pa.Table:
-    """Make the rows of an episode."""
+    """Make the rows for an episode."""
     rows = len(next(iter(ages.values())).age_s)
     columns = {
         "episode_index": pa.array(np.full(rows, episode_index), pa.int64()),
@@ -154,10 +154,10 @@ def ages_table(episode_index: int, ages: Mapping[str, StreamAges]) -> pa.Table:
 
 
 def count_ages(path: Path) -> dict[int, int]:
-    """Read a file of ages, and return the number of rows of each episode in it.
+    """Count the rows of each episode in a file of ages.
 
     Raises:
-        DatasetError: It cannot be read.
+        DatasetError: the file cannot be read.
     """
     with _readable(path):
         table = pq.read_table(path, page_checksum_verification=True)
@@ -167,25 +167,25 @@ def count_ages(path: Path) -> dict[int, int]:
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Name the file that cannot be read, and the way out."""
+    """Raise errors that name the file, and what to do."""
     try:
         yield
     except (OSError, pa.ArrowException, KeyError) as error:
         raise DatasetError(
-            f"{path}: cannot be read: {error}. Move it out of the dataset to go on without these ages."
+            f"{path}: cannot be read: {error}; move it out of the dataset to go on without these ages"
         ) from error
 
 
 def grow_ages_file(path: Path, older: Path, episodes: Sequence[pa.Table]) -> None:
-    """Write a file of ages with more episodes, a row group for each.
+    """Write a copy of a file of ages with more episodes, a row group for each.
 
     Args:
-        path: The file to write.
-        older: The file as it is; it need not exist.
-        episodes: From `ages_table`. Streams that only some episodes have are null in the others.
+        path: the file to write.
+        older: the existing file; it need not exist.
+        episodes: from `ages_table`; a stream that only some episodes have is null in the others.
 
     Raises:
-        DatasetError: The older file cannot be read.
+        DatasetError: the older file cannot be read.
     """
     first = episodes[0]["episode_index"][0].as_py()
     parts = [*(_older_episodes(older, first) if older.is_file() else ()), *episodes]
@@ -205,7 +205,7 @@ def grow_ages_file(path: Path, older: Path, episodes: Sequence[pa.Table]) -> Non
 
 
 def _older_episodes(path: Path, before: int) -> Iterator[pa.Table]:
-    """Read the episodes of a file, without any that a dataset no longer has."""
+    """Read the episodes of a file, without those that were removed from the dataset."""
     with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
@@ -214,10 +214,10 @@ def _older_episodes(path: Path, before: int) -> Iterator[pa.Table]:
 
 
 def read_ages(path: Path, episode_index: int) -> dict[str, StreamAges]:
-    """Read how old each stream's samples were in an episode; empty where that is not known.
+    """Read how old each stream's samples were in an episode; empty if unknown.
 
     Raises:
-        DatasetError: The file cannot be read.
+        DatasetError: the file cannot be read.
     """
     if not path.is_file():
         return {}

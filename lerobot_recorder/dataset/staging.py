@@ -1,4 +1,4 @@
-"""Writes the files that a commit changes or adds, beside the dataset and in its layout."""
+"""Writes the files that a commit changes or adds, beside the dataset and laid out as in it."""
 
 from __future__ import annotations
 
@@ -15,51 +15,56 @@ import numpy as np
 
 from lerobot_recorder.dataset import info as info_json
 from lerobot_recorder.dataset import recordings, statistics, tables
-from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH, Checksum, grown, is_damaged, read_checksums
-from lerobot_recorder.dataset.episode import CommittedEpisode, EncodedEpisode, columns_of
+from lerobot_recorder.dataset.episode import EncodedEpisode, EpisodePlace, with_video_info
 from lerobot_recorder.dataset.existing import ExistingDataset
 from lerobot_recorder.dataset.features import Features, video_keys
+from lerobot_recorder.dataset.files import (
+    CHECKSUMS_PATH,
+    Checksum,
+    grown_checksums,
+    is_damaged,
+    read_checksums,
+)
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, place_videos, tail_file
 from lerobot_recorder.dataset.statistics import Stats, aggregate_features, as_written, vector_stats
-from lerobot_recorder.dataset.video_info import with_video_info
 from lerobot_recorder.errors import DatasetError
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 MIB = 1024**2
 EPISODES_PER_FILE = 250
-"""Rows of an episodes file. LeRobot lets it grow to the size of a data file, but every commit rewrites it."""
+"""Rows per episodes file. LeRobot lets it grow to the size of a data file, but every commit rewrites it."""
 
 
 @dataclass
 class NewEpisode:
-    """An episode on its way into the files.
+    """An episode that is being staged.
 
     Attributes:
-        episode: What came from the encoder.
-        place: Its numbers in the dataset.
-        columns: Values of every feature but the videos.
-        row: Its row in the episodes file, as far as it is known, without statistics.
+        episode: from the encoder.
+        place: its numbers in the dataset.
+        columns: values of all features except videos.
+        row: its row in the episodes file, which staging fills; without statistics.
     """
 
     episode: EncodedEpisode
-    place: CommittedEpisode
+    place: EpisodePlace
     columns: Mapping[str, np.ndarray]
     row: tables.Row = field(default_factory=dict)
 
     def put_in(self, kind: str, index: FileIndex) -> None:
-        """Note the file in which it is; for the kinds see `ExistingDataset.last_file`."""
+        """Note the index of its file; for the kinds see `ExistingDataset.last_file`."""
         self.row[f"{kind}/chunk_index"] = index.chunk
         self.row[f"{kind}/file_index"] = index.file
 
     def file(self, kind: str) -> FileIndex:
-        """Return the file in which it is."""
+        """Return the index of its file."""
         return FileIndex(self.row[f"{kind}/chunk_index"], self.row[f"{kind}/file_index"])
 
     def stats(self, features: Features) -> dict[str, Stats]:
-        """Return its statistics in the order of the features; strings have none."""
+        """Compute its statistics, in the order of the features; strings have none."""
         known = dict(self.episode.image_stats)
         known |= {
             key: vector_stats(values) for key, values in self.columns.items() if values.dtype.kind in "biuf"
@@ -71,13 +76,13 @@ class Staging:
     """The files of one commit.
 
     Args:
-        existing: The dataset as it is.
-        directory: Where the files are written.
-        videos: Joins video files.
+        existing: the dataset before the commit.
+        directory: where to write the files.
+        videos: joins video files.
 
     Attributes:
-        paths: What was written, relative to the directory, in the order in which it must be put in place:
-            LeRobot looks at nothing that ``info.json`` does not count, so that comes last.
+        paths: the files that were written, relative to the directory, in the order in which they must be put
+            in place. ``info.json`` comes last: LeRobot ignores what it does not count.
     """
 
     def __init__(self, existing: ExistingDataset, directory: Path, videos: VideoFiles) -> None:
@@ -89,18 +94,18 @@ class Staging:
         self._videos = videos
         self._checksums = _readable_checksums(existing.layout.root)
 
-    def stage(self, episodes: Sequence[EncodedEpisode]) -> list[CommittedEpisode]:
+    def stage(self, episodes: Sequence[EncodedEpisode]) -> list[EpisodePlace]:
         """Write all files that are new or change.
 
         Raises:
-            DatasetError: An episode or the dataset is not as it must be.
+            DatasetError: the dataset is damaged, or cannot take an episode.
         """
         tasks = list(dict.fromkeys([*self._old.tasks, *(episode.task for episode in episodes)]))
         new = list(self._numbered(episodes, tasks))
         data = list(self._stage_data(new))
         videos = [path for key in video_keys(self._info.features) for path in self._stage_videos(key, new)]
         stats = list(self._stats(new))
-        summed_up = [
+        with_checksum = [
             *videos,
             *data,
             *self._stage_tasks(tasks),
@@ -108,9 +113,9 @@ class Staging:
             *self._stage_ages(new),
         ]
         written = [
-            *summed_up,
+            *with_checksum,
             *self._stage_recordings(new),
-            self._stage_checksums(summed_up),
+            self._stage_checksums(with_checksum),
             self._stage_stats(stats),
             self._stage_info(episodes, len(tasks)),
         ]
@@ -120,9 +125,7 @@ class Staging:
     def _numbered(self, episodes: Sequence[EncodedEpisode], tasks: Sequence[str]) -> Iterator[NewEpisode]:
         start = self._info.total_frames
         for number, episode in enumerate(episodes, self._info.total_episodes):
-            place = CommittedEpisode(
-                episode.episode_id, number, episode.length, start, tasks.index(episode.task)
-            )
+            place = EpisodePlace(episode.episode_id, number, episode.length, start, tasks.index(episode.task))
             row = {"episode_index": number, "tasks": [episode.task], "length": episode.length}
             yield NewEpisode(episode, place, _columns(episode, place, self._info), row)
             start += episode.length
@@ -148,7 +151,7 @@ class Staging:
                 item.row["dataset_to_index"] = item.place.from_index + length
 
     def _data_tail(self, rows: int) -> tuple[FileIndex, Path | None]:
-        """Choose the first file to write, and the one that it continues."""
+        """Choose the first file to write, and the existing file that it continues, if any."""
         index = self._old.last_file("data")
         if index is None:
             return self._free_data(FileIndex()), None
@@ -159,13 +162,13 @@ class Staging:
         return index, path
 
     def _is_full(self, size: int, rows: int, more: int) -> bool:
-        """Foresee the size with so many more rows, from the bytes per row so far, as LeRobot does."""
+        """Predict the size after adding rows from the bytes per row so far, as LeRobot does."""
         return size * (1 + more / max(rows, 1)) >= self._info.data_files_size_in_mb * MIB
 
     def _free_data(self, index: FileIndex) -> FileIndex:
         path = self._old.layout.data_file(index)
         if path.exists():
-            raise DatasetError(f"{path}: exists, but no episode is in it. Move it out of the dataset.")
+            raise DatasetError(f"{path}: exists, but no episode is in it; move it out of the dataset")
         return index
 
     # Videos
@@ -181,12 +184,12 @@ class Staging:
             yield path
 
     def _check_joined(self, key: str, file: VideoFile, path: Path) -> None:
-        """Count what was written before the spool lets go of the episodes."""
+        """Count the written frames before the episodes are removed from the spool."""
         if (found := self._videos.frames(path)) != file.frames:
             raise DatasetError(
                 f"{self._old.layout.video_file(key, file.index)}: expected {file.frames} frames after "
-                f"joining {len(file.parts)} videos, found {found}. No episode is lost. "
-                f"Run `lerobot-recorder check {self._old.layout.root}` to see what is wrong."
+                f"joining {len(file.parts)} videos, found {found}; no episode is lost. "
+                f"Run `lerobot-recorder check {self._old.layout.root}` to see what is wrong"
             )
 
     def _video_files(self, key: str, new: Sequence[NewEpisode]) -> list[VideoFile]:
@@ -200,7 +203,7 @@ class Staging:
         )
 
     def _video_tail(self, key: str) -> VideoFile | None:
-        """Return the last file if it may grow, None if a new one is to be begun."""
+        """Return the last file if it may grow, else None."""
         index = self._old.last_file(f"videos/{key}")
         if index is None:
             return None
@@ -208,23 +211,23 @@ class Staging:
         expected = round(self._old.last(f"videos/{key}/to_timestamp") * self._info.fps)
         found = self._videos.frames(path)
         if found != expected:
-            _log.warning(
+            logger.warning(
                 "%s: has %d frames, but the episodes in it have %d rows; new episodes go into a new file. "
                 "Run `lerobot-recorder check %s` to see what is wrong",
                 *(path, found, expected, self._old.layout.root),
             )
             return None
         if is_damaged(path, self._old.layout.root, self._checksums):
-            _log.warning(
-                "%s: is damaged, its bytes are not those that were written; new episodes go into a new file. "
-                "Bring it back from a copy",
+            logger.warning(
+                "%s: is damaged, its bytes have changed since it was written; new episodes go into a new "
+                "file. Restore it from a copy",
                 path,
             )
             return None
         return tail_file(index, path, expected)
 
     def _free_video(self, key: str, last: FileIndex | None) -> FileIndex:
-        """Choose the number of a new file, stepping over what a crashed recording has left."""
+        """Choose the number of a new file; skip those of files that a crash has left."""
         index = last.next(self._info.chunks_size) if last else FileIndex()
         while self._old.layout.video_file(key, index).exists():
             index = index.next(self._info.chunks_size)
@@ -264,7 +267,7 @@ class Staging:
             yield path
 
     def _stage_recordings(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
-        """Keep what is known of the recording of each episode beside its episodes file, a line each."""
+        """Write the provenance of each episode, a line each, in files as in ``meta/episodes``."""
         for index, items in itertools.groupby(new, key=lambda item: item.file("meta/episodes")):
             lines = [_recording_line(item) for item in items]
             path = _prepared(self._layout.recordings_file(index))
@@ -272,7 +275,7 @@ class Staging:
             yield path
 
     def _stage_ages(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
-        """Keep how old the samples of each episode were."""
+        """Write how old the samples of each episode were."""
         known = [item for item in new if item.episode.ages]
         for index, items in itertools.groupby(
             known, key=lambda item: recordings.ages_index(item.place.episode_index)
@@ -283,7 +286,9 @@ class Staging:
             yield path
 
     def _stage_checksums(self, files: Sequence[Path]) -> Path:
-        return _written(self._directory / CHECKSUMS_PATH, grown(self._checksums, self._directory, files))
+        return _written(
+            self._directory / CHECKSUMS_PATH, grown_checksums(self._checksums, self._directory, files)
+        )
 
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
@@ -301,7 +306,7 @@ class Staging:
             yield part
 
     def _added(self, total: Mapping[str, Stats], part: Mapping[str, Stats]) -> dict[str, Stats]:
-        """Add an episode; features that the dataset has no statistics of get none of the new rows only."""
+        """Add an episode; a feature without statistics gets none, as they would not describe all rows."""
         if not total:
             return dict(part)
         combined = aggregate_features([total, {key: part[key] for key in part if key in total}])
@@ -319,7 +324,7 @@ def _readable_checksums(root: Path) -> dict[str, Checksum]:
     try:
         return read_checksums(root)
     except DatasetError as error:
-        _log.warning("%s The new checksums are those of the new files only.", error)
+        logger.warning("%s; the new checksums cover the new files only", error)
         return {}
 
 
@@ -328,10 +333,10 @@ def _recording_line(item: NewEpisode) -> str:
     return recordings.recording_line(place.episode_index, place.episode_id, item.episode.recording)
 
 
-def _columns(episode: EncodedEpisode, place: CommittedEpisode, info: DatasetInfo) -> dict[str, np.ndarray]:
+def _columns(episode: EncodedEpisode, place: EpisodePlace, info: DatasetInfo) -> dict[str, np.ndarray]:
     n = episode.length
     values = {
-        **columns_of(episode, info.features),
+        **episode.rows,
         "timestamp": np.arange(n) / info.fps,
         "frame_index": np.arange(n),
         "episode_index": np.full(n, place.episode_index),
@@ -349,7 +354,7 @@ def _flat(stats: Mapping[str, Stats]) -> dict[str, Any]:
 
 
 def _ordered(row: tables.Row, stats: Mapping[str, Any]) -> tables.Row:
-    """Join a row and its statistics in the order in which LeRobot has the columns."""
+    """Join a row and its statistics in LeRobot's order of columns."""
     place = {key: value for key, value in row.items() if key.startswith("meta/")}
     return {**{key: value for key, value in row.items() if key not in place}, **stats, **place}
 

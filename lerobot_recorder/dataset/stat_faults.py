@@ -1,4 +1,4 @@
-"""What can be wrong with statistics: they are missing, or are not those of the values that they describe."""
+"""What can be wrong with statistics: they are missing, or do not describe the values."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from lerobot_recorder.dataset.statistics import Stats
 
 MOMENTS = ("min", "max", "mean", "std")
 TOLERANCES = {"min": 1e-5, "max": 1e-5, "mean": 1e-3, "std": 2e-3}
-"""How far statistics may be from those of the values, as a share of the largest value: LeRobot computes them
-in single precision, in which a joint that stands still at 90 has a standard deviation of up to 0.05."""
+"""Allowed differences between stored statistics and those of the values, as a share of the largest value.
+LeRobot computes in single precision, so a joint that rests at 90 has a standard deviation of up to 0.05."""
 
 PICTURE_MEAN_TOLERANCE = 0.03
 PICTURE_STD_TOLERANCE = 0.05
-"""How far those of decoded pictures, in [0, 1], may be from those of the pictures that were encoded. A codec
-takes noise away, so the standard deviation may be smaller."""
+"""Allowed differences between the statistics of decoded pictures and their originals, in [0, 1]. A codec
+removes noise, so the standard deviation may be smaller."""
 
 _NUMBERS = "fiub"
 Array = npt.NDArray[np.float64]
 
 
 def stats(dataset: CountedDataset) -> Iterator[str]:
-    """Check that statistics are there and finite, over all rows and of each episode, and agree."""
+    """Check that the statistics of the dataset and of each episode exist, are finite and agree."""
     path = dataset.layout.stats
     try:
         found = statistics.from_json(path.read_text(encoding="utf-8"))
@@ -58,12 +58,12 @@ def _feature_stats(dataset: CountedDataset, key: str, found: Stats) -> Iterator[
 
 
 def _is_normalized(key: str) -> bool:
-    """Tell whether LeRobot trains on a feature: pictures need statistics, vectors are skipped without."""
+    """Return whether LeRobot normalizes a feature in training."""
     return key == "action" or key.startswith("observation.")
 
 
 def _may_be_relative(key: str) -> bool:
-    """Tell whether LeRobot can recompute the statistics of a feature as those of steps, on request."""
+    """Return whether the statistics may be those of steps: LeRobot can recompute them so on request."""
     return key.split(".", maxsplit=1)[0] == "action"
 
 
@@ -120,7 +120,7 @@ class EpisodeStats:
     """The stored statistics of one feature.
 
     Attributes:
-        count: values that were counted, (episodes,).
+        count: number of values, (episodes,).
         moments: ``min``, ``max``, ``mean`` and ``std``, each (episodes, values).
     """
 
@@ -137,7 +137,7 @@ class EpisodeStats:
 
 
 def episode_stats(dataset: CountedDataset, key: str) -> EpisodeStats | None:
-    """Read the statistics that are stored for each episode; None where some are missing or no numbers."""
+    """Read the statistics that are stored for each episode; None if some are missing or not numbers."""
     names = [f"{tables.STATS_PREFIX}{key}/{name}" for name in (*MOMENTS, "count")]
     columns: list[list[object]] = [[] for _ in names]
     for path in dataset.episode_rows:
@@ -157,7 +157,7 @@ def episode_stats(dataset: CountedDataset, key: str) -> EpisodeStats | None:
 
 
 def all_episode_stats(dataset: CountedDataset) -> dict[str, EpisodeStats]:
-    """Read the statistics of all features that are numbers in the rows, as far as each episode has them."""
+    """Read the statistics of all numeric features in the rows; features without them are left out."""
     features = dataset.info.features
     keys = [k for k in vector_keys(features) if features[k]["dtype"] not in ("string", "language", "image")]
     found = {key: episode_stats(dataset, key) for key in keys}
@@ -176,8 +176,8 @@ def rows(
     Args:
         dataset: the dataset.
         path: the data file.
-        table: its rows: all rows of the episodes, and no others.
-        episodes: the numbers of the episodes in it.
+        table: exactly the rows of the episodes.
+        episodes: numbers of the episodes in it.
         stored: the result of `all_episode_stats`.
     """
     for key, each in stored.items():
@@ -189,11 +189,11 @@ def rows(
         wrong = list(_wrong_episodes(dataset, each, values, episodes))
         if wrong:
             more = f", and {len(wrong) - 1} more episodes differ" if len(wrong) > 1 else ""
-            yield f"{path}: the rows of {key} do not have the statistics in meta/episodes: {wrong[0]}{more}."
+            yield f"{path}: the rows of {key} differ from the statistics in meta/episodes: {wrong[0]}{more}."
 
 
 def _values(column: pa.ChunkedArray, shape: Sequence[int]) -> Array | None:
-    """Return the rows as (n, values in the inner, values in the last dimension); None if they are not so."""
+    """Return the rows as (n, inner values, values of the last dimension); None if they have another shape."""
     values = column
     while not pa.types.is_primitive(values.type):
         if not hasattr(values.type, "value_type"):
@@ -236,7 +236,7 @@ def _wrong_episodes(
 
 
 class PictureSums:
-    """Adds up the pixels of those pictures of an episode that LeRobot computes statistics from."""
+    """Sums the pixels of those pictures of an episode that LeRobot computes statistics from."""
 
     def __init__(self, length: int, height: int, width: int) -> None:
         self.wanted = frozenset(statistics.sample_indices(length))
@@ -245,7 +245,7 @@ class PictureSums:
         self._sums = np.zeros((2, 3))
 
     def add(self, picture: npt.NDArray[np.uint8]) -> None:
-        """Take in a picture, (height, width, 3)."""
+        """Add a picture, (height, width, 3)."""
         pixels = picture[:: self._step, :: self._step].reshape(-1, 3) / 255.0
         self._sums += [pixels.sum(0), (pixels**2).sum(0)]
         self._count += len(pixels)
@@ -257,7 +257,7 @@ class PictureSums:
 
 
 def picture_differences(stored: EpisodeStats, episode: int, found: Mapping[str, Array]) -> str | None:
-    """Say how decoded pictures differ from the stored statistics; None where they do not."""
+    """Describe how decoded pictures differ from the stored statistics; None if they do not."""
     expected = {name: stored.moments[name][episode] for name in ("mean", "std")}
     if any(expected[name].shape != found[name].shape for name in expected):
         return None

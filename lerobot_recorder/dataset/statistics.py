@@ -1,12 +1,12 @@
 """Statistics of features, equal to those that LeRobot 0.6.1 computes.
 
-Everything is computed by the same steps in the same precision as LeRobot's ``compute_stats``, rounding
-included, so that a dataset does not tell which of the two recorded it. Where the values are bytes or 16-bit
-integers, they are counted first: the histogram is the same and takes a hundredth of the time.
+They follow the same steps in the same precision as LeRobot's ``compute_stats``, including rounding, so a
+dataset is the same whichever program recorded it. Bytes and 16-bit integers are counted first: the histogram
+is the same and takes a hundredth of the time.
 
-Unlike LeRobot's, they describe the finite values only: one NaN or infinity (which mean "no measurement" and
-"too far" in depth images, REP 118) would make all statistics of the dataset NaN for ever. Where an episode
-has no finite value at all, its statistics are NaN here, and those of the episodes before it in the dataset.
+Unlike LeRobot's, they describe only the finite values: a single NaN or infinity (which mean "no measurement"
+and "too far" in depth images, REP 118) would make all statistics of the dataset NaN for good. If an episode
+has no finite value at all, its statistics are NaN here; the dataset gets those of the episodes before.
 """
 
 from __future__ import annotations
@@ -22,46 +22,46 @@ Stats = dict[str, np.ndarray]
 
 QUANTILES = {"q01": 0.01, "q10": 0.10, "q50": 0.50, "q90": 0.90, "q99": 0.99}
 QUANTILES_OVER_EPISODES: Literal["mean", "extremes"] = "mean"
-"""How the quantiles of episodes become those of a dataset: their mean weighted by count, as LeRobot 0.6.1
-computes it, or the lowest q01, q10, q50 and the highest q90, q99, as LeRobot does after 0.6.1 (its #3804)."""
+"""How the quantiles of episodes are combined: their mean weighted by count, as in LeRobot 0.6.1, or the
+lowest q01, q10, q50 and the highest q90, q99, as in later versions (LeRobot's #3804)."""
 
 BINS = 5000
-"""Bins of the histogram that quantiles are read from, over the range of the values."""
+"""Bins of the histogram from which quantiles are computed, over the range of the values."""
 
 EDGE_MARGIN = 1e-10
-"""How far the histogram reaches beyond the values on either side."""
+"""Margin of the histogram beyond the values, on both sides."""
 
 MIN_SAMPLES, MAX_SAMPLES, SAMPLE_POWER = 100, 10_000, 0.75
-"""Of n frames, so many are sampled for image statistics: n**0.75 within these limits."""
+"""Image statistics use n**0.75 of n frames, within these limits."""
 
 LARGEST_SINGLE, LARGEST = 1e15, 1e150
-"""The squares of larger values would add up to infinity in single, in double precision."""
+"""The sums of squares of larger values can overflow in single and in double precision, respectively."""
 
 LARGEST_COUNT = 2**53
-"""From here on a count is no whole number in double precision."""
+"""From here on, double precision cannot represent every count."""
 
 BLOCK_ROWS = 2**18
-"""Pixels whose moments are added up at once."""
+"""Pixels whose moments are summed at once."""
 
 THINNED_SIZE, THINNING_THRESHOLD = 150, 300
-"""Images whose longer side reaches the threshold are thinned to about this many pixels."""
+"""Images whose longer side reaches the threshold are thinned to about this size."""
 
 
 def sample_indices(n: int) -> list[int]:
     """Choose the frames that image statistics are computed from.
 
     Args:
-        n: Frames in the episode.
+        n: number of frames in the episode.
 
     Returns:
-        Evenly spaced frame indices, both ends included, in rising order.
+        Evenly spaced frame indices in rising order, including the first and the last frame.
     """
     samples = max(min(n, MIN_SAMPLES), min(int(n**SAMPLE_POWER), MAX_SAMPLES))
     return [int(index) for index in np.round(np.linspace(0, n - 1, samples)).astype(int)]
 
 
 def thinning(height: int, width: int) -> int:
-    """Return k where image statistics look at every k-th pixel both ways."""
+    """Return k: image statistics use every k-th pixel in both directions."""
     longer = max(height, width)
     return 1 if longer < THINNING_THRESHOLD else longer // THINNED_SIZE
 
@@ -70,7 +70,7 @@ def vector_stats(values: np.ndarray) -> Stats:
     """Compute the statistics of one episode's values of a feature.
 
     Args:
-        values: One value per frame, of shape (n,) or ``(n, *shape)``, numbers or booleans.
+        values: one value per frame, of shape (n,) or ``(n, *shape)``, numbers or booleans.
 
     Returns:
         Statistics of shape (1,) for values of shape (n,), else one per element of the last dimension.
@@ -83,7 +83,7 @@ def image_stats(frames: np.ndarray) -> Stats:
     """Compute the statistics of one episode's images.
 
     Args:
-        frames: The sampled frames (see `sample_indices`), thinned (see `thinning`): RGB, uint8,
+        frames: the sampled frames (see `sample_indices`), thinned (see `thinning`): RGB, uint8,
             (n, height, width, 3).
 
     Returns:
@@ -97,7 +97,7 @@ def depth_stats(frames: np.ndarray) -> Stats:
     """Compute the statistics of one episode's depth maps, in the unit that they are recorded in.
 
     Args:
-        frames: The sampled frames, thinned: uint16 (mm) or float32 (m), (n, height, width) or
+        frames: the sampled frames, thinned: uint16 (mm) or float32 (m), (n, height, width) or
             (n, height, width, 1).
 
     Returns:
@@ -128,7 +128,7 @@ def _unknown() -> Stats:
 
 
 def _stats(rows: np.ndarray) -> Stats:
-    """Describe finite rows, in double precision where their squares need it."""
+    """Describe finite rows, in double precision if their squares need it."""
     if rows.dtype.kind == "f" and float(np.abs(rows).max()) > LARGEST_SINGLE:
         rows = np.clip(rows.astype(np.float64), -LARGEST, LARGEST)
     return _single(rows) if len(rows) < 2 else _many(_promoted(rows))
@@ -184,8 +184,8 @@ def _counted(pixels: np.ndarray) -> Stats:
 def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return mean and mean square per channel, in the precision of `_promoted`.
 
-    NumPy adds the rows of several columns one after the other, so doing it block by block changes no bit,
-    and a long episode takes no more memory than a short one. A single column it adds in pairs.
+    NumPy adds rows of several columns one after the other, so adding them block by block gives the same bits,
+    and a long episode takes no more memory than a short one. It adds a single column pairwise.
     """
     block = BLOCK_ROWS if pixels.shape[1] > 1 else len(pixels)
     starts = range(0, len(pixels), block)
@@ -204,7 +204,7 @@ def _described(
     moments: tuple[np.ndarray, np.ndarray],
     quantiles: Sequence[Sequence[float]],
 ) -> Stats:
-    """Put statistics together; ``moments``: mean and mean square; ``quantiles``: those of each column."""
+    """Assemble statistics; ``moments``: mean and mean square; ``quantiles``: those of each column."""
     (low, high), (mean, mean_square) = extremes, moments
     std = np.sqrt(np.maximum(0, mean_square - mean**2))
     named = dict(zip(QUANTILES, np.array(quantiles).T, strict=True))
@@ -212,7 +212,7 @@ def _described(
 
 
 def _edges(low: np.floating[Any], high: np.floating[Any]) -> np.ndarray:
-    """Return the edges of the histogram from which the quantiles of values from low to high are read."""
+    """Return the edges of the histogram for values from low to high."""
     margin = low.dtype.type(EDGE_MARGIN)
     return np.linspace(low - margin, high + margin, BINS + 1, dtype=low.dtype)
 
@@ -238,8 +238,8 @@ def _quantile(cumulative: np.ndarray, edges: np.ndarray, target: float) -> float
 def aggregate(parts: Sequence[Stats]) -> Stats:
     """Combine the statistics of several episodes of one feature.
 
-    Means and variances are weighted by count, minima and maxima are extremes; for quantiles see
-    `QUANTILES_OVER_EPISODES`. A quantile that a part lacks is left out.
+    Means and variances are weighted by count; for quantiles see `QUANTILES_OVER_EPISODES`. A quantile that
+    one part lacks is left out.
     """
     counts = np.stack([part["count"] for part in parts])
     total = counts.sum(axis=0)
@@ -270,11 +270,12 @@ def aggregate_features(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]
 
 
 def as_written(stats: Stats, before: Stats | None = None) -> Stats:
-    """Return statistics as they come out of a file, so that it makes no difference whether they did.
+    """Return statistics as they are when read from a file, so that both give the same results.
 
     Args:
-        stats: Those of an episode, or of several.
-        before: Those of the episodes before it; what is not finite is taken from there, and 0 without.
+        stats: statistics of one or several episodes.
+        before: statistics of the episodes before, which replace values that are not finite; without them,
+            those become 0.
     """
     written = {}
     for name, value in stats.items():
@@ -285,7 +286,7 @@ def as_written(stats: Stats, before: Stats | None = None) -> Stats:
 
 
 def is_usable(stats: Stats) -> bool:
-    """Tell whether statistics can be combined with others: all are there, finite and of one shape."""
+    """Return whether statistics can be combined with others: they are complete, finite and of one shape."""
     needed = [stats.get(name) for name in ("min", "max", "mean", "std")]
     count = stats.get("count")
     if count is None or count.shape != (1,) or not 1 <= count[0] < LARGEST_COUNT:
@@ -296,7 +297,7 @@ def is_usable(stats: Stats) -> bool:
 
 
 def from_plain(values: Mapping[str, Any]) -> Stats:
-    """Take statistics from plain values, where null is NaN; entries that are no numbers are left out."""
+    """Convert plain values to statistics; null becomes NaN, entries that are not numbers are dropped."""
     stats = {}
     for name, value in values.items():
         try:
@@ -313,10 +314,10 @@ def to_json(stats: Mapping[str, Stats]) -> str:
 
 
 def from_json(text: str) -> dict[str, Stats]:
-    """Read the statistics of a dataset; what is no statistics of a feature is left out.
+    """Parse the statistics of a dataset; entries that are not objects are dropped.
 
     Raises:
-        ValueError: The text is no JSON object.
+        ValueError: the text is not a JSON object.
     """
     content = json.loads(text)
     if not isinstance(content, dict):

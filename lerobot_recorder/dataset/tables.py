@@ -1,7 +1,8 @@
 """The parquet files of a dataset: frame rows, episode rows and tasks, as LeRobot 0.6.1 writes them.
 
-A data file has one row group per episode, so that a reader can fetch one episode alone, and appending copies
-them one by one: memory does not grow with the file. Pages have checksums, which are verified on reading.
+A data file has one row group per episode, so that a reader can load a single episode, and appending copies
+the episodes one by one: memory does not grow with the file. Pages have checksums,
+which are verified on reading.
 """
 
 from __future__ import annotations
@@ -20,28 +21,28 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from lerobot_recorder.dataset.features import FeatureDict, Features, is_video, shape_of
-from lerobot_recorder.dataset.whole import check_whole
+from lerobot_recorder.dataset.files import check_whole
 from lerobot_recorder.errors import DatasetError
 
 Row = dict[str, Any]
 
 STATS_PREFIX = "stats/"
 OPTIONAL_PREFIXES = (STATS_PREFIX, "meta/episodes/")
-"""Columns of episodes files that LeRobot loads a dataset without."""
+"""Columns of episodes files that LeRobot does not need."""
 
 TASK_COLUMN = "task"
 DICTIONARY_COLUMNS = ["episode_index", "task_index"]
-"""Columns of data files with few different values; to others, dictionaries add a half and take most time."""
+"""Columns of data files with few different values; dictionaries only make others larger and slower."""
 
 PARQUET_FOOTER_END = 8
-"""The length of the metadata and the magic bytes, after the metadata."""
+"""Bytes after the metadata: its length and the magic bytes."""
 
 
 # Frame rows
 
 
 def data_schema(features: Features) -> pa.Schema:
-    """Return the columns of the data files: all features but the videos."""
+    """Return the columns of the data files: all features except videos."""
     columns = {key: feature for key, feature in features.items() if not is_video(feature)}
     described = {"info": {"features": {key: _described(feature) for key, feature in columns.items()}}}
     fields = [_data_field(key, feature) for key, feature in columns.items()]
@@ -61,7 +62,7 @@ def _data_field(key: str, feature: FeatureDict) -> pa.Field:
 
 
 def _array_extension(shape: Sequence[int], dtype: str) -> dict[str, str]:
-    """Name the Arrow extension type by which Hugging Face ``datasets`` knows arrays."""
+    """Return the Arrow extension type that Hugging Face ``datasets`` uses for arrays."""
     return {
         "ARROW:extension:metadata": json.dumps([list(shape), dtype]),
         "ARROW:extension:name": f"datasets.features.features.Array{len(shape)}DExtensionType",
@@ -69,7 +70,7 @@ def _array_extension(shape: Sequence[int], dtype: str) -> dict[str, str]:
 
 
 def _described(feature: FeatureDict) -> dict[str, Any]:
-    """Describe a column to Hugging Face ``datasets``."""
+    """Describe a column for Hugging Face ``datasets``."""
     shape, value = shape_of(feature), {"dtype": feature["dtype"], "_type": "Value"}
     if shape == (1,):
         return value
@@ -82,8 +83,8 @@ def data_table(features: Features, columns: Mapping[str, np.ndarray]) -> pa.Tabl
     """Make the frame rows of an episode.
 
     Args:
-        features: The dataset's features.
-        columns: Values of every feature but the videos, as `as_column` returns them.
+        features: the dataset's features.
+        columns: values of all features except videos, as `as_column` returns them.
     """
     schema = data_schema(features)
     return pa.table([_array(columns[field.name], field.type) for field in schema], schema=schema)
@@ -105,7 +106,7 @@ class DataFile:
     """A data file that is being written; made by `grow_data_file`.
 
     Attributes:
-        rows: Rows in it.
+        rows: number of rows in it.
     """
 
     def __init__(self, writer: pq.ParquetWriter, sink: BinaryIO, schema: pa.Schema) -> None:
@@ -116,7 +117,7 @@ class DataFile:
 
     @property
     def size(self) -> int:
-        """Bytes that its rows take on disk."""
+        """Bytes of its rows on disk."""
         return self._sink.tell()
 
     def add(self, episode: pa.Table) -> None:
@@ -128,15 +129,15 @@ class DataFile:
 
 @contextmanager
 def grow_data_file(path: Path, features: Features, tail: Path | None) -> Iterator[DataFile]:
-    """Write a new data file, or a grown copy of one.
+    """Write a new data file, or a copy of an existing one to which episodes are added.
 
     Args:
-        path: The file to write.
-        features: The dataset's features.
-        tail: The older file, whose columns are kept; None for a new one.
+        path: the file to write.
+        features: the dataset's features.
+        tail: the existing file, whose columns are kept; None for a new one.
 
     Raises:
-        DatasetError: The older file cannot be read, or has other columns.
+        DatasetError: the existing file cannot be read, or has other columns.
     """
     with ExitStack() as stack:
         source = stack.enter_context(open_parquet(tail)) if tail else None
@@ -151,7 +152,7 @@ def grow_data_file(path: Path, features: Features, tail: Path | None) -> Iterato
 
 
 def _episodes(path: Path, source: pq.ParquetFile) -> Iterator[pa.Table]:
-    """Read the rows of each episode, in whatever row groups they are."""
+    """Read the rows of each episode, in any layout of row groups."""
     waiting = source.schema_arrow.empty_table()
     for group in range(source.num_row_groups):
         with _readable(path):
@@ -172,14 +173,14 @@ def _writer(sink: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What is in a data file.
+    """Summary of a data file.
 
     Attributes:
-        rows: Rows in it.
-        first: The ``index`` of the first row.
-        last: The ``index`` of the last row.
-        size: Bytes that its rows take on disk.
-        columns: Names of its columns.
+        rows: number of rows.
+        first: ``index`` of the first row.
+        last: ``index`` of the last row.
+        size: bytes of its rows on disk.
+        columns: names of its columns.
     """
 
     rows: int
@@ -190,15 +191,15 @@ class DataSummary:
 
 
 def summarize_data_file(path: Path) -> DataSummary:
-    """Read how much is in a data file, without reading all of it.
+    """Summarize a data file, without reading all of it.
 
     Raises:
-        DatasetError: The file cannot be read, or has no rows with an ``index``.
+        DatasetError: the file cannot be read, or has no rows with an ``index``.
     """
     with open_parquet(path) as file, _readable(path):
         metadata, columns = file.metadata, file.schema_arrow.names
         if not metadata.num_rows or "index" not in columns:
-            raise DatasetError(f"{path}: expected rows with an index, found none. Copy or download it again.")
+            raise DatasetError(f"{path}: expected rows with an index, found none; copy or download it again")
         groups = [group for group in range(file.num_row_groups) if metadata.row_group(group).num_rows]
         ends = [file.read_row_group(group, ["index"])["index"] for group in (groups[0], groups[-1])]
         size = path.stat().st_size - metadata.serialized_size - PARQUET_FOOTER_END
@@ -209,70 +210,72 @@ def summarize_data_file(path: Path) -> DataSummary:
 
 
 def episodes_table(rows: Sequence[Row]) -> pa.Table:
-    """Make rows of an episodes file of plain values."""
+    """Make rows of an episodes file from plain values."""
     return pa.Table.from_pylist(list(rows))
 
 
 def write_table(path: Path, tables: Sequence[pa.Table]) -> None:
-    """Write tables one after the other into a parquet file; the first has the columns."""
+    """Write tables one after the other into a parquet file with the columns of the first."""
     schema = tables[0].schema
     table = pa.concat_tables(conform(table, schema) for table in tables)
     pq.write_table(table, path, compression="snappy", write_page_checksum=True)
 
 
 def conform(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """Bring a table to the columns of the tables before it, as LeRobot reads all files as one table.
+    """Convert a table to the columns of the tables before it: LeRobot reads all files as one table.
 
-    Statistics and places of rows that were not kept before are left out, columns that are no longer filled
-    are null.
+    New columns of statistics and places are dropped, missing columns are filled with null.
 
     Raises:
-        DatasetError: A column that must be kept has no place, or a value does not fit its type.
+        DatasetError: another column is new, or a value does not fit its type.
     """
     if table.schema.equals(schema):
         return table
     unknown = [name for name in table.column_names if name not in schema.names]
     lost = [name for name in unknown if not name.startswith(OPTIONAL_PREFIXES)]
     if lost:
-        raise DatasetError(f"no column {', '.join(lost)} in the dataset's files. Check the dataset.")
+        raise DatasetError(f"no column {', '.join(lost)} in the dataset's files; check the dataset")
     try:
         return pa.table([_column(table, field) for field in schema], schema=schema)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
-        raise DatasetError(f"the columns of the dataset's files are of another type: {error}.") from error
+        raise DatasetError(f"the columns of the dataset's files have another type: {error}") from error
 
 
 def _column(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
     if field.name not in table.column_names:
         return pa.nulls(table.num_rows, field.type)
     values = table[field.name]
-    if _is_text(field.type) and pa.types.is_list(values.type):
-        values = pc.binary_join(values, ", ")  # some converters keep an episode's tasks as one text
-    if _is_text(_element(field.type)) and not _is_text(_element(values.type)):  # Arrow writes numbers as text
+    if is_text(field.type) and pa.types.is_list(values.type):
+        values = pc.binary_join(values, ", ")  # some converters store the tasks of an episode as one string
+    if is_text(_element(field.type)) and not is_text(
+        _element(values.type)
+    ):  # Arrow would convert numbers to strings
         raise pa.ArrowTypeError(f"{field.name} is {field.type}, expected {values.type}")
     return values.cast(field.type)
 
 
 def _element(kind: pa.DataType) -> pa.DataType:
-    """Return the type of the values in a column of lists of any depth."""
+    """Return the type of the values in a column, possibly of nested lists."""
     while isinstance(kind, (pa.ListType, pa.LargeListType, pa.FixedSizeListType)):
         kind = kind.value_type
     return kind
 
 
-def _is_text(kind: pa.DataType) -> bool:
+def is_text(kind: pa.DataType) -> bool:
+    """Return whether the values of a column are strings."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def read_episode_stats(path: Path, key: str, episodes: int) -> Iterator[dict[str, Any]]:
-    """Read what an episodes file has on one feature: per row its length, and the value of each statistic.
+    """Read the length and the statistics of one feature from each row of an episodes file.
 
     Args:
-        path: The file.
-        key: The feature.
-        episodes: Rows to read at most.
+        path: the file.
+        key: the feature.
+        episodes: maximum number of rows.
 
     Raises:
-        DatasetError: The file cannot be read.
+        DatasetError: the file cannot be read.
     """
     prefix = f"{STATS_PREFIX}{key}/"
     with open_parquet(path) as file:
@@ -285,7 +288,7 @@ def read_episode_stats(path: Path, key: str, episodes: int) -> Iterator[dict[str
 
 
 def write_tasks(path: Path, tasks: Sequence[str]) -> None:
-    """Write the tasks in the order of their indices, so that pandas finds them as the index of its frame."""
+    """Write the tasks in the order of their indices, as the index of a pandas table."""
     indices = pa.array(range(len(tasks)), pa.int64())
     table = pa.table({"task_index": indices, TASK_COLUMN: pa.array(tasks, pa.string())})
     described = table.replace_schema_metadata({"pandas": json.dumps(_pandas_frame())})
@@ -293,7 +296,7 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
 
 
 def _pandas_frame() -> dict[str, Any]:
-    """Describe the columns to pandas, as its developer guide has it ("Storing pandas DataFrame objects")."""
+    """Describe the columns for pandas (its developer guide, "Storing pandas DataFrame objects")."""
     return {
         "index_columns": [TASK_COLUMN],
         "column_indexes": [_pandas_column(None, "unicode", "object", {"encoding": "UTF-8"})],
@@ -318,26 +321,26 @@ def read_tasks(path: Path) -> list[str]:
     """Read the tasks in the order of their indices.
 
     Raises:
-        DatasetError: The file cannot be read, or its indices are not 0, 1, 2, ... in this order.
+        DatasetError: the file cannot be read, or its indices are not 0, 1, 2, ... in this order.
     """
     table = read_table(path)
     names = [name for name in table.column_names if name != "task_index"]
     if len(names) != 1 or len(table.column_names) != 2:
-        raise DatasetError(f"{path}: expected task_index and the task, found {table.column_names}.")
+        raise DatasetError(f"{path}: expected task_index and the task, found {table.column_names}")
     indices = table["task_index"].to_pylist()
     if indices != list(range(len(indices))):
-        raise DatasetError(f"{path}: expected task_index 0 to {len(indices) - 1} in order, found {indices}.")
+        raise DatasetError(f"{path}: expected task_index 0 to {len(indices) - 1} in order, found {indices}")
     return [str(task) for task in table[names[0]].to_pylist()]
 
 
-# Any of them
+# Any parquet file
 
 
 def open_parquet(path: Path) -> pq.ParquetFile:
     """Open a parquet file.
 
     Raises:
-        DatasetError: There is none, or it is not one.
+        DatasetError: there is no file, or it is not a parquet file.
     """
     check_whole(path)
     with _readable(path):
@@ -348,7 +351,7 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read a parquet file, or some columns of it.
 
     Raises:
-        DatasetError: It cannot be read.
+        DatasetError: it cannot be read.
     """
     with open_parquet(path) as file, _readable(path):
         return file.read(columns=columns)
@@ -360,5 +363,5 @@ def _readable(path: Path) -> Iterator[None]:
         yield
     except (OSError, pa.ArrowException, LookupError, TypeError) as error:
         raise DatasetError(
-            f"{path}: cannot be read as parquet: {error}. Copy or download it again."
+            f"{path}: cannot be read as parquet: {error}; copy or download it again"
         ) from error

@@ -3,25 +3,23 @@
 ::
 
     ready/ ─► BatchEncoder ─► claim ─► encode_camera, one process each ─► seal ─► DatasetWriter
-              (one thread)                                                          └─► the spooled copy goes
+              (one thread)                                                      (removes the spooled copy)
 
 =============  =============================================================================
 encoder        `BatchEncoder`: the thread that watches the spool and encodes batches
-status         `EncoderStatus`, its snapshot, and the episodes that it has committed
 settings       `BatchSettings`: when episodes are encoded, and with which resources
-waiting        the episodes that wait in the spool, each read once
+status         `EncoderStatus` and what it is made of: waiting episodes, results, faults
 batch          encodes a batch of claimed episodes and commits it
-earlier        what is in the dataset already
-faults         whose fault an error is: the episode's, or the computer's
-camera         `encode_camera`: one camera of one episode, a function of paths and settings
-pool           worker processes that run such functions at low priority
+earlier        the existing dataset, and what it requires of the next episodes
+camera         `encode_camera`: one camera of one episode
+pool           worker processes that run it at low priority
 worker         the program of a worker process
 =============  =============================================================================
 """
 
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
 from lerobot_recorder.encoding.encoder import BatchEncoder
-from lerobot_recorder.encoding.settings import BatchSettings
+from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig
 from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus
 
 __all__ = [
@@ -30,6 +28,7 @@ __all__ = [
     "CameraJob",
     "CommittedEpisode",
     "EncodedCamera",
+    "EncoderConfig",
     "EncoderStatus",
     "encode_camera",
 ]

@@ -1,8 +1,8 @@
-"""One batch: claimed episodes, their cameras on the way through the pool, and the commit.
+"""One batch: claims episodes, encodes their cameras in the pool, and commits them.
 
-An episode leaves a batch in one of three ways: it is in the dataset; it is in `failed/`, because of a fault
-of its own that no other attempt changes; or it waits in `ready/` again, because the computer or the dataset
-was at fault.
+An episode leaves a batch in one of three ways: it is in the dataset; it is in `failed/`, because its data is
+at fault and another attempt would fail as well; or it waits in `ready/` again, because the computer or the
+dataset was at fault.
 """
 
 from __future__ import annotations
@@ -22,20 +22,21 @@ from lerobot_recorder.dataset import (
     EncodedEpisode,
     EncodedVideo,
     Features,
-    Forget,
-    check_fits,
-    columns_of,
     is_journaled,
     user_features,
     validate_features,
-    with_defaults,
 )
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, video_path
 from lerobot_recorder.encoding.earlier import SeenDataset
-from lerobot_recorder.encoding.faults import explained, is_transient
 from lerobot_recorder.encoding.pool import WorkerPool
 from lerobot_recorder.encoding.status import CommittedEpisode
-from lerobot_recorder.errors import DatasetError, DatasetMismatchError, SpoolError
+from lerobot_recorder.errors import (
+    DatasetError,
+    DatasetMismatchError,
+    SpoolError,
+    explained,
+    is_transient,
+)
 from lerobot_recorder.spool import Manifest, Spool, SpooledEpisode
 
 logger = logging.getLogger(__name__)
@@ -44,15 +45,15 @@ _KEPT = (
     "started_at_ns", "clock", "success", "verdict", "reasons", "notes", "accepted", "ended_by", "ticks",
     "streams",
 )  # fmt: skip
-"""What the dataset keeps of an episode's manifest besides its rows."""
+"""Entries of an episode's manifest that the dataset keeps besides its rows."""
 
 JobOf = Callable[[Path, str], CameraJob]
-"""Makes the job of a camera of the episode in a directory."""
+"""Makes the job for one camera of the episode in a directory."""
 
 
 @dataclass(eq=False)
 class _Work:
-    """An episode's cameras on their way."""
+    """An episode and the state of its cameras."""
 
     episode: SpooledEpisode
     cameras: dict[str, Future[EncodedCamera]] = field(default_factory=dict)
@@ -73,26 +74,26 @@ class _Work:
 
 
 class Batch:
-    """Some episodes of the spool, claimed for this process until they are committed, failed or released.
+    """Episodes of the spool, claimed by this process until they are committed, failed or released.
 
     Attributes:
         committed: the episodes that are in the dataset now.
         frames: video frames to encode, of all cameras.
         failed: why episodes were moved to `failed/`, by identifier.
-        waiting: why episodes were given back instead, by identifier.
+        waiting: why episodes were given back to `ready/`, by identifier.
     """
 
     def __init__(
         self, spool: Spool, writer: DatasetWriter, pool: WorkerPool, *, job_of: JobOf, seen: SeenDataset
     ) -> None:
-        """Prepare.
+        """Make an empty batch.
 
         Args:
             spool: where the episodes are.
-            writer: puts them into the dataset.
+            writer: adds them to the dataset.
             pool: encodes their cameras.
-            job_of: makes the jobs for it.
-            seen: the dataset as it was at first.
+            job_of: makes the jobs for the pool.
+            seen: the dataset as the encoder first saw it.
         """
         self._seen = seen
         self._spool = spool
@@ -107,7 +108,7 @@ class Batch:
         self.waiting: dict[str, str] = {}
 
     def begin(self, episodes: Sequence[SpooledEpisode]) -> None:
-        """Claim the episodes that others have not, and set their cameras to work; the first come first.
+        """Claim the episodes that no other process has claimed, and queue their cameras in this order.
 
         Raises:
             DatasetError: the dataset cannot be read; release the batch.
@@ -121,11 +122,6 @@ class Batch:
         self._works[work.episode.episode_id] = work
         manifest = self._checked_manifest(work)
         if manifest is None:
-            return
-        try:
-            check_fits(self._spool.root, _features(manifest), manifest.fps, manifest.robot_type)
-        except DatasetMismatchError as error:
-            self._refuse([work], error)
             return
         work.frames = dict.fromkeys(manifest.cameras, 0)
         for key in manifest.cameras:
@@ -155,7 +151,7 @@ class Batch:
 
     @property
     def episodes(self) -> int:
-        """Number of episodes in it."""
+        """Number of episodes in the batch."""
         return len(self._works)
 
     @property
@@ -164,26 +160,26 @@ class Batch:
         return sum(sum(work.frames.values()) for work in self._works.values())
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all cameras are done; return whether they are."""
+        """Wait until all cameras are encoded; return whether they are."""
         self._pending = wait(self._pending, timeout_s).not_done
         return not self._pending
 
     def release(self) -> None:
-        """Give the episodes back; what is encoded of them is kept and not encoded again.
+        """Give the episodes back; their finished videos are kept and not encoded again.
 
-        Those of a commit that was interrupted stay where they are until it is finished.
+        Episodes of an interrupted commit stay where they are until it is finished.
 
         Raises:
-            OSError: the spool cannot be changed; closing it gives the claims up.
+            OSError: the spool cannot be changed; closing it releases the claims.
         """
         for episode_id, work in list(self._works.items()):
             self._spool.release(work.episode)
             del self._works[episode_id]
 
-    def commit(self, forget: Forget) -> None:
-        """Add what could be encoded to the dataset, oldest first.
+    def commit(self) -> None:
+        """Add the encoded episodes to the dataset, oldest first.
 
-        The others are in `failed/`, or given back where the computer was at fault.
+        The others are moved to `failed/`, or given back if the computer was at fault.
 
         Raises:
             RecorderError: the dataset cannot be written; release the batch.
@@ -193,20 +189,20 @@ class Batch:
         sealed = [work for work in done if self._seal(work)]
         whole = [work for work in sealed if self._is_whole(work)]
         groups = itertools.groupby(whole, key=lambda work: _kind(work.episode.manifest))
-        refused = [each for _, group in groups for each in self._commit_group(list(group), forget)]
+        refused = [each for _, group in groups for each in self._commit_group(list(group))]
         if refused and not self.committed:
-            raise refused[0][1]  # by a dataset that takes no episode, for all that is known
+            raise refused[0][1]  # probably the dataset is at fault: it took no episode at all
         for work, error in refused:
             self._fail(work, error)
 
-    def _commit_group(self, works: Sequence[_Work], forget: Forget) -> list[tuple[_Work, Exception]]:
-        """Commit episodes together; where something unexpected prevents that, one by one.
+    def _commit_group(self, works: Sequence[_Work]) -> list[tuple[_Work, Exception]]:
+        """Commit episodes together, or one by one if something unexpected prevents that.
 
         Returns:
             The episodes that could not be committed, and why.
         """
         try:
-            self._put_into_dataset(works, forget)
+            self._put_into_dataset(works)
         except DatasetMismatchError as error:
             self._refuse(works, error)
         except Exception as error:
@@ -215,26 +211,26 @@ class Batch:
             if len(works) == 1:
                 return [(works[0], error)]
             logger.warning("committing one episode at a time: %s", explained(error))
-            return [each for work in works for each in self._commit_group([work], forget)]
+            return [each for work in works for each in self._commit_group([work])]
         return []
 
     def _refuse(self, works: Sequence[_Work], error: DatasetMismatchError) -> None:
         """Fail episodes that do not fit the dataset.
 
         Raises:
-            DatasetError: the dataset is damaged, or not what it was: they may fit later.
+            DatasetError: the dataset is damaged or was changed; they may fit later.
         """
         self._seen.confirm()
         for work in works:
             self._fail(work, error)
 
     def _may_be_of_one(self, works: Sequence[_Work], error: Exception) -> bool:
-        """Return whether an episode may be why a commit failed, not the computer or the dataset."""
+        """Return whether a commit may have failed because of an episode, not the computer or dataset."""
         if is_transient(error) or isinstance(error, DatasetError):
             return False
         return not any(is_journaled(self._spool.root, work.episode.episode_id) for work in works)
 
-    def _put_into_dataset(self, works: Sequence[_Work], forget: Forget) -> None:
+    def _put_into_dataset(self, works: Sequence[_Work]) -> None:
         manifest = works[0].episode.manifest
         by_id = {work.episode.episode_id: work for work in works}
         committed = self._writer.commit(
@@ -242,7 +238,6 @@ class Batch:
             features=_features(manifest),
             fps=manifest.fps,
             robot_type=manifest.robot_type,
-            forget=forget,
         )
         for work in works:
             self._drop(work)
@@ -266,11 +261,10 @@ class Batch:
         return True
 
     def _is_whole(self, work: _Work) -> bool:
-        """Put the episode together; it can no longer be marked, so its rows are now certain."""
+        """Read the sealed episode: it can no longer be marked, so its rows are final."""
         try:
             _checked(work.episode.manifest)
             work.encoded = _encoded(work)
-            columns_of(work.encoded, with_defaults(_features(work.episode.manifest)))
         except Exception as error:
             self._put_aside(work, error)
             return False
@@ -310,24 +304,24 @@ def _features(manifest: Manifest) -> Features:
 
 
 def _checked(manifest: Manifest) -> Manifest:
-    """Refuse an episode that no dataset can take, whoever has written it.
+    """Check that a dataset can take the episode, whatever program wrote it.
 
     Raises:
-        SpoolError: its length, fps or features are not what they must be.
+        SpoolError: its length, fps or features are invalid.
         ConfigError: a feature cannot be recorded.
     """
     wanted = {"length": int, "fps": int, "features": dict, "robot_type": (str, type(None))}
     for name, kind in wanted.items():
         if not isinstance(value := getattr(manifest, name), cast("type", kind)) or isinstance(value, bool):
-            raise SpoolError(f"the episode's {name} is {value!r}, which no dataset can have")
+            raise SpoolError(f"the episode has an invalid {name}: {value!r}")
     if manifest.length < 1 or manifest.fps < 1:
-        raise SpoolError(f"expected rows at a rate, found {manifest.length} rows at {manifest.fps} Hz")
+        raise SpoolError(f"expected rows and a frame rate, found {manifest.length} rows at {manifest.fps} Hz")
     validate_features(user_features(_features(manifest)))
     return manifest
 
 
 def _kind(manifest: Manifest) -> tuple[object, ...]:
-    """Return what episodes of one commit have in common."""
+    """Return the properties that all episodes of a commit share."""
     return manifest.features, manifest.fps, manifest.robot_type
 
 
@@ -341,6 +335,7 @@ def _encoded(work: _Work) -> EncodedEpisode:
         episode_id=episode.episode_id,
         task=episode.manifest.task,
         length=episode.length,
+        features=_features(episode.manifest),
         rows=episode.rows(),
         videos={
             key: EncodedVideo(video_path(episode.path, key), camera.frames, camera.info)
@@ -353,7 +348,7 @@ def _encoded(work: _Work) -> EncodedEpisode:
 
 
 def _repairs(episode: SpooledEpisode, cameras: Mapping[str, EncodedCamera]) -> dict[str, Any]:
-    """Return, by camera, why a video was encoded with other settings than were asked for."""
+    """Return, by camera, why a video was encoded with other settings than the requested ones."""
     repairs = {key: camera.repair for key, camera in cameras.items() if camera.repair}
     for key, repair in repairs.items():
         logger.warning(

@@ -1,4 +1,4 @@
-"""Encode one camera of one episode: a function of paths and settings, to run wherever the files are."""
+"""Encode one camera of one episode: a function of paths and settings that any process can run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from lerobot_recorder.video import (
 )
 
 ENCODED_FOLDER = "encoded"
-"""Where in an episode's directory its videos are until they are committed."""
+"""Folder in an episode's directory that holds its videos until they are committed."""
 
 Array = npt.NDArray[Any]
 
@@ -41,7 +41,7 @@ class CameraJob:
         key: the camera feature.
         settings: resolved settings for colour cameras.
         depth_settings: resolved settings for depth cameras.
-        depth: how depth maps are turned into codes.
+        depth: how depth maps become codes.
     """
 
     episode: Path
@@ -60,8 +60,8 @@ class EncodedCamera:
         frames: frames in it, one per row.
         info: the `info` of its feature, as LeRobot writes it.
         stats: the feature's statistics over the episode.
-        repair: empty, or why the video was encoded with other settings than were asked for: the `frames` that
-            had been damaged, the largest `difference` of a block of 255, the settings `asked` and `used`.
+        repair: empty, or why the video was encoded with other settings than the requested ones: the damaged
+            `frames`, the largest `difference` of a block (of 255), and the settings `asked` and `used`.
     """
 
     path: Path
@@ -72,14 +72,14 @@ class EncodedCamera:
 
 
 Answer = int | EncodedCamera | RecorderError
-"""What a process that encodes tells: frames so far, the result, or why there is none."""
+"""Message of a worker process: frames so far, the result, or the error."""
 
 
 def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda _frames: None) -> EncodedCamera:
     """Encode a camera's images, compare the video with them, and compute their statistics.
 
-    A video that an interrupted run has finished with the same settings is taken as it is. One with damaged
-    pictures is encoded again with other settings.
+    A video that an interrupted run finished with the same settings is used. A video with damaged pictures is
+    encoded again with other settings.
 
     Args:
         job: what to encode, and how.
@@ -87,8 +87,8 @@ def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda _fram
 
     Raises:
         SpoolError: an image is missing or damaged.
-        VideoError: the video could not be written, or has not one frame per row.
-        PictureError: no settings gave pictures that look like the images.
+        VideoError: the video could not be written, or does not have one frame per row.
+        PictureError: the pictures were damaged with all settings.
     """
     episode = SpooledEpisode(job.episode)
     camera = episode.manifest.cameras[job.key]
@@ -104,15 +104,17 @@ def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda _fram
     compute = statistics.depth_stats if camera.is_depth else statistics.image_stats
     stats = compute(np.stack(encoding.sampled))
     repair = {} if damage is None else _repair(damage, settings, used)
-    return _save_result(dataclasses.replace(result, stats=stats, repair=repair), settings)
+    result = dataclasses.replace(result, stats=stats, repair=repair)
+    _save_result(result, settings)
+    return result
 
 
 @dataclass
 class _Encoding:
-    """The encoding of a job, with one settings or more.
+    """The encoding of a job, with one or several settings.
 
     Attributes:
-        sampled: the thinned pixels of the images that the statistics look at.
+        sampled: thinned pixels of the images that the statistics are computed from.
     """
 
     job: CameraJob
@@ -121,7 +123,7 @@ class _Encoding:
     sampled: list[Array] = field(default_factory=list)
 
     def undamaged(self, settings: EncoderSettings) -> tuple[EncoderSettings, Damage | None]:
-        """Encode with settings that damage no picture; return them, and what those asked for have damaged."""
+        """Find settings that damage no picture; return them, and the damage by the requested ones."""
         first: Damage | None = None
         for attempt in (settings, *settings.alternatives()):
             damage = self._encode(attempt)
@@ -134,7 +136,7 @@ class _Encoding:
         )
 
     def _encode(self, settings: EncoderSettings) -> Damage | None:
-        """Encode with some settings, and return what they have damaged."""
+        """Encode with these settings; return the damaged pictures, if any."""
         key, manifest = self.job.key, self.episode.manifest
         camera, video = manifest.cameras[key], video_path(self.job.episode, key)
         self.sampled.clear()
@@ -168,18 +170,19 @@ def video_path(episode: Path, key: str) -> Path:
 
 
 def load_result(video: Path, settings: EncoderSettings) -> EncodedCamera | None:
-    """Read what an earlier run made; None where there is nothing, or other settings made it."""
+    """Read the result of an earlier run; None if there is none, or it used other settings."""
     try:
-        noted = json.loads(_result_path(video).read_text())
-        if noted["tag"] != settings.tag() or probe(video).frames != noted["frames"]:
+        saved = json.loads(_result_path(video).read_text())
+        if saved["tag"] != settings.tag() or probe(video).frames != saved["frames"]:
             return None
-        return _result(video, noted)
+        stats = statistics.from_plain(saved["stats"])
+        return EncodedCamera(video, int(saved["frames"]), saved["info"], stats, saved.get("repair", {}))
     except (OSError, ValueError, KeyError, VideoError):
         return None
 
 
 def _tapped(episode: SpooledEpisode, key: str, sampled: list[Array]) -> Iterator[Array]:
-    """Hand on a camera's images, keeping the thinned pixels of those that the statistics look at."""
+    """Yield a camera's images; collect thinned pixels of those that the statistics are computed from."""
     camera = episode.manifest.cameras[key]
     wanted = statistics.sample_indices(episode.length)
     if camera.format == "raw":
@@ -199,8 +202,8 @@ def _checked(
     found = probe(video)
     if found.frames != length or not found.on_grid:
         raise VideoError(
-            f"{video} has {found.frames} frames for {length} rows, "
-            f"up to {found.off_grid_s:.6f} s off their time; it is not used"
+            f"{video}: expected {length} frames on the grid, found {found.frames}, "
+            f"up to {found.off_grid_s:.6f} s off; it is not used"
         )
     info = {
         **found.info(),
@@ -215,20 +218,12 @@ def _result_path(video: Path) -> Path:
     return video.with_suffix(".json")
 
 
-def _save_result(result: EncodedCamera, settings: EncoderSettings) -> EncodedCamera:
-    """Keep the result, and return it as it would be read back, so that an interruption changes nothing."""
-    stats = json.loads(statistics.to_json({"stats": result.stats}))["stats"]
-    noted = {
+def _save_result(result: EncodedCamera, settings: EncoderSettings) -> None:
+    saved = {
         "tag": settings.tag(),
         "frames": result.frames,
         "info": result.info,
-        "stats": stats,
+        "stats": {name: value.tolist() for name, value in result.stats.items()},
         "repair": result.repair,
     }
-    replace_file(_result_path(result.path), json.dumps(noted).encode())
-    return _result(result.path, noted)
-
-
-def _result(video: Path, noted: dict[str, Any]) -> EncodedCamera:
-    stats = statistics.from_json(json.dumps({"stats": noted["stats"]}))["stats"]
-    return EncodedCamera(video, int(noted["frames"]), noted["info"], stats, noted.get("repair", {}))
+    replace_file(_result_path(result.path), json.dumps(saved).encode())

@@ -1,4 +1,4 @@
-"""What is in the dataset already, as far as the next episodes depend on it."""
+"""The existing dataset, and what it requires of the next episodes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lerobot_recorder.video import DepthSettings, EncoderSettings, depth_setting
 
 
 class SeenDataset:
-    """A dataset as an encoder first saw it; features, rate and robot do not change by themselves."""
+    """A dataset as the encoder first saw it; its features, fps and robot do not change by themselves."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
@@ -18,7 +18,7 @@ class SeenDataset:
         self.look()
 
     def look(self) -> None:
-        """Note what the dataset is, if there is one by now.
+        """Read the dataset's description, if it was not there before.
 
         Raises:
             DatasetError: it cannot be read.
@@ -26,10 +26,10 @@ class SeenDataset:
         self._first = self._first or load_info(self._root)
 
     def confirm(self) -> None:
-        """Make sure that the dataset is what it was, so that it can be held against an episode.
+        """Check that the dataset is still the same, so that a misfit is the episode's fault.
 
         Raises:
-            DatasetError: it is damaged, or was changed; the episode may fit once it is as before.
+            DatasetError: the dataset is damaged or was changed; the episode may fit once that is undone.
         """
         check_appendable(self._root)
         first, now = self._first, load_info(self._root)
@@ -43,12 +43,12 @@ class SeenDataset:
         if changed:
             raise DatasetError(
                 f"{self._root}: was changed since the encoder started: {'; '.join(changed)}. "
-                "Change that back, or start the encoder again."
+                "Undo the change, or start the encoder again"
             )
 
 
 def depth_in_dataset(root: Path, key: str, default: DepthSettings) -> DepthSettings:
-    """Return how a camera's depth is turned into codes in the dataset, the default if it has none yet."""
+    """Return how the dataset encodes a camera's depth; the default if it has none yet."""
     dataset = load_info(root)
     if dataset is None or key not in dataset.features:
         return default
@@ -56,7 +56,7 @@ def depth_in_dataset(root: Path, key: str, default: DepthSettings) -> DepthSetti
 
 
 def codec_change(root: Path, settings: EncoderSettings) -> str:
-    """Say that the dataset's videos have another codec than these settings give; empty if they do not."""
+    """Describe how the codec of these settings differs from that of the dataset; empty if it does not."""
     dataset = load_info(root)
     features = dataset.features if dataset else {}
     infos = [each.get("info") or {} for each in features.values() if is_video(each) and not is_depth(each)]

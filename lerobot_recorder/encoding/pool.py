@@ -24,13 +24,13 @@ from lerobot_recorder.errors import DiskFullError, PictureError, RecorderError, 
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 3
-"""How often a job is tried before it counts as failed."""
+"""Attempts at a job before it counts as failed."""
 
 BACK_OFF_S = 0.5
-"""Seconds from the first attempt to the second; then twice that."""
+"""Seconds between the first and the second attempt; twice that before the third."""
 
 _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
-"""How a process ends that failed at its work; other signals come from outside, or from a failing disk."""
+"""Signals of a process whose work crashed it; other signals come from outside, or from a failing disk."""
 
 _LEAST_ROOM_BYTES = 2**20
 
@@ -43,11 +43,10 @@ class _Order:
 
 
 class WorkerPool:
-    """Some processes, each encoding one camera at a time.
+    """Processes that each encode one camera at a time.
 
-    A process that dies is replaced. What fails is tried again, unless images are at fault or no room is left.
-    The processes are started when there is work, and are children without ROS and without threads of their
-    parent's.
+    A process that dies is replaced. A job that fails is tried again, unless an image is at fault or the disk
+    is full. The processes are started when there is work; they load no ROS and share no threads.
     """
 
     def __init__(self, size: int, nice: int) -> None:
@@ -62,13 +61,13 @@ class WorkerPool:
     def submit(
         self, job: CameraJob, progress: Callable[[int], None] = lambda _frames: None
     ) -> Future[EncodedCamera]:
-        """Queue a job; a `TransientError` is not the episode's fault, another error is."""
+        """Queue a job; a `TransientError` is the computer's fault, any other error the episode's."""
         order = _Order(job, progress, Future())
         self._orders.put(order)
         return order.result
 
     def close(self) -> None:
-        """End the processes, also amidst a job, and wait for that; jobs not begun are cancelled."""
+        """Kill the processes, cancel the jobs that have not started, and wait until both are done."""
         self._closed.set()
         for process in list(self._processes):
             process.kill()
@@ -89,7 +88,7 @@ class WorkerPool:
                 self._threads.append(thread)
         except RuntimeError as error:
             self.close()
-            raise WorkerError(f"no thread can be started: {error}; end other programs") from error
+            raise WorkerError(f"cannot start a thread: {error}; end other programs") from error
 
     def _serve(self) -> None:
         worker = _Worker(self._start, self._end)
@@ -99,12 +98,12 @@ class WorkerPool:
                 continue
             try:
                 order.result.set_result(self._persist(order, worker))
-            except Exception as error:  # must not end the thread: the batch waits for this result
+            except Exception as error:  # the batch waits for this result: the thread must go on
                 order.result.set_exception(error)
         worker.end()
 
     def _persist(self, order: _Order, worker: _Worker) -> EncodedCamera:
-        """Encode, several times where that can help."""
+        """Encode; try again if that can help."""
         for attempt in range(1, ATTEMPTS):
             try:
                 return worker.encode(order)
@@ -113,7 +112,7 @@ class WorkerPool:
             except VideoError as error:
                 if self._closed.wait(BACK_OFF_S * attempt):
                     raise
-                logger.warning("%s; it is tried again", error)
+                logger.warning("%s; trying again", error)
         return worker.encode(order)
 
     def _start(self) -> subprocess.Popen[bytes]:
@@ -122,10 +121,10 @@ class WorkerPool:
                 [sys.executable, "-m", "lerobot_recorder.encoding.worker", str(self.nice)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                start_new_session=True,  # a Ctrl-C is for the encoder, which decides what becomes of the work
+                start_new_session=True,  # Ctrl-C must reach the encoder only, which decides what to finish
             )
         except OSError as error:
-            raise WorkerError(f"no process can be started to encode: {error.strerror}") from error
+            raise WorkerError(f"cannot start a process for encoding: {error.strerror}") from error
         self._processes.add(process)
         if self._closed.is_set():
             process.kill()
@@ -140,7 +139,7 @@ class WorkerPool:
 
 
 class _Worker:
-    """A process that encodes, started when there is work and replaced when it has died."""
+    """A process that encodes; started when there is work, replaced when it has died."""
 
     def __init__(
         self, start: Callable[[], subprocess.Popen[bytes]], end: Callable[[subprocess.Popen[bytes]], None]
@@ -153,7 +152,7 @@ class _Worker:
         """Encode once.
 
         Raises:
-            RecorderError: what went wrong.
+            RecorderError: the job failed.
         """
         if self._process is None or self._process.poll() is not None:
             self.end()
@@ -161,7 +160,7 @@ class _Worker:
         process = self._process
         try:
             answer = _converse(order, process)
-        except Exception as error:  # it has died, or answers nonsense
+        except Exception as error:  # it has died, or its answer is invalid
             process.kill()
             self.end()
             raise _death(order.job, process.returncode) from error
@@ -177,7 +176,7 @@ class _Worker:
 
 
 def _converse(order: _Order, process: subprocess.Popen[bytes]) -> Answer:
-    """Send a job and listen until it is done."""
+    """Send a job and read the answers until it is done."""
     jobs, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
     pickle.dump(order.job, jobs)
     jobs.flush()
@@ -191,7 +190,7 @@ def _death(job: CameraJob, status: int) -> RecorderError:
     how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     message = f"the process that encoded {job.key} of episode {job.episode.name} ended {how}"
     if not _has_room(job.episode):
-        return DiskFullError(f"{message}, and no room is left in {job.episode.parent}: free some space")
+        return DiskFullError(f"{message}: no space left in {job.episode.parent}; free some space")
     if -status in _CRASHES:
         return VideoError(message)
     return WorkerError(message + ("; is there enough memory?" if status == -signal.SIGKILL else ""))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from lerobot_recorder.settings import check_settings, setting
+from lerobot_recorder.video import DepthSettings, EncoderSettings
 
 
 @dataclass(frozen=True)
@@ -36,3 +37,16 @@ class BatchSettings:
 
     def __post_init__(self) -> None:
         check_settings(self)
+
+
+@dataclass(frozen=True)
+class EncoderConfig(BatchSettings):
+    """All settings of a `BatchEncoder`.
+
+    Attributes:
+        settings: how color videos are encoded; the default is LeRobot's
+        depth: how depth maps become codes in a new dataset; the default is LeRobot's
+    """
+
+    settings: EncoderSettings = field(default_factory=EncoderSettings)
+    depth: DepthSettings = field(default_factory=DepthSettings)

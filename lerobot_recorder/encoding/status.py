@@ -1,11 +1,20 @@
-"""What an encoder publishes of itself."""
+"""The encoder's state: the episodes that wait, the results, and the status that it publishes."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import logging
+import operator
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from lerobot_recorder.errors import RecorderError, explained
+from lerobot_recorder.spool import Spool, SpooledEpisode
+
+logger = logging.getLogger(__name__)
 
 LISTED = 10
-"""Committed episodes that a status lists; it is published twice a second, so it must not grow for ever."""
+"""Committed episodes in a status; it is published twice a second, so it must not grow with the dataset."""
 
 
 @dataclass(frozen=True)
@@ -13,12 +22,12 @@ class CommittedEpisode:
     """An episode that is now in the dataset.
 
     Attributes:
-        episode_id: as in the spool.
-        episode_index: as in the dataset.
-        frames: rows.
-        encode_s: seconds from the first of its cameras' start to the last one's end; 0 where an earlier
-            attempt has encoded it.
-        size_bytes: of its videos; 0 where an earlier attempt has encoded them.
+        episode_id: its name in the spool.
+        episode_index: its number in the dataset.
+        frames: number of rows.
+        encode_s: seconds from the start of its first camera to the end of its last; 0 if an earlier attempt
+            encoded it.
+        size_bytes: size of its videos; 0 if an earlier attempt encoded them.
     """
 
     episode_id: str
@@ -34,19 +43,19 @@ class EncoderStatus:
 
     Attributes:
         state: `idle`, `encoding`, `committing`, `paused` or `ended`.
-        batch_size: episodes that must wait before encoding begins.
+        batch_size: number of waiting episodes that starts a batch.
         waiting: episodes that wait in the spool.
-        waiting_s: their seconds.
-        waiting_bytes: the disk they hold, in bytes.
-        eta_s: seconds until all is encoded at the present speed; None when that is unknown.
-        episodes: episodes in the present batch.
-        frames_done: video frames of the present batch that are encoded, of all cameras.
-        frames: video frames of the present batch.
-        committed: the last episodes that this encoder has added to the dataset, at most `LISTED`.
-        committed_total: number of all episodes that it has added.
-        failed: episodes that it has moved to `failed/` and that are still there.
-        retryable: episodes in `failed/`, those of earlier runs included.
-        message: what is wrong, empty when nothing is.
+        waiting_s: their duration in seconds.
+        waiting_bytes: their size on disk in bytes.
+        eta_s: seconds until everything is encoded at the current speed; None if unknown.
+        episodes: episodes in the current batch.
+        frames_done: encoded video frames of the current batch, of all cameras.
+        frames: all video frames of the current batch.
+        committed: the last episodes that this encoder added to the dataset, at most `LISTED`.
+        committed_total: number of all episodes that it added.
+        failed: episodes that it moved to `failed/` and that are still there.
+        retryable: all episodes in `failed/`, including those of earlier runs.
+        message: what is wrong; empty if nothing is.
         warning: what the user should know although encoding goes on.
     """
 
@@ -65,3 +74,146 @@ class EncoderStatus:
     retryable: int = 0
     message: str = ""
     warning: str = ""
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """Figures of a waiting episode; they do not change while it waits."""
+
+    duration_s: float
+    frames: int
+    size_bytes: int
+
+
+class WaitingEpisodes:
+    """The episodes in `ready/` at the last look; each is read once.
+
+    Attributes:
+        episodes: oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.episodes: list[SpooledEpisode] = []
+        self._facts: dict[str, _Facts] = {}
+
+    def look(self, spool: Spool) -> list[SpooledEpisode]:
+        """List the episodes again, and read the new ones.
+
+        Raises:
+            OSError: the spool cannot be listed.
+        """
+        self.episodes = spool.ready()
+        found = {each.episode_id: self._facts.get(each.episode_id) or _read(each) for each in self.episodes}
+        self._facts = {episode_id: facts for episode_id, facts in found.items() if facts is not None}
+        return self.episodes
+
+    @property
+    def duration_s(self) -> float:
+        """Their duration in seconds."""
+        return sum(each.duration_s for each in self._facts.values())
+
+    @property
+    def frames(self) -> int:
+        """Video frames to encode, of all cameras."""
+        return sum(each.frames for each in self._facts.values())
+
+    @property
+    def size_bytes(self) -> int:
+        """Their size on disk."""
+        return sum(each.size_bytes for each in self._facts.values())
+
+
+def _read(episode: SpooledEpisode) -> _Facts | None:
+    """Read an episode; None if it cannot be read, which is reported when it is encoded."""
+    try:
+        manifest, size = episode.manifest, episode.size_bytes()
+        cameras, length = len(manifest.cameras), operator.index(manifest.length)
+        return _Facts(manifest.duration_s, cameras * length, size)
+    except (RecorderError, OSError, TypeError, ValueError, ArithmeticError):
+        return None
+
+
+class Report:
+    """Collects what the encoder did and what went wrong, and derives the status from it.
+
+    Attributes:
+        status: the latest snapshot; another thread may read it at any time.
+        committed: all episodes that were added to the dataset, oldest first.
+        failed: why episodes were moved to `failed/`, by identifier.
+        fault: what prevents encoding; empty if nothing does.
+        codec_warning: that the codec changes within the dataset; empty if it does not.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.status = EncoderStatus()
+        self.committed: list[CommittedEpisode] = []
+        self.failed: dict[str, str] = {}
+        self.fault = ""
+        self.codec_warning = ""
+        self._root = root
+        self._frame_s: float | None = None
+
+    def add_committed(self, episodes: Sequence[CommittedEpisode]) -> None:
+        """Add episodes that are now in the dataset, and log them."""
+        self.committed.extend(episodes)
+        for episode in episodes:
+            size = f"{episode.size_bytes / 1e6:.1f} MB of video, encoded in {episode.encode_s:.1f} s"
+            logger.info(
+                "episode %d is in the dataset: %d frames, %s", episode.episode_index, episode.frames, size
+            )
+
+    def fail(self, error: BaseException) -> None:
+        """Report what prevents encoding, without touching the disk: it may be the cause."""
+        self.fault = explained(error)
+        expected = isinstance(error, (RecorderError, OSError))
+        logger.error("%s", self.fault, exc_info=None if expected else error)
+        self.status = replace(
+            self.status, state="idle", episodes=0, frames_done=0, frames=0, message=self.fault
+        )
+
+    def failed_message(self) -> str:
+        """Describe the failed episodes, and what to do; empty if there are none."""
+        if not self.failed:
+            return ""
+        count = f"{len(self.failed)} episode{'s' if len(self.failed) > 1 else ''}"
+        return (
+            f"{count} could not be encoded: {list(self.failed.values())[-1]}. Kept in "
+            f"{Spool(self._root).directory('failed')}; to try again: lerobot-recorder encode {self._root} "
+            "--retry-failed"
+        )
+
+    def warn_of_codec(self, change: str) -> None:
+        """Warn once that the next videos have another codec than the dataset; ``change`` describes it.
+
+        After the first of them the dataset has two codecs, so there is no change to describe; the warning
+        stays.
+        """
+        if change and change != self.codec_warning:
+            logger.warning("%s", change)
+        self.codec_warning = change or self.codec_warning
+
+    def measure_speed(self, frames: int, seconds: float) -> None:
+        """Note how long it took to encode some frames."""
+        if frames:
+            self._frame_s = seconds / frames
+
+    def publish(self, current: EncoderStatus, waiting: WaitingEpisodes) -> None:
+        """Renew the status.
+
+        Args:
+            current: the state and the current batch.
+            waiting: the episodes that wait.
+        """
+        todo = current.frames - current.frames_done + waiting.frames
+        self.status = replace(
+            current,
+            waiting=len(waiting.episodes),
+            waiting_s=waiting.duration_s,
+            waiting_bytes=waiting.size_bytes,
+            eta_s=todo * self._frame_s if self._frame_s is not None else None,
+            committed=tuple(self.committed[-LISTED:]),
+            committed_total=len(self.committed),
+            failed=len(self.failed),
+            message=self.fault or self.failed_message(),
+            warning=self.codec_warning,
+        )

@@ -1,7 +1,7 @@
-"""The program of a worker process: encodes the jobs from standard input, and answers on standard output.
+"""The program of a worker process: reads jobs from standard input and writes answers to standard output.
 
-Jobs and answers are pickled, one after the other. The process ends with its standard input, so it never
-outlives the one that started it, however that ended.
+Jobs and answers are pickled, one after the other. The process ends when its standard input ends, so it never
+outlives its parent.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ from typing import BinaryIO
 
 from lerobot_recorder.durable import is_full
 from lerobot_recorder.encoding.camera import Answer, CameraJob, encode_camera
-from lerobot_recorder.encoding.faults import explained, is_transient
-from lerobot_recorder.errors import DiskFullError, RecorderError, VideoError, WorkerError
+from lerobot_recorder.errors import (
+    DiskFullError,
+    RecorderError,
+    VideoError,
+    WorkerError,
+    explained,
+    is_transient,
+)
 from lerobot_recorder.video import forbid_real_time, yield_to_others
 
 PROGRESS_STEP = 15
-"""Frames from one word on progress to the next."""
+"""Frames between two progress reports."""
 
 
 def main() -> None:
@@ -35,7 +41,7 @@ def main() -> None:
 
 
 def _claim_stdout() -> BinaryIO:
-    """Keep standard output to the answers; what a codec prints goes to standard error."""
+    """Reserve standard output for answers; output of the codecs goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     return answers
@@ -56,13 +62,13 @@ def _run(job: CameraJob, answers: BinaryIO) -> Answer:
 
     try:
         return encode_camera(job, progress)
-    except Exception as error:  # one episode's surprise must not end the others
+    except Exception as error:  # an error in one episode must not end the others
         return _translated(error, job)
 
 
 def _translated(error: Exception, job: CameraJob) -> RecorderError:
     if is_full(error):
-        return DiskFullError(f"no room is left to encode {job.key} in {job.episode.parent}: free some space")
+        return DiskFullError(f"no space left to encode {job.key} in {job.episode.parent}; free some space")
     if is_transient(error):
         return WorkerError(explained(error))
     return error if isinstance(error, RecorderError) else VideoError(explained(error))

@@ -1,4 +1,4 @@
-"""Commits what is in a spool of plain files, as an encoder does, and says before each commit that it starts.
+"""Commits the episodes in a spool of plain files, as an encoder does; prints each one before its commit.
 
 Arguments: the dataset's directory, the directory of videos, the number of episodes.
 """
@@ -19,12 +19,12 @@ def main(root: Path, spool: Path, number: int) -> None:
             (spool / name).unlink(missing_ok=True)
 
     takes = [encoded_episode(spool / "videos", k, 5) for k in range(number)]
-    writer = DatasetWriter(root, LineFiles())
-    writer.recover(forget)
+    writer = DatasetWriter(root, LineFiles(), forget=forget)
+    writer.recover()
     for take in takes:
         if (spool / take.episode_id).exists():
             print(take.episode_id, flush=True)
-            commit(writer, [take], forget=forget)
+            commit(writer, [take])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Encoded episodes for tests of the dataset, with videos that are as simple as can be: a line per frame."""
+"""Encoded episodes for tests of the dataset; their videos are text files with a line per frame."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.dataset import CommittedEpisode, DatasetWriter, EncodedEpisode, EncodedVideo, StreamAges
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
 from lerobot_recorder.dataset.check import check
 from lerobot_recorder.dataset.statistics import image_stats
 
@@ -27,7 +27,7 @@ FEATURES: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class LineProbe:
-    """What is in a video of lines."""
+    """Properties of a video of lines."""
 
     frames: int
     width: int = WIDTH
@@ -41,7 +41,7 @@ def probe(path: Path) -> LineProbe:
 
 
 class LineFiles:
-    """Joins videos of lines; those whose lines start with the same word fit together."""
+    """Joins videos of lines if their lines start with the same word."""
 
     def frames(self, path: Path) -> int:
         return probe(path).frames
@@ -56,7 +56,7 @@ class LineFiles:
 def encoded_episode(
     directory: Path, number: int, length: int = 5, *, task: str = "pick", codec: str = "av1"
 ) -> EncodedEpisode:
-    """Make an episode whose values tell its number and frame."""
+    """Make an episode whose values contain its number and frame."""
     directory.mkdir(parents=True, exist_ok=True)
     video = directory / f"episode-{number}.mp4"
     video.write_text("".join(f"{codec} {number:04d} {frame:04d}\n" for frame in range(length)))
@@ -66,6 +66,7 @@ def encoded_episode(
         episode_id=f"episode-{number}",
         task=task,
         length=length,
+        features=FEATURES,
         rows={
             "action": rng.normal(size=(length, 2)),
             "observation.state": values,
@@ -77,12 +78,10 @@ def encoded_episode(
     )
 
 
-def commit(
-    writer: DatasetWriter, episodes: Sequence[EncodedEpisode], **changed: Any
-) -> list[CommittedEpisode]:
-    """Commit episodes of the features above, forgetting nothing."""
+def commit(writer: DatasetWriter, episodes: Sequence[EncodedEpisode], **changed: Any) -> list[EpisodePlace]:
+    """Commit episodes of the features above."""
     settings: dict[str, Any] = {"features": FEATURES, "fps": FPS, "robot_type": "so100"}
-    return writer.commit(episodes, **{**settings, "forget": lambda ids: None, **changed})
+    return writer.commit(episodes, **{**settings, **changed})
 
 
 def faults(root: Path) -> list[str]:

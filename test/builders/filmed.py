@@ -40,6 +40,7 @@ def filmed_episode(
         episode_id=f"episode-{number}",
         task=task,
         length=length,
+        features=FILMED_FEATURES,
         rows={
             "action": rng.normal(size=(length, 2)),
             "observation.state": rng.normal(size=(length, 2)),

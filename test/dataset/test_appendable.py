@@ -101,7 +101,7 @@ def test_unfinished_or_running_commit_is_left_to_who_does_it(root: Path, tmp_pat
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 2)], forget=stop)
+        commit(DatasetWriter(root, LineFiles(), forget=stop), [encoded_episode(tmp_path, 2)])
     assert journal_path(root).exists()
     check_appendable(root)
 

@@ -14,7 +14,7 @@ from encoded import CAMERA, LineFiles, LineProbe, commit, encoded_episode, fault
 
 from lerobot_recorder.dataset import DatasetWriter, placement, tables
 from lerobot_recorder.dataset.check import check
-from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
+from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.errors import VideoError
 
 DATA = "data/chunk-000/file-000.parquet"

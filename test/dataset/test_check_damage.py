@@ -14,7 +14,7 @@ from damages import DAMAGES, DATA, EPISODES, HARMLESS, INFO, STATS, TASKS, VIDEO
 from filmed import filmed_dataset
 
 from lerobot_recorder.dataset.check import check
-from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
+from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.video import VideoDecoder, probe
 
 MUTATIONS = 60
@@ -145,4 +145,4 @@ def test_part_that_cannot_be_checked_is_a_fault(root: Path) -> None:
         raise RuntimeError("no luck")
 
     (found,) = check(root, broken)
-    assert found.endswith("check could not look at all of it: RuntimeError: no luck.")
+    assert found.endswith("check stopped here: RuntimeError: no luck.")

@@ -8,7 +8,7 @@ import pytest
 from encoded import LineFiles, commit, encoded_episode, faults
 
 from lerobot_recorder.dataset import DatasetWriter
-from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH, checksum, read_checksums
+from lerobot_recorder.dataset.files import CHECKSUMS_PATH, checksum, read_checksums
 
 
 @pytest.fixture

@@ -107,10 +107,10 @@ class Spool:
 
 def run(root: Path, spool: Spool) -> None:
     """Do what an encoder does when it starts."""
-    writer = DatasetWriter(root, LineFiles(), **LIMITS)
-    writer.recover(spool.forget)
+    writer = DatasetWriter(root, LineFiles(), forget=spool.forget, **LIMITS)
+    writer.recover()
     if waiting := spool.waiting():
-        commit(writer, waiting, forget=spool.forget)
+        commit(writer, waiting)
 
 
 def snapshot(root: Path) -> dict[str, object]:
@@ -182,7 +182,7 @@ def test_recovery_stopped_anywhere_is_finished_once(tmp_path: Path) -> None:
         raise Killed
 
     with pytest.raises(Killed):
-        commit(DatasetWriter(base / "dataset", LineFiles(), **LIMITS), takes[2:], forget=refuse)
+        commit(DatasetWriter(base / "dataset", LineFiles(), forget=refuse, **LIMITS), takes[2:])
 
     operations = None
     stop = 0

@@ -14,7 +14,7 @@ from encoded import FPS
 from filmed import HEIGHT, WIDTH, filmed_dataset, pictures
 
 from lerobot_recorder.dataset.check import check
-from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
+from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.video import VideoDecoder, available_encoders, probe
 
 LENGTHS = (20, 30, 15)
@@ -73,7 +73,7 @@ def test_pictures_of_another_recording_are_found(tmp_path: Path) -> None:
     film(root / VIDEO, (image // 2 for image in all_pictures()), "h264", bf="0")
     assert list(check(root, probe)) == []
     (fault,) = deep(root)
-    assert "its pictures are not those that were recorded: the mean of channel" in fault
+    assert "its pictures differ from the recorded ones: the mean of channel" in fault
     assert fault.endswith("and 2 more episodes differ.")
 
 

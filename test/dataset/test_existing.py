@@ -238,7 +238,7 @@ class LosesFrames(LineFiles):
 def test_join_that_loses_a_frame_commits_nothing(root: Path, tmp_path: Path) -> None:
     forgotten: list[str] = []
     with pytest.raises(DatasetError, match=r"expected 15 frames after joining 2 videos, found 14"):
-        commit(DatasetWriter(root, LosesFrames()), [encoded_episode(tmp_path, 2)], forget=forgotten.extend)
+        commit(DatasetWriter(root, LosesFrames(), forget=forgotten.extend), [encoded_episode(tmp_path, 2)])
     assert forgotten == []
     assert faults(root) == []
     append(root, tmp_path, 2)
@@ -282,7 +282,7 @@ def test_paths_that_lead_elsewhere_are_refused(root: Path, tmp_path: Path, name:
 def test_episode_that_is_in_the_dataset_is_forgotten_not_doubled(root: Path, tmp_path: Path) -> None:
     forgotten: list[str] = []
     takes = [encoded_episode(tmp_path, number) for number in (1, 2)]
-    placed = commit(DatasetWriter(root, LineFiles()), takes, forget=forgotten.extend)
+    placed = commit(DatasetWriter(root, LineFiles(), forget=forgotten.extend), takes)
     assert [(each.episode_id, each.episode_index, each.from_index) for each in placed] == [
         ("episode-1", 1, 5),
         ("episode-2", 2, 10),

@@ -28,7 +28,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "dataset"
     commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
     with pytest.raises(Stopped):
-        commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 1)], forget=stop)
+        commit(DatasetWriter(root, LineFiles(), forget=stop), [encoded_episode(tmp_path, 1)])
     return root
 
 
@@ -51,15 +51,15 @@ def test_journal_names_episodes_and_files_with_info_last(root: Path) -> None:
 
 def test_recovery_forgets_and_leaves_only_the_lock(root: Path) -> None:
     forgotten: list[str] = []
-    (placed,) = DatasetWriter(root, LineFiles()).recover(forgotten.extend)
+    (placed,) = DatasetWriter(root, LineFiles(), forget=forgotten.extend).recover()
     assert (placed.episode_id, placed.episode_index) == ("episode-1", 1)
     assert forgotten == ["episode-1"]
     assert [path.name for path in journal_path(root).parent.iterdir()] == ["lock"]
-    assert DatasetWriter(root, LineFiles()).recover(forgotten.extend) == []
+    assert DatasetWriter(root, LineFiles(), forget=forgotten.extend).recover() == []
 
 
 def test_recovery_of_what_never_was_makes_nothing(tmp_path: Path) -> None:
-    assert DatasetWriter(tmp_path / "dataset", LineFiles()).recover(stop) == []
+    assert DatasetWriter(tmp_path / "dataset", LineFiles(), forget=stop).recover() == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -72,20 +72,20 @@ def test_commit_of_an_episode_that_recovery_finishes_does_not_double_it(root: Pa
 
 def test_recovery_leaves_alone_a_dataset_that_was_changed_since(root: Path, tmp_path: Path) -> None:
     journal = journal_path(root).read_text()
-    DatasetWriter(root, LineFiles()).recover(lambda names: None)
+    DatasetWriter(root, LineFiles()).recover()
     before = (root / "meta/info.json").read_bytes()
     journal_path(root).write_text(journal)
     (staged_path(root) / "meta").mkdir(parents=True)
     (staged_path(root) / "meta/info.json").write_text("older")
-    with pytest.raises(DatasetError, match=r"expects 1 episodes in it, found 2.*Remove .*journal.json"):
-        DatasetWriter(root, LineFiles()).recover(stop)
+    with pytest.raises(DatasetError, match=r"expects 1 episodes, found 2.*Remove .*journal.json"):
+        DatasetWriter(root, LineFiles(), forget=stop).recover()
     assert (root / "meta/info.json").read_bytes() == before
 
 
 def test_recovery_misses_a_staged_file(root: Path) -> None:
     (root / "meta/stats.json").unlink()
     with pytest.raises(DatasetError, match=r"stats.json: neither in the dataset nor in"):
-        DatasetWriter(root, LineFiles()).recover(stop)
+        DatasetWriter(root, LineFiles(), forget=stop).recover()
 
 
 def written(index: object, path: str) -> str:
@@ -101,14 +101,14 @@ BROKEN += [written(0, "../outside"), written(0, "/etc/passwd"), written("0", "me
 def test_broken_journal_is_named(root: Path, text: str) -> None:
     journal_path(root).write_text(text)
     with pytest.raises(DatasetError, match=r"journal.json: not the journal of a commit.*Remove"):
-        DatasetWriter(root, LineFiles()).recover(stop)
+        DatasetWriter(root, LineFiles(), forget=stop).recover()
     assert any("not the journal of a commit" in fault for fault in faults(root))
 
 
 def test_episodes_of_an_unfinished_commit_are_known_until_it_is_finished(root: Path) -> None:
     assert is_journaled(root, "episode-1")
     assert not is_journaled(root, "episode-2")
-    DatasetWriter(root, LineFiles()).recover(lambda names: None)
+    DatasetWriter(root, LineFiles()).recover()
     assert not is_journaled(root, "episode-1")
 
 

@@ -16,7 +16,7 @@ def root(tmp_path):
     root = tmp_path / "data"
     episodes = [encoded_episode(tmp_path / "videos", number, 4 + number) for number in range(3)]
     writer = DatasetWriter(root, LineFiles())
-    writer.commit(episodes, features=FEATURES, fps=FPS, robot_type=None, forget=lambda ids: None)
+    writer.commit(episodes, features=FEATURES, fps=FPS, robot_type=None)
     return root
 
 

@@ -93,7 +93,7 @@ def test_ages_that_are_a_feature_are_read_as_well(root: Path, tmp_path: Path, su
     features = {**FEATURES, "stream_ages": {"dtype": "float32", "shape": (2,), "names": names}}
     take = encoded_episode(tmp_path, 0, 4)
     ages = np.arange(8, dtype=np.float32).reshape(4, 2)
-    take = dataclasses.replace(take, rows={**take.rows, "stream_ages": ages}, ages={})
+    take = dataclasses.replace(take, features=features, rows={**take.rows, "stream_ages": ages}, ages={})
     commit(DatasetWriter(root, LineFiles()), [take], features=features)
     found = RecordedEpisode(root, 0).ages()
     assert {name: each.age_s.tolist() for name, each in found.items()} == {

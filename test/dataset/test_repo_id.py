@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lerobot_recorder.dataset.repo_id import check_repo_id
+from lerobot_recorder.dataset.place import check_repo_id
 from lerobot_recorder.errors import ConfigError
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lerobot_recorder.dataset.times import is_readable, readable
+from lerobot_recorder.dataset.placement import is_readable, readable
 
 
 def test_long_episodes_far_into_a_file_are_not_readable() -> None:

@@ -10,7 +10,7 @@ import pytest
 from encoded import CAMERA, LineFiles, commit, encoded_episode
 
 from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo
-from lerobot_recorder.dataset.video_info import with_video_info
+from lerobot_recorder.dataset.episode import with_video_info
 from lerobot_recorder.errors import DatasetMismatchError
 
 ENCODED: dict[str, Any] = {

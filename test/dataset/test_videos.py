@@ -41,7 +41,6 @@ def record(root: Path, takes: list[EncodedEpisode], batch: int) -> None:
             features={**FEATURES, CAMERA: VIDEO},
             fps=FPS,
             robot_type="so100",
-            forget=lambda names: None,
         )
 
 

@@ -317,7 +317,7 @@ def test_an_episode_waits_while_there_is_no_room_to_encode_it(tmp_path):
     record(root, 30)
     with room_for(2000), BatchEncoder(root) as encoder:
         pass
-    assert "no room is left to encode" in encoder.status().message
+    assert "no space left to encode" in encoder.status().message
     assert [each.length for each in Spool(root).ready()] == [30]
     assert not Spool(root).failed()
     with BatchEncoder(root):
@@ -335,7 +335,7 @@ def test_an_episode_waits_while_there_is_no_room_for_its_commit(tmp_path):
     record(root, 30)
     with room_for(largest), BatchEncoder(root) as encoder:
         pass
-    assert "no room is left for the commit" in encoder.status().message
+    assert "no space left for the commit" in encoder.status().message
     assert (len(Spool(root).ready()), len(Spool(root).failed())) == (1, 0)
     with BatchEncoder(root):
         pass
@@ -349,7 +349,7 @@ def test_what_was_asked_for_is_done_once_there_is_room_again(tmp_path, monkeypat
     with BatchEncoder(root, batch_size=5, encode_on_exit=False) as encoder:
         with room_for(2000):
             encoder.encode_pending()
-            wait_for(lambda: "no room is left" in encoder.status().message)
+            wait_for(lambda: "no space left" in encoder.status().message)
         encoder.parallel_encodings = 3  # in new processes, which are not limited
         wait_for(lambda: len(encoder.status().committed) == 1)
     assert len(states(root)) == 30

@@ -9,8 +9,7 @@ from vectors import record, wait_for
 
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.encoding.earlier import codec_change
-from lerobot_recorder.encoding.status import LISTED
-from lerobot_recorder.encoding.waiting import WaitingEpisodes
+from lerobot_recorder.encoding.status import LISTED, WaitingEpisodes
 from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.spool import episode as spooled

@@ -15,8 +15,14 @@ from vectors import numbers_in, record, wait_for, whereabouts
 from lerobot_recorder.dataset import DatasetWriter, journal
 from lerobot_recorder.dataset.journal import journal_path
 from lerobot_recorder.encoding import BatchEncoder
-from lerobot_recorder.encoding.faults import explained, is_transient
-from lerobot_recorder.errors import DatasetError, DiskFullError, SpoolError, VideoError
+from lerobot_recorder.errors import (
+    DatasetError,
+    DiskFullError,
+    SpoolError,
+    VideoError,
+    explained,
+    is_transient,
+)
 from lerobot_recorder.spool import Spool
 
 

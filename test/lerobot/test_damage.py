@@ -12,7 +12,7 @@ from filmed import filmed_dataset
 from lerobot_run import NO_LEROBOT, PYTHON, run_lerobot
 
 from lerobot_recorder.dataset.check import check
-from lerobot_recorder.dataset.checksums import CHECKSUMS_PATH
+from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.video import probe
 
 SCRIPT = Path(__file__).with_name("damaged.py")

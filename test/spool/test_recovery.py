@@ -19,7 +19,7 @@ import pytest
 import takes
 from takes import FORMATS, STATE, a_row, a_take, camera_key
 
-from lerobot_recorder.dataset import CommittedEpisode, journal
+from lerobot_recorder.dataset import EpisodePlace, journal
 from lerobot_recorder.dataset.features import with_defaults
 from lerobot_recorder.dataset.info import DatasetInfo, to_json
 from lerobot_recorder.dataset.journal import Journal
@@ -94,7 +94,7 @@ def test_interrupted_takes_can_be_left_to_the_next_recorder(spool, monkeypatch):
 
 def journal_of(spool: Spool, episode_id: str) -> Path:
     """Write the journal of a commit that was interrupted."""
-    place = CommittedEpisode(episode_id, episode_index=0, length=5, from_index=0, task_index=0)
+    place = EpisodePlace(episode_id, episode_index=0, length=5, from_index=0, task_index=0)
     journal.start_staging(spool.root)
     journal.write_journal(spool.root, Journal((place,), (journal.WHOLE_DATASET,)))
     return journal.journal_path(spool.root)
