@@ -59,7 +59,7 @@ def _name_fault(repo_id: str) -> str:
     if len(parts) > 2:
         return "it has more than one /; to name a directory, set root"
     if not all(_NAME.fullmatch(part) for part in parts):
-        return "user and name may have letters and digits, and between them also -, _ and ."
+        return "user and name consist of letters, digits, and between them -, _ and ."
     if "--" in repo_id or ".." in repo_id:
         return "it must not contain -- or .."
     if repo_id.endswith(".git"):

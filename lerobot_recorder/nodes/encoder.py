@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -82,13 +83,11 @@ class EncoderNode(ManagedNode):
         self._report()
 
     def _change(self, changes: Mapping[str, Any]) -> None:
+        batch = {field.name for field in dataclasses.fields(BatchSettings)}
+        wanted = {name: value for name, value in changes.items() if name in batch}
         if VIDEO_PARAMETERS & changes.keys():
-            self._encoder.settings = encoder_settings({**self._params.group(""), **changes})
-        if "video_encoding_batch_size" in changes:
-            self._encoder.batch_size = changes["video_encoding_batch_size"]
-        for name in ("paused", "parallel_encodings", "nice", "encode_on_exit"):
-            if name in changes:
-                setattr(self._encoder, name, changes[name])
+            wanted["settings"] = encoder_settings({**self._params.group(""), **changes})
+        self._encoder.configure(**wanted)
 
     def _encode_pending(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         waiting = self._encoder.status().waiting

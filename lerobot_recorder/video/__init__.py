@@ -1,33 +1,37 @@
-"""All that imports PyAV for encoding, joining, probing and colour conversion.
+"""Encoding, joining, comparing and reading videos, and conversion of colors, with PyAV and OpenCV.
 
 =============  =============================================================================
 settings       `EncoderSettings`: codec and quality, LeRobot's names and defaults
-svt            which SVT-AV1 is loaded, and which of its presets codes every block
-colour         RGB to the planar I420 that encoders take
+svt            the version of SVT-AV1, and which of its presets encode every block
+colour         conversions between RGB and YUV
 depth          depth maps to the 12-bit codes that LeRobot stores
+priority       keeps codecs from raising their own priority
 encode         images to a video file
 files          joins and probes video files, on the frame grid
-sketches       `Sketches`: compares the frames of a video with its images, much reduced
+sketches       `Sketches`: compares the frames of a video with reduced copies of its images
 decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
 =============  =============================================================================
 """
 
 import os
 
-from lerobot_recorder.video.colour import rgb_to_i420
+from lerobot_recorder.video.colour import frame_to_rgb, rgb_to_i420, yuv_to_rgb
 from lerobot_recorder.video.decode import VideoDecoder
-from lerobot_recorder.video.depth import DepthSettings, depth_settings, quantize_depth
+from lerobot_recorder.video.depth import DepthSettings, depth_settings, depth_unit, quantize_depth
 from lerobot_recorder.video.encode import encode
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
-from lerobot_recorder.video.settings import EncoderSettings, available_encoders, depth_encoder
+from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
+from lerobot_recorder.video.settings import (
+    ENCODERS,
+    PICTURE_CHECKS,
+    SVT_DEFAULT_PRESET,
+    EncoderSettings,
+    available_encoders,
+    depth_encoder,
+)
 from lerobot_recorder.video.sketches import Damage, Sketches
 
 os.environ.setdefault("SVT_LOG", "1")  # the codec prints a page at every start; keep to errors
-
-from lerobot_recorder.video.depth import depth_unit
-from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
-from lerobot_recorder.video.settings import ENCODERS, PICTURE_CHECKS, SVT_DEFAULT_PRESET
-from lerobot_recorder.video.yuv import frame_to_rgb, yuv_to_rgb
 
 __all__ = [
     "ENCODERS",

@@ -1,4 +1,4 @@
-"""Decodes whole videos, and frames in random order, to compare the pictures."""
+"""Decodes whole videos, and frames in random order, to compare pictures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from lerobot_recorder.errors import VideoError
 from lerobot_recorder.video.files import opened
 
-# Errors in the stream are raised, not painted over.
+# Raise errors in the stream instead of concealing them.
 _STRICT = {"err_detect": "explode"}
 
 
@@ -23,7 +23,7 @@ class VideoFrame:
     """A decoded frame.
 
     Attributes:
-        number: the frame of the grid that it is shown at, -1 if it has no time.
+        number: its number on the frame grid, -1 if it has no time.
     """
 
     def __init__(self, frame: Any, ticks: Any) -> None:
@@ -42,7 +42,7 @@ class VideoFrame:
 
     @property
     def is_damaged(self) -> bool:
-        """Whether the decoder had to make parts of it up."""
+        """Whether the decoder had to guess parts of it."""
         return bool(self._frame.is_corrupt)
 
     def rgb(self) -> npt.NDArray[np.uint8]:
@@ -52,31 +52,31 @@ class VideoFrame:
 
 
 class VideoDecoder:
-    """Decodes video files; stops at what a player would paint over."""
+    """Decodes video files; raises errors that a player would conceal."""
 
     def frames(self, path: Path) -> Iterator[VideoFrame]:
-        """Decode all frames, in the order in which they are shown.
+        """Decode all frames, in display order.
 
         Raises:
-            VideoError: the file is no video, or a part of it cannot be decoded.
+            VideoError: the file is not a video, or a part of it cannot be decoded.
         """
         with _decoding(path, "AUTO") as (container, stream, ticks):
             for frame in container.decode(stream):
                 yield VideoFrame(frame, ticks)
 
     def at(self, path: Path, numbers: Sequence[int], *, early: bool = False) -> Iterator[VideoFrame | None]:
-        """Jump to the time of each frame, and decode the first that is shown from then on.
+        """Jump to the time of each frame, and decode the first one displayed from there.
 
         Args:
             path: the video.
-            numbers: of the frames.
+            numbers: numbers of the frames.
             early: whether to jump one tick of the file's clock before the frame.
 
         Yields:
-            That frame, None where none comes.
+            That frame, None if there is none.
 
         Raises:
-            VideoError: the file is no video, or a part of it cannot be decoded.
+            VideoError: the file is not a video, or a part of it cannot be decoded.
         """
         with _decoding(path, "SLICE") as (container, stream, ticks):
             for number in numbers:
@@ -87,7 +87,7 @@ class VideoDecoder:
 
 @contextlib.contextmanager
 def _decoding(path: Path, threads: str) -> Iterator[tuple[Any, Any, Any]]:
-    """Open a video, its stream and the ticks of a frame; only ``AUTO`` threads decode frames ahead."""
+    """Open a video; yield its container, stream and ticks per frame. ``AUTO`` threads decode ahead."""
     with opened(path) as container:
         stream = container.streams.video[0]
         stream.codec_context.options = _STRICT

@@ -22,7 +22,7 @@ _MM_PER_M = 1000.0
 
 @dataclass(frozen=True)
 class DepthSettings:
-    """How depth is turned into codes; the defaults are LeRobot's.
+    """How depth becomes codes; the defaults are LeRobot's.
 
     A dataset that has depth already keeps the settings that it began with.
     """
@@ -49,7 +49,7 @@ class DepthSettings:
             )
 
     def info(self) -> dict[str, Any]:
-        """Return the entries of a feature's `info` that are needed to turn codes into depth again."""
+        """Return the entries of a feature's `info` that decoders need to restore depth."""
         return {
             "video.depth_min": self.depth_min,
             "video.depth_max": self.depth_max,
@@ -59,7 +59,7 @@ class DepthSettings:
 
 
 def depth_settings(info: Mapping[str, Any], default: DepthSettings) -> DepthSettings:
-    """Return the settings that a feature's `info` names, so that new codes mean what those before them do."""
+    """Return the settings in a feature's `info`, so that new codes mean the same as the old ones."""
     names = (setting.name for setting in dataclasses.fields(DepthSettings))
     named = {name: info[f"video.{name}"] for name in names if f"video.{name}" in info}
     return dataclasses.replace(default, **named)
@@ -71,11 +71,11 @@ def depth_unit(dtype: npt.DTypeLike) -> str:
 
 
 def quantize_depth(depth: npt.NDArray[Any], settings: DepthSettings) -> npt.NDArray[np.uint16]:
-    """Turn a depth map into codes as LeRobot does, in its order of operations and precision.
+    """Convert a depth map to codes as LeRobot does, with its order of operations and precision.
 
     Args:
-        depth: (height, width), integers in mm or floats in m. What is out of range, infinite or NaN
-            is given the nearest code (NaN: 0).
+        depth: (height, width), integers in mm or floats in m. Values out of range and infinite ones get the
+            nearest code, NaN gets 0.
         settings: range and spacing of the codes.
 
     Returns:

@@ -22,7 +22,7 @@ from lerobot_recorder.video.settings import EncoderSettings
 Array = npt.NDArray[Any]
 
 SETTINGS_TAG = "comment"
-"""Where in the file's metadata the settings are kept."""
+"""Key of the settings in the file's metadata."""
 
 
 def encode(
@@ -41,13 +41,13 @@ def encode(
 
     Args:
         images: I420 uint8 (height * 3 / 2, width), RGB uint8 (height, width, 3), or, with `depth`,
-            depth maps (height, width). Each is used before the next is asked for.
+            depth maps (height, width). Each is used before the next one is requested.
         output: the file; an existing one is replaced.
         fps: frames per second.
         width: pixels.
         height: pixels.
         settings: resolved settings.
-        depth: how depth maps are turned into codes.
+        depth: how depth maps become codes.
         progress: called with the number of frames so far.
         observe: called with each frame before it is encoded.
 
@@ -76,7 +76,7 @@ def encode(
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
     if count == 0:
-        raise VideoError(f"{output}: there are no images to encode")
+        raise VideoError(f"{output}: no images to encode")
     sync(output)
     return count
 
@@ -96,7 +96,7 @@ def _flushed(stream: Any) -> Iterator[None]:
 
 
 def _quiet(settings: EncoderSettings) -> dict[str, str]:
-    """Return the codec's options, with which it prints errors only; x265 prints a page per video else."""
+    """Return the codec's options, and for x265 one that makes it print errors only."""
     options = settings.options()
     if settings.vcodec == "hevc":
         given = options.get("x265-params")
@@ -114,7 +114,7 @@ def _frame(image: Array, size: tuple[int, int], depth: DepthSettings | None, pix
         if pix_fmt == "yuv420p" and height % 2 == width % 2 == 0:
             return av.VideoFrame.from_numpy_buffer(rgb_to_i420(image), format="yuv420p")
         return av.VideoFrame.from_ndarray(image, format="rgb24")
-    raise ValueError(f"an image of shape {image.shape} does not fit {width}x{height}")
+    raise ValueError(f"expected an image of {width}x{height}, found shape {image.shape}")
 
 
 def _gray12(codes: npt.NDArray[np.uint16]) -> av.VideoFrame:

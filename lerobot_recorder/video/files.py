@@ -1,4 +1,4 @@
-"""Joins and probes video files on the frame grid: a packet's number counts, not a sum of durations."""
+"""Joins and probes video files on the frame grid: frame numbers count, not sums of durations."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ from lerobot_recorder.errors import VideoError
 from lerobot_recorder.video.encode import SETTINGS_TAG
 
 GRID_TOLERANCE_S = 1e-6
-"""How far a frame may be from its grid time."""
+"""Allowed distance of a frame from its grid time."""
 
-# The index comes first, for readers over a network. No bit rate is noted: it would be that of the first
-# part, and the bytes would tell in which steps the parts were joined.
+# The index comes first, for readers over a network. The file has no bit rate: it would be that of the first
+# part, so the bytes would depend on the steps in which the parts were joined.
 _MUXER = {"movflags": "faststart", "write_btrt": "0"}
 
 
 @dataclass(frozen=True)
 class VideoProbe:
-    """What is in a video file.
+    """Properties of a video file.
 
     Attributes:
         frames: number of frames.
-        width: pixels.
-        height: pixels.
+        width: width in pixels.
+        height: height in pixels.
         fps: nominal frames per second.
-        codec: canonical name, as `av1`.
+        codec: canonical name, such as `av1`.
         pix_fmt: pixel format.
-        tag: `EncoderSettings.tag` of the encoder, empty where others made the file.
-        extradata: the codec's configuration.
-        off_grid_s: the largest distance of a frame from its grid time, in seconds.
+        tag: `EncoderSettings.tag` of the encoder, empty if another program made the file.
+        extradata: configuration of the codec.
+        off_grid_s: largest distance of a frame from its grid time, in seconds.
     """
 
     frames: int
@@ -55,7 +55,7 @@ class VideoProbe:
 
     @property
     def on_grid(self) -> bool:
-        """Tell whether frame k is at k / fps."""
+        """Whether frame k is at k / fps."""
         return self.off_grid_s <= GRID_TOLERANCE_S
 
     def info(self) -> dict[str, Any]:
@@ -72,10 +72,10 @@ class VideoProbe:
 
 
 def probe(path: Path) -> VideoProbe:
-    """Read what is in a video file, without decoding it.
+    """Read the properties of a video file, without decoding it.
 
     Raises:
-        VideoError: the file is missing, or is no video.
+        VideoError: the file is missing, or not a video.
     """
     with opened(path) as container:
         stream: Any = container.streams.video[0]
@@ -106,7 +106,7 @@ def read_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint8
         RGB, uint8, (height, width, 3), in the order of `indices`.
 
     Raises:
-        VideoError: the file is no video, or has no such frame.
+        VideoError: the file is not a video, or has no such frame.
     """
     found: dict[int, npt.NDArray[np.uint8]] = {}
     with opened(path) as container:
@@ -121,8 +121,8 @@ def read_frames(path: Path, indices: Sequence[int]) -> list[npt.NDArray[np.uint8
 def _decode(container: Any, stream: Any, index: int) -> npt.NDArray[np.uint8] | None:
     """Decode one frame.
 
-    A key frame can be stored before frames that are shown earlier, and those need what is before it: where
-    the frame does not come, the decoder starts farther ahead.
+    A key frame can be stored before frames that are displayed earlier, and those need the frames before it.
+    If the frame does not appear, decoding starts again from an earlier point.
     """
     ticks = 1 / (_fraction(stream.base_rate) * _fraction(stream.time_base))
     ahead = 0
@@ -141,30 +141,30 @@ def _decode(container: Any, stream: Any, index: int) -> npt.NDArray[np.uint8] | 
 
 
 def _fraction(value: Any) -> Fraction:
-    """Return a rate or time base of PyAV, which has a class of its own for them since version 19."""
+    """Return a rate or time base of PyAV, which has its own class for them since version 19."""
     return Fraction(value.numerator, value.denominator)
 
 
 class Mp4Files:
-    """Joins video files; what the dataset's writer needs to know of videos."""
+    """Joins and counts video files for `DatasetWriter`."""
 
     def frames(self, path: Path) -> int:
-        """Count the frames of a video, by what the file notes of itself where it does.
+        """Count the frames of a video, from its header if possible.
 
         Raises:
-            VideoError: the file is missing, or is no video.
+            VideoError: the file is missing, or not a video.
         """
         with opened(path) as container:
             stream: Any = container.streams.video[0]
             return int(stream.frames) or sum(packet.pts is not None for packet in container.demux(stream))
 
     def joinable(self, tail: Path, new: Path) -> bool:
-        """Tell whether `new` may follow `tail` in one file: the same stream, encoded with the same settings.
+        """Return whether `new` can follow `tail` in one file: same stream, encoded with the same settings.
 
-        A file whose encoder's settings are not known, because another program made it, is never continued.
+        A file of another program, whose settings are unknown, is never continued.
 
         Raises:
-            VideoError: a file is missing, or is no video.
+            VideoError: a file is missing, or not a video.
         """
         return bool(_identity(tail)[0]) and _identity(tail) == _identity(new)
 
@@ -172,7 +172,7 @@ class Mp4Files:
         """Write the frames of `parts` one after the other into `output`, without encoding them again.
 
         Raises:
-            VideoError: a part is no video, or not on the grid of `1 / fps`.
+            VideoError: a part is not a video, or not on the grid of `1 / fps`.
         """
         try:
             _remux(parts, output, fps)
@@ -209,13 +209,13 @@ def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
 
 
 def _decoding_delay(path: Path, fps: int) -> int:
-    """Return how many frames ahead of being shown the first is decoded; it takes more where frames wait."""
+    """Return the number of frames between decoding and displaying the first frame."""
     with opened(path) as container:
         return max((-packet.dts for packet in itertools.islice(_on_grid(container, fps), 1)), default=0)
 
 
 def _on_grid(source: Any, fps: int) -> Iterator[Any]:
-    """Read the packets of a video in the order in which they are decoded, their times in frames."""
+    """Read the packets of a video in decoding order, with times in frames."""
     stream = source.streams.video[0]
     grid = Fraction(1, fps)
     nearest = _frame_numbers(_fraction(stream.time_base), grid)
@@ -230,7 +230,7 @@ def _on_grid(source: Any, fps: int) -> Iterator[Any]:
 
 
 def _frame_numbers(time_base: Fraction, grid: Fraction) -> Callable[[int], tuple[int, float]]:
-    """Return a function from a time stamp to the nearest frame and the seconds between, without fractions."""
+    """Return a function from a time stamp to the nearest frame and its distance in seconds."""
     per_frame = grid / time_base
     ticks, parts, tick_s = per_frame.numerator, per_frame.denominator, float(time_base)
 
@@ -243,10 +243,10 @@ def _frame_numbers(time_base: Fraction, grid: Fraction) -> Callable[[int], tuple
 
 @contextlib.contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """Open a file that has a video in it.
+    """Open a video file.
 
     Raises:
-        VideoError: the file is missing, or is no video.
+        VideoError: the file is missing, or not a video.
     """
     try:
         container = av.open(str(path), "r")
@@ -254,5 +254,5 @@ def opened(path: Path) -> Iterator[Any]:
         raise VideoError(f"{path} cannot be read as a video: {error}") from error
     with container:
         if not container.streams.video:
-            raise VideoError(f"{path} has no video in it")
+            raise VideoError(f"{path} has no video stream")
         yield container

@@ -1,7 +1,7 @@
-"""Keeps codecs from taking a priority that nobody gave them.
+"""Keeps codecs from raising their own priority.
 
-Run by root, as in most containers, libsvtav1 makes itself and the thread that opens it real-time (FIFO, 99):
-everything else on the machine waits, the robot included.
+As root, which is common in containers, libsvtav1 makes its threads and the one that opens it real-time
+(FIFO, 99): everything else on the machine has to wait, including the robot.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 LOWEST = 19
-"""The value of `nice` that yields most."""
+"""The niceness with the lowest priority."""
 
 _TASKS = Path("/proc/self/task")
 _CAPABILITY_VERSION_3 = 0x20080522
@@ -27,11 +27,11 @@ class _CapabilityHeader(ctypes.Structure):
 
 
 def yield_to_others(nice: int) -> None:
-    """Lower the priority of this process, and of its session where the kernel shares out time by sessions.
+    """Lower the priority of this process, and of its session.
 
-    Linux does so where `sched_autogroup_enabled` is set, and then a process's own value only counts among
-    those of its session; see sched(7). At 19 the process runs as SCHED_IDLE: it is interrupted at once when
-    others wake up, where otherwise it may end its turn first.
+    With `sched_autogroup_enabled`, Linux shares CPU time between sessions, and a process's niceness counts
+    only within its session; see sched(7). At 19 the process runs as SCHED_IDLE: other processes interrupt it
+    at once, instead of after its time slice.
     """
     os.nice(nice)
     if nice >= LOWEST and hasattr(os, "SCHED_IDLE"):
@@ -42,10 +42,10 @@ def yield_to_others(nice: int) -> None:
 
 
 def forbid_real_time() -> None:
-    """Take from this thread, and those that it starts, the right to become real-time; see capabilities(7).
+    """Remove the right to become real-time from this thread and those that it starts; see capabilities(7).
 
-    `unchanged_priority` comes too late for a thread that is to yield: opening a codec takes a quarter of a
-    second, in which a real-time thread stops everything else on its core.
+    `unchanged_priority` alone is too late: opening a codec takes a quarter of a second, during which a
+    real-time thread stops everything else on its core.
     """
     libc = ctypes.CDLL(None)
     if not hasattr(libc, "capset"):
@@ -62,7 +62,7 @@ def forbid_real_time() -> None:
 
 @contextlib.contextmanager
 def unchanged_priority() -> Iterator[None]:
-    """Give this thread, and those that the block starts, the scheduling that this thread had before."""
+    """Restore this thread's scheduling after the block, also for the threads that it started."""
     if not _TASKS.is_dir():
         yield
         return
@@ -72,5 +72,5 @@ def unchanged_priority() -> Iterator[None]:
         yield
     finally:
         for task in {task.name for task in _TASKS.iterdir()} - before:
-            with contextlib.suppress(OSError):  # it has ended meanwhile
+            with contextlib.suppress(OSError):  # it has ended
                 os.sched_setscheduler(int(task), policy, parameters)

@@ -33,16 +33,18 @@ SOFTWARE_FALLBACK = "libsvtav1"
 SVT_DEFAULT_PRESET = 12
 _SLOWER_PRESETS = (10, 8)
 _IN_ORDER = "open-gop=0:bframes=0"
-"""For x265. A reader that jumps to a key frame has not decoded those before it, so no frame may need them.
+"""For x265. A reader that jumps to a key frame has not decoded the frames before it, so no frame may need
+them.
 
-B-frames are shown before frames that are stored earlier, and those of 12 bits are not without loss.
+B-frames are displayed before frames that are stored earlier, and 12-bit B-frames are not lossless.
 """
 LARGEST_CRF = {"h264": 51, "hevc": 51}
-"""Where it is not 63."""
+"""Codecs whose limit is not 63."""
 PICTURE_CHECKS = ("some", "all")
 
 _COLOUR = dict.fromkeys(("colorspace", "color_primaries", "color_trc"), "smpte170m") | {"color_range": "tv"}
-"""What RGB is converted to. Players guess where a video does not say, by its height."""
+"""The color space that RGB is converted to. If a video does not name one, players guess it from the
+height."""
 
 
 @dataclass(frozen=True)
@@ -117,19 +119,19 @@ class EncoderSettings:
             object.__setattr__(self, "preset", SVT_DEFAULT_PRESET)
 
     def _require_what_svt_takes(self) -> None:
-        """Refuse what libsvtav1 would round or replace without a word."""
+        """Refuse values that libsvtav1 would silently round or replace."""
         if self.crf is not None and (self.crf < 1 or self.crf != int(self.crf)):
             raise ConfigError(f"crf: libsvtav1 takes whole numbers from 1 to 63, found {self.crf:g}")
         if self.threads > 1:
             raise ConfigError(
                 f"encoder_threads: libsvtav1 uses one thread per camera, found {self.threads}; leave it at 0 "
-                "and set parallel_encodings, the number of cameras encoded side by side"
+                "and set parallel_encodings, the number of cameras encoded at the same time"
             )
 
     def resolved(self) -> EncoderSettings:
-        """Replace `auto` by the encoder that it means here; make sure that it is there and takes the rest.
+        """Replace `auto` by an encoder of this machine, and check that the encoder accepts the settings.
 
-        A preset with which the SVT-AV1 that is loaded loses blocks is replaced by the fastest that is right.
+        A preset with which the loaded SVT-AV1 loses blocks is replaced by the fastest correct one.
 
         Raises:
             EncoderUnavailableError: this machine lacks the encoder.
@@ -145,9 +147,9 @@ class EncoderSettings:
         return _with_right_preset(found) if vcodec == "libsvtav1" else found
 
     def alternatives(self) -> tuple[EncoderSettings, ...]:
-        """Return settings to try, in this order, where these have damaged a picture.
+        """Return settings to try, in this order, if these have damaged a picture.
 
-        All their frames are compared. The last have key frames only.
+        All frames are compared then. The last ones use key frames only.
         """
         strict = dataclasses.replace(self, picture_check="all")
         if self.vcodec == "libsvtav1":
@@ -158,13 +160,13 @@ class EncoderSettings:
         return (*others, dataclasses.replace((others or [strict])[-1], g=1))
 
     def options(self) -> dict[str, str]:
-        """Return the codec's options as LeRobot gives them."""
+        """Return the codec's options, as LeRobot sets them."""
         values: dict[str, Any] = {"g": self.g, **_tuning(self)}
         values.update({key: value for key, value in self.extra_options.items() if key not in values})
         return {key: str(value) for key, value in values.items() if value is not None}
 
     def tag(self) -> str:
-        """Return all that decides the bits of a video, as a line to keep in the file.
+        """Return everything that determines the bits of a video, as a line for its metadata.
 
         Videos with different tags are never joined into one file.
         """
@@ -174,10 +176,10 @@ class EncoderSettings:
         return json.dumps({"vcodec": self.vcodec, "pix_fmt": self.pix_fmt, **options}, sort_keys=True)
 
     def info(self) -> dict[str, Any]:
-        """Return the entries of a feature's `info` that name the settings, as LeRobot writes them.
+        """Return the entries of a feature's `info` for these settings, as LeRobot writes them.
 
-        What is always given for the sake of readers is in the file's `tag` only: LeRobot's merge empties
-        extra options that differ, and would then encode depth with losses.
+        Options that are always set for readers are in the file's `tag` only: LeRobot's merge empties extra
+        options that differ, and would then encode depth with losses.
         """
         return {
             "video.g": self.g,
@@ -190,7 +192,7 @@ class EncoderSettings:
 
 
 def depth_encoder() -> EncoderSettings:
-    """Return LeRobot's settings for depth: 12-bit HEVC without loss."""
+    """Return LeRobot's settings for depth: lossless 12-bit HEVC."""
     return EncoderSettings("hevc", "gray12le", extra_options={"x265-params": "lossless=1"})
 
 
@@ -209,10 +211,10 @@ def _tuning(settings: EncoderSettings) -> dict[str, Any]:
 
 
 def _added(settings: EncoderSettings) -> dict[str, Any]:
-    """Return the options that are always given, because readers need them."""
+    """Return the options that are always set because readers need them."""
     colour: dict[str, Any] = _COLOUR if settings.pix_fmt.startswith("yuv") else {}
     if settings.vcodec == "h264":
-        return {"bf": 0, **colour}  # frames are stored in the order in which they are shown
+        return {"bf": 0, **colour}  # store frames in display order
     if settings.vcodec == "hevc":
         given = settings.extra_options.get("x265-params")
         return {"x265-params": ":".join(filter(None, (given, _IN_ORDER))), **colour}
@@ -250,7 +252,7 @@ def _with_right_preset(settings: EncoderSettings) -> EncoderSettings:
 @functools.cache
 def _warn_of_preset(preset: int, right: int, version: tuple[int, int, int] | None) -> None:
     name = ".".join(map(str, version)) if version else "of unknown version"
-    logger.warning("SVT-AV1 %s can lose blocks with preset %d: preset %d is used", name, preset, right)
+    logger.warning("SVT-AV1 %s can lose blocks with preset %d: using preset %d", name, preset, right)
 
 
 def _whole(value: float | None) -> float | None:
@@ -259,7 +261,7 @@ def _whole(value: float | None) -> float | None:
 
 
 def _without_meaning(settings: EncoderSettings) -> list[str]:
-    """Name the settings that the codec has nothing for."""
+    """List the settings that the codec does not have."""
     vcodec = settings.vcodec
     found = {
         "encoder_threads": settings.threads and vcodec in HARDWARE_ENCODERS,
@@ -270,7 +272,7 @@ def _without_meaning(settings: EncoderSettings) -> list[str]:
 
 
 def _try(settings: EncoderSettings) -> None:
-    """Open the codec with its settings, so that a wrong one is refused before an episode depends on it."""
+    """Open the codec with its settings, so that wrong ones are refused before an episode depends on them."""
     if ignored := _without_meaning(settings):
         raise ConfigError(f"{settings.vcodec} has no {', '.join(ignored)}: leave that at its default")
     known = [each.name for each in av.Codec(settings.vcodec, "w").video_formats or ()]
@@ -285,7 +287,7 @@ def _try(settings: EncoderSettings) -> None:
     except (av.error.FFmpegError, ValueError, RuntimeError) as error:
         reason = getattr(error, "strerror", "") or error
         raise ConfigError(f"{settings.vcodec} refuses {settings.options()}: {reason}") from error
-    if context.options:  # what the codec has not taken
+    if context.options:  # options that the codec has ignored
         unknown = ", ".join(context.options)
         raise ConfigError(f"{settings.vcodec} does not know {unknown}: leave that at its default")
 
@@ -294,7 +296,7 @@ def _context(vcodec: str, pix_fmt: str, options: Mapping[str, str]) -> Any:
     """Make an encoder for small images, to try it."""
     context: Any = av.CodecContext.create(vcodec, "w")
     context.width, context.height, context.pix_fmt, context.framerate = 320, 240, pix_fmt, 30
-    # It prints a page at every start, and takes the word of the last who says how much.
+    # It prints a page at every start; the last log level counts.
     quiet = {"x265-params": ":".join([*filter(None, [options.get("x265-params")]), "log-level=none"])}
     context.options = {**options, **(quiet if vcodec == "hevc" else {})}
     return context
@@ -302,7 +304,7 @@ def _context(vcodec: str, pix_fmt: str, options: Mapping[str, str]) -> Any:
 
 @functools.cache
 def available_encoders() -> tuple[str, ...]:
-    """Name the encoders that work on this machine, by encoding a frame with each."""
+    """List the encoders that work on this machine, by encoding a frame with each."""
     return tuple(name for name in ENCODERS if _works(name))
 
 
@@ -311,7 +313,7 @@ def _automatic() -> str:
 
 
 def _works(name: str) -> bool:
-    """Tell whether an encoder takes a frame; hardware encoders are built in even where no hardware is."""
+    """Return whether an encoder encodes a frame; hardware encoders exist even without the hardware."""
     if name not in av.codecs_available:
         return False
     context = _context(name, "yuv420p", {})

@@ -1,7 +1,7 @@
-"""Compares the frames of a video with the images that it was made of, much reduced.
+"""Compares the frames of a video with strongly reduced copies of its images.
 
-A lossy codec changes pixels but hardly the mean of a block of 16x16 pixels. Where it does, a block was lost:
-its pixels come from elsewhere. Codes of depth are kept without loss, so they must be the same to the bit.
+A lossy codec changes pixels, but hardly the mean of a block of 16x16 pixels. If the mean changes, the block
+was lost: its pixels come from another place. Depth codes are lossless, so they must match to the bit.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from lerobot_recorder.video.files import opened
 from lerobot_recorder.video.settings import EncoderSettings
 
 _LUMA_HALVINGS = 4
-_CHROMA_HALVINGS = 3  # chroma has half the pixels both ways already
+_CHROMA_HALVINGS = 3  # chroma already has half the pixels in both directions
 _LARGEST_QP = 51
 _LARGEST_CRF_OF_AV1 = 63
 _AV1 = ("libsvtav1", "libaom-av1")
 
 _SHORT = 100
-"""Frames of a video of which every one is compared, as starting the process costs far more."""
+"""All frames of videos up to this length are compared: starting the process costs far more."""
 _FASTEST_SLOW_PRESET = 8
 _STRIDE = 3
-"""A third of the groups of pictures is compared where all would cost more than a tenth of encoding."""
+"""One of three groups of pictures is compared if comparing all would cost more than a tenth of encoding."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Damage:
 
     Attributes:
         frames: their numbers.
-        error: the largest difference of a block's mean, of 255; 255 for codes of depth that differ.
+        error: largest difference of a block's mean, of 255; 255 if depth codes differ.
     """
 
     frames: tuple[int, ...]
@@ -58,17 +58,17 @@ class Damage:
 
 @dataclass(frozen=True)
 class Difference:
-    """The largest difference of a block's mean, in brightness and in colour, of 255."""
+    """Largest difference of a block's mean, in brightness and in color, of 255."""
 
     luma: float
     chroma: float
 
 
 class Sketches:
-    """The images of a video, reduced, in a file without a name; a context manager.
+    """Reduced copies of a video's images in an unnamed temporary file; a context manager.
 
     Args:
-        folder: where the file is, on the disk of the video.
+        folder: where to put the file, on the same disk as the video.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -86,7 +86,7 @@ class Sketches:
         self._file.close()
 
     def add(self, frame: av.VideoFrame) -> None:
-        """Keep the next image, as it is given to the codec."""
+        """Add the next image, in the form that the codec gets."""
         sketch = _sketch(frame)
         self._size = sketch.size
         self._changes.append(_change(self._last, sketch))
@@ -94,11 +94,11 @@ class Sketches:
         self._file.write(sketch.tobytes())
 
     def damage(self, video: Path, settings: EncoderSettings) -> Damage | None:
-        """Decode a video of the images and compare it; None where it looks like them.
+        """Decode a video and compare it with the images; return the differences, None if there are none.
 
         Args:
             video: the file.
-            settings: those that it was encoded with; their `picture_check` says how much is decoded.
+            settings: how it was encoded; their `picture_check` determines how much is decoded.
 
         Raises:
             VideoError: it cannot be decoded, or a frame is missing.
@@ -128,13 +128,13 @@ class Sketches:
             self._file.seek(number * self._size)
             kept, found = np.frombuffer(self._file.read(self._size), np.uint8), _sketch(frame)
             if kept.shape != found.shape:
-                raise VideoError(f"{video}: frame {number} has no image of its size")
+                raise VideoError(f"{video}: frame {number} has another size than its image")
             yield number, _difference(kept, found, frame)
 
     def _chosen(self, video: Path, settings: EncoderSettings) -> frozenset[int] | None:
         """Choose the groups to compare: half of them evenly, half where the images change most.
 
-        The codec repeats a loss while its input repeats, so what is seen once is found among its neighbors.
+        While its input repeats, the codec repeats a lost block, so one of several neighbors is enough.
         """
         slow_preset = settings.vcodec == "libsvtav1" and int(settings.preset or 0) <= _FASTEST_SLOW_PRESET
         slow = slow_preset or settings.vcodec in ("hevc", "libaom-av1")
@@ -150,10 +150,11 @@ class Sketches:
 
 
 def tolerance(settings: EncoderSettings) -> Difference:
-    """Return what quantization explains: a constant, and a part of the codec's step.
+    """Return the difference that quantization can cause: a constant plus a part of the codec's step.
 
     With noise, text, tiles and footage, means of undamaged blocks differed by at most nine tenths of this,
-    those of lost blocks by up to 219. Codecs spare on colour: twice as much. See ``benchmarks/presets.py``.
+    those of lost blocks by up to 219. Codecs save on color, so it has twice the tolerance. See
+    ``benchmarks/presets.py``.
     """
     crf = _LARGEST_QP if settings.crf is None else settings.crf
     qp = crf * _LARGEST_QP / _LARGEST_CRF_OF_AV1 if settings.vcodec in _AV1 else min(crf, _LARGEST_QP)
@@ -198,7 +199,7 @@ def _group_starts(video: Path) -> list[int]:
 
 
 def _change(last: npt.NDArray[np.uint8] | None, sketch: npt.NDArray[np.uint8]) -> int:
-    """Return how much the mean of a block changes at most, 255 for the first image."""
+    """Return the largest change of a block's mean, 255 for the first image."""
     return int(np.iinfo(np.uint8).max if last is None else cv2.absdiff(last, sketch).max())
 
 
@@ -207,7 +208,7 @@ def _is_depth(frame: av.VideoFrame) -> bool:
 
 
 def _sketch(frame: av.VideoFrame) -> npt.NDArray[np.uint8]:
-    """Reduce a frame: the means of its blocks, or a checksum where nothing may differ."""
+    """Reduce a frame to the means of its blocks, or to a checksum if it must match exactly."""
     if _is_depth(frame):
         rows = np.ascontiguousarray(_pixels(frame.planes[0], np.uint16))
         return np.frombuffer(zlib.crc32(rows).to_bytes(4, "little"), np.uint8)
@@ -234,7 +235,7 @@ def _pixels(plane: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:
 
 
 def _reduced(pixels: npt.NDArray[np.uint8], times: int) -> npt.NDArray[np.uint8]:
-    """Halve both sides so many times; odd ones are rounded up."""
+    """Halve both sides several times; odd sizes are rounded up."""
     for _ in range(times):
         height, width = pixels.shape
         halved = cv2.resize(pixels, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)

@@ -1,7 +1,7 @@
-"""Which SVT-AV1 is loaded, and which of its presets codes every block.
+"""The version of SVT-AV1, and which of its presets encode every block.
 
-Some presets of some versions lose blocks of pictures with hard edges: up to 64x64 pixels come back dark that
-should be bright. Which ones depends on ``g`` and ``crf``, too; ``benchmarks/presets.py`` measures it.
+Some presets of some versions lose blocks of pictures with hard edges: up to 64x64 pixels become dark that
+should be bright. This also depends on ``g`` and ``crf``; ``benchmarks/presets.py`` measures it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import av
 
 FASTEST_PRESET = 13
 SLOWEST_SAFE_PRESET = 9
-"""Right with every version measured."""
+"""Correct with every measured version."""
 
 _NAME = "libSvtAv1Enc"
 _MAPPED = Path("/proc/self/maps")
@@ -24,7 +24,7 @@ _LARGEST_CRF_OF_4_2 = 31
 
 @functools.cache
 def loaded_version() -> tuple[int, int, int] | None:
-    """Ask the SVT-AV1 that PyAV uses for its version; None where it cannot be found."""
+    """Return the version of the SVT-AV1 that PyAV uses; None if it cannot be found."""
     path = _library()
     if path is None:
         return None
@@ -38,11 +38,11 @@ def loaded_version() -> tuple[int, int, int] | None:
 
 
 def fastest_right_preset(version: tuple[int, int, int] | None, g: int | None, crf: float | None) -> int:
-    """Return the largest preset that loses no block.
+    """Return the fastest preset that loses no block.
 
     Args:
-        version: of SVT-AV1; None where it is not known.
-        g: frames from key frame to key frame, None for the codec's choice.
+        version: version of SVT-AV1; None if unknown.
+        g: distance between key frames, None for the codec's choice.
         crf: the quality, None for the codec's choice.
     """
     if g == 1:
@@ -54,7 +54,7 @@ def fastest_right_preset(version: tuple[int, int, int] | None, g: int | None, cr
 
 
 def _library() -> Path | None:
-    """Find the library among those that this process has loaded, else among those beside PyAV."""
+    """Find the library among those loaded by this process, or beside PyAV."""
     if _MAPPED.is_file():
         fields = (line.split(maxsplit=5) for line in _MAPPED.read_text().splitlines())
         mapped = (Path(each[5]) for each in fields if len(each) > 5)

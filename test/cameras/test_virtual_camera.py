@@ -20,7 +20,7 @@ import numpy as np
 import pytest
 
 from lerobot_recorder.images import decode_rgb
-from lerobot_recorder.video.yuv import yuv_to_rgb
+from lerobot_recorder.video.colour import yuv_to_rgb
 
 HERE = Path(__file__).parent
 PATIENCE_S = 20

@@ -64,7 +64,7 @@ def test_pictures_that_are_shifted_by_waiting_frames_are_found(
 ) -> None:
     root = dataset(tmp_path / "dataset")
     film(root / VIDEO, all_pictures(), "h264", edit_list, bf="2", g="12")
-    assert any("frame 0 is shown at 2" in fault for fault in deep(root)) == shifted
+    assert any("frame 0 is displayed as frame 2" in fault for fault in deep(root)) == shifted
     assert bool(list(check(root, probe))) == shifted
 
 

@@ -17,6 +17,7 @@ from encoded import CAMERA, LineFiles, commit, encoded_episode, faults
 
 from lerobot_recorder.dataset import DatasetWriter, check_appendable, tables
 from lerobot_recorder.dataset.layout import DatasetLayout
+from lerobot_recorder.dataset.reader import RecordedEpisode
 from lerobot_recorder.errors import DatasetError
 
 INFO, STATS, TASKS = "meta/info.json", "meta/stats.json", "meta/tasks.parquet"
@@ -113,9 +114,13 @@ def test_episodes_files_of_converters_are_appended_to(
     root: Path, tmp_path: Path, form: Callable[[Path], None]
 ) -> None:
     form(root)
+    assert faults(root) == []
     check_appendable(root)
+    append(root, tmp_path, 1)  # is in the dataset already
     append(root, tmp_path, 2)
     assert tables.read_table(root / EPISODES).num_rows == 3
+    assert [RecordedEpisode(root, index).task for index in range(3)] == ["pick"] * 3
+    assert faults(root) == []
 
 
 # Statistics that are missing

@@ -153,12 +153,12 @@ def test_a_flipped_bit_is_found(root: Path, tmp_path: Path) -> None:
     assert fault.startswith(f"{root / AGES}: cannot be read")
 
 
-def test_a_damaged_file_of_ages_is_named_with_the_way_out(root: Path, tmp_path: Path) -> None:
+def test_a_damaged_file_of_ages_is_named_with_what_to_do(root: Path, tmp_path: Path) -> None:
     writer = DatasetWriter(root, LineFiles())
     commit(writer, [episode(tmp_path, 0, "front")])
     (root / AGES).write_bytes(b"PAR1")
     for attempt in (lambda: check_appendable(root), lambda: commit(writer, [episode(tmp_path, 1, "front")])):
-        with pytest.raises(DatasetError, match=r"ages.*Move it out of the dataset"):
+        with pytest.raises(DatasetError, match=r"ages.*move it out of the dataset"):
             attempt()
     (root / AGES).unlink()
     commit(writer, [episode(tmp_path, 1, "front")])

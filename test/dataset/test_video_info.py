@@ -60,14 +60,6 @@ def test_entries_that_older_datasets_lack_are_null(tmp_path: Path) -> None:
     assert info_of(root) == {**ENCODED, "video.crf": None}
 
 
-def test_change_of_codec_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    takes = [episode(tmp_path, 0), episode(tmp_path, 1, crf=23), episode(tmp_path, 2, codec="h264")]
-    commit(DatasetWriter(tmp_path / "dataset", LineFiles()), takes[:2])
-    assert "codec" not in caplog.text
-    commit(DatasetWriter(tmp_path / "dataset", LineFiles()), takes[2:])
-    assert "the codec changes from av1 to h264" in caplog.text
-
-
 def test_depth_that_would_be_decoded_wrong_is_refused() -> None:
     features: Any = {"depth": {"dtype": "video", "shape": (4, 6, 1), "info": {"video.depth_max": 10.0}}}
     same = EncodedVideo(Path(), 1, {"video.depth_max": 10.0})

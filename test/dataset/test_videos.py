@@ -99,7 +99,9 @@ def test_cut_video_is_refused_and_swallows_no_episode(
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * keep)])
     for refuse in (check_appendable, lambda root: record(root, takes[2:], batch=2)):
-        with pytest.raises(DatasetError, match=r"file-000\.mp4: cut short or damaged"):
+        with pytest.raises(
+            DatasetError, match=r"file-000\.mp4: cut short or damaged.*lerobot-recorder check"
+        ):
             refuse(root)
     path.write_bytes(content)
     record(root, takes[2:], batch=2)

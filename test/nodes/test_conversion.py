@@ -20,7 +20,7 @@ from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 from lerobot_recorder.errors import ConfigError, ImageError, StreamError
 from lerobot_recorder.images import decode_depth
 from lerobot_recorder.nodes import conversion, vectors
-from lerobot_recorder.video.yuv import frame_to_rgb
+from lerobot_recorder.video.colour import frame_to_rgb
 
 RGB = np.random.default_rng(0).integers(0, 255, (4, 6, 3), np.uint8)
 

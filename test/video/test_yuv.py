@@ -4,7 +4,7 @@ import av
 import numpy as np
 import pytest
 
-from lerobot_recorder.video.yuv import frame_to_rgb, yuv_to_rgb
+from lerobot_recorder.video.colour import frame_to_rgb, yuv_to_rgb
 
 WIDTH, HEIGHT = 70, 48  # lines that FFmpeg pads
 LEVELS = {16: 0, 126: 128, 235: 255}
