@@ -183,8 +183,14 @@ class RecordedEpisode:
         self.length = int(dataset.lengths[index])
         self.features = dataset.info.features
         self.task = dataset.task(index)
-        file = dataset.layout.recordings_file(dataset.files("meta/episodes")[index])
-        self.recording = recordings.recording_of(file, index)
+        self.recording = recordings.recordings_of(self._recordings_files()).get(index, {})
+
+    def _recordings_files(self) -> list[Path]:
+        """List the files that may describe the episode."""
+        layout, kind = self._dataset.layout, "meta/episodes"
+        if not all(f"{kind}/{part}" in self._dataset.episodes for part in _FILE):
+            return layout.recordings_files()
+        return [layout.recordings_file(self._dataset.files(kind)[self._index])]
 
     def has(self, key: str) -> bool:
         """Return whether the dataset has a feature."""

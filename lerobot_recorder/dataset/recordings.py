@@ -78,19 +78,6 @@ def _parsed(line: bytes) -> Recording | None:
     return recording if isinstance(recording, dict) else None
 
 
-def recording_of(path: Path, episode_index: int) -> Recording:
-    """Return the provenance of an episode, from its last line; empty if it has none.
-
-    Raises:
-        DatasetError: the file cannot be read.
-    """
-    found: Recording = {}
-    for recording in read_recordings(path):
-        if recording is not None and recording.get("episode_index") == episode_index:
-            found = recording
-    return found
-
-
 def recorded_ids(root: Path) -> set[str]:
     """Return the identifiers that the episodes of the dataset at ``root`` had in the spool.
 
@@ -106,7 +93,7 @@ def recorded_ids(root: Path) -> set[str]:
 
 
 def recordings_of(paths: Sequence[Path]) -> dict[int, Recording]:
-    """Return the provenance of all episodes in some files, by the number of the episode.
+    """Return the provenance of all episodes in some files, by number; the last line of each counts.
 
     Raises:
         DatasetError: a file cannot be read.
