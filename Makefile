@@ -89,7 +89,7 @@ docs-parameters: $(VENV)/installed
 	$(VENV)/bin/python docs/parameters.py
 
 docs: $(VENV)/installed
-	$(VENV)/bin/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
+	$(VENV)/bin/sphinx-build -E --quiet --fail-on-warning --keep-going docs build/docs
 
 demo: $(VENV)/installed
 	@$(VENV)/bin/lerobot-recorder record --hardware sim --root '$(DATASET)' \

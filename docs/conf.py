@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -32,5 +33,6 @@ def setup(app: Sphinx) -> None:
 
 def _write_module_pages(app: Sphinx) -> None:
     pages = Path(app.srcdir) / "api"
+    shutil.rmtree(pages, ignore_errors=True)  # with those of modules that are gone
     options = ["--force", "--separate", "--module-first", "--no-toc", "-q", "--output-dir", str(pages)]
     apidoc.main([*options, str(ROOT / "lerobot_recorder")])
