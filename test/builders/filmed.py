@@ -1,4 +1,4 @@
-"""Small datasets with real videos, whose pictures tell their episode and frame."""
+"""Small datasets with real videos, whose pictures depend on episode and frame."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def filmed_episode(
 
 
 def filmed_dataset(root: Path, lengths: Sequence[int] = (4, 5, 6), fps: int = FPS, **settings: Any) -> Path:
-    """Make a dataset of two tasks; ``settings`` are those of the encoder."""
+    """Make a dataset of two tasks; ``settings``: those of the encoder."""
     chosen = EncoderSettings(**settings).resolved()
     clips = root.with_name(f"{root.name}-clips")
     episodes = [

@@ -1,4 +1,4 @@
-"""Small episodes without cameras: what waits for an encoder within milliseconds."""
+"""Small episodes without cameras, which are recorded in milliseconds."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FEATURES: dict[str, Any] = {
 
 
 def record(root: Path, *numbers: int, length: int = 3, features: dict[str, Any] | None = None) -> list[str]:
-    """Record an episode of each number, whose rows carry the number and the frame; return the identifiers."""
+    """Record an episode per number, whose rows hold the number and the frame; return the identifiers."""
     features = features or FEATURES
     key, size = next((key, feature["shape"][0]) for key, feature in features.items())
     found = []
@@ -34,7 +34,7 @@ def record(root: Path, *numbers: int, length: int = 3, features: dict[str, Any] 
 
 
 def numbers_in(root: Path, key: str = "observation.state") -> list[int]:
-    """Read the numbers of the episodes in a dataset, in its order, checking that each is whole."""
+    """Read the numbers of the episodes in a dataset, in order; check that each is complete."""
     table = [row for path in sorted(root.glob("data/*/*.parquet")) for row in pq.read_table(path).to_pylist()]
     rows = [row[key] for row in table]
     info = load_info(root)
@@ -45,7 +45,7 @@ def numbers_in(root: Path, key: str = "observation.state") -> list[int]:
 
 
 def whereabouts(root: Path) -> dict[str, list[str]]:
-    """Name the episodes of each state of the spool that has any."""
+    """List the episodes by their state in the spool."""
     spool = Spool(root)
     states = {state: episodes_in(spool, state) for state in ("ready", "claimed", "committing", "failed")}
     return {state: [each.episode_id for each in found] for state, found in states.items() if found}

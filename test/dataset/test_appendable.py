@@ -1,4 +1,4 @@
-"""The dry run of a commit: what an encoder would refuse is known before anything is recorded."""
+"""The dry run of a commit: datasets that an encoder would refuse are refused before recording."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def tree(folder: Path) -> dict[Path, tuple[int, int]]:
     return {path: (path.stat().st_mtime_ns, path.stat().st_size) for path in folder.rglob("*")}
 
 
-def test_whole_dataset_can_be_appended_to_and_stays_as_it_is(root: Path, tmp_path: Path) -> None:
+def test_sound_dataset_can_be_appended_to_and_does_not_change(root: Path, tmp_path: Path) -> None:
     before = tree(tmp_path)
     check_appendable(root)
     assert tree(tmp_path) == before
 
 
-def test_dataset_that_does_not_exist_yet_can_be_made_and_is_not(tmp_path: Path) -> None:
+def test_missing_dataset_can_be_appended_to_and_is_not_created(tmp_path: Path) -> None:
     check_appendable(tmp_path / "some/where/dataset")
     (tmp_path / "empty").mkdir()
     check_appendable(tmp_path / "empty")
@@ -53,7 +53,7 @@ def test_dataset_that_does_not_exist_yet_can_be_made_and_is_not(tmp_path: Path) 
         f"videos/{CAMERA}/chunk-000/file-000.mp4",
     ],
 )
-def test_git_lfs_pointer_names_the_file_and_the_way_out(root: Path, name: str) -> None:
+def test_git_lfs_pointer_is_named_with_what_to_do(root: Path, name: str) -> None:
     (root / name).write_text(POINTER)
     with pytest.raises(DatasetError, match=rf"{name}: a Git LFS pointer.*git lfs pull"):
         check_appendable(root)
@@ -96,7 +96,7 @@ def test_directory_that_cannot_be_written_is_refused(root: Path, monkeypatch: py
         check_appendable(root)
 
 
-def test_unfinished_or_running_commit_is_left_to_who_does_it(root: Path, tmp_path: Path) -> None:
+def test_unfinished_or_running_commit_is_not_checked(root: Path, tmp_path: Path) -> None:
     def stop(names: list[str]) -> None:
         raise KeyboardInterrupt
 

@@ -1,4 +1,4 @@
-"""Each fault that is put into a sound dataset is found and named."""
+"""`check` finds and names each fault in a dataset."""
 
 from __future__ import annotations
 

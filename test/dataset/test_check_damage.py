@@ -1,4 +1,4 @@
-"""`check` names every damage that makes LeRobot fail, and nothing else; test/lerobot asks LeRobot itself."""
+"""`check` reports every damage that makes LeRobot fail, and nothing else; test/lerobot asks LeRobot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A flipped bit is found wherever it is; a file that another program has rewritten is not damaged."""
+"""Every flipped bit is found; a file that another program has rewritten does not count as damaged."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_file_of_another_size_was_changed_on_purpose(root: Path) -> None:
     assert faults(root) == []
 
 
-def test_unreadable_checksums_are_a_fault_and_are_begun_again(root: Path, tmp_path: Path) -> None:
+def test_unreadable_checksums_are_a_fault_and_are_replaced(root: Path, tmp_path: Path) -> None:
     (root / CHECKSUMS_PATH).write_text("[1]")
     (found,) = faults(root)
     assert found.startswith(f"{root / CHECKSUMS_PATH}: not the checksums of a dataset")

@@ -31,7 +31,7 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
 class Killed(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 class Reaper:
@@ -56,7 +56,7 @@ class Reaper:
 
     @contextmanager
     def after(self, operations: int | None) -> Iterator[None]:
-        """Let so many operations happen, None for all."""
+        """Allow this number of operations, None for all."""
         self._active, self._count, self._last = True, 0, operations
         try:
             yield
@@ -65,7 +65,7 @@ class Reaper:
 
     @property
     def count(self) -> int:
-        """Operations that have happened."""
+        """Number of operations so far."""
         return self._count
 
 
@@ -74,7 +74,7 @@ REAPER = Reaper()
 
 @pytest.fixture(autouse=True)
 def audible(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make known what has no audit event."""
+    """Raise audit events for calls that have none."""
     for module, name in ((os, "fsync"), (pq, "write_table"), (pq.ParquetWriter, "write_table")):
         monkeypatch.setattr(module, name, _announced(getattr(module, name)))
 
@@ -106,7 +106,7 @@ class Spool:
 
 
 def run(root: Path, spool: Spool) -> None:
-    """Do what an encoder does when it starts."""
+    """Recover and commit, as an encoder does at its start."""
     writer = DatasetWriter(root, LineFiles(), forget=spool.forget, **LIMITS)
     writer.recover()
     if waiting := spool.waiting():
@@ -114,7 +114,7 @@ def run(root: Path, spool: Spool) -> None:
 
 
 def snapshot(root: Path) -> dict[str, object]:
-    """Return what is in the dataset, without how parquet stores it."""
+    """Return the contents of the dataset; of parquet files the table only."""
     paths = sorted(path for path in root.rglob("*") if path.is_file())
     return {str(path.relative_to(root)): _content(path) for path in paths}
 
@@ -124,7 +124,7 @@ def _content(path: Path) -> object:
 
 
 def recorded(root: Path) -> list[float]:
-    """Return the numbers of the episodes in the dataset, as their rows tell."""
+    """Return the numbers of the episodes in the dataset, from their rows."""
     found = [tables.read_table(path) for path in DatasetLayout(root).data_files()]
     rows = pa.concat_tables(found)
     return [

@@ -1,4 +1,4 @@
-"""Decoding finds what counting frames does not."""
+"""Decoding finds faults that counting frames does not find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appending to datasets in all the forms that LeRobot loads, and to damaged ones."""
+"""Appending to all forms of datasets that LeRobot loads, and to damaged ones."""
 
 from __future__ import annotations
 
@@ -284,7 +284,7 @@ def test_paths_that_lead_elsewhere_are_refused(root: Path, tmp_path: Path, name:
 # Episodes that a power cut brings back
 
 
-def test_episode_that_is_in_the_dataset_is_forgotten_not_doubled(root: Path, tmp_path: Path) -> None:
+def test_episode_that_is_in_the_dataset_is_not_added_again(root: Path, tmp_path: Path) -> None:
     forgotten: list[str] = []
     takes = [encoded_episode(tmp_path, number) for number in (1, 2)]
     placed = commit(DatasetWriter(root, LineFiles(), forget=forgotten.extend), takes)
@@ -297,7 +297,7 @@ def test_episode_that_is_in_the_dataset_is_forgotten_not_doubled(root: Path, tmp
     assert json.loads((root / INFO).read_text())["total_episodes"] == 3
 
 
-def test_line_about_an_episode_that_is_not_there_counts_for_nothing(root: Path, tmp_path: Path) -> None:
+def test_line_about_a_missing_episode_is_ignored(root: Path, tmp_path: Path) -> None:
     lines = root / "meta/recordings/chunk-000/file-000.jsonl"
     for line in ({"episode_index": 7, "episode_id": "episode-2"}, {"episode_id": "episode-2"}):
         with lines.open("a") as file:

@@ -1,4 +1,4 @@
-"""Declarations of features: what is refused, what counts as a difference, how values become columns."""
+"""Declarations of features: checks, differences, conversion of values to columns."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_optional_features_name_the_parameter() -> None:
     ]
 
 
-def test_features_that_cannot_be_recorded_name_the_way_out() -> None:
+def test_features_that_cannot_be_recorded_say_what_to_do() -> None:
     old = with_defaults(
         {"state": STATE, "top": {**VIDEO, "dtype": "image"}, "note": {**STATE, "dtype": "string"}}
     )

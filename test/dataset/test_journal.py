@@ -1,4 +1,4 @@
-"""The redo log: what it refuses to redo, and what it leaves behind."""
+"""The redo log: recovery, and journals that it refuses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lerobot_recorder.errors import DatasetError
 
 
 class Stopped(BaseException):
-    """Stands for the end of the process."""
+    """Simulates the end of the process."""
 
 
 def stop(names: Sequence[str]) -> None:
@@ -24,7 +24,7 @@ def stop(names: Sequence[str]) -> None:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """Return a dataset of one episode, and a commit of a second that stopped before it was forgotten."""
+    """Return a dataset of one episode, and a commit of a second one that stopped before it ended."""
     root = tmp_path / "dataset"
     commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
     with pytest.raises(Stopped):
@@ -58,19 +58,19 @@ def test_recovery_forgets_and_leaves_only_the_lock(root: Path) -> None:
     assert DatasetWriter(root, LineFiles(), forget=forgotten.extend).recover() == []
 
 
-def test_recovery_of_what_never_was_makes_nothing(tmp_path: Path) -> None:
+def test_recovery_without_a_commit_creates_nothing(tmp_path: Path) -> None:
     assert DatasetWriter(tmp_path / "dataset", LineFiles(), forget=stop).recover() == []
     assert list(tmp_path.iterdir()) == []
 
 
-def test_commit_of_an_episode_that_recovery_finishes_does_not_double_it(root: Path, tmp_path: Path) -> None:
+def test_episode_that_recovery_commits_is_not_added_again(root: Path, tmp_path: Path) -> None:
     takes = [encoded_episode(tmp_path, 1), encoded_episode(tmp_path, 2)]
     placed = commit(DatasetWriter(root, LineFiles()), takes)
     assert [(each.episode_id, each.episode_index) for each in placed] == [("episode-1", 1), ("episode-2", 2)]
     assert faults(root) == []
 
 
-def test_recovery_leaves_alone_a_dataset_that_was_changed_since(root: Path, tmp_path: Path) -> None:
+def test_recovery_does_not_touch_a_dataset_that_was_changed(root: Path, tmp_path: Path) -> None:
     journal = journal_path(root).read_text()
     DatasetWriter(root, LineFiles()).recover()
     before = (root / "meta/info.json").read_bytes()

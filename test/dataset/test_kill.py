@@ -1,4 +1,4 @@
-"""A process that commits is killed at random times and started again, until all is committed."""
+"""A committing process is killed at random times and restarted until everything is committed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def start(root: Path, spool: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def test_killed_process_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def test_killed_process_loses_and_duplicates_nothing(tmp_path: Path) -> None:
     root, spool = tmp_path / "dataset", tmp_path / "spool"
     spool.mkdir()
     for k in range(EPISODES):

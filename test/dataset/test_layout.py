@@ -21,7 +21,7 @@ def test_files_roll_into_chunks() -> None:
     assert FileIndex(0, 999).next(1000) == FileIndex(1, 0)
 
 
-def test_index_is_read_off_a_path() -> None:
+def test_index_is_parsed_from_a_path() -> None:
     assert FileIndex.of(Path("x/chunk-012/file-1345.mp4")) == FileIndex(12, 1345)
     assert FileIndex.of(Path("x/chunk-012/other.mp4")) is None
 

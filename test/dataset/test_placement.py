@@ -92,6 +92,6 @@ def test_file_is_left_before_lerobot_refuses_a_frame(tmp_path: Path) -> None:
     assert {file.index: file.starts for file in one_by_one} == {file.index: file.starts for file in files}
 
 
-def test_short_episodes_fill_a_file_whatever_its_duration(tmp_path: Path) -> None:
+def test_short_episodes_fill_a_file_of_any_duration(tmp_path: Path) -> None:
     (file,) = place([video(tmp_path, number, 10, length=1500) for number in range(40)], limit=1_000_000)
     assert len(file.starts) == 40

@@ -41,7 +41,7 @@ def test_single_values_are_vectors_of_one(root):
     assert np.array_equal(RecordedEpisode(root, 0).vectors("next.success").rows, [[0], [0], [0], [1]])
 
 
-def test_what_is_not_there_is_named(root, tmp_path):
+def test_missing_parts_are_named_when_read(root, tmp_path):
     with pytest.raises(DatasetError, match="no episode 3, it has 0 to 2"):
         RecordedEpisode(root, 3)
     with pytest.raises(DatasetError, match=r"no feature speed, there are action, observation\.state"):

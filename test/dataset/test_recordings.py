@@ -1,4 +1,4 @@
-"""What is kept beside a dataset's features: a line per episode, and how old its samples were."""
+"""Provenance: a line per episode, and how old its samples were."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def test_ages_that_are_a_feature_are_read_as_well(root: Path, tmp_path: Path, su
     }
 
 
-def test_what_a_recording_was_like_is_read_with_the_episode(root: Path, tmp_path: Path) -> None:
+def test_provenance_is_read_with_the_episode(root: Path, tmp_path: Path) -> None:
     commit(DatasetWriter(root, LineFiles()), [episode(tmp_path, number) for number in range(2)])
     recording = RecordedEpisode(root, 1).recording
     assert recording == {

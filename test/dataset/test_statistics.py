@@ -1,4 +1,4 @@
-"""Statistics against values that can be worked out by hand."""
+"""Statistics, compared with values computed by hand."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_quantiles_of_even_values_are_within_a_bin() -> None:
 
 
 def test_quantiles_interpolate_inside_a_bin() -> None:
-    """Of 0, 1, 1, 1 half lies a third into the bin that ends at 1, as LeRobot counts."""
+    """The median of 0, 1, 1, 1 is a third into the bin that ends at 1, as in LeRobot."""
     stats = vector_stats(np.array([0.0, 1.0, 1.0, 1.0]))
     width = (1 + 2 * statistics.EDGE_MARGIN) / statistics.BINS
     assert stats["q50"][0] == pytest.approx(1 + statistics.EDGE_MARGIN - width * 2 / 3, abs=1e-12)
@@ -79,7 +79,7 @@ def test_image_statistics_by_counting_equal_those_of_values() -> None:
         np.testing.assert_allclose(found[name].ravel(), values[name] / 255, rtol=1e-6)
 
 
-def test_moments_in_blocks_are_to_the_bit_those_of_all_at_once(
+def test_moments_do_not_depend_on_the_blocks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(statistics, "BLOCK_ROWS", 1000)
@@ -161,7 +161,7 @@ def test_statistics_are_those_of_the_finite_values(bad: float, dtype: type) -> N
         assert stats[name][1] == good[name][0]
 
 
-def test_depth_without_a_measurement_counts_for_nothing() -> None:
+def test_depth_without_a_measurement_is_ignored() -> None:
     frames = np.linspace(0.3, 3, 64, dtype=np.float32).reshape(2, 4, 8)
     holed = frames.copy()
     holed[:, 0, :4] = np.nan

@@ -94,7 +94,7 @@ def group_rows(path: Path) -> list[int]:
     return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
 
 
-def test_grown_file_is_the_same_however_it_grew(tmp_path: Path) -> None:
+def test_grown_file_does_not_depend_on_its_steps(tmp_path: Path) -> None:
     parts = episodes(3, 1, 5, 2)
     tail = None
     for number, part in enumerate(parts):
@@ -202,7 +202,7 @@ def test_conforming_drops_only_statistics() -> None:
         tables.conform(table, pa.schema([("stats/a/q01", pa.list_(pa.float64()))]))
 
 
-def test_conforming_makes_no_text_of_numbers() -> None:
+def test_conforming_does_not_convert_numbers_to_text() -> None:
     for kind in (pa.string(), pa.list_(pa.string())):
         values = [[1.5]] if pa.types.is_list(kind) else [1.5]
         with pytest.raises(DatasetError, match=r"length is .*string.*, expected"):

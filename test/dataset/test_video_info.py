@@ -1,4 +1,4 @@
-"""What info.json notes of videos that are not all encoded alike."""
+"""The `info` of videos that are encoded differently."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commits of real videos: tiny mp4 files, joined and looked into."""
+"""Commits of real videos: tiny mp4 files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ VIDEO = {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "wid
 
 
 def take(directory: Path, number: int, length: int) -> EncodedEpisode:
-    """Make an episode of a grey that tells its number."""
+    """Make an episode of gray pictures; the level encodes its number."""
     lines, path = encoded_episode(directory, number, length), directory / f"real-{number}.mp4"
     images = [np.full((HEIGHT, WIDTH, 3), 20 + 40 * number + 2 * k, np.uint8) for k in range(length)]
     encode(images, path, fps=FPS, width=WIDTH, height=HEIGHT, settings=EncoderSettings())
@@ -72,7 +72,7 @@ def test_sizes_of_media_add_up_and_bound_the_file(tmp_path: Path, takes: list[En
     assert path.stat().st_size <= media_size(path) + INDEX_BYTES + frames * INDEX_BYTES_PER_FRAME
 
 
-def test_info_tells_how_the_videos_are_encoded(tmp_path: Path, takes: list[EncodedEpisode]) -> None:
+def test_info_describes_how_the_videos_are_encoded(tmp_path: Path, takes: list[EncodedEpisode]) -> None:
     record(tmp_path / "dataset", takes[:1], batch=1)
     text = DatasetLayout(tmp_path / "dataset").info.read_text()
     assert '"video.codec": "av1"' in text
@@ -81,7 +81,7 @@ def test_info_tells_how_the_videos_are_encoded(tmp_path: Path, takes: list[Encod
 
 @pytest.mark.parametrize("keep", [0.3, 0.6, 0.9, 0.999])
 @pytest.mark.parametrize("index_first", [True, False])
-def test_cut_video_is_refused_and_swallows_no_episode(
+def test_cut_video_is_refused_and_no_episode_is_lost(
     tmp_path: Path, takes: list[EncodedEpisode], keep: float, index_first: bool
 ) -> None:
     root = tmp_path / "dataset"

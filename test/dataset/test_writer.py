@@ -1,4 +1,4 @@
-"""Commits: what a dataset holds after them, how files grow and roll, what is refused."""
+"""Commits: the contents of the dataset, growth of files, refusals."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def rows_of(root: Path) -> dict[str, list[Any]]:
 
 
 def contents(root: Path) -> dict[str, object]:
-    """Return what is in all files; of episodes files not how parquet stores it, which checksums tell."""
+    """Return the contents of all files except checksums; of episodes files the table only."""
     return {
         str(path.relative_to(root)): tables.read_table(path).to_pydict()
         if "episodes" in path.parts
@@ -341,7 +341,7 @@ def test_directory_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 
 def test_episodes_files_are_found_by_their_names(root: Path, tmp_path: Path) -> None:
-    """Converters of other programs leave the numbers of the files in the rows as they were."""
+    """Converters of other programs do not update the file numbers in the rows."""
     commit(DatasetWriter(root, LineFiles()), [encoded_episode(tmp_path, 0)])
     (path,) = DatasetLayout(root).episodes_files()
     path.rename(path.with_name("file-003.parquet"))
@@ -390,5 +390,5 @@ def test_dataset_with_features_of_other_kinds_is_refused_at_the_start(
         ({"val": "0:3"}, {"val": "0:3"}),
     ],
 )
-def test_train_grows_without_taking_other_splits_in(splits: dict[str, str], grown: dict[str, str]) -> None:
+def test_train_grows_without_episodes_of_other_splits(splits: dict[str, str], grown: dict[str, str]) -> None:
     assert grown_splits(splits, 3, 5) == grown

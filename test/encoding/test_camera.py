@@ -30,7 +30,7 @@ def job(episode: SpooledEpisode, image_format: str, settings: EncoderSettings | 
 
 
 @pytest.mark.parametrize("image_format", FORMATS)
-def test_every_spool_becomes_a_video_with_a_frame_per_row(spool, image_format):
+def test_every_image_format_becomes_a_video_with_a_frame_per_row(spool, image_format):
     done = encode_camera(job(take(spool, image_format), image_format))
     found = probe(done.path)
     assert (found.frames, found.on_grid, done.frames) == (12, True, 12)
@@ -77,7 +77,7 @@ def test_every_software_codec_that_is_built_in_works(spool, vcodec):
     assert done.info["video.codec"] == {"libsvtav1": "av1", "libaom-av1": "av1"}.get(vcodec, vcodec)
 
 
-def test_a_finished_video_is_taken_unless_the_settings_changed(spool, monkeypatch):
+def test_a_finished_video_is_used_unless_the_settings_changed(spool, monkeypatch):
     episode = take(spool, "raw")
     first = encode_camera(job(episode, "raw"))
     encoded = []
@@ -91,8 +91,8 @@ def test_a_finished_video_is_taken_unless_the_settings_changed(spool, monkeypatc
     assert encoded == [1]
 
 
-def test_a_job_travels(spool):
-    """Whoever spreads the work over machines sends the function and its argument."""
+def test_a_job_can_be_pickled(spool):
+    """To distribute the work, the function and its argument are sent to other machines."""
     function, argument = pickle.loads(pickle.dumps((encode_camera, job(take(spool, "raw"), "raw"))))
     done = pickle.loads(pickle.dumps(function(argument)))
     assert done.frames == 12

@@ -1,4 +1,4 @@
-"""What is changed while the encoder runs, and what it tells meanwhile."""
+"""Changes of settings while the encoder runs, and its status."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_a_change_of_the_video_holds_from_the_next_batch_in_a_file_of_its_own(tm
     assert list(check(root, probe)) == []
 
 
-def test_a_change_that_cannot_be_is_refused_and_the_old_settings_stay(tmp_path):
+def test_an_invalid_change_is_refused_and_the_old_settings_stay(tmp_path):
     with BatchEncoder(tmp_path / "data") as encoder:
         missing = next(name for name in ("h264_nvenc", "h264_vaapi") if name not in available_encoders())
         with pytest.raises(EncoderUnavailableError, match=f"no encoder {missing}; it has .*libsvtav1"):
@@ -105,7 +105,7 @@ def test_parallel_encodings_and_nice_hold_from_the_next_batch(tmp_path):
         encoder.close()
 
 
-def test_an_encoder_that_falls_behind_says_so(tmp_path):
+def test_an_encoder_that_falls_behind_reports_it(tmp_path):
     root = tmp_path / "data"
     encoder = BatchEncoder(root, batch_size=2, encode_on_exit=False)
     try:
@@ -125,13 +125,13 @@ def test_an_encoder_that_falls_behind_says_so(tmp_path):
 
 
 def full(root: Path) -> None:
-    """Let the dataset's files be full as they are."""
+    """Make the dataset's files count as full."""
     path = root / "meta" / "info.json"
     info = json.loads(path.read_text())
     path.write_text(json.dumps({**info, "data_files_size_in_mb": 1e-6, "video_files_size_in_mb": 1e-6}))
 
 
-def test_a_dataset_whose_last_files_are_full_goes_on_in_new_ones(tmp_path):
+def test_a_dataset_whose_last_files_are_full_continues_in_new_ones(tmp_path):
     root = tmp_path / "data"
     record(root, 4)
     with BatchEncoder(root):

@@ -1,4 +1,4 @@
-"""Random damage to a dataset: what was recorded is then in the dataset, or waits and the encoder says so."""
+"""Random damage to a dataset: an episode is added nevertheless, or waits and the encoder reports why."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ STRANGE = (None, True, -1, 0, 2.5, float("nan"), "", "x", [], ["a"], {}, {"a": 1
 
 
 def take(root: Path, kind: str, **changes: Any) -> str:
-    """Record an episode, whose rows count up, and return its identifier."""
+    """Record an episode whose rows count up; return its identifier."""
     formats = ("raw",) if kind == "videos" else ()
     writer = a_take(Spool(root), *formats, length=LENGTH, width=64, height=48, **changes)
     return writer.save().episode_id
@@ -35,7 +35,7 @@ def take(root: Path, kind: str, **changes: Any) -> str:
 
 @pytest.fixture(scope="module", params=ROUNDS)
 def sound(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
-    """Return a kind of dataset, and the directory of one with some episodes and another one that waits."""
+    """Return a kind of dataset, and the directory of one with some episodes and a waiting one."""
     root = tmp_path_factory.mktemp(request.param) / "data"
     for number in range(EARLIER):
         take(root, request.param, task=f"task {number % 2}")
@@ -75,7 +75,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 
 
 def mistyped(content: bytes, rng: random.Random) -> bytes:
-    """Give one entry of a JSON document, or of a line of one, another type, or take it away."""
+    """Remove one entry of a JSON document or line, or change its type."""
     lines = content.splitlines() if content.count(b"}\n{") else [content]
     documents = [json.loads(line) for line in lines]
     container, key = rng.choice([place for document in documents for place in places(document)])
@@ -115,7 +115,7 @@ def damage(root: Path, rng: random.Random) -> Path:
 
 
 def assert_committed(root: Path, kind: str, episode_id: str) -> None:
-    """The episode is the last one of the dataset, with all its rows, images and what is known of it."""
+    """Check that the episode is the last one, with all its rows, images and provenance."""
     info = load_info(root)
     assert info is not None
     assert info.total_episodes == EARLIER + 1
@@ -131,14 +131,14 @@ def assert_committed(root: Path, kind: str, episode_id: str) -> None:
 
 
 def encode(root: Path, spoil: Callable[[], object]) -> BatchEncoder:
-    """Encode what waits, after something has happened to the dataset behind the encoder's back."""
+    """Encode the waiting episodes after the dataset was changed."""
     with BatchEncoder(root, batch_size=2) as encoder:
         spoil()
         encoder.retry_failed()
     return encoder
 
 
-def test_damage_to_a_dataset_neither_loses_an_episode_nor_goes_unsaid(sound, tmp_path):
+def test_damage_to_a_dataset_loses_no_episode_and_is_reported(sound, tmp_path):
     kind, original = sound
     for seed in range(ROUNDS[kind]):
         root = tmp_path / str(seed) / "data"
@@ -161,7 +161,7 @@ def run_round(kind: str, root: Path, original: Path, seed: int) -> None:
 
 
 def assert_waiting_and_mended(root: Path, kind: str, episode_id: str, damaged: Path, original: Path) -> None:
-    """The episode is where it can be encoded from, and is once the dataset is as it was."""
+    """Check that the episode still waits, and is encoded once the dataset is restored."""
     spool = Spool(root)
     found = [each for state in ("ready", "committing") for each in episodes_in(spool, state)]
     assert [each.episode_id for each in found] == [episode_id]

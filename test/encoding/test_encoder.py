@@ -172,7 +172,7 @@ def test_videos_encoded_with_other_settings_get_a_file_of_their_own(tmp_path):
     assert frames == [4, 6]
 
 
-def test_a_damaged_episode_is_set_aside_and_the_others_go_on(tmp_path):
+def test_a_damaged_episode_is_set_aside_and_the_others_are_encoded(tmp_path):
     root = tmp_path / "data"
     record(root, 4, 5, 6)
     damaged = Spool(root).ready()[1]
@@ -261,7 +261,7 @@ def encoding_process(root: Path) -> subprocess.Popen:
     return subprocess.Popen([sys.executable, "-c", PROGRAM, str(root)], stderr=subprocess.DEVNULL)
 
 
-def test_killed_at_any_time_no_episode_is_lost_or_doubled(tmp_path):
+def test_an_encoder_killed_at_any_time_loses_and_duplicates_nothing(tmp_path):
     root = tmp_path / "data"
     lengths = (20, 30, 10, 25, 15, 20)
     record(root, *lengths)
@@ -292,7 +292,7 @@ def test_a_take_that_was_cut_short_is_left_to_the_recorder(tmp_path):
     assert not Spool(root).rejected()
 
 
-def test_two_encoders_share_the_work_without_doubling_it(tmp_path):
+def test_two_encoders_share_the_work(tmp_path):
     root = tmp_path / "data"
     record(root, *([6] * 8))
     processes = [encoding_process(root) for _ in range(2)]
@@ -303,7 +303,7 @@ def test_two_encoders_share_the_work_without_doubling_it(tmp_path):
 
 @contextmanager
 def room_for(size: int) -> Iterator[None]:
-    """Let no file of this process and its children grow beyond a size, as on a full disk."""
+    """Limit the file size of this process and its children, to simulate a full disk."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -312,7 +312,7 @@ def room_for(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_an_episode_waits_while_there_is_no_room_to_encode_it(tmp_path):
+def test_an_episode_waits_while_the_disk_is_too_full_to_encode_it(tmp_path):
     root = tmp_path / "data"
     record(root, 30)
     with room_for(2000), BatchEncoder(root) as encoder:
@@ -325,7 +325,7 @@ def test_an_episode_waits_while_there_is_no_room_to_encode_it(tmp_path):
     assert len(states(root)) == 30
 
 
-def test_an_episode_waits_while_there_is_no_room_for_its_commit(tmp_path):
+def test_an_episode_waits_while_the_disk_is_too_full_for_its_commit(tmp_path):
     root = tmp_path / "data"
     record(root, 30, 30)
     largest = 0
@@ -342,7 +342,7 @@ def test_an_episode_waits_while_there_is_no_room_for_its_commit(tmp_path):
     assert len(states(root)) == 90
 
 
-def test_what_was_asked_for_is_done_once_there_is_room_again(tmp_path, monkeypatch):
+def test_a_request_is_done_once_there_is_space_again(tmp_path, monkeypatch):
     monkeypatch.setattr("lerobot_recorder.encoding.encoder.RETRY_S", 0.1)
     root = tmp_path / "data"
     record(root, 30)

@@ -37,7 +37,7 @@ def episodes(root) -> int:
     return info.total_episodes if info else 0
 
 
-def test_leaving_encodes_what_remains_however_few(tmp_path):
+def test_leaving_encodes_any_number_of_remaining_episodes(tmp_path):
     root = tmp_path / "data"
     with EpisodeRecorder(root, FEATURES, 30) as recorder, BatchEncoder(root, batch_size=10):
         record(recorder)
@@ -47,7 +47,7 @@ def test_leaving_encodes_what_remains_however_few(tmp_path):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the gripper slipped"), KeyboardInterrupt()])
-def test_an_exception_changes_nothing_about_that(tmp_path, error):
+def test_leaving_with_an_exception_encodes_them_too(tmp_path, error):
     root = tmp_path / "data"
     with (
         pytest.raises(type(error)),

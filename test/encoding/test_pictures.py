@@ -1,4 +1,4 @@
-"""Pictures in a dataset are those that were recorded, whatever SVT-AV1 is loaded."""
+"""Pictures in a dataset look like the recorded ones with every SVT-AV1."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lerobot_recorder.spool import EpisodeWriter, Spool
 from lerobot_recorder.video import EncoderSettings, probe, read_frames, svt
 
 LOST = (1105615, 1105616)
-"""Of the second, SVT-AV1 4.1.0 loses a block with preset 12."""
+"""SVT-AV1 4.1.0 loses a block of the second with preset 12."""
 
 
 def shown(root: Path) -> list[np.ndarray]:
@@ -38,7 +38,7 @@ def assert_shows(root: Path, numbers: list[int]) -> None:
 
 
 @pytest.mark.parametrize("crf", [30, 45])
-def test_pictures_of_hard_edges_come_back_as_they_were(tmp_path, crf):
+def test_pictures_with_hard_edges_are_not_damaged(tmp_path, crf):
     numbers = [*LOST, *(spread(number) for number in range(1, 29))]
     record(tmp_path / "data", numbers)
     with BatchEncoder(tmp_path / "data", settings=EncoderSettings(crf=crf)):
@@ -50,7 +50,7 @@ def test_pictures_of_hard_edges_come_back_as_they_were(tmp_path, crf):
 @pytest.mark.skipif(
     (3, 1, 0) <= (svt.loaded_version() or (0, 0, 0)) < (4, 0, 0), reason="it loses no block with preset 13"
 )
-def test_a_video_with_lost_blocks_is_encoded_again_and_the_episode_says_so(tmp_path, monkeypatch, caplog):
+def test_a_video_with_lost_blocks_is_encoded_again_and_the_episode_notes_it(tmp_path, monkeypatch, caplog):
     numbers = [*LOST, *(spread(number) for number in range(1, 29))]
     monkeypatch.setattr(svt, "fastest_right_preset", lambda *_: 13)
     roots = (tmp_path / "at once", tmp_path / "one by one")
@@ -76,7 +76,7 @@ def test_a_video_with_lost_blocks_is_encoded_again_and_the_episode_says_so(tmp_p
 
 
 def blank_a_block(monkeypatch: pytest.MonkeyPatch, damages: list[EncoderSettings], until: int) -> None:
-    """Let the codec lose a block of frame 5 in all but the last attempts."""
+    """Make the codec lose a block of frame 5 in all but the last attempts."""
     encode = module.encode
 
     def faulty(images, *args, settings, observe, **kwargs):
@@ -108,7 +108,7 @@ def test_images_of_every_format_are_compared_with_the_video(tmp_path, monkeypatc
     assert (len(attempts), again.repair, again.info) == (2, done.repair, done.info)
 
 
-def test_an_episode_that_nothing_encodes_right_keeps_its_images(tmp_path, monkeypatch):
+def test_an_episode_that_no_settings_encode_keeps_its_images(tmp_path, monkeypatch):
     record(tmp_path / "data", [spread(number) for number in range(9)])
     attempts: list[EncoderSettings] = []
     blank_a_block(monkeypatch, attempts, until=99)

@@ -1,4 +1,4 @@
-"""Episodes in the spool that no dataset can take: they fail with their reason, and the others go on."""
+"""Invalid episodes in the spool fail with their reason, and the others are encoded."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ POISON = {
 
 
 @pytest.mark.parametrize("name", POISON)
-def test_a_poisoned_episode_fails_and_the_others_go_on(tmp_path, name):
+def test_a_poisoned_episode_fails_and_the_others_are_encoded(tmp_path, name):
     root = tmp_path / "data"
     _, poisoned, _ = record(root, 0, 1, 2)
     POISON[name](Spool(root).directory("ready") / poisoned)
@@ -98,7 +98,7 @@ def test_an_episode_that_alone_cannot_be_committed_fails(tmp_path, monkeypatch):
     assert "unexpected TypeError: what nobody has thought of" in str(encoder.failure)
 
 
-def test_failed_episodes_are_tried_again_when_asked(tmp_path):
+def test_failed_episodes_are_tried_again_on_request(tmp_path):
     root = tmp_path / "data"
     first, _ = record(root, 0, 1)
     manifest = Spool(root).directory("ready") / first / MANIFEST_FILE

@@ -1,4 +1,4 @@
-"""What fails for a reason that passes is tried again; no job waits for ever."""
+"""Jobs that fail for a temporary reason are tried again, and every job ends."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _soon(monkeypatch) -> None:
 
 
 def ending_by(signal: str, times: int, folder: Path) -> str:
-    """Write a program that ends by a signal some times, and then is Python."""
+    """Write a program that is killed by a signal several times, then runs Python."""
     program, log = folder / "python", folder / "starts"
     program.write_text(
         f"#!/bin/sh\necho start >> '{log}'\n"
@@ -52,7 +52,7 @@ def ending_by(signal: str, times: int, folder: Path) -> str:
 
 
 def result(job: CameraJob) -> EncodedCamera:
-    """Encode in a pool of one."""
+    """Encode in a pool of one worker."""
     pool = WorkerPool(1, 0)
     try:
         return pool.submit(job).result(TIMEOUT_S)
@@ -106,7 +106,7 @@ def test_a_process_that_cannot_be_started_fails_its_job_and_no_other(job, monkey
         pool.close()
 
 
-def test_whatever_is_raised_a_job_gets_its_result(job, monkeypatch):
+def test_a_job_gets_its_result_whatever_error_is_raised(job, monkeypatch):
     def surprise(*_: object) -> None:
         raise KeyError("surprise")
 
@@ -125,7 +125,7 @@ def test_whatever_is_raised_a_job_gets_its_result(job, monkeypatch):
         (DiskFullError("no room"), 1),
     ],
 )
-def test_what_can_pass_is_tried_three_times_what_cannot_once(job, monkeypatch, error, attempts):
+def test_errors_that_can_pass_are_tried_three_times_others_once(job, monkeypatch, error, attempts):
     tried: list[Future] = []
 
     def fail(_: object, order: module._Order) -> None:

@@ -27,7 +27,7 @@ def test_the_status_lists_the_last_committed_episodes_and_counts_all(tmp_path):
     assert [each.episode_index for each in encoder.committed] == list(range(LISTED + 3))
 
 
-def test_a_status_does_not_grow_with_what_is_committed(tmp_path):
+def test_a_status_does_not_grow_with_the_dataset(tmp_path):
     root, sizes = tmp_path / "data", []
     for _ in range(3):
         record(root, *range(LISTED))

@@ -1,4 +1,4 @@
-"""Where the computer or the dataset is at fault, episodes wait, and are in the dataset once it is mended."""
+"""If the computer or the dataset is at fault, episodes wait until it is repaired."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def paused(root: Path, *numbers: int) -> BatchEncoder:
-    """Record episodes, and start an encoder that does not begin with them."""
+    """Record episodes, and start an encoder that is paused."""
     encoder = BatchEncoder(root, batch_size=len(numbers) + 1)
     encoder.paused = True
     encoder.batch_size = 1
@@ -87,7 +87,7 @@ def test_the_data_is_at_fault(error):
     assert not is_transient(error)
 
 
-def test_only_what_nobody_expected_is_reported_with_its_kind():
+def test_only_an_unexpected_error_is_reported_with_its_type():
     assert explained(DatasetError("info.json: missing")) == "info.json: missing"
     assert explained(KeyError("fps")) == "unexpected KeyError: 'fps'"
     assert explained(MemoryError()) == "unexpected MemoryError"
@@ -130,7 +130,7 @@ def test_episodes_wait_for_a_dataset_that_is_damaged_and_seems_not_to_fit(root):
     assert list(whereabouts(root)) == ["ready"]
 
 
-def test_an_episode_that_never_fits_a_sound_dataset_fails_and_the_others_go_on(tmp_path):
+def test_an_episode_that_does_not_fit_fails_and_the_others_are_encoded(tmp_path):
     root = tmp_path / "new"
     record(root, 0)
     other = {"action": {"dtype": "float32", "shape": [2], "names": ["a.pos", "b.pos"]}}
@@ -150,7 +150,7 @@ def test_a_dataset_that_cannot_be_appended_to_is_refused_at_the_start(root):
 
 
 @pytest.mark.parametrize("error", [OSError(5, "Input/output error"), TypeError("unhashable type: 'list'")])
-def test_what_keeps_it_from_encoding_is_in_status_log_and_exit(root, monkeypatch, caplog, error):
+def test_what_prevents_encoding_is_in_status_log_and_failure(root, monkeypatch, caplog, error):
     def fail(*_: object, **__: object) -> None:
         raise error
 
@@ -164,7 +164,7 @@ def test_what_keeps_it_from_encoding_is_in_status_log_and_exit(root, monkeypatch
     assert list(whereabouts(root)) == ["ready"]
 
 
-def test_whatever_ends_the_thread_is_reported(root, monkeypatch):
+def test_any_error_that_ends_the_thread_is_reported(root, monkeypatch):
     def fail(*_: object) -> None:
         raise SystemExit(3)
 
@@ -197,7 +197,7 @@ def test_attempts_become_rarer(root, monkeypatch):
 
 
 @pytest.mark.parametrize("ask", [BatchEncoder.finish, BatchEncoder.encode_pending])
-def test_nobody_waits_for_the_next_attempt_who_asks_for_it(root, monkeypatch, ask):
+def test_a_request_starts_the_next_attempt_at_once(root, monkeypatch, ask):
     monkeypatch.setattr("lerobot_recorder.encoding.encoder.RETRY_S", 1e6)
     info = root / "meta/info.json"
     sound = info.read_bytes()
@@ -211,7 +211,7 @@ def test_nobody_waits_for_the_next_attempt_who_asks_for_it(root, monkeypatch, as
     assert encoder.failure is None
 
 
-def test_what_is_left_because_it_was_asked_to_is_no_failure(root):
+def test_leaving_episodes_on_request_is_no_failure(root):
     with paused(root, 1) as encoder:
         (root / "meta/info.json").write_text("{")
         encoder.paused = False
@@ -329,7 +329,7 @@ def faulty_device(tmp_path: Path) -> Path:
 
 
 def encode_in_process(root: Path, *arguments: str, **environment: str) -> tuple[int, str]:
-    """Encode what waits in a process of its own; return its exit status and the last message."""
+    """Encode waiting episodes in another process; return its exit status and the last message."""
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(root), *arguments],
         env={"PATH": "/usr/bin:/bin", **environment},
@@ -365,7 +365,7 @@ def test_an_episode_waits_while_its_video_cannot_be_written(tmp_path, faulty_dev
 
 
 @pytest.mark.parametrize("descriptors", [0, 2, 4, 5])
-def test_an_encoder_without_descriptors_says_so_and_ends(tmp_path, descriptors):
+def test_an_encoder_without_descriptors_reports_it_and_ends(tmp_path, descriptors):
     root = tmp_path / "data"
     a_take(Spool(root), "raw", width=64, height=48).save()
     status, message = encode_in_process(root, str(descriptors))

@@ -75,4 +75,4 @@ def test_the_follower_repeats_what_was_recorded(graph, tmp_path):
 def test_what_keeps_it_from_replaying_is_one_sentence(graph, tmp_path):
     replay = graph.start("replay", {"root": str(tmp_path), "episode": 0})
     assert graph.end_of(replay) == 1
-    assert replay.last_lines[-1] == f"error: {tmp_path}: no dataset, there is no meta/info.json."
+    assert replay.last_lines[-1] == f"error: {tmp_path}: no dataset, there is no meta/info.json"

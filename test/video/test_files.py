@@ -27,7 +27,7 @@ SETTINGS = EncoderSettings()
 
 
 def pictures(count: int, seed: int = 0) -> list[np.ndarray]:
-    """Smooth pictures whose brightness tells their number."""
+    """Draw smooth pictures whose brightness encodes their number."""
     ramp = np.linspace(0, 40, WIDTH, dtype=np.float32)[None, :, None]
     return [
         np.broadcast_to(ramp + 3 * (number % 50) + seed, (HEIGHT, WIDTH, 3)).astype(np.uint8)
@@ -42,7 +42,7 @@ def write(path: Path, images: list[np.ndarray], settings: EncoderSettings = SETT
 
 
 def write_any(path: Path, length: int, settings: EncoderSettings) -> Path:
-    """Write a video of colour images, or of depth maps where the settings are for those."""
+    """Write a video of color images, or of depth maps if the settings are for depth."""
     if settings.pix_fmt == "yuv420p":
         return write(path, pictures(length), settings)
     maps = [np.full((HEIGHT, WIDTH), 500 + 10 * number, np.uint16) for number in range(length)]
@@ -99,7 +99,7 @@ def test_reordered_frames_stay_on_the_grid(tmp_path):
         assert abs(image.astype(float) - expected).mean() < 4
 
 
-def test_the_bytes_do_not_tell_in_which_steps_parts_were_joined(tmp_path):
+def test_the_bytes_do_not_depend_on_the_steps_of_joining(tmp_path):
     parts = [write(tmp_path / f"{n}.mp4", pictures(5 + n, n)) for n in range(4)]
     files = Mp4Files()
     files.join(parts, tmp_path / "at-once.mp4", FPS)
@@ -139,7 +139,7 @@ def test_a_thousand_joins_do_not_drift(tmp_path):
     assert found.off_grid_s < 1e-6
 
 
-def test_different_settings_or_unknown_makers_are_never_joined(tmp_path):
+def test_videos_with_different_or_unknown_settings_are_never_joined(tmp_path):
     ours = write(tmp_path / "ours.mp4", pictures(4))
     better = write(tmp_path / "better.mp4", pictures(4), EncoderSettings(crf=20))
     assert Mp4Files().joinable(ours, ours)
@@ -180,7 +180,7 @@ def test_every_frame_of_every_codec_is_found_by_its_number(tmp_path, vcodec, g):
 
 @pytest.mark.parametrize("g", [2, 12])
 @pytest.mark.parametrize("vcodec", ["h264", "hevc"])
-def test_every_frame_is_found_where_frames_wait_for_others(tmp_path, vcodec, g):
+def test_every_frame_is_found_among_reordered_frames(tmp_path, vcodec, g):
     path, quiet = tmp_path / "a.mp4", {"x265-params": "log-level=none"} if vcodec == "hevc" else {}
     with av.open(str(path), "w") as container:
         stream = container.add_stream(vcodec, FPS, options={"g": str(g), "bf": "3", **quiet})
@@ -194,7 +194,7 @@ def test_every_frame_is_found_where_frames_wait_for_others(tmp_path, vcodec, g):
 
 
 @pytest.mark.parametrize("vcodec", ["h264", "hevc"])
-def test_a_video_says_how_its_colours_are_meant(tmp_path, vcodec):
+def test_a_video_names_its_color_space(tmp_path, vcodec):
     red = np.zeros((HEIGHT, WIDTH, 3), np.uint8) + np.array([220, 30, 40], np.uint8)
     path = write(tmp_path / "a.mp4", [red] * 3, EncoderSettings(vcodec=vcodec, crf=10))
     with av.open(str(path)) as container:

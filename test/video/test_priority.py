@@ -41,7 +41,7 @@ except PermissionError:
 
 @pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="Linux has it")
 @pytest.mark.parametrize(("nice", "policy"), [(18, "SCHED_OTHER"), (19, "SCHED_IDLE")])
-def test_who_yields_most_is_interrupted_at_once(nice, policy):
+def test_the_lowest_priority_is_interrupted_at_once(nice, policy):
     program = (
         "import os; from lerobot_recorder.video.priority import yield_to_others; "
         f"yield_to_others({nice}); print(os.sched_getscheduler(0) == os.{policy}, os.nice(0))"
@@ -50,13 +50,13 @@ def test_who_yields_most_is_interrupted_at_once(nice, policy):
     assert done.stdout.split() == ["True", str(nice)]
 
 
-def test_a_thread_that_is_to_yield_cannot_become_real_time_even_as_root():
+def test_a_restricted_thread_cannot_become_real_time_even_as_root():
     done = subprocess.run([sys.executable, "-c", FORBIDDEN], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "refused"
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are listed by Linux")
-def test_no_thread_becomes_real_time_because_a_video_is_encoded(tmp_path):
+def test_encoding_makes_no_thread_real_time(tmp_path):
     program = [sys.executable, "-c", PROGRAM, str(tmp_path / "a.mp4")]
     done = subprocess.run(["nice", *program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "True"

@@ -25,7 +25,7 @@ def test_defaults_are_lerobots():
     assert EncoderSettings().info()["video.preset"] == 12
 
 
-def test_threads_are_part_of_what_decides_the_bits_of_h264():
+def test_the_tag_of_h264_contains_the_threads():
     assert EncoderSettings(vcodec="h264", threads=3).options()["threads"] == "3"
     assert EncoderSettings(vcodec="h264", threads=3).tag() != EncoderSettings(vcodec="h264").tag()
 
@@ -38,14 +38,14 @@ def test_threads_are_part_of_what_decides_the_bits_of_h264():
         ({"threads": 2}, "one thread per camera, found 2; leave it at 0 and set parallel_encodings"),
     ],
 )
-def test_what_svtav1_would_round_or_ignore_is_refused_with_a_way_out(wrong, way_out):
+def test_values_that_svtav1_would_round_or_ignore_are_refused(wrong, way_out):
     with pytest.raises(ConfigError, match=way_out):
         EncoderSettings(**wrong)
     EncoderSettings(vcodec="h264", **wrong)
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
-def test_what_readers_need_is_given_and_part_of_the_tag(codec):
+def test_options_for_readers_are_set_and_part_of_the_tag(codec):
     settings = EncoderSettings(vcodec=codec, extra_options={"x265-params": "aq-mode=1", "bf": 3})
     options = settings.options()
     assert {options[name] for name in ("colorspace", "color_primaries", "color_trc")} == {"smpte170m"}
@@ -70,9 +70,7 @@ def test_what_readers_need_is_given_and_part_of_the_tag(codec):
         (None, 2, 30, 9),
     ],
 )
-def test_the_preset_is_one_that_is_right_with_the_svtav1_that_is_loaded(
-    monkeypatch, caplog, version, g, crf, preset
-):
+def test_the_preset_is_correct_with_the_loaded_svtav1(monkeypatch, caplog, version, g, crf, preset):
     monkeypatch.setattr(svt, "loaded_version", lambda: version)
     module._warn_of_preset.cache_clear()
     settings = EncoderSettings(preset=13, g=g, crf=crf).resolved()
@@ -82,7 +80,7 @@ def test_the_preset_is_one_that_is_right_with_the_svtav1_that_is_loaded(
     assert EncoderSettings(preset=4, g=g, crf=crf).resolved().preset == 4
 
 
-def test_the_version_of_svtav1_is_that_of_the_library_that_is_loaded():
+def test_the_version_of_svtav1_is_that_of_the_loaded_library():
     version = svt.loaded_version()
     assert version is not None
     assert version >= (1, 0, 0)
@@ -96,7 +94,7 @@ def test_auto_is_a_hardware_encoder_that_works_else_svtav1(monkeypatch):
     assert EncoderSettings(vcodec="auto").resolved().vcodec == "libsvtav1"
 
 
-def test_a_missing_encoder_is_named_with_those_that_are_there():
+def test_a_missing_encoder_is_named_with_the_existing_ones():
     missing = next(name for name in module.ENCODERS if name not in available_encoders())
     with pytest.raises(EncoderUnavailableError, match=f"{missing}; it has .*libsvtav1"):
         EncoderSettings(vcodec=missing).resolved()
@@ -120,7 +118,7 @@ def test_settings_out_of_range_are_refused(wrong):
         ({"extra_options": {"speed": 3}}, "libsvtav1 does not know speed"),
     ],
 )
-def test_what_the_codec_refuses_is_refused_before_it_encodes(wrong, reason):
+def test_settings_that_the_codec_refuses_are_refused_at_once(wrong, reason):
     with pytest.raises(ConfigError, match=reason):
         EncoderSettings(**wrong).resolved()
 
@@ -133,14 +131,14 @@ def test_what_the_codec_refuses_is_refused_before_it_encodes(wrong, reason):
         {"vcodec": "h264_qsv", "fast_decode": 1},
     ],
 )
-def test_what_hardware_has_nothing_for_is_refused(monkeypatch, ignored):
+def test_settings_that_hardware_does_not_have_are_refused(monkeypatch, ignored):
     monkeypatch.setattr(module, "available_encoders", lambda: (ignored["vcodec"],))
     with pytest.raises(ConfigError, match=f"{ignored['vcodec']} has no"):
         EncoderSettings(**ignored).resolved()
 
 
 @pytest.mark.skipif("libaom-av1" not in available_encoders(), reason="this PyAV lacks the codec")
-def test_what_a_codec_would_ignore_is_refused():
+def test_options_that_a_codec_would_ignore_are_refused():
     with pytest.raises(ConfigError, match="libaom-av1 does not know preset"):
         EncoderSettings(vcodec="libaom-av1", preset=5).resolved()
 
@@ -164,7 +162,7 @@ def test_depth_survives_within_half_a_step(tmp_path):
     assert probe(tmp_path / "d.mp4").pix_fmt == "gray12le"
 
 
-def test_depth_in_metres_and_millimetres_gives_the_same_codes():
+def test_depth_in_meters_and_millimeters_gives_the_same_codes():
     metres = np.array([[0.0, 0.5, 1.0], [2.5, 9.99, 20.0]], np.float32)
     millimetres = np.round(metres * 1000).astype(np.uint16)
     assert np.array_equal(

@@ -1,4 +1,4 @@
-"""Damaged pictures are found, and what a codec may do is no damage."""
+"""Damaged pictures are found; normal compression does not count as damage."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def encoded_damage(
     instead: Sequence[np.ndarray] | None = None,
     depth: DepthSettings | None = None,
 ) -> Damage | None:
-    """Encode images, or others `instead` of them, and return the damage."""
+    """Encode the images, or those in `instead`, and return the damage."""
     with tempfile.TemporaryDirectory() as folder, Sketches(Path(folder)) as sketches:
         height, width = images[0].shape[:2]
         video, size = Path(folder) / "a.mp4", {"fps": 30, "width": width, "height": height}
@@ -58,7 +58,7 @@ def noise(rng: np.random.Generator, deviation: float) -> np.ndarray:
 
 @st.composite
 def films(draw: st.DrawFn) -> list[np.ndarray]:
-    """Draw films of noise, of tiles of any size, and of what fades or jumps between them."""
+    """Draw films of noise, of tiles of any size, and of fades and jumps between them."""
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     if draw(st.booleans()):
         scenes = [noise(rng, draw(st.sampled_from([2.0, 20.0, 80.0]))) for _ in range(2)]
@@ -77,7 +77,7 @@ def films(draw: st.DrawFn) -> list[np.ndarray]:
 @pytest.mark.parametrize("crf", [30, 63])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(film=films())
-def test_what_a_codec_may_do_to_any_picture_is_no_damage(codec, crf, film):
+def test_normal_compression_is_no_damage(codec, crf, film):
     preset = 8 if codec == "libsvtav1" else None  # faster ones lose blocks now and then
     how = EncoderSettings(vcodec=codec, preset=preset, crf=min(crf, LARGEST_CRF.get(codec, crf)))
     assert encoded_damage(film, how) is None
@@ -97,7 +97,7 @@ def test_a_block_lost_in_one_frame_is_found(codec):
 
 
 @pytest.mark.parametrize("channel", [0, 2])
-def test_a_block_that_lost_its_colour_is_found(channel):
+def test_a_block_that_lost_its_color_is_found(channel):
     film = [np.full((HEIGHT, WIDTH, 3), 128, np.uint8) for _ in range(4)]
     for image in film:
         image[:64, :64, channel] = 250
@@ -125,7 +125,7 @@ def test_images_of_any_format_are_compared(pix_fmt, planar):
 
 
 @pytest.mark.parametrize("smooth", [True, False])
-def test_codes_of_depth_are_the_same_to_the_bit(smooth):
+def test_depth_codes_are_lossless(smooth):
     rng = np.random.default_rng(0)
     if smooth:
         film = [np.linspace(300, 3000, 64 * 48).reshape(48, 64).astype(np.uint16) + 9 * k for k in range(12)]
@@ -155,7 +155,7 @@ def test_some_groups_of_a_long_video_are_compared_or_all_of_them():
 
 
 @pytest.mark.parametrize("at", [50, 51, 98, 119])
-def test_a_picture_that_is_seen_once_in_a_long_video_is_compared(at):
+def test_a_unique_picture_in_a_long_video_is_compared(at):
     film = [picture(spread(1))] * 140
     film[at] = picture(spread(2))
     found = encoded_damage(film, EncoderSettings(), instead=[film[0]] * 140)
