@@ -1,9 +1,9 @@
-# make demo      records three episodes of the simulated arm into DATASET, and shows them
+# make demo      records three episodes of the simulated arm into DATASET, and draws a contact sheet
 # make test      runs the tests
-# make coverage  runs the tests, and reports which lines they reach
+# make coverage  runs the tests and reports which lines they reach
 # make docs      builds the documentation with the API reference into build/docs
 # make docs-parameters  writes docs/parameters.md from the settings classes
-# make chaos     records in trouble for about three minutes, and looks whether anything is lost
+# make chaos     records for some minutes while nodes and disks fail, and verifies that nothing is lost
 # .ci/run        lint and all tests, as before every change
 #
 # PYTHON chooses the Python of .venv (3.10 to 3.13), PYTEST_ARGS what pytest runs, CHAOS_ARGS how long chaos lasts.
@@ -18,15 +18,15 @@ CHAOS_ARGS ?= --rounds 7 --round-s 12 --seed 1
 
 JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
 OURS := -e '.[demo,ros,test,dev,docs]'
-# With the last PyAV before 19, so that both generations of its video codecs are tested; else with what is newest today.
+# The last PyAV before 19, so that both generations of its video codecs are tested; the rest is the newest.
 JAZZY := -e '.[ros,test]' 'av==18.1.0' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
 LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor
 
-# Of another Python's environment, or of a sourced ROS installation: never for ours.
+# Variables of another Python environment or a sourced ROS installation must not reach ours.
 unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-# The tests that need neither ROS nor many minutes: what reads and writes files, video and the command line.
+# Tests that need neither ROS nor many minutes: files, video and the command line.
 TESTS_LOWEST := test/cli test/dataset test/encoding/test_changes.py test/recording test/spool test/video test/test_*.py
 
 .PHONY: venv lint test test-jazzy test-lowest test-lerobot test-with-lerobot chaos coverage docs docs-parameters demo clean
@@ -69,7 +69,7 @@ test-lerobot:
 	@if [ -n "$$CI" ] || .ci/find-python 12 13 >/dev/null 2>&1; then \
 		$(MAKE) --no-print-directory test-with-lerobot; \
 	else \
-		echo "Skipped: LeRobot needs Python 3.12 or 3.13, and there is none on PATH or under pyenv."; \
+		echo "Skipped: LeRobot needs Python 3.12 or 3.13, and none was found on PATH or under pyenv."; \
 	fi
 
 test-with-lerobot: $(VENV)/installed $(VENV_LEROBOT)/installed

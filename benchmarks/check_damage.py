@@ -1,4 +1,4 @@
-"""How many flipped bits ``check`` and ``check --deep`` find, by kind of file.
+"""Measure how many flipped bits ``check`` and ``check --deep`` find, by kind of file.
 
 Records three short episodes of moving waves, then flips one random bit at a time, checks, and flips it back.
 
@@ -6,7 +6,7 @@ Records three short episodes of moving waves, then flips one random bit at a tim
     python benchmarks/check_damage.py --flips 0 --height 480 --width 640 --frames 450
     python benchmarks/check_damage.py --flips 1000 --vcodec h264 --no-checksums
 
-``--no-checksums`` removes ``meta/recordings/checksums.json``, as in datasets of other programs.
+``--no-checksums`` removes ``meta/recordings/checksums.json``, which datasets of other programs lack.
 """
 
 from __future__ import annotations

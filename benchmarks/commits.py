@@ -1,11 +1,11 @@
-"""Measure what a commit costs as the dataset grows: 2,000 short episodes, one by one and ten at a time.
+"""Measure the cost of a commit as the dataset grows: 2,000 short episodes, one by one and ten at a time.
 
     python benchmarks/commits.py
     python benchmarks/commits.py --episodes 5000 --sizes 1 50 --frames 450
 
-What a commit costs must not depend on how many episodes there are already. It grows within a file, because a
-commit rewrites the last one, and falls when the next is begun: `--video-mb` and `--data-mb` set when, so that
-2,000 small episodes fill many files as large ones would.
+The cost of a commit must not depend on the number of episodes in the dataset. It grows within a file, because
+a commit rewrites the last file, and falls when the next file starts. `--video-mb` and `--data-mb` set the
+file sizes, so that 2,000 small episodes fill as many files as large episodes would.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ FEATURES = {
 
 @dataclass(frozen=True)
 class Hundred:
-    """What it cost to commit a hundred episodes.
+    """Cost of committing a hundred episodes.
 
     Attributes:
         wall_ms: per episode.
@@ -88,7 +88,7 @@ def growth(hundreds: list[Hundred]) -> str:
 
 
 def commit_all(args: argparse.Namespace, size: int) -> list[Hundred]:
-    """Commit all episodes, `size` at a time, and check the dataset in the end."""
+    """Commit all episodes, `size` at a time, and check the dataset at the end."""
     folder = Path(tempfile.mkdtemp(prefix="benchmark-", dir=args.directory))
     try:
         episode = an_episode(folder, args.frames)
@@ -143,7 +143,7 @@ def an_episode(folder: Path, frames: int) -> EncodedEpisode:
 
 
 def ages(rng: np.random.Generator, frames: int) -> StreamAges:
-    """Make ages as those of a camera at the rate of the rows."""
+    """Make ages like those of a camera at the rate of the rows."""
     age_s = rng.uniform(0, 1 / FPS, frames).astype(np.float32)
     return StreamAges(age_s, 10**18 + np.arange(frames) * 10**9 // FPS - rng.integers(0, 10**6, frames))
 

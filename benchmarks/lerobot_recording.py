@@ -1,8 +1,8 @@
 """Record the benchmark's frames with LeRobot itself; run by LeRobot's own Python, prints one JSON object.
 
-The loop is that of `lerobot-record` with its default arguments (four image writer threads a camera): a
-frame every 1/fps s if there is time, `save_episode` after each episode, `finalize` at the end. A tick whose
-slot has gone by when the loop gets to it counts as missed.
+The loop is that of `lerobot-record` with its default arguments (four image writer threads a camera): a frame
+every 1/fps s if there is time, `save_episode` after each episode, `finalize` at the end. A tick counts as
+missed if its slot is over when the loop reaches it.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Measure which presets of libsvtav1 lose blocks, with the SVT-AV1 that PyAV brings.
+"""Measure which presets of libsvtav1 lose blocks, with the SVT-AV1 inside PyAV.
 
     python benchmarks/presets.py                        presets 8 to 13, g 1, 2 and 30, seven crf
     python benchmarks/presets.py --presets 12 --g 2
 
-Each cell: of so many films of tiles, noise and text, how many have a block whose mean is wrong by more than
-the picture check allows; then the largest difference in the others, in percent of what it allows.
+Each cell: the number of films of tiles, noise and text that have a block whose mean is off by more than the
+picture check allows; then the largest difference in the other films, in percent of the allowed one.
 """
 
 from __future__ import annotations

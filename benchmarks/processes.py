@@ -1,4 +1,4 @@
-"""What processes cost: CPU, memory and disk of a process and all that it started, from /proc."""
+"""CPU, memory and disk use of a process and all processes that it started, from /proc."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 @dataclass(frozen=True)
 class Cost:
-    """What a process and its descendants have used so far.
+    """Resources that a process and its descendants have used so far.
 
     Attributes:
         cpu_s: seconds of CPU, in user and kernel mode.
@@ -31,12 +31,12 @@ class Cost:
         )
 
     def since(self, before: Cost) -> Cost:
-        """Return what was used after `before`; the peak stays the peak."""
+        """Return the use since `before`; the peak stays the same."""
         return Cost(self.cpu_s - before.cpu_s, self.peak_bytes, self.written_bytes - before.written_bytes)
 
 
 def cost(pid: int) -> Cost:
-    """Measure a process with all its living descendants, and what reaped ones have used."""
+    """Measure a process with its living descendants; ended ones are included once reaped."""
     found = _own(pid)
     for child in _children(pid):
         found += cost(child)
@@ -44,7 +44,7 @@ def cost(pid: int) -> Cost:
 
 
 def resident_bytes(pid: int) -> int:
-    """Measure the memory that a process without its descendants holds now."""
+    """Return the current memory of a process, without its descendants."""
     return _number(Path(f"/proc/{pid}/status").read_text(), "VmRSS:") * 1024
 
 

@@ -1,14 +1,14 @@
-"""Measure what an operator feels: the wait between episodes, late and missed ticks, lost images, cost.
+"""Measure what an operator notices: the wait between episodes, late and missed ticks, lost images, cost.
 
     python benchmarks/recording.py                       two cameras of 640x480, raw, jpeg and png spools
     python benchmarks/recording.py --all                 1 to 4 cameras, 640x480 and 1280x720, all spools
     python benchmarks/recording.py --lerobot PYTHON      and LeRobot 0.6.1's three ways on the same frames
     python benchmarks/recording.py --seconds 300         long episodes; --episodes 20: many
 
-A robot made of real footage publishes joint states at 100 Hz and images at 30 Hz from a process of its own;
-the recorder and the encoder node run as they always do, the encoder at work on earlier episodes. The wait is
-that of a client: from its call of `save_episode` until its call of `start_episode` has been answered. The
-recorder's memory is read 10 s into the first episode and at the end of the last.
+A robot made of real footage publishes joint states at 100 Hz and images at 30 Hz from its own process. The
+recorder and encoder nodes run as usual; the encoder works on earlier episodes meanwhile. The wait is measured
+at a client: from its call of `save_episode` to the answer to its call of `start_episode`. The recorder's
+memory is read 10 s into the first episode and at the end of the last one.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ FPS = 30
 PATIENCE_S = 120.0
 WARM_S = 10.0
 KEEPS_UP = 0.9
-"""Recorded seconds that the encoder must encode in a second; what it told last may be a second old."""
+"""Recorded seconds that the encoder must encode per second; its last status may be a second old."""
 AROUND_CALLS = 2
-"""Ticks at either end of an episode that fall into the time of the calls; they do not count as missed."""
+"""Ticks at each end of an episode that fall into the calls; they do not count as missed."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What is recorded."""
+    """The cameras and the spool that are recorded."""
 
     spool: str
     cameras: int
@@ -66,7 +66,7 @@ class Setup:
 
 @dataclass
 class Result:
-    """What it was like."""
+    """Measurements of one recording."""
 
     waits_s: list[float] = field(default_factory=list)
     mean_lateness_s: list[float] = field(default_factory=list)
@@ -85,7 +85,7 @@ class Result:
 
 
 class Client:
-    """Commands a recorder and listens to it, as an operator's program would."""
+    """Commands a recorder and reads its status, as an operator's program would."""
 
     def __init__(self, domain: int) -> None:
         self.context = rclpy.Context()
@@ -132,7 +132,7 @@ class Client:
         return True
 
     def encoded_s(self) -> float:
-        """Return the recorded seconds that are encoded, by what the encoder has told."""
+        """Return the recorded seconds that are encoded, according to the encoder's status."""
         here = [each for each in self.completed if each["state"] == "ready"]
         done = self.encoder.get("committed", 0)
         committed_s = sum(each["length"] for each in here[:done]) / FPS
@@ -168,7 +168,7 @@ def recorder_parameters(setup: Setup, root: Path) -> list[str]:
 
 
 def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result:
-    """Record some episodes, one straight after the other."""
+    """Record some episodes without a pause."""
     environment = node_environment(isolated=True)
     root = folder / "dataset"
     events: queue.SimpleQueue = queue.SimpleQueue()
@@ -349,7 +349,7 @@ def setups(args: argparse.Namespace) -> list[Setup]:
 
 
 def verdict(result: Result) -> str:
-    """Say what this machine cannot do, if there is something."""
+    """Return what exceeds this machine, or an empty string."""
     found = [problem[-200:] for problem in dict.fromkeys(result.problems)]
     if result.missed or result.late:
         found.append(f"{result.missed} ticks missed, {result.late} late by more than half a period")

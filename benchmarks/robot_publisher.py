@@ -1,7 +1,7 @@
-"""Publish a robot made of real footage, and count: joint states at 100 Hz, cameras at a given rate.
+"""Publish a robot made of real footage: joint states at 100 Hz, cameras at a given rate.
 
-A camera's first image is sent once its subscriber has settled, so that each image sent has someone to
-receive it. When it is interrupted, it prints one JSON object: the images that each camera sent.
+A camera sends its first image when its subscriber is ready, so that every image can be received. On an
+interrupt it prints one JSON object: the number of images that each camera sent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_ro
 
 
 class RobotPublisher(Node):
-    """Publishes prepared messages, so that it takes as little of the machine as it can."""
+    """Publishes prepared messages, so that it uses as little CPU as possible."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         super().__init__("robot_publisher")
@@ -83,7 +83,7 @@ class RobotPublisher(Node):
             self.counts[name] += 1
 
     def settled(self, name: str) -> bool:
-        """Tell whether a camera has had its subscriber for a while: both ends match at different moments."""
+        """Tell whether a camera has had its subscriber for a while; both ends match at different times."""
         if name not in self.matched_s:
             if not self.images[name].get_subscription_count():
                 return False

@@ -1,4 +1,4 @@
-"""What a picture of the simulated cameras costs: ms of CPU each, at 640x480.
+"""Measure the cost of an image of the simulated cameras: ms of CPU at 640x480.
 
 python benchmarks/simulated_camera.py
 """
@@ -29,7 +29,7 @@ def measure(camera: str) -> float:
 
 def main() -> None:
     for camera in ("top", "wrist"):
-        print(f"{camera:6} {measure(camera):.1f} ms of CPU a picture")
+        print(f"{camera:6} {measure(camera):.1f} ms of CPU per image")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Measure teleoperation: how old the leader's position is when the follower is told, how steady the ticks.
+"""Measure teleoperation: the age of the leader's position when the follower is commanded, and the ticks.
 
-Without ports it measures two simulated arms, which run in the same process and take their share of it.
+Without ports it measures two simulated arms, which run in the same process and use part of its CPU.
 """
 
 from __future__ import annotations

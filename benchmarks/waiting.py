@@ -1,4 +1,4 @@
-"""What an encoder costs that only watches: CPU per second while many episodes wait.
+"""Measure the cost of an idle encoder: CPU per second while many episodes wait.
 
 python benchmarks/waiting.py --episodes 5000 --seconds 10
 """
@@ -29,7 +29,7 @@ FEATURES = {
 
 
 def spool_episodes(root: Path, episodes: int) -> None:
-    """Record one episode, and link it as often as needed."""
+    """Record one episode, and copy it with hard links as often as needed."""
     with EpisodeRecorder(root, FEATURES, fps=30) as recorder, recorder.episode("Pick up") as episode:
         for frame in range(6):
             image = np.full((48, 64, 3), frame, np.uint8)
@@ -40,7 +40,7 @@ def spool_episodes(root: Path, episodes: int) -> None:
 
 
 def cpu_per_second(root: Path, episodes: int, seconds: float) -> tuple[float, float]:
-    """Return the seconds of CPU until all episodes are known, and those of each second from then on."""
+    """Return the CPU seconds until all episodes are known, and the CPU seconds per second after that."""
     began = time.process_time()
     encoder = BatchEncoder(root, batch_size=episodes + 1, encode_on_exit=False)
     try:
