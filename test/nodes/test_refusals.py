@@ -12,7 +12,7 @@ TOO_SMALL = "expected images of 16 to 8192 pixels a side"
     ("wrong", "reason"),
     [
         ({"fps": 300}, "fps: expected at most 240 with cameras"),
-        ({"task": True}, "task: expected a text, found True; YAML takes yes, no, on, off"),
+        ({"task": True}, "task: expected a text, found True; YAML reads yes, no, on, off"),
         ({"repo_id": "../x"}, "repo_id: expected user/name as in me/pick_cube, found '../x'"),
     ],
 )
