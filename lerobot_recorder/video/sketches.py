@@ -128,7 +128,7 @@ class Sketches:
             self._file.seek(number * self._size)
             kept, found = np.frombuffer(self._file.read(self._size), np.uint8), _sketch(frame)
             if kept.shape != found.shape:
-                raise VideoError(f"{video}: frame {number} has another size than its image")
+                raise VideoError(f"{video}: frame {number} has no image of the same size")
             yield number, _difference(kept, found, frame)
 
     def _chosen(self, video: Path, settings: EncoderSettings) -> frozenset[int] | None:
