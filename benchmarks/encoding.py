@@ -196,7 +196,7 @@ def encode_and_commit(root: Path) -> Result:
 
         def encode() -> None:
             encoder.encode_pending()
-            while encoder.status().committed_total < waiting:
+            while encoder.status().committed < waiting:
                 time.sleep(0.02)
 
         return measured(encode)

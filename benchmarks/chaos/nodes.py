@@ -73,7 +73,7 @@ class NodeProcess:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=lines,
-                env={**environment, "LEROBOT_RECORDER_NEWS": "1"},
+                env={**environment, "LEROBOT_RECORDER_EVENTS": "1"},
                 start_new_session=True,
                 text=True,
                 errors="replace",

@@ -37,6 +37,7 @@ from lerobot_recorder.arms.kinematics import GRASP, RESTING, Frame, forward, rea
 from lerobot_recorder.arms.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Instruction, Packet
 from lerobot_recorder.arms.registers import BAUD_RATES, Register
 from lerobot_recorder.arms.replay import Comparison, JointErrors, Player, load_movement
+from lerobot_recorder.arms.replay_status import ComparisonStatus, ReplayStatus
 from lerobot_recorder.arms.settings import ArmSettings, JointSample, ReplaySettings, TeleopSettings, Unit
 from lerobot_recorder.arms.setup import (
     FoundServo,
@@ -64,6 +65,7 @@ __all__ = [
     "Calibration",
     "Calibrator",
     "Comparison",
+    "ComparisonStatus",
     "Decoder",
     "FoundServo",
     "Frame",
@@ -76,6 +78,7 @@ __all__ = [
     "Player",
     "Register",
     "ReplaySettings",
+    "ReplayStatus",
     "Role",
     "ServoBus",
     "TeleopLoop",

@@ -64,13 +64,13 @@ def _drain(encoder: BatchEncoder) -> None:
             printed_at = time.monotonic()
             while not encoder.join(_POLL_S):
                 status = encoder.status()
-                if not status.frames:
+                if (batch := status.encoding) is None or not batch.frames:
                     continue
-                text = f"{status.state} {status.episodes} episodes"
-                progress.update(bar, description=text, completed=status.frames_done, total=status.frames)
+                text = f"{status.state} {batch.episodes} episodes"
+                progress.update(bar, description=text, completed=batch.frames_done, total=batch.frames)
                 if not console.is_terminal and time.monotonic() - printed_at >= _LINE_EVERY_S:
                     printed_at = time.monotonic()
-                    console.print(f"{text}: {status.frames_done} of {status.frames} frames", highlight=False)
+                    console.print(f"{text}: {batch.frames_done} of {batch.frames} frames", highlight=False)
     except KeyboardInterrupt:
         pass
     finally:
@@ -86,7 +86,7 @@ def _report(dataset: Path, encoder: BatchEncoder) -> None:
             f"encoded in {episode.encode_s:.1f} s"
         )
     left = f", {status.waiting} still wait" if status.waiting else ""
-    typer.echo(f"{dataset}: {status.committed_total} episodes added{left}")
+    typer.echo(f"{dataset}: {status.committed} episodes added{left}")
     if earlier := status.retryable - status.failed:
         typer.echo(f"{earlier} in {Spool(dataset).directory('failed')}; --retry-failed tries them again")
     if encoder.failure is not None:

@@ -11,7 +11,8 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO
 
@@ -20,7 +21,7 @@ from lerobot_recorder.cli.terminal import shipped_config
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
 _LINES_KEPT = 20
 _PARENT = "LEROBOT_RECORDER_PARENT"  # a node whose parent is no longer this process stops
-_NEWS = "LEROBOT_RECORDER_NEWS"  # makes nodes print their status and events as JSON
+_EVENTS = "LEROBOT_RECORDER_EVENTS"  # makes nodes print their statuses as JSON and read service calls
 
 
 @dataclass(frozen=True)
@@ -57,16 +58,17 @@ class NodeProcess:
         self.last_lines: deque[str] = deque(maxlen=_LINES_KEPT)
         self._events = events
         # No preexec_fn: the fork that it needs hangs if another thread has converted a video frame.
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", f"lerobot_recorder.nodes.{name}", *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            env={**environment, _NEWS: "1", _PARENT: str(os.getpid())},
-            text=True,
-            errors="replace",
-            start_new_session=True,
-        )
+        with _interruptions_blocked():  # the node inherits this, and unblocks them when it can handle them
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", f"lerobot_recorder.nodes.{name}", *arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                env={**environment, _EVENTS: "1", _PARENT: str(os.getpid())},
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
         readers = [
             threading.Thread(target=self._read, args=(self._process.stdout, False), daemon=True),
             threading.Thread(target=self._read, args=(self._process.stderr, True), daemon=True),
@@ -176,3 +178,12 @@ def _is_unused(domain: int) -> bool:
         except OSError:
             return False
     return True
+
+
+@contextmanager
+def _interruptions_blocked() -> Iterator[None]:
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -70,13 +70,12 @@ def record(
     namespace = namespace.strip("/")
     _refuse_unusable(root, repo_id, f"/{namespace}/recorder" if namespace else "/recorder")
     arguments = node_arguments(_config(config, hardware), options, parameter or [], namespace)
-    arguments["caller"] = ["--ros-args", *in_namespace(namespace)]
     if hardware == "none":
         del arguments["hardware"]
-    news = Session(arguments, node_environment(isolated=hardware == "sim")).run()
-    summarise(news, Console(highlight=False, soft_wrap=True))
-    if news.problems:
-        raise RecorderError("; ".join(news.problems))
+    run = Session(arguments, node_environment(isolated=hardware == "sim")).run()
+    summarise(run, Console(highlight=False, soft_wrap=True))
+    if run.problems:
+        raise RecorderError("; ".join(run.problems))
 
 
 def _refuse_unusable(root: Path | None, repo_id: str | None, recorder: str) -> None:

@@ -7,14 +7,14 @@ import queue
 import threading
 from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from lerobot_recorder.arms import ReplaySettings, TeleopSettings, Unit
+from lerobot_recorder.arms import ComparisonStatus, ReplaySettings, ReplayStatus, TeleopSettings, Unit
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
@@ -24,13 +24,12 @@ from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
 from lerobot_recorder.launching import OPTIONS
 from lerobot_recorder.settings import parameter, parameters_of
+from lerobot_recorder.status import from_json
 
 _REPLAY = {each.name: each for each in parameters_of(ReplaySettings)}
 _LARGEST_STEP = parameter(TeleopSettings, "max_relative_target")
 
 _GRACE_S = 15.0  # longer than the largest torque_off_warning_s of the hardware node
-
-Status = dict[str, Any]
 
 
 def replay(
@@ -98,7 +97,7 @@ def _arguments(values: Mapping[str, object], namespace: str) -> list[str]:
     return arguments
 
 
-def _run(nodes: Mapping[str, list[str]], environment: Mapping[str, str], console: Console) -> Status:
+def _run(nodes: Mapping[str, list[str]], environment: Mapping[str, str], console: Console) -> ReplayStatus:
     """Run the nodes until the replay has ended, and return its last status."""
     events: queue.SimpleQueue[object] = queue.SimpleQueue()
     running: dict[str, NodeProcess] = {}
@@ -114,18 +113,18 @@ def _run(nodes: Mapping[str, list[str]], environment: Mapping[str, str], console
 
 def _watch(
     events: queue.SimpleQueue[object], running: Mapping[str, NodeProcess], progress: Progress
-) -> Status:
-    status: Status = {}
+) -> ReplayStatus:
+    status = ReplayStatus()
     bar = progress.add_task("starting", total=None)
     while True:
         event = events.get()
         if isinstance(event, NodeOutput) and event.is_log:
             _print_log(event, progress.console)
         elif isinstance(event, NodeOutput) and event.line.startswith("{"):
-            status = json.loads(event.line)["status"]
-            progress.update(
-                bar, description=status["state"], completed=status["frame"], total=status["frames"]
-            )
+            content = json.loads(event.line)
+            if content["from"] == "replay":
+                status = from_json(ReplayStatus, content["status"])
+                progress.update(bar, description=status.state, completed=status.frame, total=status.frames)
         elif isinstance(event, NodeEnded):
             if (event.node, event.status) == ("replay", 0):
                 return status
@@ -153,20 +152,19 @@ def _print_log(output: NodeOutput, console: Console) -> None:
         console.print(f"{remark.source:<9} {remark.text}", markup=False)
 
 
-def _report(status: Status, console: Console) -> None:
-    comparison = status.get("comparison")
-    if comparison:
-        console.print(errors_table(comparison))
+def _report(status: ReplayStatus, console: Console) -> None:
+    if status.comparison is not None:
+        console.print(errors_table(status.comparison))
 
 
-def errors_table(comparison: Mapping[str, Any]) -> Table:
+def errors_table(comparison: ComparisonStatus) -> Table:
     """Return a table of how far each joint was from the recording, with and without the delay."""
-    lag = f"{comparison['lag_s'] * 1000:.0f} ms later"
+    lag = f"{comparison.lag_s * 1000:.0f} ms later"
     table = plain_table("degrees off", "mean", "95 %", "largest", f"{lag}: mean", "95 %", "largest")
-    for joint in comparison["at_once"]["mean"]:
+    for joint in comparison.at_once["mean"]:
         errors = [
-            comparison[when][what][joint]
-            for when in ("at_once", "lagged")
+            each[what][joint]
+            for each in (comparison.at_once, comparison.lagged)
             for what in ("mean", "p95", "largest")
         ]
         table.add_row(joint, *(f"{error:.2f}" for error in errors))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -12,7 +11,9 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from lerobot_recorder.cli.status import News, Remark
+from lerobot_recorder.cli.status import Remark, RunStatus
+from lerobot_recorder.encoding import EncoderStatus
+from lerobot_recorder.recording import RecorderStatus, StreamStatus
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
 _STATES = {
@@ -33,9 +34,9 @@ class Screen:
         shows_keys: whether the view lists the keys
     """
 
-    def __init__(self, news: News, console: Console | None = None) -> None:
+    def __init__(self, run: RunStatus, console: Console | None = None) -> None:
         self.shows_keys = False
-        self._news = news
+        self._run = run
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._live: Live | None = None
 
@@ -60,76 +61,72 @@ class Screen:
 
     def _view(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
-        for name, content in rows(self._news):
+        for name, content in rows(self._run):
             table.add_row(Text(name, "dim"), content)
         if self.shows_keys:
             table.add_row(Text("keys", "dim"), Text(_KEYS))
         return Group(Text(), table)
 
 
-def rows(news: News) -> Iterator[tuple[str, RenderableType]]:
+def rows(run: RunStatus) -> Iterator[tuple[str, RenderableType]]:
     """Yield the current state as pairs of a name and its content."""
-    if not news.recorder:
+    if run.recorder is None:
         yield "state", Text("starting")
         return
-    status = news.recorder
+    status = run.recorder
     yield "state", _state(status)
-    if status["task"]:
-        yield "task", Text(status["task"])
-    yield "streams", _streams(status["streams"])
-    for line in status["missing"]:
+    if status.task:
+        yield "task", Text(status.task)
+    yield "streams", _streams(status.streams)
+    for line in status.missing:
         yield "missing", Text(line, "yellow")
-    if not status["missing"]:
-        for stream in status["streams"].values():
-            if stream["wrong"]:
-                yield "wrong", Text(stream["wrong"], "yellow")
-    if status["message"]:
-        yield "problem", Text(status["message"], "red")
-    if news.encoder:
-        yield "encoder", _encoder(news.encoder)
+    if not status.missing:
+        for stream in status.streams.values():
+            if stream.wrong:
+                yield "wrong", Text(stream.wrong, "yellow")
+    if status.message:
+        yield "problem", Text(status.message, "red")
+    if run.encoder is not None:
+        yield "encoder", _encoder(run.encoder)
     yield "disk", _disk(status)
 
 
-def _state(status: dict[str, Any]) -> RenderableType:
-    text, style = _STATES.get(status["state"], ("ready to start", "green"))
-    of = f" of {status['num_episodes']}" if status["num_episodes"] else ""
-    line = Text.assemble((text, style), f"   episode {status['episode']}{of}   ")
-    if status["state"] == "recording":
-        return _with_bar(line, status["elapsed_s"], status["episode_time_s"], "s")
-    if status["state"] == "resetting":
-        line.append(f"next in {status['remaining_s']:.0f} s")
+def _state(status: RecorderStatus) -> RenderableType:
+    text, style = _STATES.get(status.state, ("ready to start", "green"))
+    of = f" of {status.num_episodes}" if status.num_episodes else ""
+    line = Text.assemble((text, style), f"   episode {status.episode}{of}   ")
+    if status.state == "recording":
+        return _with_bar(line, status.elapsed_s, status.episode_time_s, "s")
+    if status.state == "resetting":
+        line.append(f"next in {status.remaining_s:.0f} s")
     return line
 
 
-def _streams(streams: dict[str, dict[str, Any]]) -> Text:
+def _streams(streams: Mapping[str, StreamStatus]) -> Text:
     line = Text()
     for name, stream in streams.items():
-        age = stream["age_s"]
+        age = stream.age_s
         lost = age is None or age > 1
-        line.append(f"{name} ", "dim").append("nothing" if lost else f"{stream['rate_hz']:.0f} Hz")
+        line.append(f"{name} ", "dim").append("nothing" if lost else f"{stream.rate_hz:.0f} Hz")
         line.append("   ")
     return line
 
 
-def _encoder(status: dict[str, Any]) -> RenderableType:
-    waiting = (
-        f"   {status['waiting']} waiting, {status['waiting_s']:.0f} s of recording"
-        if status["waiting"]
-        else ""
-    )
-    batch = status["encoding"]
+def _encoder(status: EncoderStatus) -> RenderableType:
+    waiting = f"   {status.waiting} waiting, {status.waiting_s:.0f} s of recording" if status.waiting else ""
+    batch = status.encoding
     if not batch:
-        return Text(f"{status['state']}   {status['committed']} done{waiting}")
-    text = Text(f"{status['state']} {batch['episodes']}{waiting}   ")
-    return _with_bar(text, batch["frames_done"], batch["frames"], "frames")
+        return Text(f"{status.state}   {status.committed} done{waiting}")
+    text = Text(f"{status.state} {batch.episodes}{waiting}   ")
+    return _with_bar(text, batch.frames_done, batch.frames, "frames")
 
 
-def _disk(status: dict[str, Any]) -> Text:
-    if status["free_bytes"] is None:
+def _disk(status: RecorderStatus) -> Text:
+    if status.free_bytes is None:
         return Text("free space unknown", "dim")
-    text = f"{status['free_bytes'] / 1e9:.1f} GB free"
-    if status["seconds_left"] is not None:
-        text += f", enough for {duration(status['seconds_left'])}"
+    text = f"{status.free_bytes / 1e9:.1f} GB free"
+    if status.seconds_left is not None:
+        text += f", enough for {duration(status.seconds_left)}"
     return Text(text)
 
 

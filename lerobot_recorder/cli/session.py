@@ -8,15 +8,15 @@ import queue
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lerobot_recorder.cli.keyboard import Command, Keyboard, KeyPressed
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
 from lerobot_recorder.cli.screen import Screen
-from lerobot_recorder.cli.status import News, Remark, last_words, log_remark
+from lerobot_recorder.cli.status import Remark, RunStatus, last_words, log_remark
+from lerobot_recorder.recording import RecorderState
 
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
-_GRACE_S = {"caller": 2.0, "hardware": 15.0, "recorder": 10.0, "encoder": 10.0}
+_GRACE_S = {"hardware": 15.0, "recorder": 10.0, "encoder": 10.0}
 
 
 _SERVICES: Mapping[Command, tuple[str, str]] = {
@@ -45,7 +45,7 @@ class Session:
     ends everything at once.
 
     Attributes:
-        news: what the nodes have reported
+        status: what the nodes have reported
     """
 
     def __init__(self, arguments: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> None:
@@ -55,19 +55,18 @@ class Session:
             arguments: command line arguments by node name
             environment: environment variables of the nodes
         """
-        self.news = News()
+        self.status = RunStatus()
         self._arguments = arguments
         self._environment = environment
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._screen = Screen(self.news)
+        self._screen = Screen(self.status)
         self._nodes: dict[str, NodeProcess] = {}
         self._running: set[str] = set()
         self._asked_to_end: set[str] = set()
-        self._heard_of: set[str] = set()
         self._interruptions = 0
         self._stop_when_saved = False
 
-    def run(self) -> News:
+    def run(self) -> RunStatus:
         """Record until the recorder has ended and everything is encoded.
 
         Returns:
@@ -82,19 +81,17 @@ class Session:
                         self._take(self._events.get())
             finally:
                 self._end()
-        return self.news
+        return self.status
 
     # From start to end
 
     def _start(self) -> None:
-        for name, arguments in {"caller": ["--ros-args"], **self._arguments}.items():
+        for name, arguments in self._arguments.items():
             self._nodes[name] = NodeProcess(name, arguments, self._environment, self._events)
-        self._running = set(self._arguments) - {"caller"}
+        self._running = set(self._arguments)
 
     def _end(self) -> None:
         for name, node in self._nodes.items():
-            if name == "caller":
-                node.close_input()
             node.end(_GRACE_S[name])
 
     # What happens
@@ -113,24 +110,12 @@ class Session:
         if output.is_log or not output.line.startswith("{"):
             remark = log_remark(output.node, output.line)
         else:
-            remark = self.news.take(output.line)
+            remark = self.status.take(output.line)
             self._stop_if_saved()
-        if remark is None or self._is_startup_traceback(remark):
-            return
-        self._screen.say(remark)
-
-    def _is_startup_traceback(self, remark: Remark) -> bool:
-        """Tell whether a line is the traceback of a node that was interrupted while importing."""
-        if remark.level != "stray":
-            self._heard_of.add(remark.source)
-        return remark.source in self._asked_to_end - self._heard_of
+        if remark is not None:
+            self._screen.say(remark)
 
     def _note_end(self, end: NodeEnded) -> None:
-        if end.node == "caller":
-            if "recorder" in self._running:
-                self._fail(end)
-                self._ask_to_end("recorder")
-            return
         self._running.discard(end.node)
         if self._is_failure(end):
             self._fail(end)
@@ -152,9 +137,10 @@ class Session:
 
     def _fail(self, end: NodeEnded) -> None:
         reason = last_words(list(self._nodes[end.node].last_lines))
-        waits = end.node == "encoder" and self.news.encoder.get("waiting", 1)
+        encoder = self.status.encoder
+        waits = end.node == "encoder" and (encoder is None or encoder.waiting)
         left = "; recorded episodes wait in the spool" if waits else ""
-        self.news.problems.append(f"the {end.node} node ended: {reason}{left}")
+        self.status.problems.append(f"the {end.node} node ended: {reason}{left}")
         if self._running:
             self._screen.say(Remark(end.node, f"ended: {reason}{left}", "error"))
 
@@ -176,7 +162,10 @@ class Session:
     # The operator's keys
 
     def _is_recording(self) -> bool:
-        return self.news.recorder.get("state") == "recording"
+        return self._recorder_state() == "recording"
+
+    def _recorder_state(self) -> RecorderState | None:
+        return self.status.recorder.state if self.status.recorder else None
 
     def _obey(self, command: Command) -> None:
         recording = self._is_recording()
@@ -198,13 +187,17 @@ class Session:
         self._stop_if_saved()
 
     def _stop_if_saved(self) -> None:
-        if self._stop_when_saved and self.news.recorder.get("state") not in ("recording", "saving"):
+        if self._stop_when_saved and self._recorder_state() not in ("recording", "saving"):
             self._stop_when_saved = False
             self._ask_to_end("recorder")
 
     def _call(self, node: str, service: str) -> None:
-        request: dict[str, Any] = {"node": node, "call": service}
-        self._nodes["caller"].send(json.dumps(request))
+        if node in self._running:
+            self._nodes[node].send(json.dumps({"call": service}))
+        else:
+            self._screen.say(
+                Remark("record", f"{service} is not possible: the {node} node has ended", "warning")
+            )
 
 
 @contextlib.contextmanager

@@ -9,6 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
+from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
+from lerobot_recorder.status import from_json
+
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
 _LOGGED_CALLS = ("save_episode", "discard_episode")
 
@@ -29,51 +33,51 @@ class Remark:
 
 
 @dataclass
-class News:
+class RunStatus:
     """What the nodes have reported.
 
     Attributes:
-        recorder: the recorder's last status
-        encoder: the encoder's last status
+        recorder: the recorder's last status; None before the first
+        encoder: the encoder's last status; None before the first
         completed: the episodes of this run by ID, as announced when they were saved
         committed: the episodes that were added to the dataset during this run
         problems: the failures, one sentence each
     """
 
-    recorder: dict[str, Any] = field(default_factory=dict)
-    encoder: dict[str, Any] = field(default_factory=dict)
-    completed: dict[str, dict[str, Any]] = field(default_factory=dict)
-    committed: list[dict[str, Any]] = field(default_factory=list)
+    recorder: RecorderStatus | None = None
+    encoder: EncoderStatus | None = None
+    completed: dict[str, CompletedEpisode] = field(default_factory=dict)
+    committed: list[CommittedEpisode] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
     @property
     def root(self) -> Path | None:
         """The dataset's directory, once an episode was saved."""
-        return next((Path(episode["root"]) for episode in self.completed.values()), None)
+        return next((Path(episode.root) for episode in self.completed.values()), None)
 
     def take(self, line: str) -> Remark | None:
         """Process a line of JSON from a node, and return a line for the operator if there is one."""
         message: dict[str, Any] = json.loads(line)
         source = message["from"]
-        if "status" in message:
-            (self.recorder if source == "recorder" else self.encoder).update(message["status"])
+        if "status" in message and source == "recorder":
+            self.recorder = from_json(RecorderStatus, message["status"])
+        elif "status" in message and source == "encoder":
+            self.encoder = from_json(EncoderStatus, message["status"])
         elif "episode_completed" in message:
-            episode = message["episode_completed"]
-            self.completed[episode["episode_id"]] = episode
+            episode = from_json(CompletedEpisode, message["episode_completed"])
+            self.completed[episode.episode_id] = episode
         elif "committed" in message:
-            self.committed += message["committed"]["episodes"]
-        elif "call" in message:
-            return _answer(message)
+            self.committed += [from_json(CommittedEpisode, each) for each in message["committed"]["episodes"]]
+        elif "answer" in message:
+            return _answer(source, message["answer"])
         return None
 
 
-def _answer(message: Mapping[str, Any]) -> Remark | None:
+def _answer(node: str, answer: Mapping[str, Any]) -> Remark | None:
     """Return the answer of a service, unless the node's log has it already."""
-    if not message["success"]:
-        return Remark(message["from"], message["message"], "warning")
-    if message["call"] in _LOGGED_CALLS:
-        return None
-    return Remark(message["from"], message["message"])
+    if not answer["success"]:
+        return Remark(node, answer["message"], "warning")
+    return None if answer["call"] in _LOGGED_CALLS else Remark(node, answer["message"])
 
 
 def log_remark(node: str, line: str) -> Remark | None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from lerobot_recorder.cli.contact_sheet import INSTALL_HINT, can_draw, read_sheet_episode, write_contact_sheet
-from lerobot_recorder.cli.status import News
+from lerobot_recorder.cli.status import RunStatus
 from lerobot_recorder.dataset import spool_path
+from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
+from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.spool import Spool
 
 _COLUMNS = ("episode", "frames", "recorded s", "waited s", "encoded s", "size MB")
@@ -19,23 +20,23 @@ _SHEET_EPISODES = 8
 _WAITING = ("ready", "claimed", "committing")
 
 
-def summarise(news: News, console: Console) -> None:
+def summarise(run: RunStatus, console: Console) -> None:
     """Print the new episodes, the episodes that are not in the dataset yet, the dataset and a contact sheet.
 
     Raises:
         RecorderError: the new dataset cannot be read
         OSError: the contact sheet cannot be written
     """
-    root = news.root
-    left = _left(news, root) if root else {}
-    if root is None or not (news.committed or left):
+    root = run.root
+    left = _left(run, root) if root else {}
+    if root is None or not (run.committed or left):
         console.print("no episode was saved")
         return
-    if news.committed or any(state in _WAITING for state in left.values()):
-        console.print(episode_table(news, left))
-    for name, text in _places(news, root, left):
+    if run.committed or any(state in _WAITING for state in left.values()):
+        console.print(episode_table(run, left))
+    for name, text in _places(run, root, left):
         console.print(f"{name:<15}{text}")
-    indices = [episode["episode_index"] for episode in news.committed][-_SHEET_EPISODES:]
+    indices = [episode.episode_index for episode in run.committed][-_SHEET_EPISODES:]
     if indices:
         console.print(f"{'contact sheet':<15}{_draw_sheet(root, indices)}")
 
@@ -49,50 +50,51 @@ def _draw_sheet(root: Path, indices: Sequence[int]) -> str:
     return str(sheet)
 
 
-def _left(news: News, root: Path) -> dict[str, str]:
+def _left(run: RunStatus, root: Path) -> dict[str, str]:
     """Return the state of each episode of this run that is still in the spool, by ID."""
     spool = Spool(root)
-    found = {episode_id: spool.find(episode_id) for episode_id in news.completed}
+    found = {episode_id: spool.find(episode_id) for episode_id in run.completed}
     return {name: episode.path.parent.name for name, episode in found.items() if episode is not None}
 
 
-def episode_table(news: News, left: Mapping[str, str]) -> Table:
+def episode_table(run: RunStatus, left: Mapping[str, str]) -> Table:
     """Return a table of this run's episodes: first those in the dataset, then those that wait."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in _COLUMNS:
         table.add_column(name, justify="right")
-    for episode in news.committed:
-        saved = news.completed.get(episode["episode_id"])
-        table.add_row(str(episode["episode_index"]), *_cells(saved, episode))
+    for episode in run.committed:
+        saved = run.completed.get(episode.episode_id)
+        table.add_row(str(episode.episode_index), *_cells(saved, episode))
     for episode_id, state in left.items():
         if state in _WAITING:
-            table.add_row("waits", *_cells(news.completed[episode_id], None))
+            table.add_row("waits", *_cells(run.completed[episode_id], None))
     return table
 
 
-def _cells(saved: dict[str, Any] | None, encoded: dict[str, Any] | None) -> list[str]:
-    frames = encoded["frames"] if encoded else saved["length"] if saved else 0
-    size = encoded["size_bytes"] if encoded else saved["size_bytes"] if saved else 0
+def _cells(saved: CompletedEpisode | None, encoded: CommittedEpisode | None) -> list[str]:
+    frames = encoded.frames if encoded else saved.length if saved else 0
+    size = encoded.size_bytes if encoded else saved.size_bytes if saved else 0
     return [
         str(frames),
-        f"{saved['duration_s']:.1f}" if saved else "earlier",
-        f"{saved['wait_s']:.3f}" if saved else "",
-        f"{encoded['encode_s']:.1f}" if encoded else "",
+        f"{saved.duration_s:.1f}" if saved else "earlier",
+        f"{saved.wait_s:.3f}" if saved else "",
+        f"{encoded.encode_s:.1f}" if encoded else "",
         f"{size / 1e6:.2f}",
     ]
 
 
-def _places(news: News, root: Path, left: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+def _places(run: RunStatus, root: Path, left: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """Yield where the operator finds each kind of episode, with the command that handles it."""
     if rejected := sum(state == "rejected" for state in left.values()):
         accept = f"to keep the last one: lerobot-recorder accept {root}"
         yield "rejected", f"{rejected}, in {spool_path(root) / 'rejected'}; {accept}"
     if deleted := sum(state == "discarded" for state in left.values()):
         yield "deleted", f"{deleted}; to restore the last one: lerobot-recorder undo-delete {root}"
-    if failed := news.encoder.get("failed"):
-        yield "not encoded", f"{failed}; the reasons are in {spool_path(root) / 'failed'}"
+    encoder = run.encoder or EncoderStatus()
+    if encoder.failed:
+        yield "not encoded", f"{encoder.failed}; the reasons are in {spool_path(root) / 'failed'}"
         yield "to try again", f"lerobot-recorder encode {root} --retry-failed"
-    if waiting := news.encoder.get("waiting"):
-        yield "waiting", f"{waiting}; to encode: lerobot-recorder encode {root}"
+    if encoder.waiting:
+        yield "waiting", f"{encoder.waiting}; to encode: lerobot-recorder encode {root}"
     if root.exists():
         yield "dataset", str(root)

@@ -20,7 +20,7 @@ worker         the program of a worker process
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
 from lerobot_recorder.encoding.encoder import BatchEncoder
 from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig
-from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus
+from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus, EncodingProgress
 
 __all__ = [
     "BatchEncoder",
@@ -30,5 +30,6 @@ __all__ = [
     "EncodedCamera",
     "EncoderConfig",
     "EncoderStatus",
+    "EncodingProgress",
     "encode_camera",
 ]

@@ -17,7 +17,14 @@ from lerobot_recorder.encoding.camera import CameraJob
 from lerobot_recorder.encoding.earlier import SeenDataset, codec_change, depth_in_dataset
 from lerobot_recorder.encoding.pool import WorkerPool, cores
 from lerobot_recorder.encoding.settings import EncoderConfig
-from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus, Report, WaitingEpisodes
+from lerobot_recorder.encoding.status import (
+    CommittedEpisode,
+    EncoderState,
+    EncoderStatus,
+    EncodingProgress,
+    Report,
+    WaitingEpisodes,
+)
 from lerobot_recorder.errors import (
     DatasetError,
     EpisodeStateError,
@@ -365,16 +372,15 @@ class BatchEncoder:
         self._publish(spool, batch, "committing")
         batch.commit()
 
-    def _publish(self, spool: Spool, batch: Batch | None, state: str) -> None:
-        done = EncoderStatus(
-            state,
-            self._config.video_encoding_batch_size,
-            episodes=batch.episodes if batch else 0,
-            frames_done=batch.frames_done if batch else 0,
-            frames=batch.frames if batch else 0,
+    def _publish(self, spool: Spool, batch: Batch | None, state: EncoderState) -> None:
+        progress = EncodingProgress(batch.episodes, batch.frames_done, batch.frames) if batch else None
+        current = EncoderStatus(
+            state=state,
+            batch_size=self._config.video_encoding_batch_size,
+            encoding=progress,
             retryable=len(spool.failed()),
         )
-        self._report.publish(done, self._waiting)
+        self._report.publish(current, self._waiting)
 
     def _end(self) -> None:
         """Record how the thread ended, even if something fails now."""

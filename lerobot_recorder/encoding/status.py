@@ -7,14 +7,18 @@ import operator
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 from lerobot_recorder.errors import RecorderError, explained
 from lerobot_recorder.spool import Spool, SpooledEpisode
+from lerobot_recorder.status import STATUS_VERSION
 
 logger = logging.getLogger(__name__)
 
 LISTED = 10
 """Committed episodes in a status; it is published twice a second, so it must not grow with the dataset."""
+
+EncoderState = Literal["idle", "encoding", "committing", "paused", "ended"]
 
 
 @dataclass(frozen=True)
@@ -38,38 +42,51 @@ class CommittedEpisode:
 
 
 @dataclass(frozen=True)
-class EncoderStatus:
-    """Snapshot of the encoder's state.
+class EncodingProgress:
+    """The batch that is being encoded.
 
     Attributes:
-        state: `idle`, `encoding`, `committing`, `paused` or `ended`.
-        batch_size: number of waiting episodes that starts a batch.
-        waiting: episodes that wait in the spool.
-        waiting_s: their duration in seconds.
-        waiting_bytes: their size on disk in bytes.
-        eta_s: seconds until everything is encoded at the current speed; None if unknown.
-        episodes: episodes in the current batch.
-        frames_done: encoded video frames of the current batch, of all cameras.
-        frames: all video frames of the current batch.
-        committed: the last episodes that this encoder added to the dataset, at most `LISTED`.
-        committed_total: number of all episodes that it added.
-        failed: episodes that it moved to `failed/` and that are still there.
-        retryable: all episodes in `failed/`, including those of earlier runs.
-        message: what is wrong; empty if nothing is.
-        warning: what the user should know although encoding goes on.
+        episodes: episodes in the batch.
+        frames_done: video frames encoded so far, of all cameras.
+        frames: video frames in the batch.
     """
 
-    state: str = "idle"
+    episodes: int
+    frames_done: int
+    frames: int
+
+
+@dataclass(frozen=True)
+class EncoderStatus:
+    """Snapshot of the encoder's state, as published on ``~/status``.
+
+    Attributes:
+        version: version of this format.
+        state: ``idle``, ``encoding``, ``committing``, ``paused`` or ``ended``.
+        batch_size: episodes that must wait before encoding begins.
+        waiting: episodes that wait in the spool.
+        waiting_s: seconds of recording that wait.
+        waiting_bytes: disk space that the waiting episodes use, in bytes.
+        eta_s: seconds until everything is encoded at the current speed; null if unknown.
+        encoding: the batch that is being encoded; null if there is none.
+        episodes: the episodes that this encoder added to the dataset last, at most 10.
+        committed: number of episodes that this encoder has added to the dataset.
+        failed: episodes that this encoder has moved to ``failed/`` and that are still there.
+        retryable: episodes in ``failed/``, including those of earlier runs.
+        message: what is wrong; empty if nothing is.
+        warning: what the user should know although encoding continues; empty if nothing.
+    """
+
+    version: int = STATUS_VERSION
+    state: EncoderState = "idle"
     batch_size: int = 1
     waiting: int = 0
     waiting_s: float = 0.0
     waiting_bytes: int = 0
     eta_s: float | None = None
-    episodes: int = 0
-    frames_done: int = 0
-    frames: int = 0
-    committed: tuple[CommittedEpisode, ...] = ()
-    committed_total: int = 0
+    encoding: EncodingProgress | None = None
+    episodes: tuple[CommittedEpisode, ...] = ()
+    committed: int = 0
     failed: int = 0
     retryable: int = 0
     message: str = ""
@@ -167,9 +184,7 @@ class Report:
         self.fault = explained(error)
         expected = isinstance(error, (RecorderError, OSError))
         logger.error("%s", self.fault, exc_info=None if expected else error)
-        self.status = replace(
-            self.status, state="idle", episodes=0, frames_done=0, frames=0, message=self.fault
-        )
+        self.status = replace(self.status, state="idle", encoding=None, message=self.fault)
 
     def failed_message(self) -> str:
         """Describe the failed episodes, and what to do; empty if there are none."""
@@ -204,15 +219,16 @@ class Report:
             current: the state and the current batch.
             waiting: the episodes that wait.
         """
-        todo = current.frames - current.frames_done + waiting.frames
+        batch = current.encoding
+        todo = waiting.frames + (batch.frames - batch.frames_done if batch else 0)
         self.status = replace(
             current,
             waiting=len(waiting.episodes),
             waiting_s=waiting.duration_s,
             waiting_bytes=waiting.size_bytes,
             eta_s=todo * self._frame_s if self._frame_s is not None else None,
-            committed=tuple(self.committed[-LISTED:]),
-            committed_total=len(self.committed),
+            episodes=tuple(self.committed[-LISTED:]),
+            committed=len(self.committed),
             failed=len(self.failed),
             message=self.fault or self.failed_message(),
             warning=self.codec_warning,

@@ -1,24 +1,32 @@
-"""The ROS 2 nodes: parameters in, messages to values, calls of the core, values to messages.
+"""The ROS 2 nodes: they turn parameters and messages into values, call the core, and publish the results.
 
 =====================  ====================================================================================
-hardware               arms and cameras on topics; `camera_topics`
-recorder               streams into the spool; `recorder_settings`, `recorder_news`
-encoder                spooled episodes into the dataset; `encoder_settings`, `encoder_news`
-replay                 a recorded episode's actions as commands
-caller, discover       helpers of the command line, which talks to them through pipes
+hardware               arms and cameras on topics; `cameras`, `hardware_settings`
+recorder               writes streams into the spool; `recorder_settings`, `recorder_status`
+encoder                encodes spooled episodes into the dataset; `encoder_settings`
+replay                 sends a recorded episode's actions as commands
+discover               describes the topics in the ROS graph, for ``lerobot-recorder discover``
 =====================  ====================================================================================
 
-What they share:
+Shared modules:
 
 =====================  ====================================================================================
-lifetime               how a node begins and ends: executor, signals, exit status
-parameters             declared from tables, checked, never silently ignored
-sources                what a stream's parameters mean
-subscriptions, qos     streams out of topics, with the reliability that is offered
-conversion, vectors    images and values out of messages
-awaiting               services that wait for a thread while messages go on
-clock                  the system's time, or `/clock`
-reports                JSON on latched topics, and diagnostics
-parent                 the same JSON for the process that started the node
+lifetime               starts and stops a node: executor, signals, exit status
+guard                  keeps a node running whatever its callbacks raise
+parameters             declares and checks parameters from tables
+bindings               a stream binding: a topic and how to read it
+streams, qos           subscriptions that match their publishers; `publishers` finds conflicts
+conversion, vectors    turn messages into images and vectors; `message_facts` describes them
+services               services that wait for a thread while messages continue
+clock                  the system's clock, or ``/clock``
+events                 status topics, diagnostics, and pipes to the parent process
 =====================  ====================================================================================
 """
+
+import signal
+import sys
+
+if sys.argv[:1] == ["-m"]:  # python -m lerobot_recorder.nodes.recorder has not imported the node yet
+    # Until the node can stop in order, an interruption ends it at once, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

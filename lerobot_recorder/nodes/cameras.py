@@ -23,6 +23,7 @@ from lerobot_recorder.cameras import (
 )
 from lerobot_recorder.errors import CalibrationError
 from lerobot_recorder.nodes.conversion import jpeg_to_compressed, rgb_to_image
+from lerobot_recorder.nodes.events import Diagnostic
 from lerobot_recorder.nodes.hardware_settings import camera_settings
 
 
@@ -123,10 +124,10 @@ class CameraTopics:
         """Publish no more."""
         self._camera.stop()
 
-    def report(self) -> tuple[int, str, Mapping[str, Any]]:
-        """Return level, message and values for the diagnostics."""
+    def diagnostic(self) -> Diagnostic:
+        """Return the state of the camera."""
         status = self._camera.status()
-        return status.level, status.message, status.values
+        return f"camera {self.name}", status.level, status.message, status.values
 
     def _want_rgb(self) -> bool:
         return _is_heard(self._raw) or (_is_heard(self._compressed) and not self._camera.sends_jpeg)

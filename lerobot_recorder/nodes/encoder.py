@@ -5,20 +5,21 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Mapping
+from concurrent.futures import Future
 from typing import Any
 
 from std_msgs.msg import String
-from std_srvs.srv import Trigger
 
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.encoding import BatchEncoder, BatchSettings
+from lerobot_recorder.encoding import BatchEncoder, BatchSettings, EncoderStatus
 from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, VIDEO_PARAMETERS, encoder_settings
-from lerobot_recorder.nodes.encoder_status import committed_json, judged, status_json
-from lerobot_recorder.nodes.events import Diagnostics, JsonTopic, latched, parent_news
+from lerobot_recorder.nodes.events import Diagnostic, Diagnostics, StatusTopic, latched, parent_events
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.services import finished
+from lerobot_recorder.status import to_json
 from lerobot_recorder.video import DepthSettings
 
 _STATUS_S = 0.5
@@ -45,12 +46,12 @@ class EncoderNode(ManagedNode):
         )
         self._encoder.paused = batch.paused
         self._params.watch(self._change)
-        self._status = JsonTopic(self, "~/status", 1)
+        self._status = StatusTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
         self.create_subscription(String, "episode_completed", lambda _: self._encoder.notify(), latched(100))
-        self.create_service(Trigger, "~/encode_pending", self._encode_pending)
-        self.create_service(Trigger, "~/retry_failed", self._retry_failed)
-        steady_timer(self, _STATUS_S, self._report)
+        self.own_services.trigger("encode_pending", self._encode_pending, _accepted)
+        self.own_services.trigger("retry_failed", self._retry_failed, _accepted)
+        steady_timer(self, _STATUS_S, self._publish_status)
         self.get_logger().info(f"encoding into {self._encoder.root}")
 
     def stop(self) -> None:
@@ -59,7 +60,7 @@ class EncoderNode(ManagedNode):
             self._encoder.abort()
             return
         status = self._encoder.status()
-        if left := status.waiting + status.episodes:
+        if left := status.waiting + (status.encoding.episodes if status.encoding else 0):
             self.get_logger().info(
                 f"encoding {left} more episodes; interrupt again to leave them for the next start"
             )
@@ -77,10 +78,10 @@ class EncoderNode(ManagedNode):
         return ended
 
     def close(self) -> None:
-        """End at once, if it has not ended, and tell the last news."""
+        """Stop at once if it still runs, and publish the last status."""
         self._encoder.abort()
         self._encoder.join()
-        self._report()
+        self._publish_status()
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         batch = {field.name for field in dataclasses.fields(BatchSettings)}
@@ -89,38 +90,61 @@ class EncoderNode(ManagedNode):
             wanted["settings"] = encoder_settings({**self._params.group(""), **changes})
         self._encoder.configure(**wanted)
 
-    def _encode_pending(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _encode_pending(self) -> Future[str]:
         waiting = self._encoder.status().waiting
         try:
             self._encoder.encode_pending()
         except EpisodeStateError as error:
-            response.message = f"{error}; {waiting} episodes wait"
-            return response
-        response.success = True
-        response.message = f"encoding {waiting} waiting episodes" if waiting else "no episode waits"
-        return response
+            raise EpisodeStateError(f"{error}; {waiting} episodes wait") from error
+        return finished(f"encoding {waiting} waiting episodes" if waiting else "no episode waits")
 
-    def _retry_failed(self, _request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+    def _retry_failed(self) -> Future[str]:
         failed = self._encoder.status().retryable
         self._encoder.retry_failed()
-        response.success = True
-        response.message = f"trying {failed} failed episodes again" if failed else "no episode has failed"
-        if failed and self._encoder.paused:
-            response.message += "; they wait until paused is false"
-        return response
+        if not failed:
+            return finished("no episode has failed")
+        paused = "; they wait until paused is false" if self._encoder.paused else ""
+        return finished(f"trying {failed} failed episodes again{paused}")
 
-    def _report(self) -> None:
+    def _publish_status(self) -> None:
         status = self._encoder.status()
-        self._status.publish(status_json(status))
+        self._status.publish(status)
         self._announce_committed()
-        self._diagnostics.publish([("episodes", *judged(status))])
+        self._diagnostics.publish([diagnostic(status)])
 
     def _announce_committed(self) -> None:
-        """Name each committed episode once to the process that started the node."""
-        committed, news = self._encoder.committed, parent_news()
-        if news and len(committed) > self._announced:
-            news.tell(self.get_name(), "committed", committed_json(committed[self._announced :]))
+        """Send each committed episode once to the parent process."""
+        committed, events = self._encoder.committed, parent_events()
+        if events and len(committed) > self._announced:
+            episodes = [to_json(episode) for episode in committed[self._announced :]]
+            events.write(self.get_name(), "committed", {"episodes": episodes})
         self._announced = len(committed)
+
+
+def _accepted(message: str) -> tuple[bool, str]:
+    return True, message
+
+
+def diagnostic(status: EncoderStatus) -> Diagnostic:
+    """Return the diagnostic of an encoder."""
+    values = {
+        "state": status.state,
+        "waiting episodes": status.waiting,
+        "waiting seconds": f"{status.waiting_s:.1f}",
+        "waiting bytes": status.waiting_bytes,
+        "seconds to clear": "unknown" if status.eta_s is None else f"{status.eta_s:.0f}",
+        "committed": status.committed,
+        "failed": status.failed,
+        "in failed/": status.retryable,
+    }
+    level, message = 0, f"{status.state}, {status.waiting} episodes wait"
+    if status.message:
+        level, message = 2, status.message
+    elif status.warning:
+        level, message = 1, status.warning
+    elif status.waiting > 2 * status.batch_size:
+        level, message = 1, f"falls behind: {status.waiting} episodes wait"
+    return "episodes", level, message, values
 
 
 def main() -> int:

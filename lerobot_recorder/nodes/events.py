@@ -1,4 +1,13 @@
-"""What nodes tell: status as JSON on latched topics, and diagnostics."""
+"""Status topics, diagnostics, and the pipes to the process that started the node.
+
+If that process sets ``LEROBOT_RECORDER_EVENTS``, the node writes its statuses to standard output and reads
+service calls from standard input, each as a line of JSON::
+
+    {"from": "recorder", "status": {"state": "idle", ...}}
+    {"call": "start_episode"}
+    {"call": "mark_success", "data": true}
+    {"from": "recorder", "answer": {"call": "start_episode", "success": true, "message": "..."}}
+"""
 
 from __future__ import annotations
 
@@ -6,7 +15,7 @@ import atexit
 import json
 import os
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
 from queue import SimpleQueue
@@ -18,29 +27,31 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from lerobot_recorder.nodes.guard import GuardedNode
+from lerobot_recorder.status import to_json
 
-_ASKED_FOR = "LEROBOT_RECORDER_NEWS"
-_STDOUT = 1
-_LAST_NEWS_S = 2.0
+_REQUESTED = "LEROBOT_RECORDER_EVENTS"
+_STDIN, _STDOUT = 0, 1
+_LAST_EVENTS_S = 2.0
+_LONGEST_LINE = 10_000
 
 
-class ParentNews:
-    """Writes lines in a thread of its own: nobody waits for a parent that does not read, as one suspended."""
+class ParentEvents:
+    """Writes lines in its own thread: the node does not wait for a parent that does not read."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lines: SimpleQueue[str | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._write, name="news", daemon=True)
+        self._thread = threading.Thread(target=self._write, name="events", daemon=True)
         self._thread.start()
 
-    def tell(self, node: str, kind: str, content: Mapping[str, Any]) -> None:
-        """Write what a node published."""
+    def write(self, node: str, kind: str, content: Mapping[str, Any]) -> None:
+        """Write an event of a node."""
         self._lines.put(json.dumps({"from": node, kind: content}) + "\n")
 
     def close(self) -> None:
-        """Wait for a moment until all is written."""
+        """Wait a moment until everything is written."""
         self._lines.put(None)
-        self._thread.join(_LAST_NEWS_S)
+        self._thread.join(_LAST_EVENTS_S)
 
     def _write(self) -> None:
         with suppress(OSError):  # the parent is gone
@@ -49,49 +60,74 @@ class ParentNews:
 
 
 @cache
-def parent_news() -> ParentNews | None:
-    """Return where to tell news; None where the process that started this one has not asked for them."""
-    if not os.environ.get(_ASKED_FOR):
+def parent_events() -> ParentEvents | None:
+    """Return where to write events; None if the parent process has not requested them."""
+    if not os.environ.get(_REQUESTED):
         return None
-    news = ParentNews(_STDOUT)
-    atexit.register(news.close)
-    return news
+    events = ParentEvents(_STDOUT)
+    atexit.register(events.close)
+    return events
 
 
-_LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
+def read_commands(handle: Callable[[bytes], object], descriptor: int = _STDIN) -> None:
+    """Pass the lines of a parent process that requested events to ``handle``, in another thread."""
+    if os.environ.get(_REQUESTED):
+        threading.Thread(target=_read, args=(handle, descriptor), name="commands", daemon=True).start()
+
+
+def _read(handle: Callable[[bytes], object], descriptor: int) -> None:
+    with suppress(OSError):  # standard input is closed
+        for line in _lines(descriptor):
+            handle(line)
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """Read lines, without the buffer of `sys.stdin`: a daemon thread would hold its lock at exit."""
+    rest = b""
+    while content := os.read(descriptor, _LONGEST_LINE):
+        *lines, rest = (rest + content).split(b"\n")
+        yield from lines
+        rest = rest[-_LONGEST_LINE:]
 
 
 def latched(depth: int) -> QoSProfile:
-    """Return the QoS of topics that late subscribers get the last messages of."""
+    """Return the QoS of topics whose last messages late subscribers receive."""
     return QoSProfile(
         depth=depth, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
     )
 
 
-class JsonTopic:
-    """A latched topic of JSON objects; the process that started the node gets them, too, where it asks."""
+class StatusTopic:
+    """A latched topic of statuses as JSON; the parent process gets them too if it requested events."""
 
     def __init__(self, node: Node, topic: str, depth: int) -> None:
         self._publisher = node.create_publisher(String, topic, latched(depth))
         self._node, self._kind = node.get_name(), topic.rpartition("/")[2]
 
-    def publish(self, content: Mapping[str, Any]) -> None:
-        """Publish one object."""
+    def publish(self, status: Any) -> None:
+        """Publish a status, a dataclass that `to_json` accepts."""
+        content = to_json(status)
         self._publisher.publish(String(data=json.dumps(content)))
-        if news := parent_news():
-            news.tell(self._node, self._kind, content)
+        if events := parent_events():
+            events.write(self._node, self._kind, content)
+
+
+Diagnostic = tuple[str, int, str, Mapping[str, Any]]
+"""Name of the part, level (0 to 2), message and values."""
+
+_LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 
 
 class Diagnostics:
-    """A node's part of `/diagnostics`."""
+    """A node's part of ``/diagnostics``."""
 
     def __init__(self, node: GuardedNode) -> None:
         self._node = node
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._prefix = node.get_fully_qualified_name().lstrip("/")
 
-    def publish(self, reports: Iterable[tuple[str, int, str, Mapping[str, Any]]]) -> None:
-        """Publish reports (name of the part, level 0 to 2, message, values) and the faults of callbacks."""
+    def publish(self, diagnostics: Iterable[Diagnostic]) -> None:
+        """Publish diagnostics and the faults of callbacks."""
         message = DiagnosticArray()
         message.header.stamp = self._node.get_clock().now().to_msg()
         message.status = [
@@ -101,6 +137,6 @@ class Diagnostics:
                 message=text,
                 values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
             )
-            for name, level, text, values in (*reports, *self._node.faults.reports())
+            for name, level, text, values in (*diagnostics, *self._node.faults.diagnostics())
         ]
         self._publisher.publish(message)

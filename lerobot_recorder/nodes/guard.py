@@ -54,7 +54,7 @@ class CallbackFaults:
             self._logged_s = now_s
         self._logger.error(f"{self._last}. The node continues ({self._count} faults so far).{_trace(error)}")
 
-    def reports(self) -> list[tuple[str, int, str, Mapping[str, Any]]]:
+    def diagnostics(self) -> list[tuple[str, int, str, Mapping[str, Any]]]:
         """Return the diagnostics: none as long as there was no fault; a warning after the latest."""
         with self._lock:
             if not self._count:

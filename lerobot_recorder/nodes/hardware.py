@@ -26,7 +26,7 @@ from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.nodes.cameras import CameraTopics
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
-from lerobot_recorder.nodes.events import Diagnostics
+from lerobot_recorder.nodes.events import Diagnostic, Diagnostics
 from lerobot_recorder.nodes.hardware_settings import (
     ARM_PARAMETERS,
     CAMERA_PARAMETERS,
@@ -35,7 +35,6 @@ from lerobot_recorder.nodes.hardware_settings import (
 )
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.services import Services
 from lerobot_recorder.simulation import (
     SIMULATED_SOURCE,
     ArmOnSimulation,
@@ -45,8 +44,8 @@ from lerobot_recorder.simulation import (
 )
 
 _LOOK_S = 0.2
-_REPORT_S = 1.0
-"""From report to report, unless something changes."""
+_PUBLISH_S = 1.0
+"""Period of the diagnostics while nothing changes."""
 
 
 class HardwareNode(ManagedNode):
@@ -63,7 +62,7 @@ class HardwareNode(ManagedNode):
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
         parameters.refuse_unknown()
         self._levels: list[int] = []
-        self._reported_s = -math.inf
+        self._published_s = -math.inf
         self._cameras: list[CameraTopics] = []
         self._arms: dict[str, Arm] = {}
         self._loop: TeleopLoop | None = None
@@ -116,9 +115,10 @@ class HardwareNode(ManagedNode):
             self._arms.get("follower"), self._arms.get("leader"), self._settings({}), self._publish
         )
         self._loop.start()
-        services = Services(self)
         for name, switch in (("torque", self._loop.enable_torque), ("teleop", self._loop.enable_teleop)):
-            services.set_bool(f"~/enable_{name}", partial(self._switch, switch), partial(_switched, name))
+            self.own_services.set_bool(
+                f"enable_{name}", partial(self._switch, switch), partial(_switched, name)
+            )
         if "follower" in self._arms:
             self.create_subscription(JointState, "follower/joint_commands", self._command, 10)
 
@@ -163,7 +163,7 @@ class HardwareNode(ManagedNode):
         simulated = (arm for arm in self._arms.values() if isinstance(arm, ArmOnSimulation))
         return SimulatedCamera(settings, next((arm.simulation.pose for arm in simulated), None))
 
-    # Parameters and news
+    # Parameters and diagnostics
 
     def _settings(self, changes: Mapping[str, Any]) -> TeleopSettings:
         return teleop_settings({**self._params.group(""), **changes})
@@ -174,19 +174,19 @@ class HardwareNode(ManagedNode):
             self._loop.settings = settings
 
     def _look(self) -> None:
-        """Report how the devices are: regularly, and at once when one gets worse or better."""
-        reports = self._reports()
-        levels = [level for _, level, *_ in reports]
-        if levels != self._levels or time.monotonic() - self._reported_s >= _REPORT_S:
-            self._levels, self._reported_s = levels, time.monotonic()
-            self._diagnostics.publish(reports)
+        """Publish the state of the devices: regularly, and at once when one gets worse or better."""
+        diagnostics = self._device_diagnostics()
+        levels = [level for _, level, *_ in diagnostics]
+        if levels != self._levels or time.monotonic() - self._published_s >= _PUBLISH_S:
+            self._levels, self._published_s = levels, time.monotonic()
+            self._diagnostics.publish(diagnostics)
 
-    def _reports(self) -> list[tuple[str, int, str, Mapping[str, Any]]]:
-        reports = [(f"camera {camera.name}", *camera.report()) for camera in self._cameras]
-        if self._loop is not None:
-            status = self._loop.status()
-            reports.insert(0, ("arms", status.level, status.message, status.values))
-        return reports
+    def _device_diagnostics(self) -> list[Diagnostic]:
+        cameras: list[Diagnostic] = [camera.diagnostic() for camera in self._cameras]
+        if self._loop is None:
+            return cameras
+        status = self._loop.status()
+        return [("arms", status.level, status.message, status.values), *cameras]
 
 
 def _switched(name: str, _: None) -> tuple[bool, str]:

@@ -12,6 +12,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from types import FrameType
 
 import rclpy
@@ -20,7 +21,9 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.nodes.events import read_commands
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
+from lerobot_recorder.nodes.services import Services
 
 CORE = "lerobot_recorder"
 _PARENT = "LEROBOT_RECORDER_PARENT"  # the number of the process that started this one
@@ -73,11 +76,13 @@ class ManagedNode(GuardedNode):
 
     Attributes:
         failure: why it ends before its work is done; None if nothing is wrong.
+        own_services: the services that it offers.
     """
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.failure: RecorderError | None = None
+        self.own_services = Services(self)
         self._stopping = False
 
     def finished(self) -> bool:
@@ -151,6 +156,7 @@ def _live(make: Callable[[], ManagedNode], signals: Signals, logs: NodeLog) -> i
         node = make()
         logs.log = node.get_logger()
         executor = GuardedExecutor(node)
+        read_commands(partial(executor.create_task, node.own_services.call))
         _spin(node, executor, signals)
         if node.failure is not None:
             raise node.failure

@@ -6,21 +6,20 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future as ConcurrentFuture
-from dataclasses import asdict
 from typing import Any
 
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
-from lerobot_recorder.nodes.events import Diagnostics, JsonTopic
+from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
-from lerobot_recorder.nodes.recorder_status import discarded, judged, saved, status_json
-from lerobot_recorder.nodes.services import Services
+from lerobot_recorder.nodes.recorder_status import diagnostics, discarded, recorder_status, saved
 from lerobot_recorder.nodes.streams import Subscriptions
 from lerobot_recorder.recording import (
     ClockSteps,
+    CompletedEpisode,
     Deleted,
     Outcome,
     Recorder,
@@ -52,8 +51,8 @@ class RecorderNode(ManagedNode):
         parameters.refuse_unknown()
         clock = node_clock(self)
         self._topics = Subscriptions(self, parameters, clock)
-        self._completed = JsonTopic(self, "episode_completed", 100)
-        self._status = JsonTopic(self, "~/status", 1)
+        self._completed = StatusTopic(self, "episode_completed", 100)
+        self._status = StatusTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
         self._schedule = Schedule(parameters["num_episodes"], parameters["reset_time_s"])
         root = parameters.settings(DatasetPlace).directory
@@ -77,7 +76,7 @@ class RecorderNode(ManagedNode):
         self._refused = ""
         self._offer_services()
         steady_timer(self, _STEP_S, self._step)
-        steady_timer(self, _STATUS_S, self._report)
+        steady_timer(self, _STATUS_S, self._publish_status)
         self.get_logger().info(f"recording for {self._recorder.root}")
 
     # Lifetime
@@ -100,22 +99,22 @@ class RecorderNode(ManagedNode):
         return True
 
     def close(self) -> None:
-        """Wait until all is on disk, and tell the last news."""
+        """Wait until everything is on disk, and publish the last status."""
         self._recorder.close()
-        self._report()
+        self._publish_status()
 
     # Services
 
     def _offer_services(self) -> None:
-        services, recorder = Services(self), self._recorder
-        services.trigger("~/start_episode", self._start, lambda name: (True, f"recording episode {name}"))
-        services.trigger("~/save_episode", recorder.save, saved)
-        services.trigger("~/discard_episode", recorder.discard, discarded)
-        services.trigger("~/delete_last_episode", recorder.delete_last, self._deleted)
-        services.trigger("~/undo_delete", recorder.undo_delete, self._restored)
-        services.trigger("~/accept_episode", recorder.accept, self._accepted)
+        services, recorder = self.own_services, self._recorder
+        services.trigger("start_episode", self._start, lambda name: (True, f"recording episode {name}"))
+        services.trigger("save_episode", recorder.save, saved)
+        services.trigger("discard_episode", recorder.discard, discarded)
+        services.trigger("delete_last_episode", recorder.delete_last, self._deleted)
+        services.trigger("undo_delete", recorder.undo_delete, self._restored)
+        services.trigger("accept_episode", recorder.accept, self._accepted)
         services.set_bool(
-            "~/mark_success", recorder.mark_success, lambda name: (True, f"marked episode {name}")
+            "mark_success", recorder.mark_success, lambda name: (True, f"marked episode {name}")
         )
 
     def _start(self) -> ConcurrentFuture[str]:
@@ -202,8 +201,8 @@ class RecorderNode(ManagedNode):
                 f"episode {outcome.episode_id} could not be saved: {'; '.join(outcome.reasons)}"
             )
         if outcome.state in ("ready", "rejected"):
-            place = {"root": str(self._recorder.root), "fps": self._recorder.fps}
-            self._completed.publish({**asdict(outcome), **place})
+            root, fps = str(self._recorder.root), self._recorder.fps
+            self._completed.publish(CompletedEpisode(**vars(outcome), root=root, fps=fps))
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         self._recorder.settings = self._params.settings(RecorderSettings, changes)
@@ -211,7 +210,7 @@ class RecorderNode(ManagedNode):
             self._schedule.aim(changes["num_episodes"])
         self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)
 
-    # News
+    # Status
 
     def _missing(self) -> list[str]:
         missing = self._recorder.missing()
@@ -220,11 +219,11 @@ class RecorderNode(ManagedNode):
             for stream, line in missing.items()
         ]
 
-    def _report(self) -> None:
+    def _publish_status(self) -> None:
         missing = self._missing() if not self._recorder.recording else []
-        content = status_json(self._recorder, self._schedule, missing, self._refused)
-        self._status.publish(content)
-        self._diagnostics.publish(judged(content))
+        status = recorder_status(self._recorder, self._schedule, missing, self._refused)
+        self._status.publish(status)
+        self._diagnostics.publish(diagnostics(status))
 
 
 def main() -> int:

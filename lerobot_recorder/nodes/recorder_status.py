@@ -1,68 +1,88 @@
-"""What the recorder node tells: its status, diagnostics, and answers to calls."""
+"""The recorder node's status, diagnostics and answers to service calls."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from lerobot_recorder.recording import Outcome, Recorder, RecorderStatus, Schedule, StreamHealth, StreamSpec
+from lerobot_recorder.nodes.events import Diagnostic
+from lerobot_recorder.recording import (
+    Outcome,
+    Recorder,
+    RecorderSnapshot,
+    RecorderState,
+    RecorderStatus,
+    Schedule,
+    StreamHealth,
+    StreamSpec,
+    StreamStatus,
+)
 
-_STATES = {"starting": "recording"}
-_IDLE = ("waiting", "saving", "resetting", "finished")
 _OK, _WARN, _ERROR = range(3)
+_PHASES: Mapping[str, RecorderState] = {
+    "waiting": "waiting",
+    "saving": "saving",
+    "resetting": "resetting",
+    "finished": "finished",
+}
 _SHOWN = ("frames", "late", "queued", "saved", "rejected", "free_bytes", "seconds_left")
 
 
-def status_json(recorder: Recorder, schedule: Schedule, missing: list[str], refused: str) -> dict[str, Any]:
-    """Return the status as it is published.
+def recorder_status(
+    recorder: Recorder, schedule: Schedule, missing: Sequence[str], refused: str
+) -> RecorderStatus:
+    """Return the status to publish.
 
     Args:
-        recorder: what records.
-        schedule: of an unattended run.
-        missing: the streams that bring nothing.
-        refused: why the next episode does not start, empty when nothing is wrong.
+        recorder: records the episodes.
+        schedule: the schedule of an unattended run.
+        missing: a sentence for each stream that delivers nothing.
+        refused: why the next episode does not start; empty if nothing is wrong.
     """
-    status, now_s = recorder.status(), time.monotonic()
-    phase = schedule.phase(now_s)
-    idle = phase if phase in _IDLE else "idle"
-    streams = {stream.spec.name: _stream_json(stream.spec, status, missing) for stream in recorder.streams}
-    return {
-        "state": idle if status.state == "idle" else _STATES.get(status.state, status.state),
-        "task": status.task,
-        "episode": schedule.saved + 1,
-        "num_episodes": schedule.num_episodes,
-        "elapsed_s": status.elapsed_s,
-        "episode_time_s": status.episode_time_s,
-        "reset_time_s": schedule.reset_time_s,
-        "remaining_s": schedule.reset_left_s(now_s),
-        "episode_id": status.episode_id,
-        "frames": status.frames,
-        "late": status.late,
-        "queued": status.queued,
-        "saved": status.saved,
-        "rejected": status.rejected,
-        "wait_s": status.last.wait_s if status.last else None,
-        "message": refused or status.message,
-        "missing": missing,
-        "streams": streams,
-        "free_bytes": status.disk.free_bytes,
-        "seconds_left": status.disk.seconds_left,
-    }
+    snapshot, now_s = recorder.status(), time.monotonic()
+    return RecorderStatus(
+        state=_state(snapshot, schedule, now_s),
+        task=snapshot.task,
+        episode=schedule.saved + 1,
+        num_episodes=schedule.num_episodes,
+        elapsed_s=snapshot.elapsed_s,
+        episode_time_s=snapshot.episode_time_s,
+        reset_time_s=schedule.reset_time_s,
+        remaining_s=schedule.reset_left_s(now_s),
+        episode_id=snapshot.episode_id,
+        frames=snapshot.frames,
+        late=snapshot.late,
+        queued=snapshot.queued,
+        saved=snapshot.saved,
+        rejected=snapshot.rejected,
+        wait_s=snapshot.last.wait_s if snapshot.last else None,
+        message=refused or snapshot.message,
+        missing=tuple(missing),
+        streams={
+            stream.spec.name: _stream_status(stream.spec, snapshot, missing) for stream in recorder.streams
+        },
+        free_bytes=snapshot.disk.free_bytes,
+        seconds_left=snapshot.disk.seconds_left,
+    )
 
 
-def _stream_json(spec: StreamSpec, status: RecorderStatus, missing: list[str]) -> dict[str, Any]:
-    health, reasons = status.streams[spec.name], status.reasons.get(spec.name, [])
-    notes = status.notes.get(spec.name, [])
-    absent = [line for line in missing if line.startswith(f"{spec.name}:")] or _silent(spec, health)
-    trouble = [f"{spec.name}: {health.trouble}"] if health.trouble else []
-    return {
-        **asdict(health),
-        **status.figures.get(spec.name, {}),
-        "silent": bool(absent),
-        "wrong": "; ".join([*(absent or notes), *reasons, *trouble]),
-    }
+def _state(snapshot: RecorderSnapshot, schedule: Schedule, now_s: float) -> RecorderState:
+    if snapshot.state == "starting":
+        return "recording"
+    if snapshot.state != "idle":
+        return snapshot.state
+    return _PHASES.get(schedule.phase(now_s), "idle")
+
+
+def _stream_status(spec: StreamSpec, snapshot: RecorderSnapshot, missing: Sequence[str]) -> StreamStatus:
+    name, health = spec.name, snapshot.streams[spec.name]
+    absent = [line for line in missing if line.startswith(f"{name}:")] or _silent(spec, health)
+    trouble = [f"{name}: {health.trouble}"] if health.trouble else []
+    wrong = [*(absent or snapshot.notes.get(name, [])), *snapshot.reasons.get(name, []), *trouble]
+    counted = {**asdict(health), **snapshot.figures.get(name, {})}
+    return StreamStatus(**counted, silent=bool(absent), wrong="; ".join(wrong))
 
 
 def _silent(spec: StreamSpec, health: StreamHealth) -> list[str]:
@@ -89,17 +109,19 @@ def discarded(outcome: Outcome) -> tuple[bool, str]:
     return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames{back}"
 
 
-def judged(content: Mapping[str, Any]) -> list[tuple[str, int, str, Any]]:
-    """Return the diagnostics that a status makes: one report on the recorder, one for each stream."""
-    shown = {key: content[key] for key in _SHOWN}
-    level = _ERROR if content["message"] else _OK
-    reports = [("recorder", level, content["message"] or content["state"], shown)]
-    for name, stream in content["streams"].items():
-        level = _ERROR if stream["silent"] else _WARN if stream["wrong"] else _OK
-        values = {**stream, "faults": _listed(stream["faults"])}
-        reports.append((name, level, stream["wrong"] or f"{stream['rate_hz']:.1f} Hz", values))
-    return reports
+def diagnostics(status: RecorderStatus) -> list[Diagnostic]:
+    """Return the diagnostics of the recorder and of each stream."""
+    shown = {name: getattr(status, name) for name in _SHOWN}
+    level = _ERROR if status.message else _OK
+    found: list[Diagnostic] = [("recorder", level, status.message or status.state, shown)]
+    for name, stream in status.streams.items():
+        level = _ERROR if stream.silent else _WARN if stream.wrong else _OK
+        found.append((name, level, stream.wrong or f"{stream.rate_hz:.1f} Hz", _values(stream)))
+    return found
 
 
-def _listed(faults: Mapping[str, int]) -> str:
-    return "; ".join(f"{what} ({number} times)" for what, number in faults.items())
+def _values(stream: StreamStatus) -> Mapping[str, Any]:
+    """Return the figures of a stream; those of a take only while one is recorded."""
+    values = {name: value for name, value in asdict(stream).items() if value is not None or name == "age_s"}
+    values["faults"] = "; ".join(f"{what} ({number} times)" for what, number in stream.faults.items())
+    return values

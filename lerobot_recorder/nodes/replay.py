@@ -1,12 +1,4 @@
-"""The replay node: sends the follower through the actions of a recorded episode.
-
-Its status is a JSON object on ``~/status``::
-
-    {"state": "waiting|approaching|replaying|finished|stopped", "frame": n, "frames": n,
-     "comparison": null or {"lag_s": s, "at_once": {...}, "lagged": {...}}}
-
-where ``at_once`` and ``lagged`` hold ``mean``, ``p95`` and ``largest`` in degrees by joint.
-"""
+"""The replay node: sends the follower through the actions of a recorded episode."""
 
 from __future__ import annotations
 
@@ -26,16 +18,18 @@ from lerobot_recorder.arms import (
     JOINTS,
     Calibration,
     Comparison,
+    ComparisonStatus,
     JointErrors,
     Player,
     ReplaySettings,
+    ReplayStatus,
     load_calibration,
     load_movement,
 )
 from lerobot_recorder.dataset import DatasetPlace, RecordedEpisode
 from lerobot_recorder.errors import DeviceError, RecorderError, StreamError
 from lerobot_recorder.nodes.clock import header_ns
-from lerobot_recorder.nodes.events import JsonTopic
+from lerobot_recorder.nodes.events import StatusTopic
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.vectors import by_name
@@ -56,7 +50,7 @@ class ReplayNode(ManagedNode):
         parameters.declare(PARAMETERS)
         parameters.refuse_unknown()
         self._episode = RecordedEpisode(parameters.settings(DatasetPlace).directory, parameters["episode"])
-        self._status = JsonTopic(self, "~/status", 1)
+        self._status = StatusTopic(self, "~/status", 1)
         self._commands = self.create_publisher(JointState, "follower/joint_commands", 10)
         self.create_subscription(JointState, "follower/joint_states", self._note, 50)
         self._player: Player | None = None
@@ -169,22 +163,19 @@ class ReplayNode(ManagedNode):
             self._publish_status(player)
 
     def _publish_status(self, player: Player, comparison: Comparison | None = None) -> None:
-        content = {
-            "state": player.phase,
-            "frame": player.rows_sent,
-            "frames": self._episode.length,
-            "comparison": None if comparison is None else described(comparison),
-        }
-        self._status.publish(content)
+        self._status.publish(
+            ReplayStatus(
+                state=player.phase,
+                frame=player.rows_sent,
+                frames=self._episode.length,
+                comparison=None if comparison is None else described(comparison),
+            )
+        )
 
 
-def described(comparison: Comparison) -> dict[str, Any]:
-    """Return a comparison as the status tells it."""
-    return {
-        "lag_s": comparison.lag_s,
-        "at_once": _by_joint(comparison.at_once),
-        "lagged": _by_joint(comparison.lagged),
-    }
+def described(comparison: Comparison) -> ComparisonStatus:
+    """Return a comparison as it is published."""
+    return ComparisonStatus(comparison.lag_s, _by_joint(comparison.at_once), _by_joint(comparison.lagged))
 
 
 def _by_joint(errors: JointErrors) -> dict[str, dict[str, float]]:

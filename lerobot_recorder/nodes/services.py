@@ -1,8 +1,9 @@
-"""Services that take a while: the executor goes on with messages while a thread does the work."""
+"""Services that take a while: a thread does the work while the executor continues with messages."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable
 from concurrent.futures import Future as ThreadFuture
 from typing import Any, TypeVar
 
@@ -10,52 +11,75 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
 from std_srvs.srv import SetBool, Trigger
 
-from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.nodes.events import parent_events
 from lerobot_recorder.nodes.guard import GuardedNode
 
 Work = Callable[..., "ThreadFuture[Any]"]
-"""Begins the work; what it raises, or its result raises, is why the call is refused."""
-
-Response = TypeVar("Response", Trigger.Response, SetBool.Response)
+"""Starts the work. What it or its future raises is the reason for which the call is refused."""
 
 Answer = Callable[[Any], "tuple[bool, str]"]
 """Turns a result into success and message."""
 
+Response = TypeVar("Response", Trigger.Response, SetBool.Response)
+
 
 class Services:
-    """Makes services of a node that answer when a thread has done the work."""
+    """The services of a node. The parent process can call them too, through standard input."""
 
     def __init__(self, node: GuardedNode) -> None:
         self._node = node
-        # In the node's own group, a call that waits would keep all other callbacks waiting too.
+        # In the node's own group, a call that waits would block all other callbacks.
         self._group = ReentrantCallbackGroup()
         self._wake = node.create_guard_condition(lambda: None, callback_group=self._group)
+        self._calls: dict[str, Callable[[Any], Awaitable[Any]]] = {}
 
     def trigger(self, name: str, begin: Work, answer: Answer) -> None:
-        """Offer a service without a request."""
+        """Offer ``~/name``, a service without a request."""
 
-        async def serve(_request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        async def serve(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
             return await self._serve(begin, answer, response)
 
         self._offer(Trigger, name, serve)
+        self._calls[name] = lambda _: serve(Trigger.Request(), Trigger.Response())
 
     def set_bool(self, name: str, begin: Work, answer: Answer) -> None:
-        """Offer a service that takes true or false."""
+        """Offer ``~/name``, a service that takes true or false."""
 
         async def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
             return await self._serve(lambda: begin(request.data), answer, response)
 
         self._offer(SetBool, name, serve)
+        self._calls[name] = lambda data: serve(SetBool.Request(data=data), SetBool.Response())
+
+    async def call(self, line: bytes) -> None:
+        """Call a service for the parent process and answer with an event.
+
+        Args:
+            line: the call as JSON, as in ``{"call": "mark_success", "data": true}``.
+
+        Raises:
+            ConfigError: the line is not a call.
+        """
+        name, data = _parsed(line)
+        success, message = False, f"the {self._node.get_name()} node has no service {excerpt(name)}"
+        if name in self._calls:
+            response = await self._calls[name](data)
+            success, message = response.success, response.message
+        if events := parent_events():
+            content = {"call": name, "success": success, "message": message}
+            events.write(self._node.get_name(), "answer", content)
 
     def _offer(self, kind: type[Any], name: str, serve: Callable[..., Any]) -> None:
-        self._node.create_service(kind, name, serve, callback_group=self._group)
+        self._node.create_service(kind, f"~/{name}", serve, callback_group=self._group)
 
     async def _serve(self, begin: Work, answer: Answer, response: Response) -> Response:
         try:
             response.success, response.message = answer(await self._result(begin()))
         except (RecorderError, OSError) as error:
             response.success, response.message = False, str(error)
-        except Exception as error:  # who called is to get an answer, and the node to go on
+        except Exception as error:  # the caller gets an answer, and the node continues
             self._node.faults.note("a service", error)
             response.success, response.message = False, f"unexpected {type(error).__name__}: {error}"
         return response
@@ -70,3 +94,21 @@ class Services:
         work.add_done_callback(wake)
         await done
         return work.result()
+
+
+def _parsed(line: bytes) -> tuple[str, bool]:
+    try:
+        content = json.loads(line)
+        name, data = content["call"], content.get("data", False)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        name = data = None
+    if not isinstance(name, str) or not isinstance(data, bool):
+        raise ConfigError(f'expected a line as {{"call": "start_episode"}}, found {excerpt(repr(line))}')
+    return name, data
+
+
+def finished(result: str) -> ThreadFuture[str]:
+    """Return the work of a service that has nothing to wait for."""
+    work: ThreadFuture[str] = ThreadFuture()
+    work.set_result(result)
+    return work

@@ -27,18 +27,29 @@ from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.recorder import Deleted, Recorder, Restored
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
-from lerobot_recorder.recording.status import Outcome, RecorderSettings, RecorderStatus
+from lerobot_recorder.recording.status import (
+    CompletedEpisode,
+    Outcome,
+    RecorderSettings,
+    RecorderSnapshot,
+    RecorderState,
+    RecorderStatus,
+    StreamStatus,
+)
 from lerobot_recorder.recording.streams import Sample, Stream, StreamHealth, StreamSpec
 
 __all__ = [
     "Clock",
     "ClockSteps",
+    "CompletedEpisode",
     "Deleted",
     "EpisodeRecorder",
     "Outcome",
     "QualityRules",
     "Recorder",
     "RecorderSettings",
+    "RecorderSnapshot",
+    "RecorderState",
     "RecorderStatus",
     "Restored",
     "RunSettings",
@@ -47,5 +58,6 @@ __all__ = [
     "Stream",
     "StreamHealth",
     "StreamSpec",
+    "StreamStatus",
     "SystemClock",
 ]

@@ -19,7 +19,7 @@ from lerobot_recorder.recording.disk import DiskMonitor, typical_bytes
 from lerobot_recorder.recording.opening import check_fps, fitting_features, probe_cameras, take_settings
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
-from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderStatus
+from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderSnapshot, TakeState
 from lerobot_recorder.recording.streams import Stream
 from lerobot_recorder.recording.take import Take
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool
@@ -235,11 +235,11 @@ class Recorder:
         take = self._take
         return self.recording or bool(self._unended) or (take is not None and not take.result.done())
 
-    def status(self) -> RecorderStatus:
-        """Tell what the recorder is at; reads no disk."""
+    def status(self) -> RecorderSnapshot:
+        """Return a snapshot of its state; reads no disk."""
         now_ns, take, settings = self._clock.now_ns(), self._take, self.settings
         shown = take if take is not None and not take.over else None
-        return RecorderStatus(
+        return RecorderSnapshot(
             state=self._state(shown is not None),
             task=shown.header.task if shown else settings.task,
             episode_id=shown.header.episode_id if shown else "",
@@ -266,7 +266,7 @@ class Recorder:
             for stream in self.streams
         }
 
-    def _state(self, recording: bool) -> str:
+    def _state(self, recording: bool) -> TakeState:
         if recording:
             return "recording"
         if self._starting:

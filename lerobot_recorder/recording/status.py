@@ -1,4 +1,4 @@
-"""What a recorder is at."""
+"""A recorder's settings, its status and how a take ended."""
 
 from __future__ import annotations
 
@@ -11,35 +11,40 @@ from lerobot_recorder.recording.disk import DiskForecast
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.streams import StreamHealth
 from lerobot_recorder.settings import check_settings, setting
+from lerobot_recorder.status import STATUS_VERSION
+
+RecorderState = Literal["idle", "recording", "saving", "waiting", "resetting", "finished"]
+TakeState = Literal["idle", "starting", "recording", "saving"]
 
 Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
-"""Why a take ends where nothing has failed."""
+"""Why a take ends if nothing has failed."""
 
 CUT_SHORT: Mapping[Ending, str] = {
     "clock": "interrupted: the clock jumped during the take",
 }
-"""Endings that make a take a bad one."""
+"""Endings that make a take bad."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a take.
+    """How a take ended.
 
     Attributes:
-        episode_id: of the episode.
-        state: `ready`, `rejected` or `discarded`; `recording` where it could not be ended, so that the next
-            start finds it.
-        length: rows.
-        duration_s: length on the grid.
-        task: what was shown.
-        verdict: `good` or `bad`.
-        reasons: why it is bad, or was not saved.
-        notes: what is unusual about it without making it bad.
-        ended_by: `save`, `time`, `discard`, `interrupted`, `clock`, `disk_full`, `overrun` or `error`.
+        episode_id: identifier of the episode.
+        state: where it is now: ``ready``, ``rejected`` or ``discarded``; ``recording`` if it could not be
+            ended, so that the next start finds it.
+        length: number of rows.
+        duration_s: length on the grid, in seconds.
+        task: the sentence that describes what is shown.
+        verdict: ``good`` or ``bad``.
+        reasons: why it is bad, or why it was not saved.
+        notes: what is unusual without making it bad.
+        ended_by: ``save``, ``time``, ``discard``, ``interrupted``, ``clock``, ``disk_full``, ``overrun`` or
+            ``error``.
         wait_s: seconds from the end of the recording until it was safe on disk.
-        size_bytes: what it takes in the spool.
-        ticks: how late the rows were taken.
-        streams: what was counted of each stream.
+        size_bytes: its size in the spool, in bytes.
+        ticks: counts of rows that were taken late.
+        streams: counts of each stream, by name.
     """
 
     episode_id: str
@@ -58,7 +63,7 @@ class Outcome:
 
 
 def require_text(name: str, value: object) -> None:
-    """Check that a value is a text that can be written to a dataset.
+    """Check that a value is a string that can be written to a dataset.
 
     Raises:
         ConfigError: it is not.
@@ -106,31 +111,31 @@ class RecorderSettings:
 
 
 @dataclass(frozen=True)
-class RecorderStatus:
-    """What the recorder is at.
+class RecorderSnapshot:
+    """What a `Recorder` knows of its own state.
 
     Attributes:
-        state: `idle`, `starting`, `recording` or `saving`.
-        task: of the present or the next episode.
-        episode_id: of the present episode, empty when none is recorded.
-        episode_time_s: length of the present or the next episode; 0: until it is saved.
-        frames: rows taken of the present episode.
-        late: how many of them were taken more than half a period late.
+        state: ``idle``, ``starting``, ``recording`` or ``saving``.
+        task: of the current or the next episode.
+        episode_id: of the current episode; empty if none is being recorded.
+        episode_time_s: length of the current or the next episode; 0: until it is saved.
+        frames: rows of the current episode.
+        late: rows of the current episode that were taken more than half a period late.
         queued: rows that wait for the disk.
-        elapsed_s: seconds of it.
-        saved: episodes saved since the recorder started, and not taken back.
-        rejected: takes set aside since then.
+        elapsed_s: seconds since the current episode started.
+        saved: episodes saved since the recorder started, without those that were taken back.
+        rejected: takes set aside since the recorder started.
         last: the last outcome.
-        disk: how long the room lasts.
-        message: what is wrong, empty when nothing is.
-        streams: each stream's health.
-        figures: what was counted of each stream in the present take.
-        notes: what the operator should know of a stream although it makes no take a bad one; while nothing is
-            recorded, that it is slow.
-        reasons: what makes the present take a bad one, by stream; empty where nothing does.
+        disk: how long the free space lasts.
+        message: what is wrong; empty if nothing is.
+        streams: health of each stream.
+        figures: counts of each stream in the current take.
+        notes: what the operator should know of each stream although it does not make the take bad; while
+            nothing is recorded, that the stream is slow.
+        reasons: what makes the current take bad, by stream.
     """
 
-    state: str
+    state: TakeState
     task: str
     episode_id: str
     episode_time_s: float
@@ -147,3 +152,108 @@ class RecorderStatus:
     figures: dict[str, dict[str, Any]]
     notes: dict[str, list[str]]
     reasons: dict[str, list[str]]
+
+
+@dataclass(frozen=True)
+class StreamStatus:
+    """State of one stream.
+
+    Attributes:
+        rate_hz: messages per second; 0 if none arrived lately.
+        age_s: age of the newest sample in seconds; null if there is none.
+        received: samples received since the start.
+        faults: what was wrong with messages, and how often: in the current take, else since the start.
+        trouble: what is wrong with the newest message; empty if nothing is.
+        stale_ticks: rows of the current take without a sample that is new enough. This count and those that
+            follow are null while nothing is recorded.
+        repeated_ticks: rows of the current take that repeat the sample of the row before.
+        mean_age_s: mean age of the samples of the current take, in seconds.
+        max_age_s: largest age of a sample of the current take, in seconds.
+        repeated_images: images of the current take that equal the one before.
+        longest_same_image_s: longest time without a change of the image, in seconds.
+        size_changes: images of the current take whose size differs from the one before.
+        silent: whether the stream delivers nothing.
+        wrong: what is wrong with the stream; empty if nothing is.
+    """
+
+    rate_hz: float = 0.0
+    age_s: float | None = None
+    received: int = 0
+    faults: Mapping[str, int] = field(default_factory=dict)
+    trouble: str = ""
+    stale_ticks: int | None = None
+    repeated_ticks: int | None = None
+    mean_age_s: float | None = None
+    max_age_s: float | None = None
+    repeated_images: int | None = None
+    longest_same_image_s: float | None = None
+    size_changes: int | None = None
+    silent: bool = False
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class RecorderStatus:
+    """Snapshot of the recorder's state, as published on ``~/status``.
+
+    Attributes:
+        version: version of this format.
+        state: ``idle``, ``recording`` or ``saving``; between the episodes of an unattended run ``waiting``
+            for streams, ``resetting`` during the pause, and ``finished``.
+        task: of the current or the next episode.
+        episode: number of the current or the next episode of this run, from 1 up.
+        num_episodes: episodes that an unattended run records; 0: each episode is started by hand.
+        elapsed_s: seconds since the current episode started.
+        episode_time_s: length of the current or the next episode in seconds; 0: until it is saved.
+        reset_time_s: pause between episodes of an unattended run, in seconds.
+        remaining_s: seconds left of the pause.
+        episode_id: of the current episode; empty if none is being recorded.
+        frames: rows of the current episode.
+        late: rows of the current episode that were taken more than half a period late.
+        queued: rows that wait for the disk.
+        saved: episodes saved since the recorder started, without those that were taken back.
+        rejected: takes set aside since the recorder started.
+        wait_s: seconds from the end of the last episode until it was safe on disk; null before the first.
+        message: what is wrong; empty if nothing is.
+        missing: a sentence for each stream that delivers nothing, while nothing is recorded.
+        streams: state of each stream, by name.
+        free_bytes: free disk space for this user, in bytes; null if unknown.
+        seconds_left: seconds of recording that still fit; null if unknown.
+    """
+
+    version: int = STATUS_VERSION
+    state: RecorderState = "idle"
+    task: str = ""
+    episode: int = 1
+    num_episodes: int = 0
+    elapsed_s: float = 0.0
+    episode_time_s: float = 0.0
+    reset_time_s: float = 0.0
+    remaining_s: float = 0.0
+    episode_id: str = ""
+    frames: int = 0
+    late: int = 0
+    queued: int = 0
+    saved: int = 0
+    rejected: int = 0
+    wait_s: float | None = None
+    message: str = ""
+    missing: tuple[str, ...] = ()
+    streams: Mapping[str, StreamStatus] = field(default_factory=dict)
+    free_bytes: int | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class CompletedEpisode(Outcome):
+    """What the recorder publishes on ``episode_completed`` when an episode is saved or rejected.
+
+    Attributes:
+        root: directory of the dataset.
+        fps: rows per second.
+        version: version of this format.
+    """
+
+    root: str = ""
+    fps: int = 0
+    version: int = STATUS_VERSION

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from lerobot_recorder.dataset.info import load_info
+from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.recording import EpisodeRecorder
 from lerobot_recorder.spool import Spool, SpooledEpisode
 
@@ -60,3 +61,9 @@ def wait_for(condition: Callable[[], object], timeout_s: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen"
         time.sleep(0.01)
+
+
+def frames_done(encoder: BatchEncoder) -> int:
+    """Return how many video frames of the current batch are encoded."""
+    batch = encoder.status().encoding
+    return batch.frames_done if batch else 0

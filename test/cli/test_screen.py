@@ -5,14 +5,15 @@ from typing import Any
 from rich.console import Console, Group
 
 from lerobot_recorder.cli.screen import rows
-from lerobot_recorder.cli.status import News
+from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.recording import RecorderStatus, StreamStatus
 
 
-def stream(**changes: Any) -> dict[str, Any]:
-    return {"age_s": 0.01, "rate_hz": 30.0, "wrong": "", **changes}
+def stream(**changes: Any) -> StreamStatus:
+    return StreamStatus(**{"age_s": 0.01, "rate_hz": 30.0, **changes})
 
 
-def shown(streams: dict[str, dict[str, Any]], **changes: Any) -> dict[str, str]:
+def shown(streams: dict[str, StreamStatus], **changes: Any) -> dict[str, str]:
     """What each line says."""
     status = {
         "state": "recording",
@@ -30,7 +31,7 @@ def shown(streams: dict[str, dict[str, Any]], **changes: Any) -> dict[str, str]:
     }
     console = Console(width=200)
     lines = {}
-    for name, content in rows(News(recorder=status)):
+    for name, content in rows(RunStatus(recorder=RecorderStatus(**status))):
         with console.capture() as capture:
             console.print(Group(content))
         lines[name] = capture.get().strip()

@@ -13,7 +13,7 @@ from lerobot_recorder.cli import session as module
 from lerobot_recorder.cli.keyboard import KeyPressed
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
 from lerobot_recorder.cli.session import Interrupted, Session
-from lerobot_recorder.cli.status import News
+from lerobot_recorder.cli.status import RunStatus
 
 NODES: Mapping[str, Sequence[str]] = {"hardware": [], "recorder": [], "encoder": []}
 
@@ -61,11 +61,7 @@ class FakeNode:
         self._end("terminate")
 
     def send(self, line: str) -> None:
-        request = json.loads(line)
-        self.stage.calls.append(f"call {request['node']}/{request['call']}")
-
-    def close_input(self) -> None:
-        self.stage.calls.append(f"close {self.name}")
+        self.stage.calls.append(f"call {self.name}/{json.loads(line)['call']}")
 
     def end(self, grace_s: float) -> None:
         self.stage.calls.append(f"end {self.name}")
@@ -78,30 +74,28 @@ def stage(monkeypatch: pytest.MonkeyPatch) -> Stage:
     return FakeNode.stage
 
 
-def record(*events: object, stage: Stage) -> News:
+def record(*events: object, stage: Stage) -> RunStatus:
     stage.events = list(events)
     return Session(NODES, {}).run()
 
 
 def test_when_the_recorder_has_finished_the_others_end_too(stage):
-    news = record(NodeEnded("recorder", 0), stage=stage)
+    run = record(NodeEnded("recorder", 0), stage=stage)
     assert stage.calls == [
         "interrupt hardware",
         "interrupt encoder",
-        "close caller",
-        "end caller",
         "end hardware",
         "end recorder",
         "end encoder",
     ]
-    assert news.problems == []
-    assert news.encoder["state"] == "ended"
+    assert run.problems == []
+    assert run.encoder.state == "ended"
 
 
 def test_a_hardware_node_that_fails_ends_the_recording_with_its_reason(stage):
     stage.last_lines["hardware"] = ["[INFO] starting", "error: /dev/ttyACM0 is busy", ""]
-    news = record(NodeEnded("hardware", 1), stage=stage)
-    assert news.problems == ["the hardware node ended: /dev/ttyACM0 is busy"]
+    run = record(NodeEnded("hardware", 1), stage=stage)
+    assert run.problems == ["the hardware node ended: /dev/ttyACM0 is busy"]
     assert stage.calls[:2] == ["interrupt recorder", "interrupt encoder"]
 
 
@@ -111,23 +105,16 @@ def test_a_hardware_node_that_ends_by_itself_is_a_problem_too(stage):
 
 def test_recording_goes_on_without_the_encoder(stage):
     stage.last_lines["encoder"] = ["Segmentation fault"]
-    news = record(NodeEnded("encoder", -11), NodeEnded("recorder", 0), stage=stage)
+    run = record(NodeEnded("encoder", -11), NodeEnded("recorder", 0), stage=stage)
     expected = "the encoder node ended: Segmentation fault; recorded episodes wait in the spool"
-    assert news.problems == [expected]
+    assert run.problems == [expected]
     assert stage.calls[0] == "interrupt hardware"
 
 
 def test_nodes_that_were_told_to_end_may_do_so_by_the_signal(stage):
     stage.stubborn.add("hardware")
-    news = record(NodeEnded("recorder", 0), NodeEnded("hardware", -signal.SIGINT), stage=stage)
-    assert news.problems == []
-
-
-def test_without_the_caller_the_recording_ends(stage):
-    stage.last_lines["caller"] = ["ImportError: rclpy"]
-    news = record(NodeEnded("caller", 1), stage=stage)
-    assert news.problems == ["the caller node ended: ImportError: rclpy"]
-    assert stage.calls[0] == "interrupt recorder"
+    run = record(NodeEnded("recorder", 0), NodeEnded("hardware", -signal.SIGINT), stage=stage)
+    assert run.problems == []
 
 
 def test_an_interruption_ends_the_recording_and_encodes_what_remains(stage):
@@ -137,9 +124,9 @@ def test_an_interruption_ends_the_recording_and_encodes_what_remains(stage):
 
 def test_a_second_interruption_leaves_the_rest(stage):
     stage.stubborn.add("recorder")
-    news = record(Interrupted(), Interrupted(), NodeEnded("recorder", 0), stage=stage)
+    run = record(Interrupted(), Interrupted(), NodeEnded("recorder", 0), stage=stage)
     assert {"terminate recorder", "terminate hardware", "terminate encoder"} <= set(stage.calls)
-    assert news.problems == []
+    assert run.problems == []
 
 
 def test_a_third_interruption_ends_everything_at_once(stage):
@@ -159,7 +146,7 @@ def test_signals_are_interruptions(stage, number):
 def test_the_nodes_end_when_something_unforeseen_happens(stage):
     with pytest.raises(json.JSONDecodeError):
         record(NodeOutput("recorder", "{no JSON", is_log=False), stage=stage)
-    assert {"end hardware", "end recorder", "end encoder", "end caller"} <= set(stage.calls)
+    assert {"end hardware", "end recorder", "end encoder"} <= set(stage.calls)
 
 
 @pytest.mark.parametrize(
@@ -207,10 +194,10 @@ def test_quitting_between_episodes_ends_at_once(stage):
     assert stage.calls[0] == "interrupt recorder"
 
 
-def test_an_interruption_while_nodes_start_shows_no_traceback(stage, capsys):
-    trace = NodeOutput("recorder", "KeyboardInterrupt", is_log=True)
-    record(Interrupted(), trace, NodeEnded("recorder", -signal.SIGINT), stage=stage)
-    assert "KeyboardInterrupt" not in capsys.readouterr().out
+def test_a_key_for_a_node_that_has_ended_is_answered(stage, capsys):
+    record(NodeEnded("encoder", 1), KeyPressed("encode"), NodeEnded("recorder", 0), stage=stage)
+    assert not any(call.startswith("call") for call in stage.calls)
+    assert "encode_pending is not possible: the encoder node has ended" in capsys.readouterr().out
 
 
 def test_what_the_nodes_log_is_shown(stage, capsys):
@@ -218,7 +205,9 @@ def test_what_the_nodes_log_is_shown(stage, capsys):
     printed = NodeOutput("encoder", "Fatal Python error", is_log=True)
     stray = NodeOutput("encoder", "a library says hello", is_log=False)
     reason = NodeOutput("hardware", "error: the port is busy", is_log=True)
-    refusal = stage.heard(**{"from": "recorder", "call": "start_episode", "success": False, "message": "no"})
+    refusal = stage.heard(
+        **{"from": "recorder", "answer": {"call": "start_episode", "success": False, "message": "no"}}
+    )
     record(log, printed, stray, reason, refusal, NodeEnded("recorder", 0), stage=stage)
     shown = capsys.readouterr().out
     assert "recorder the wrist camera froze" in shown

@@ -60,7 +60,7 @@ def test_a_change_of_the_video_holds_from_the_next_batch_in_a_file_of_its_own(tm
     root = tmp_path / "data"
     record(root, 4)
     with BatchEncoder(root) as encoder:
-        wait_for(lambda: len(encoder.status().committed) == 1)
+        wait_for(lambda: encoder.status().committed == 1)
         encoder.settings = replace(encoder.settings, **change)
         record(root, 5)
     before, after = video_tags(root)
@@ -92,14 +92,14 @@ def test_parallel_encodings_and_nice_hold_from_the_next_batch(tmp_path):
     encoder = BatchEncoder(root, batch_size=3, parallel_encodings=1, nice=3, encode_on_exit=False)
     counted = set()
     try:
-        while len(encoder.status().committed) < 3:
+        while encoder.status().committed < 3:
             counted.add(len(workers(encoder)))
             time.sleep(0.01)
         assert max(counted) == 1
         assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in workers(encoder)] == [3]
         encoder.parallel_encodings, encoder.nice = 3, 7
         record(root, 60, 60, 60)
-        wait_for(lambda: len(encoder.status().committed) == 6)
+        wait_for(lambda: encoder.status().committed == 6)
         assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in workers(encoder)] == [7, 7, 7]
     finally:
         encoder.close()
@@ -110,7 +110,7 @@ def test_an_encoder_that_falls_behind_reports_it(tmp_path):
     encoder = BatchEncoder(root, batch_size=2, encode_on_exit=False)
     try:
         record(root, 30, 30)
-        wait_for(lambda: len(encoder.status().committed) == 2)
+        wait_for(lambda: encoder.status().committed == 2)
         encoder.paused = True
         record(root, 30, 45, 60)
         wait_for(lambda: encoder.status().waiting == 3)

@@ -16,6 +16,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from takes import a_take
+from vectors import frames_done
 
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.encoding import encoder as module
@@ -109,7 +110,7 @@ def test_nothing_is_encoded_before_enough_episodes_wait(tmp_path):
         wait_for(lambda: encoder.status().waiting == 2)
         assert encoder.status().state == "idle"
         record(root, 4)
-        wait_for(lambda: len(encoder.status().committed) == 3)
+        wait_for(lambda: encoder.status().committed == 3)
     finally:
         encoder.close()
 
@@ -121,8 +122,8 @@ def test_a_smaller_batch_size_starts_at_once(tmp_path):
     try:
         wait_for(lambda: encoder.status().waiting == 4)
         encoder.batch_size = 3
-        wait_for(lambda: len(encoder.status().committed) == 4)
-        assert [episode.episode_index for episode in encoder.status().committed] == [0, 1, 2, 3]
+        wait_for(lambda: encoder.status().committed == 4)
+        assert [episode.episode_index for episode in encoder.status().episodes] == [0, 1, 2, 3]
     finally:
         encoder.close()
 
@@ -137,11 +138,11 @@ def test_encode_pending_and_pause(tmp_path):
         wait_for(lambda: encoder.status().state == "paused")
         assert encoder.status().waiting == 1
         encoder.paused = False
-        wait_for(lambda: len(encoder.status().committed) == 1)
+        wait_for(lambda: encoder.status().committed == 1)
         encoder.batch_size = 10
         record(root, 4)
         encoder.encode_pending()
-        wait_for(lambda: len(encoder.status().committed) == 2)
+        wait_for(lambda: encoder.status().committed == 2)
     finally:
         encoder.close()
 
@@ -165,7 +166,7 @@ def test_videos_encoded_with_other_settings_get_a_file_of_their_own(tmp_path):
     root = tmp_path / "data"
     record(root, 4)
     with BatchEncoder(root) as encoder:
-        wait_for(lambda: len(encoder.status().committed) == 1)
+        wait_for(lambda: encoder.status().committed == 1)
         encoder.settings = EncoderSettings(crf=40)
         record(root, 6)
     frames = [probe(path).frames for path in sorted(root.glob(f"videos/{VIDEOS[0]}/*/*.mp4"))]
@@ -191,7 +192,7 @@ def test_an_episode_that_is_taken_back_meanwhile_is_no_failure(tmp_path, caplog,
     root = tmp_path / "data"
     record(root, 400)
     with BatchEncoder(root, parallel_encodings=1) as encoder:
-        wait_for(lambda: encoder.status().frames_done)
+        wait_for(lambda: frames_done(encoder))
         Spool(root).delete_last()
     assert encoder.status().failed == 0
     assert not encoder.status().committed
@@ -203,18 +204,18 @@ def test_a_worker_that_dies_is_replaced_and_its_episode_encoded(tmp_path):
     root = tmp_path / "data"
     record(root, 400, 4)
     encoder = BatchEncoder(root, batch_size=2, parallel_encodings=1)
-    wait_for(lambda: encoder.status().frames_done > 0)
+    wait_for(lambda: frames_done(encoder) > 0)
     os.kill(next(iter(encoder._pool._processes)).pid, signal.SIGKILL)
     encoder.close()
     assert Spool(root).failed() == []
-    assert [episode.frames for episode in encoder.status().committed] == [400, 4]
+    assert [episode.frames for episode in encoder.status().episodes] == [400, 4]
 
 
 def test_abort_leaves_the_rest_for_the_next_start(tmp_path):
     root = tmp_path / "data"
     record(root, 1000, 1000)
     encoder = BatchEncoder(root, batch_size=2)
-    wait_for(lambda: encoder.status().frames_done > 0)
+    wait_for(lambda: frames_done(encoder) > 0)
     encoder.abort()
     assert encoder.join(30)
     assert len(Spool(root).ready()) == 2
@@ -238,7 +239,7 @@ def test_a_commit_that_fails_is_tried_again(tmp_path, monkeypatch):
 
     monkeypatch.setattr(module.DatasetWriter, "commit", full_once)
     encoder = BatchEncoder(root)
-    wait_for(lambda: len(encoder.status().committed) == 1)
+    wait_for(lambda: encoder.status().committed == 1)
     encoder.close()
     assert len(rows(root)) == 4
 
@@ -330,7 +331,7 @@ def test_an_episode_waits_while_the_disk_is_too_full_for_its_commit(tmp_path):
     record(root, 30, 30)
     largest = 0
     with BatchEncoder(root, batch_size=2, encode_on_exit=False) as encoder:
-        wait_for(lambda: len(encoder.status().committed) == 2)
+        wait_for(lambda: encoder.status().committed == 2)
         largest = max(len(content) for content in videos(root).values())
     record(root, 30)
     with room_for(largest), BatchEncoder(root) as encoder:
@@ -351,5 +352,5 @@ def test_a_request_is_done_once_there_is_space_again(tmp_path, monkeypatch):
             encoder.encode_pending()
             wait_for(lambda: "no space left" in encoder.status().message)
         encoder.parallel_encodings = 3  # in new processes, which are not limited
-        wait_for(lambda: len(encoder.status().committed) == 1)
+        wait_for(lambda: encoder.status().committed == 1)
     assert len(states(root)) == 30

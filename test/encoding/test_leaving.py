@@ -72,7 +72,7 @@ class Encoder(BatchEncoder):
 
 with Encoder(sys.argv[1], batch_size=10) as encoder:
     encoder.batch_size = 1
-    while not encoder.status().frames_done:
+    while not frames_done(encoder):
         time.sleep(0.01)
 """
 

@@ -22,8 +22,8 @@ def test_the_status_lists_the_last_committed_episodes_and_counts_all(tmp_path):
     with BatchEncoder(root, batch_size=LISTED + 3) as encoder:
         pass
     status = encoder.status()
-    assert [each.episode_index for each in status.committed] == list(range(3, LISTED + 3))
-    assert status.committed_total == LISTED + 3
+    assert [each.episode_index for each in status.episodes] == list(range(3, LISTED + 3))
+    assert status.committed == LISTED + 3
     assert [each.episode_index for each in encoder.committed] == list(range(LISTED + 3))
 
 
@@ -64,7 +64,7 @@ def test_a_paused_encoder_refuses_to_encode_what_waits(tmp_path):
             encoder.encode_pending()
         encoder.paused = False
         encoder.encode_pending()
-        wait_for(lambda: encoder.status().committed_total == 1)
+        wait_for(lambda: encoder.status().committed == 1)
     finally:
         encoder.close()
 
@@ -107,12 +107,12 @@ def test_a_change_of_codec_warns_once_in_the_log_and_in_the_status(tmp_path, cap
     root = tmp_path / "data"
     a_take(Spool(root), "raw", width=64, height=48).save()
     with BatchEncoder(root) as encoder:
-        wait_for(lambda: encoder.status().committed_total == 1)
+        wait_for(lambda: encoder.status().committed == 1)
         assert encoder.status().warning == ""
         encoder.settings = EncoderSettings("h264")
         for number in (2, 3):
             a_take(Spool(root), "raw", width=64, height=48).save()
-            wait_for(lambda number=number: encoder.status().committed_total == number)
+            wait_for(lambda number=number: encoder.status().committed == number)
     assert "the videos in the dataset are av1, new ones become h264" in encoder.status().warning
     (warning,) = [each.message for each in caplog.records if "codec" in each.message]
     assert "the videos in the dataset are av1, new ones become h264" in warning

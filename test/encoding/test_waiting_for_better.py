@@ -110,7 +110,7 @@ def test_episodes_wait_for_a_dataset_that_cannot_be_read(root, how):
         wait_for(lambda: str(root) in encoder.status().message)
         assert encoder.status().failed == 0
         path.write_bytes(sound)
-        wait_for(lambda: encoder.status().committed_total == 2)
+        wait_for(lambda: encoder.status().committed == 2)
         assert encoder.status().message == ""
     assert encoder.failure is None
     assert numbers_in(root) == [0, 1, 2]
@@ -207,7 +207,7 @@ def test_a_request_starts_the_next_attempt_at_once(root, monkeypatch, ask):
         wait_for(lambda: "info.json" in encoder.status().message)
         info.write_bytes(sound)
         ask(encoder)
-        wait_for(lambda: encoder.status().committed_total == 1)
+        wait_for(lambda: encoder.status().committed == 1)
     assert encoder.failure is None
 
 
@@ -264,7 +264,7 @@ def test_a_commit_that_stopped_is_finished_by_the_same_encoder(root, monkeypatch
             record(root, 1)
             wait_for(lambda: "Input/output error" in encoder.status().message)
             assert journal_path(root).exists()
-        wait_for(lambda: encoder.status().committed_total == 1)
+        wait_for(lambda: encoder.status().committed == 1)
     assert encoder.failure is None
     assert numbers_in(root) == [0, 1]
 
@@ -361,7 +361,7 @@ def test_an_episode_waits_while_its_video_cannot_be_written(tmp_path, faulty_dev
     assert list(whereabouts(root)) == ["ready"]
     with BatchEncoder(root) as encoder:
         pass
-    assert encoder.status().committed_total == 1
+    assert encoder.status().committed == 1
 
 
 @pytest.mark.parametrize("descriptors", [0, 2, 4, 5])
@@ -372,5 +372,5 @@ def test_an_encoder_without_descriptors_reports_it_and_ends(tmp_path, descriptor
     assert (status, "Too many open files" in message) == (1, True), message
     with BatchEncoder(root) as encoder:
         pass
-    assert encoder.status().committed_total == 1
+    assert encoder.status().committed == 1
     assert whereabouts(root) == {}

@@ -243,24 +243,31 @@ def test_no_message_ends_a_look_at_the_graph(graph):
     assert graph.end_of(look) == 0, look.last_lines
 
 
-def test_no_line_of_the_parent_ends_the_caller(graph):
-    caller = graph.run("caller", ["--ros-args"])
+@pytest.mark.parametrize("name", ["hardware", "recorder", "encoder", "replay"])
+def test_no_line_of_the_parent_ends_a_node(graph, tmp_path, name):
+    record_long_episode(tmp_path / "data")
+    root = {"root": str(tmp_path / "data")}
+    parameters = {"hardware": ARM, "recorder": recorder_parameters(tmp_path / "data")}
+    node = graph.start(name, parameters.get(name, root))
     for line in (
         "{",
         "[]",
         "3",
-        '{"node": 1}',
-        '{"node": "a b", "call": "%"}',
+        "",
+        '{"call": 1}',
+        '{"call": "%", "data": {}}',
         "\x00",
         '{"call": null, "node": []}',
+        "[" * 5000,
+        "x" * 100_000,
     ):
-        caller.send(line)
-    caller.send('{"node": "nobody", "call": "nothing"}')
+        node.send(line)
+    node.send('{"call": "nothing"}')
 
     def answered() -> bool:
         event = graph.events.get(timeout=60)
-        return isinstance(event, NodeOutput) and '"nobody"' in event.line and not event.is_log
+        return isinstance(event, NodeOutput) and '"nothing"' in event.line and not event.is_log
 
     graph.wait(answered)
-    caller.close_input()
-    assert graph.end_of(caller) == 0
+    node.interrupt()
+    assert graph.end_of(node) == 0

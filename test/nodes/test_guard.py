@@ -41,7 +41,7 @@ async def fail_later(*_):
 
 
 def faults(node) -> int:
-    reports = node.faults.reports()
+    reports = node.faults.diagnostics()
     return reports[0][3]["faults"] if reports else 0
 
 
@@ -54,7 +54,7 @@ def test_a_node_outlives_what_its_subscriptions_raise(guarded, callback):
     node.create_subscription(String, "chatter", heard.append, 10)
     node.create_timer(0.02, lambda: publisher.publish(String(data="hello")))
     run_until(lambda: faults(node) > 2 and len(heard) > 2)
-    ((name, level, message, _),) = node.faults.reports()
+    ((name, level, message, _),) = node.faults.diagnostics()
     assert (name, level) == ("callbacks", 1)
     assert message == "/chatter: ZeroDivisionError: nobody thought of this"
 
@@ -106,7 +106,7 @@ def test_faults_are_logged_once_in_a_while_and_all_of_them_counted(guarded, monk
     assert len(logged) == 1
     assert len(logged[0]) < 500
     now[0] += 11
-    assert node.faults.reports()[0][1:2] == (0,)
+    assert node.faults.diagnostics()[0][1:2] == (0,)
     node.faults.note("/topic", StreamError("y"))
     assert "51 faults" in logged[1]
 

@@ -29,5 +29,5 @@ def test_whatever_fails_is_answered_and_the_next_call_too(graph, error, reason):
     works = [ended(error), ended()]
     services = graph.do(lambda: Services(graph.node))
     graph.do(lambda: services.trigger("work", lambda: works.pop(0), lambda result: (True, result)))
-    assert graph.call("work") == (False, reason)
-    assert graph.call("work") == (True, "done")
+    assert graph.call("test/work") == (False, reason)
+    assert graph.call("test/work") == (True, "done")

@@ -130,7 +130,7 @@ class Trial:
             yield tick
 
     def _report(self, encoder: BatchEncoder, done: float) -> None:
-        encoded = encoder.status().committed_total
+        encoded = encoder.status().committed
         self._progress(f"recorded {int(done)}, encoded {encoded}", (done + encoded) / self._plan.episodes / 2)
 
     def _encode_rest(self, encoder: BatchEncoder) -> None:
@@ -139,7 +139,7 @@ class Trial:
             self._report(encoder, self._plan.episodes)
         self._report(encoder, self._plan.episodes)
         status = encoder.status()
-        if status.committed_total < self._plan.episodes:
+        if status.committed < self._plan.episodes:
             raise RecorderError(f"{self._root}: some episodes could not be encoded: {status.message}")
 
     def _cost(self, sampler: _Sampler, cpu: float) -> Cost:
