@@ -7,14 +7,17 @@ import errno
 import os
 from pathlib import Path
 
+from lerobot_recorder.errors import DiskFullError, causes
+
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PRIVATE = 0o700
 
 
 def is_full(error: BaseException) -> bool:
-    """Return whether an error, or its cause, means that the disk is full."""
-    causes = (error, error.__cause__)
-    return any(getattr(cause, "errno", None) in _FULL for cause in causes)
+    """Return whether an error, or one that it was raised from, means that the disk is full."""
+    return any(
+        isinstance(each, DiskFullError) or getattr(each, "errno", None) in _FULL for each in causes(error)
+    )
 
 
 def sync(path: Path) -> None:

@@ -138,7 +138,7 @@ def is_transient(error: BaseException) -> bool:
 
     For an error of this package, the system error that it was raised from decides.
     """
-    return any(_is_of_computer(each) for each in _causes(error))
+    return any(_is_of_computer(each) for each in causes(error))
 
 
 def _is_of_computer(error: BaseException) -> bool:
@@ -148,7 +148,8 @@ def _is_of_computer(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in errno.errorcode.keys() - _NOT_OF_THE_COMPUTER
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error, the error that it was raised from, and so on."""
     while error is not None:
         yield error
         error = error.__cause__

@@ -105,7 +105,7 @@ class Batch:
         self.frames = 0
         self.committed: list[CommittedEpisode] = []
         self.failed: dict[str, str] = {}
-        self.waiting: dict[str, str] = {}
+        self.waiting: dict[str, Exception] = {}
 
     def begin(self, episodes: Sequence[SpooledEpisode]) -> None:
         """Claim the episodes that no other process has claimed, and queue their cameras in this order.
@@ -282,7 +282,7 @@ class Batch:
         if not released:
             logger.info("episode %s was taken back while it was encoded", work.episode.episode_id)
             return
-        self.waiting[work.episode.episode_id] = explained(error)
+        self.waiting[work.episode.episode_id] = error
         logger.warning("episode %s waits: %s", work.episode.episode_id, explained(error))
 
     def _drop(self, work: _Work) -> None:

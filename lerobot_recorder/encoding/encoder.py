@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar, overload
 
 from lerobot_recorder.dataset import DatasetWriter, check_appendable
+from lerobot_recorder.durable import is_full
 from lerobot_recorder.encoding.batch import Batch
 from lerobot_recorder.encoding.camera import CameraJob
 from lerobot_recorder.encoding.earlier import SeenDataset, codec_change, depth_in_dataset
@@ -278,6 +279,8 @@ class BatchEncoder:
             except Exception as error:
                 self._stop_workers()  # before their episodes are released
                 self._report.fail(error)
+                if is_full(error):
+                    _make_room(spool)
             if is_last or not self._pause(pause_s):
                 return
             pause_s = min(2 * pause_s, LONGEST_RETRY_S)
@@ -356,8 +359,10 @@ class BatchEncoder:
             batch.release()
         self._report.fault = ""
         if batch.waiting:
-            reasons = set(batch.waiting.values())
-            raise TransientError(f"{len(batch.waiting)} episodes wait: {'; '.join(sorted(reasons))}")
+            errors = list(batch.waiting.values())
+            reasons = "; ".join(sorted({explained(error) for error in errors}))
+            cause = next(filter(is_full, errors), errors[0])
+            raise TransientError(f"{len(errors)} episodes wait: {reasons}") from cause
 
     def _encode_batch(self, spool: Spool, batch: Batch, episodes: Sequence[SpooledEpisode]) -> None:
         began = time.monotonic()
@@ -419,6 +424,13 @@ class BatchEncoder:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
+
+
+def _make_room(spool: Spool) -> None:
+    """Erase discarded episodes, the oldest first, until those that wait would fit once more."""
+    with suppress(SpoolError, OSError):
+        needed = sum(episode.size_bytes() for episode in spool.waiting())
+        spool.make_room(spool.free_bytes() + needed)
 
 
 def _seen_dataset(root: Path) -> SeenDataset:

@@ -326,6 +326,23 @@ def test_an_episode_waits_while_the_disk_is_too_full_to_encode_it(tmp_path):
     assert len(states(root)) == 30
 
 
+@pytest.mark.parametrize("needs_room_for", ["encoding", "the commit"])
+def test_on_a_full_disk_discarded_episodes_are_erased(tmp_path, needs_room_for):
+    root = tmp_path / "data"
+    record(root, 30, 30)
+    largest = 2000
+    if needs_room_for == "the commit":
+        with BatchEncoder(root):
+            pass
+        largest = max(len(content) for content in videos(root).values())
+        record(root, 30, 30)
+    deleted = Spool(root).delete_last()
+    with room_for(largest), BatchEncoder(root):
+        pass
+    assert Spool(root).find(deleted) is None
+    assert [each.length for each in Spool(root).ready()] == [30]
+
+
 def test_an_episode_waits_while_the_disk_is_too_full_for_its_commit(tmp_path):
     root = tmp_path / "data"
     record(root, 30, 30)
