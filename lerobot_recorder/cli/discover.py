@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
-from lerobot_recorder.cli.status import last_words
+from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_file
 from lerobot_recorder.errors import ConfigError, RecorderError
 
@@ -53,7 +53,7 @@ def survey(seconds: float) -> Survey:
     finally:
         process.end(_GRACE_S)
     if event.status != 0 or not lines:
-        raise RecorderError(f"cannot read the ROS graph: {last_words(list(process.last_lines))}")
+        raise RecorderError(f"cannot read the ROS graph: {end_reason(list(process.last_lines))}")
     return Survey.from_json(lines[-1])
 
 

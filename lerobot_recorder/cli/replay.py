@@ -19,7 +19,7 @@ from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
 from lerobot_recorder.cli.record import in_namespace
-from lerobot_recorder.cli.status import last_words, log_remark
+from lerobot_recorder.cli.status import end_reason, log_remark
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
 from lerobot_recorder.launching import OPTIONS
@@ -128,7 +128,7 @@ def _watch(
         elif isinstance(event, NodeEnded):
             if (event.node, event.status) == ("replay", 0):
                 return status
-            reason = last_words(list(running[event.node].last_lines))
+            reason = end_reason(list(running[event.node].last_lines))
             raise RecorderError(f"the {event.node} node ended: {reason}")
 
 

@@ -54,7 +54,7 @@ class Screen:
         if self._live is not None:
             self._live.stop()
 
-    def say(self, remark: Remark) -> None:
+    def print(self, remark: Remark) -> None:
         """Print a line."""
         source = Text(f"{remark.source:<9}", "dim")
         self._console.print(source.append(remark.text, _STYLES[remark.level]))

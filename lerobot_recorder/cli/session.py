@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from lerobot_recorder.cli.keyboard import Command, Keyboard, KeyPressed
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
 from lerobot_recorder.cli.screen import Screen
-from lerobot_recorder.cli.status import Remark, RunStatus, last_words, log_remark
+from lerobot_recorder.cli.status import Remark, RunStatus, end_reason, log_remark
 from lerobot_recorder.recording import RecorderState
 
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
@@ -102,7 +102,7 @@ class Session:
         elif isinstance(event, NodeEnded):
             self._note_end(event)
         elif isinstance(event, KeyPressed):
-            self._obey(event.command)
+            self._run_command(event.command)
         elif isinstance(event, Interrupted):
             self._interrupt()
 
@@ -113,7 +113,7 @@ class Session:
             remark = self.status.take(output.line)
             self._stop_if_saved()
         if remark is not None:
-            self._screen.say(remark)
+            self._screen.print(remark)
 
     def _note_end(self, end: NodeEnded) -> None:
         self._running.discard(end.node)
@@ -136,21 +136,21 @@ class Session:
                 self._nodes[name].interrupt()
 
     def _fail(self, end: NodeEnded) -> None:
-        reason = last_words(list(self._nodes[end.node].last_lines))
+        reason = end_reason(list(self._nodes[end.node].last_lines))
         encoder = self.status.encoder
         waits = end.node == "encoder" and (encoder is None or encoder.waiting)
         left = "; recorded episodes wait in the spool" if waits else ""
         self.status.problems.append(f"the {end.node} node ended: {reason}{left}")
         if self._running:
-            self._screen.say(Remark(end.node, f"ended: {reason}{left}", "error"))
+            self._screen.print(Remark(end.node, f"ended: {reason}{left}", "error"))
 
     def _interrupt(self) -> None:
         self._interruptions += 1
         if self._interruptions == 1:
-            self._screen.say(Remark("record", self._ending()))
+            self._screen.print(Remark("record", self._ending()))
             self._ask_to_end("recorder")
         elif self._interruptions == 2:
-            self._screen.say(Remark("record", "episodes that are not encoded yet wait for the next start"))
+            self._screen.print(Remark("record", "episodes that are not encoded yet wait for the next start"))
             self._asked_to_end |= self._running
             for name in self._running:
                 self._nodes[name].terminate()
@@ -167,16 +167,16 @@ class Session:
     def _recorder_state(self) -> RecorderState | None:
         return self.status.recorder.state if self.status.recorder else None
 
-    def _obey(self, command: Command) -> None:
+    def _run_command(self, command: Command) -> None:
         recording = self._is_recording()
         if command == "finish":
             self._call("recorder", "save_episode" if recording else "start_episode")
         elif command == "stop":
             self._save_and_stop(recording)
         elif command == "again" and not recording:
-            self._screen.say(Remark("record", _NOTHING_TO_DISCARD, "warning"))
+            self._screen.print(Remark("record", _NOTHING_TO_DISCARD, "warning"))
         elif command == "delete" and recording:
-            self._screen.say(Remark("record", _NOTHING_TO_DELETE, "warning"))
+            self._screen.print(Remark("record", _NOTHING_TO_DELETE, "warning"))
         else:
             self._call(*_SERVICES[command])
 
@@ -195,7 +195,7 @@ class Session:
         if node in self._running:
             self._nodes[node].send(json.dumps({"call": service}))
         else:
-            self._screen.say(
+            self._screen.print(
                 Remark("record", f"{service} is not possible: the {node} node has ended", "warning")
             )
 

@@ -95,7 +95,7 @@ def log_remark(node: str, line: str) -> Remark | None:
     return Remark(node, match[3], levels.get(match[1], "error"))
 
 
-def last_words(lines: list[str]) -> str:
+def end_reason(lines: list[str]) -> str:
     """Return why a node ended: its error message, otherwise the last line that it printed."""
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     printed = [line for line in lines if line.strip()]
