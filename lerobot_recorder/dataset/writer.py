@@ -265,6 +265,8 @@ def _check_content(root: Path) -> None:
 def _check_writable(root: Path) -> None:
     for path in (root, root / "meta", root / "data", root / "videos"):
         target = journal.nearest_existing(path)
+        if not target.is_dir():
+            raise DatasetError(f"{target}: expected a directory, found a file; choose another root")
         if not os.access(target, os.W_OK | os.X_OK):
             raise DatasetError(
                 f"{target}: no permission to write there, so no episode can be added to {root}; "

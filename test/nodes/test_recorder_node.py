@@ -184,7 +184,7 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
         ({"root": ""}, "give repo_id (user/name) or root"),
         (
             {"root": "/dev/null/data"},
-            "/dev/null/data.spool cannot be written: File exists (/dev/null); choose another root",
+            "/dev/null: expected a directory, found a file; choose another root",
         ),
         ({"state.names": [""]}, "state.names: name the joints"),
         ({"top.type": "sensor_msgs/Imagine"}, "are not installed here"),
