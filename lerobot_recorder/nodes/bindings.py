@@ -25,7 +25,7 @@ _OF_IMAGES = ("image_format", "depth", "width", "height")
 
 
 @dataclass(frozen=True)
-class Source:
+class StreamBinding:
     """A stream, and where it comes from.
 
     Attributes:
@@ -56,8 +56,8 @@ def message_class(message_type: str) -> Any:
         raise ConfigError(f"messages of type {message_type} are not installed here: {error}") from error
 
 
-def source_of(name: str, settings: StreamSettings, image_format: str) -> Source:
-    """Return the source that a stream's parameters describe.
+def binding_of(name: str, settings: StreamSettings, image_format: str) -> StreamBinding:
+    """Return the binding that a stream's parameters describe.
 
     Args:
         name: of the stream.
@@ -74,10 +74,10 @@ def source_of(name: str, settings: StreamSettings, image_format: str) -> Source:
     try:
         message_class(message_type)
         if message_type in (IMAGE, COMPRESSED):
-            source = _image_source(name, settings, message_type, image_format)
+            binding = _image_binding(name, settings, message_type, image_format)
         else:
-            source = _vector_source(name, settings, message_type)
-        return replace(source, allow_multiple_publishers=settings.allow_multiple_publishers)
+            binding = _vector_binding(name, settings, message_type)
+        return replace(binding, allow_multiple_publishers=settings.allow_multiple_publishers)
     except RecorderError as error:
         of = "" if str(error).startswith(f"{name}.") else f"stream {name}: "
         raise ConfigError(f"{of}{error}") from error
@@ -126,7 +126,9 @@ def _image_spec(name: str, settings: StreamSettings, message_type: str, image_fo
     )
 
 
-def _image_source(name: str, settings: StreamSettings, message_type: str, image_format: str) -> Source:
+def _image_binding(
+    name: str, settings: StreamSettings, message_type: str, image_format: str
+) -> StreamBinding:
     spec = _image_spec(name, settings, message_type, image_format)
     if spec.is_depth and settings.image_format:
         raise ConfigError(
@@ -134,15 +136,19 @@ def _image_source(name: str, settings: StreamSettings, message_type: str, image_
         )
     if message_type == IMAGE:
         decode = conversion.image_to_depth if spec.is_depth else conversion.image_to_rgb
-        return Source(Stream(spec, decode), spec.source, message_type, lambda message: _sized(message, spec))
+        return StreamBinding(
+            Stream(spec, decode), spec.source, message_type, lambda message: _sized(message, spec)
+        )
     if spec.is_depth:
         pack = conversion.compressed_to_png
-        return Source(
+        return StreamBinding(
             Stream(spec, decode_depth), spec.source, message_type, lambda message: _sized(pack(message), spec)
         )
     _refuse(name, settings, ("image_format",), message_type)
     encode = conversion.compressed_to_encoded
-    return Source(Stream(spec), spec.source, message_type, lambda message: _sized(encode(message), spec))
+    return StreamBinding(
+        Stream(spec), spec.source, message_type, lambda message: _sized(encode(message), spec)
+    )
 
 
 def _sized(image: Any, spec: StreamSpec) -> Any:
@@ -156,7 +162,7 @@ def _sized(image: Any, spec: StreamSpec) -> Any:
     return image
 
 
-def _vector_source(name: str, settings: StreamSettings, message_type: str) -> Source:
+def _vector_binding(name: str, settings: StreamSettings, message_type: str) -> StreamBinding:
     names = list(settings.names or vectors.default_names(message_type))
     if not names:
         taken = "" if settings.type else f"; give {name}.type if its messages are no {message_type}"
@@ -180,7 +186,9 @@ def _vector_source(name: str, settings: StreamSettings, message_type: str) -> So
     )
     extract = vectors.extractor(message_type, names, settings.field)
     convert = _converter(message_type, names, aliases, settings)
-    return Source(Stream(spec), settings.topic, message_type, lambda message: convert(extract(message)))
+    return StreamBinding(
+        Stream(spec), settings.topic, message_type, lambda message: convert(extract(message))
+    )
 
 
 def _converter(

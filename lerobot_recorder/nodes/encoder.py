@@ -45,7 +45,7 @@ class EncoderNode(ManagedNode):
             encode_on_exit=batch.encode_on_exit,
         )
         self._encoder.paused = batch.paused
-        self._params.watch(self._change)
+        self._params.on_change(self._change)
         self._status = StatusTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
         self.create_subscription(String, "episode_completed", lambda _: self._encoder.notify(), latched(100))

@@ -93,7 +93,7 @@ class HardwareNode(ManagedNode):
             camera.start()
         if self._arms:  # nothing moves before everything else works
             self._start_loop()
-        parameters.watch(self._change)
+        parameters.on_change(self._change)
         self._diagnostics = Diagnostics(self)
         steady_timer(self, _LOOK_S, self._look)
         arms = ", ".join(f"{role} on {arm.port}" for role, arm in self._arms.items()) or "no arm"

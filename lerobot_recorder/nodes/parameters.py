@@ -114,9 +114,9 @@ class Parameters:
         found = difflib.get_close_matches(name, self._known, n=1)
         return f" (did you mean {found[0]!r}?)" if found else ""
 
-    def watch(self, on_change: Callable[[Mapping[str, Any]], None]) -> None:
+    def on_change(self, act: Callable[[Mapping[str, Any]], None]) -> None:
         """Call `on_change` with new values when they are set; an error that it raises refuses them."""
-        self._on_change = on_change
+        self._on_change = act
         self._node.add_on_set_parameters_callback(self._set)
 
     def _set(self, changes: Sequence[RosParameter]) -> SetParametersResult:

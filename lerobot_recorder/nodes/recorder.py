@@ -66,7 +66,7 @@ class RecorderNode(ManagedNode):
             clock=clock,
             on_end=self._announce,
         )
-        parameters.watch(self._change)
+        parameters.on_change(self._change)
         self._jumps = on_jump_back(self, self._recorder.start_afresh)
         self._clock_steps = ClockSteps(clock)
         self._not_saved: RecorderError | None = None

@@ -57,7 +57,7 @@ class ReplayNode(ManagedNode):
         self._stop_requested = threading.Event()
         self._threads = ThreadPoolExecutor(1, "replay")
         self._done = self._threads.submit(self._work)
-        parameters.watch(lambda _changes: None)
+        parameters.on_change(lambda _changes: None)
 
     # Lifetime
 

@@ -11,7 +11,7 @@ from rclpy.subscription import Subscription
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import excerpt
-from lerobot_recorder.nodes.bindings import RECORDABLE, Source, message_class, source_of
+from lerobot_recorder.nodes.bindings import RECORDABLE, StreamBinding, binding_of, message_class
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
@@ -25,7 +25,7 @@ from lerobot_recorder.settings import settings_from
 _IMAGES_KEPT = 10
 _VECTORS_KEPT = 5
 _STAMPED_KEPT = 100
-"""Messages kept for a moment of inattention. Of vectors few, unless their source has stamped them: a long
+"""Messages kept for a moment of inattention. Of vectors few, unless their publisher has stamped them: a long
 queue is worked off oldest first, and would be a second behind as long as the machine is busy."""
 
 _MATCH_S = 0.2
@@ -39,9 +39,9 @@ _ALIKE, _LESS_ALIKE = 0.6, 0.3
 
 @dataclass
 class Listener:
-    """A source and the subscription to it; none before a publisher was seen."""
+    """A binding and the subscription to it; none before a publisher was seen."""
 
-    source: Source
+    binding: StreamBinding
     publishers: Publishers = field(default_factory=Publishers)
     offer: Offer | None = None
     subscription: Subscription[Any] | None = None
@@ -77,83 +77,85 @@ class Subscriptions:
         """
         self._node = node
         self._clock = clock
-        sources = [
-            source_of(
+        bindings = [
+            binding_of(
                 name, settings_from(StreamSettings, parameters.group(f"{name}.")), parameters["image_format"]
             )
             for name in parameters["streams"]
         ]
-        for source in sources:
-            _check_topic(node, source)
-        self._listeners = {source.stream.spec.name: Listener(source) for source in sources}
-        self.streams = [source.stream for source in sources]
-        self._overrides = QosOverrides(node, [source.topic for source in sources])
+        for binding in bindings:
+            _check_topic(node, binding)
+        self._listeners = {binding.stream.spec.name: Listener(binding) for binding in bindings}
+        self.streams = [binding.stream for binding in bindings]
+        self._overrides = QosOverrides(node, [binding.topic for binding in bindings])
         self._timer = steady_timer(node, _MATCH_S, self._match)
 
     def hint(self, stream: Stream) -> str:
         """Say what is published that may have been meant, for a stream that brings nothing."""
-        source = self._listeners[stream.spec.name].source
-        wanted = self._node.resolve_topic_name(source.topic)
+        binding = self._listeners[stream.spec.name].binding
+        wanted = self._node.resolve_topic_name(binding.topic)
         found = dict(self._node.get_topic_names_and_types())
         if self._node.count_publishers(wanted):
-            kinds = found.get(wanted, [source.message_type])
-            right = source.message_type in kinds
+            kinds = found.get(wanted, [binding.message_type])
+            right = binding.message_type in kinds
             return (
-                "it has a publisher" if right else f"it carries {', '.join(kinds)}, not {source.message_type}"
+                "it has a publisher"
+                if right
+                else f"it carries {', '.join(kinds)}, not {binding.message_type}"
             )
         published = {
             topic: kinds
             for topic, kinds in found.items()
             if not RECORDABLE.isdisjoint(kinds) and self._node.count_publishers(topic)
         }
-        return _alternatives(wanted, source.message_type, published)
+        return _alternatives(wanted, binding.message_type, published)
 
     def _match(self) -> None:
         for listener in self._listeners.values():
-            topic = self._node.resolve_topic_name(listener.source.topic)
+            topic = self._node.resolve_topic_name(listener.binding.topic)
             publishers = self._node.get_publishers_info_by_topic(topic)
-            offered = [info for info in publishers if info.topic_type == listener.source.message_type]
+            offered = [info for info in publishers if info.topic_type == listener.binding.message_type]
             listener.publishers.update(offered)
-            self._look_for_conflict(listener)
+            self._check_conflict(listener)
             if offered and (offer := offer_of(offered)) != listener.offer:
                 self._subscribe(listener, offer)
 
-    def _look_for_conflict(self, listener: Listener) -> None:
-        source = listener.source
-        if not source.allow_multiple_publishers:
-            topic = self._node.resolve_topic_name(source.topic)
-            source.stream.set_conflict(listener.publishers.conflict(source.stream.spec.name, topic))
+    def _check_conflict(self, listener: Listener) -> None:
+        binding = listener.binding
+        if not binding.allow_multiple_publishers:
+            topic = self._node.resolve_topic_name(binding.topic)
+            binding.stream.set_conflict(listener.publishers.conflict(binding.stream.spec.name, topic))
 
     def _subscribe(self, listener: Listener, offer: Offer) -> None:
         if listener.subscription is not None:
             self._node.destroy_subscription(listener.subscription)
-        source, listener.offer = listener.source, offer
+        binding, listener.offer = listener.binding, offer
         listener.subscription = self._node.create_subscription(
-            message_class(source.message_type),
-            source.topic,
+            message_class(binding.message_type),
+            binding.topic,
             lambda message, info: self._receive(listener, message, info),
-            matching(offer, _kept(source.stream.spec)),
-            qos_overriding_options=self._overrides.options(source.topic),
+            matching(offer, _kept(binding.stream.spec)),
+            qos_overriding_options=self._overrides.options(binding.topic),
         )
 
     def _receive(self, listener: Listener, message: Any, info: Mapping[str, Any]) -> None:
         received_ns = self._received_ns(listener, info)
-        source, stream = listener.source, listener.source.stream
+        binding, stream = listener.binding, listener.binding.stream
         try:
-            value = source.take(message)
+            value = binding.take(message)
             stamp_ns = _measured_ns(message) if stream.spec.by_header else received_ns
             if not received_ns:
                 raise StreamError("use_sim_time is set, but no time has come on /clock")
             stream.push(Sample(stamp_ns, value, _source_ns(message)))
         except OtherJointsError as error:
             listener.publishers.note_other(message)
-            self._look_for_conflict(listener)
+            self._check_conflict(listener)
             if stream.missing(self._clock.now_ns()):  # as long as its own come, others share the topic
                 stream.fault(str(error))
         except RecorderError as error:
             stream.fault(str(error))
         except Exception as error:  # whatever others publish, the take and the node go on
-            self._node.faults.note(source.topic, error)
+            self._node.faults.note(binding.topic, error)
             stream.fault(f"a message cannot be used: {type(error).__name__}: {excerpt(error)}")
 
     def _received_ns(self, listener: Listener, info: Mapping[str, Any]) -> int:
@@ -162,12 +164,12 @@ class Subscriptions:
         return listener.note_arrival(came_ns) if came_ns else self._clock.now_ns()
 
 
-def _check_topic(node: GuardedNode, source: Source) -> None:
+def _check_topic(node: GuardedNode, binding: StreamBinding) -> None:
     try:
-        node.resolve_topic_name(source.topic)
+        node.resolve_topic_name(binding.topic)
     except RuntimeError as error:
         why = str(error).removeprefix("failed to resolve name: ").partition(", at ")[0]
-        raise ConfigError(f"{source.stream.spec.name}.topic: {why}, found {source.topic!r}") from error
+        raise ConfigError(f"{binding.stream.spec.name}.topic: {why}, found {binding.topic!r}") from error
 
 
 def _alternatives(wanted: str, message_type: str, published: Mapping[str, Sequence[str]]) -> str:

@@ -218,18 +218,18 @@ def test_a_message_that_fails_in_a_way_of_its_own_is_a_fault_and_the_next_one_co
     topics = subscribe(joint_states())
     (stream,) = topics.streams
     listener = topics._listeners["state"]
-    source = listener.source
+    source = listener.binding
 
     def fail(message: JointState) -> None:
         raise ZeroDivisionError("nobody thought of this")
 
-    listener.source = replace(source, take=fail)
+    listener.binding = replace(source, take=fail)
     publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
     message = JointState(name=["one", "two"], position=[1.0, 2.0])
     graph.node.create_timer(0.02, lambda: publisher.publish(message))
     fault = "a message cannot be used: ZeroDivisionError: nobody thought of this"
     graph.wait(lambda: fault in stream.faults())
-    listener.source = source
+    listener.binding = source
     graph.wait(lambda: stream.newest() is not None)
 
 

@@ -6,21 +6,21 @@ from sensor_msgs.msg import JointState
 
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.nodes.bindings import Source, source_of
+from lerobot_recorder.nodes.bindings import StreamBinding, binding_of
 from lerobot_recorder.nodes.recorder_settings import StreamSettings
 
 POSE = np.radians([10.0, -20.0, 30.0, -40.0, 50.0, 35.0])
 UNITS = SIMULATED.lerobot_units(POSE)
 
 
-def so100_source(names: list[str], **settings: object) -> Source:
+def so100_binding(names: list[str], **settings: object) -> StreamBinding:
     given = {"topic": "/arm/joint_states", "names": names, "unit": "so100", "calibration": "sim", **settings}
-    return source_of("state", StreamSettings(**given), "raw")
+    return binding_of("state", StreamSettings(**given), "raw")
 
 
 @pytest.mark.parametrize("arm", ["left", "right", "third"])
 def test_each_of_several_arms_is_recorded_in_lerobots_units(arm: str) -> None:
-    source = so100_source(list(JOINTS), aliases=[f"{arm}_{joint}" for joint in JOINTS])
+    source = so100_binding(list(JOINTS), aliases=[f"{arm}_{joint}" for joint in JOINTS])
     assert source.take(JointState(name=JOINTS, position=POSE)) == pytest.approx(UNITS)
     assert source.stream.spec.names == tuple(f"{arm}_{joint}.pos" for joint in JOINTS)
 
@@ -29,12 +29,12 @@ def test_each_of_several_arms_is_recorded_in_lerobots_units(arm: str) -> None:
 def test_joints_with_a_common_prefix_are_recorded_in_lerobots_units(form: str) -> None:
     names = [form.format(joint) for joint in reversed(JOINTS)]
     message = JointState(name=["base", *names], position=[0.0, *POSE[::-1]])
-    assert so100_source(names).take(message) == pytest.approx(UNITS[::-1])
+    assert so100_binding(names).take(message) == pytest.approx(UNITS[::-1])
 
 
 def test_joints_of_other_names_are_those_of_their_aliases() -> None:
     names = ["1", "2", "3", "4", "5", "6"]
-    source = so100_source(names, aliases=[f"left_{joint}" for joint in JOINTS])
+    source = so100_binding(names, aliases=[f"left_{joint}" for joint in JOINTS])
     assert source.take(JointState(name=names, position=POSE)) == pytest.approx(UNITS)
 
 
@@ -49,9 +49,9 @@ def test_joints_of_other_names_are_those_of_their_aliases() -> None:
 )
 def test_what_is_not_one_arm_has_no_unit_of_an_arm(names: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"positions of one arm, .*: give each arm a stream of its own"):
-        so100_source(names)
+        so100_binding(names)
 
 
 def test_velocities_have_no_unit_of_an_arm() -> None:
     with pytest.raises(ConfigError, match="found the velocity of shoulder_pan"):
-        so100_source(list(JOINTS), field="velocity")
+        so100_binding(list(JOINTS), field="velocity")
