@@ -188,8 +188,11 @@ def test_depth_of_another_unit_than_in_the_dataset_is_refused(tmp_path):
     recorder = EpisodeRecorder(root, {"depth": depth}, 30)
     with recorder, BatchEncoder(root), recorder.episode("Look") as episode:
         episode.add({"depth": np.ones((16, 16), np.uint16)})
-    recorder = EpisodeRecorder(root, {"depth": depth}, 30)
-    with pytest.raises(DatasetMismatchError, match="depth_unit mm"), recorder.episode("Look") as episode:
+    with (
+        EpisodeRecorder(root, {"depth": depth}, 30) as recorder,
+        pytest.raises(DatasetMismatchError, match="depth_unit mm"),
+        recorder.episode("Look") as episode,
+    ):
         episode.add({"depth": np.ones((16, 16), np.float32)})
 
 
@@ -200,7 +203,9 @@ def test_a_rate_that_is_not_a_whole_number_is_refused(tmp_path, fps):
 
 
 def test_features_that_cannot_be_recorded_are_refused(tmp_path):
-    with pytest.raises(ConfigError, match="has shape"):
+    with pytest.raises(
+        ConfigError, match=r"expected shape \(height, width, 3\) for a video, found \(16, 16\)"
+    ):
         EpisodeRecorder(tmp_path / "d", {"x": {"dtype": "video", "shape": [16, 16], "names": None}}, 30)
 
 
