@@ -1,4 +1,4 @@
-"""What a stream's parameters mean: its topic, and what is taken of each message."""
+"""Stream bindings: which topic fills a stream, and how its messages become samples."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ _OF_IMAGES = ("image_format", "depth", "width", "height")
 
 @dataclass(frozen=True)
 class StreamBinding:
-    """A stream, and where it comes from.
+    """A topic and how to read it into a stream.
 
     Attributes:
-        stream: what is filled.
-        topic: as configured.
-        message_type: as ``sensor_msgs/msg/Image``.
-        take: turns a message into a sample's value; raises RecorderError where it cannot be used.
-        allow_multiple_publishers: whether several publishers may fill it.
+        stream: the stream to fill.
+        topic: the topic as configured.
+        message_type: type of the messages, for example ``sensor_msgs/msg/Image``.
+        take: turns a message into a sample's value; raises RecorderError if the message is unusable.
+        allow_multiple_publishers: whether several publishers may fill the stream.
     """
 
     stream: Stream
@@ -44,10 +44,10 @@ class StreamBinding:
 
 
 def message_class(message_type: str) -> Any:
-    """Return the class of a type of message.
+    """Return the class of a message type.
 
     Raises:
-        ConfigError: it is not installed.
+        ConfigError: the type is not installed.
     """
     package, _, name = message_type.split("/")
     try:
@@ -60,12 +60,12 @@ def binding_of(name: str, settings: StreamSettings, image_format: str) -> Stream
     """Return the binding that a stream's parameters describe.
 
     Args:
-        name: of the stream.
-        settings: its parameters, without its name.
-        image_format: how images of raw topics are spooled, unless the stream says otherwise.
+        name: name of the stream.
+        settings: parameters of the stream.
+        image_format: how to spool images of raw topics, unless the stream has its own setting.
 
     Raises:
-        ConfigError: it cannot be recorded as configured.
+        ConfigError: the stream cannot be recorded as configured.
     """
     topic = settings.topic
     if not topic:
@@ -84,7 +84,7 @@ def binding_of(name: str, settings: StreamSettings, image_format: str) -> Stream
 
 
 def _refuse(name: str, settings: StreamSettings, others: Sequence[str], message_type: str) -> None:
-    """Refuse parameters that mean nothing for a type of message."""
+    """Refuse parameters that have no meaning for a message type."""
     default = StreamSettings()
     given = [other for other in others if getattr(settings, other) != getattr(default, other)]
     if given:
@@ -152,12 +152,12 @@ def _image_binding(
 
 
 def _sized(image: Any, spec: StreamSpec) -> Any:
-    """Return an image whose width and height are those that are declared, and ones that a camera can have."""
+    """Return the image if its size is possible and matches the declared size."""
     check_size("an image", image.width, image.height)
     if spec.size not in (None, (image.width, image.height)):
         width, height = spec.size
         raise StreamError(
-            f"images of {width}x{height} are declared, those that come are {image.width}x{image.height}"
+            f"expected images of {width}x{height} as declared, found {image.width}x{image.height}"
         )
     return image
 
@@ -214,9 +214,9 @@ def _converter(
 
 
 def _arm_joints(names: Sequence[str]) -> list[str]:
-    """Return the joint of an SO-100 that each name stands for, none where they are not those of one arm.
+    """Return the SO-100 joint that each name stands for; an empty list if they are not the joints of one arm.
 
-    The names may share a prefix, as ``left_`` of one of two arms, and end in ``_joint``.
+    The names may share a prefix, such as ``left_``, and end in ``_joint``.
     """
     plain = [name.removesuffix("_joint") for name in names]
     prefix = next((name.removesuffix(JOINTS[0]) for name in plain if name.endswith(JOINTS[0])), "")

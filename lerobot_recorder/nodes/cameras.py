@@ -1,4 +1,4 @@
-"""A camera on topics: raw, compressed or both, whichever someone listens to."""
+"""Publishes a camera's images: raw, compressed or both, if somebody subscribes."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from lerobot_recorder.nodes.hardware_settings import camera_settings
 def camera_info(
     settings: CameraSettings, url: str, frame_id: str, calibration: CameraCalibration | None = None
 ) -> CameraInfo:
-    """Return what is published along with each picture; without sizes where nothing is known.
+    """Return the CameraInfo that is published with each image; without sizes if nothing is known.
 
     Args:
-        settings: the camera's.
-        url: its calibration file, empty for none.
-        frame_id: of its images.
-        calibration: what is known of it without a file.
+        settings: settings of the camera.
+        url: calibration file; empty for none.
+        frame_id: frame of the images.
+        calibration: calibration that is known without a file.
 
     Raises:
-        CalibrationError: The file cannot be used, or was made with pictures of another size.
+        CalibrationError: the file cannot be used, or is for images of another size.
     """
     info = CameraInfo()
     info.header.frame_id = frame_id
@@ -61,16 +61,16 @@ def _fill(info: CameraInfo, calibration: CameraCalibration) -> None:
 def _check_size(settings: CameraSettings, info: CameraInfo, path: str) -> None:
     if settings.size not in (None, (info.width, info.height)):
         raise CalibrationError(
-            f"camera {settings.name}: {path} was made with pictures of {info.width}x{info.height}, these are "
-            f"{settings.width}x{settings.height}: ask for that size, or calibrate at this one"
+            f"camera {settings.name}: {path} is for images of {info.width}x{info.height}, these are "
+            f"{settings.width}x{settings.height}: request that size, or calibrate at this one"
         )
 
 
 class CameraTopics:
-    """Publishes one camera's pictures.
+    """Publishes one camera's images.
 
     Attributes:
-        name: of the camera.
+        name: name of the camera.
     """
 
     def __init__(
@@ -81,18 +81,18 @@ class CameraTopics:
         opener: OpenSource | None = None,
         calibration_of: Callable[[CameraSettings], CameraCalibration] | None = None,
     ) -> None:
-        """Make the publishers.
+        """Create the publishers.
 
         Args:
-            node: whose.
-            name: of the camera.
-            values: its parameters.
-            opener: opens the camera's source; by default that of a device, stream or file.
-            calibration_of: what is known of the camera without a calibration file.
+            node: the node.
+            name: name of the camera.
+            values: parameters of the camera.
+            opener: opens the image source; by default a device, stream or file.
+            calibration_of: returns a calibration that is known without a file.
 
         Raises:
             ConfigError: the parameters cannot be used.
-            CalibrationError: the camera's calibration cannot.
+            CalibrationError: the calibration cannot be used.
         """
         settings, transport = camera_settings(name, values), values["transport"]
         self.name = name
@@ -113,15 +113,15 @@ class CameraTopics:
         self._camera = Camera(settings, self._publish, self._want_rgb, opener)
 
     def start(self) -> None:
-        """Open the camera and begin to publish.
+        """Open the camera and start to publish.
 
         Raises:
-            CameraError: it cannot be opened.
+            CameraError: the camera cannot be opened.
         """
         self._camera.start()
 
     def stop(self) -> None:
-        """Publish no more."""
+        """Stop publishing."""
         self._camera.stop()
 
     def diagnostic(self) -> Diagnostic:
@@ -130,24 +130,26 @@ class CameraTopics:
         return f"camera {self.name}", status.level, status.message, status.values
 
     def _want_rgb(self) -> bool:
-        return _is_heard(self._raw) or (_is_heard(self._compressed) and not self._camera.sends_jpeg)
+        return _has_subscriber(self._raw) or (
+            _has_subscriber(self._compressed) and not self._camera.sends_jpeg
+        )
 
     def _publish(self, picture: Picture) -> None:
         stamp = Time(nanoseconds=picture.stamp_ns).to_msg()
-        if picture.rgb is not None and _is_heard(self._raw):
+        if picture.rgb is not None and _has_subscriber(self._raw):
             self._send(self._raw, rgb_to_image(picture.rgb, self._frame_id), stamp)
-        if _is_heard(self._compressed) and (jpeg := _jpeg(picture)) is not None:
+        if _has_subscriber(self._compressed) and (jpeg := _jpeg(picture)) is not None:
             self._send(self._compressed, jpeg_to_compressed(jpeg, self._frame_id), stamp)
         self._send(self._info, self._info_of(picture), stamp)
 
     def _info_of(self, picture: Picture) -> CameraInfo:
-        """Return the calibration; only the size where it is not that of the calibration."""
+        """Return the calibration; only the size if the image size differs from the calibrated size."""
         if (picture.width, picture.height) == (self._calibrated.width, self._calibrated.height):
             return self._calibrated
         if self._calibrated.width:
             self._log.warning(
-                f"camera {self.name}: its calibration was made with pictures of {self._calibrated.width}x"
-                f"{self._calibrated.height}, these are {picture.width}x{picture.height}: it is left out",
+                f"camera {self.name}: its calibration is for images of {self._calibrated.width}x"
+                f"{self._calibrated.height}, these are {picture.width}x{picture.height}: it is not published",
                 once=True,
             )
         info = CameraInfo(width=picture.width, height=picture.height)
@@ -160,12 +162,12 @@ class CameraTopics:
         publisher.publish(message)
 
 
-def _is_heard(publisher: Publisher[Any] | None) -> bool:
+def _has_subscriber(publisher: Publisher[Any] | None) -> bool:
     return publisher is not None and publisher.get_subscription_count() > 0
 
 
 def _jpeg(picture: Picture) -> bytes | None:
-    """Return the picture as JPEG; None where its pixels were not wanted when it was taken."""
+    """Return the image as JPEG; None if nobody wanted its pixels when it was taken."""
     if picture.jpeg is not None or picture.rgb is None:
         return picture.jpeg
     return encode_jpeg(picture.rgb)

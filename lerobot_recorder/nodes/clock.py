@@ -1,4 +1,4 @@
-"""Clocks of the nodes: the recorder's, which `use_sim_time` makes that of `/clock`, and that of timers."""
+"""Clocks of the nodes: the system's clock or ``/clock``, and the steady clock of timers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _JUMP_S = 0.1
 
 
 class SimClock:
-    """The time on `/clock`, which may run at any rate, stand still, or not have begun."""
+    """The time on ``/clock``, which may run at any rate, stand still, or not have started."""
 
     name = "sim"
 
@@ -33,7 +33,7 @@ class SimClock:
         return self._clock.now().nanoseconds
 
     def wait_until(self, time_ns: int, stop: threading.Event) -> bool:
-        """Wait for a time; return False as soon as `stop` is set instead."""
+        """Wait for a time; return False as soon as ``stop`` is set."""
         while self.now_ns() < time_ns:
             if stop.wait(_STEP_S):
                 return False
@@ -41,28 +41,28 @@ class SimClock:
 
 
 def node_clock(node: Node) -> Clock:
-    """Return the clock that the node's parameter `use_sim_time` asks for."""
+    """Return the clock that the node's parameter ``use_sim_time`` selects."""
     if node.get_parameter("use_sim_time").value:
         return SimClock(node)
     return SystemClock()
 
 
 def header_ns(message: Any) -> int:
-    """Return a message's stamp in nanoseconds: 0 where it has none, and less than 0 where it is damaged."""
+    """Return a message's stamp in nanoseconds: 0 if it has none, negative if it is damaged."""
     stamp: Stamp = message.header.stamp
     return stamp.sec * 10**9 + stamp.nanosec
 
 
 def steady_timer(node: Node, period_s: float, act: Callable[[], None]) -> Timer:
-    """Call `act` regularly, also while the time on `/clock` stands still."""
+    """Call ``act`` regularly, even while the time on ``/clock`` stands still."""
     return node.create_timer(period_s, act, clock=RosClock(clock_type=ClockType.STEADY_TIME))
 
 
 def on_jump_back(node: Node, act: Callable[[], None]) -> JumpHandle:
-    """Call `act` whenever the time on `/clock` jumps back, as when a bag begins anew.
+    """Call ``act`` whenever the time on ``/clock`` jumps back, for example when a bag restarts.
 
     Returns:
-        What must be kept for as long as it shall be called.
+        A handle; the calls end when it is deleted.
     """
     threshold = JumpThreshold(
         min_forward=None, min_backward=Duration(seconds=-_JUMP_S), on_clock_change=False

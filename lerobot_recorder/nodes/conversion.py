@@ -1,4 +1,4 @@
-"""Between messages and arrays: plain image encodings in place, others through cv_bridge where it is."""
+"""Converts messages to arrays and back; cv_bridge, if installed, handles unusual encodings."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ _DEPTH_HEADER = 12  # bytes of image_transport's compressedDepth before its PNG
 
 
 def image_to_rgb(message: Image) -> np.ndarray:
-    """Return the pixels of a colour image: RGB, uint8, (height, width, 3).
+    """Return the pixels of a color image: RGB, uint8, (height, width, 3).
 
     Raises:
-        StreamError: the encoding is not known here and cv_bridge is not installed, the data is too short, or
-            the size is one that the encoding cannot have.
+        StreamError: the encoding is unknown and cv_bridge is not installed, the data is too short, or the
+            encoding does not allow this size.
     """
     try:
         return _converted(message)
@@ -76,16 +76,16 @@ def image_to_depth(message: Image) -> np.ndarray:
 
 
 def compressed_to_encoded(message: CompressedImage) -> EncodedImage:
-    """Return the file that a CompressedImage holds, undecoded.
+    """Return the file in a CompressedImage, undecoded.
 
     Raises:
-        ImageError: it is neither JPEG nor PNG, cut short, or not of 8 bits.
+        ImageError: it is neither JPEG nor PNG, truncated, or does not have 8 bits.
     """
     return EncodedImage.parse(bytes(message.data))
 
 
 def compressed_to_png(message: CompressedImage) -> Png:
-    """Return the 16-bit PNG of a depth map that `compressed` or `compressedDepth` made, undecoded.
+    """Return the 16-bit PNG of a depth map from ``compressed`` or ``compressedDepth``, undecoded.
 
     Raises:
         StreamError: it is something else, or damaged.
@@ -123,14 +123,14 @@ def jpeg_to_compressed(jpeg: bytes, frame_id: str = "") -> CompressedImage:
 
 
 def filled(content: Any) -> array.array[int]:
-    """Copy bytes into the one type that messages take without looking at each."""
+    """Copy bytes into the only type that messages accept without checking each element."""
     data = array.array("B")
     data.frombytes(content)
     return data
 
 
 def _pixels(message: Image, dtype: Any, channels: int, lines: int | None = None) -> np.ndarray:
-    """View the data as (lines, width, channels), without what follows the pixels of a line."""
+    """View the data as (lines, width, channels), without the padding of lines."""
     check_size("an image", message.width, message.height)
     lines = lines or message.height
     value = np.dtype(dtype)

@@ -1,4 +1,4 @@
-"""Look at what is published for a while, and print it as a `Survey` in one line of JSON.
+"""Observes the ROS graph for a while and prints a `Survey` as one line of JSON.
 
 Usage: python -m lerobot_recorder.nodes.discover SECONDS
 """
@@ -36,19 +36,19 @@ from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
 
 _FINDING_S = 6.0
-"""How long nodes may take to find each other on a busy computer."""
+"""How long nodes may take to discover each other on a busy computer."""
 
 _LOOK_S = 0.2
 _DEPTHS = {True: 10, False: 100}  # of images, and of all else
 _ANSWER_S = 1.0
 _MOST_PARTS = 50
-"""Sets of joints that are told apart on one topic: a message may name other ones each time."""
+"""Sets of joints that are distinguished on one topic: each message could name others."""
 _DESCRIPTION = "std_msgs/msg/String"
 
 
 @dataclass
 class _Heard:
-    """What came on a topic, of one set of joints."""
+    """Messages of one topic with one set of joints."""
 
     received: int = 0
     first_s: float = 0.0
@@ -67,11 +67,11 @@ class _Heard:
 
 
 _Parts = dict[frozenset[str], _Heard]
-"""What came on a topic, by the joints that a message names: an arm and its gripper may share a topic."""
+"""Messages of one topic by their joints: an arm and its gripper may share a topic."""
 
 
 class DiscoverNode(GuardedNode):
-    """Subscribes to all that could be recorded, with the QoS of the publishers."""
+    """Subscribes to every topic that could be recorded, with the QoS of its publishers."""
 
     def __init__(self) -> None:
         super().__init__("discover", enable_rosout=False, start_parameter_services=False)
@@ -80,12 +80,12 @@ class DiscoverNode(GuardedNode):
         self.create_timer(_LOOK_S, self._look)
 
     @property
-    def hears(self) -> bool:
-        """Whether any message has come."""
+    def has_messages(self) -> bool:
+        """Whether any message has arrived."""
         return any(self._heard.values())
 
     def survey(self) -> Survey:
-        """Return what was seen so far."""
+        """Return the observations so far."""
         heard = sorted(self._heard.items(), key=lambda item: item[0])
         topics = [self._seen(name, kind, part) for (name, kind), parts in heard for part in _whole(parts)]
         robot, sliding = described(list(self._descriptions.values()))
@@ -132,7 +132,7 @@ class DiscoverNode(GuardedNode):
         )
 
     def _facts(self, name: str, kind: str, message: Any) -> dict[str, Any]:
-        """Return what a message says of its topic; nothing where it cannot be read."""
+        """Return the properties that a message shows; nothing if it cannot be read."""
         try:
             return {} if message is None else facts_of(kind, message)
         except Exception as error:
@@ -140,7 +140,7 @@ class DiscoverNode(GuardedNode):
             return {}
 
     def _joints_of(self, controller: str) -> tuple[str, ...]:
-        """Ask a controller which joints it commands; none where it is no controller, or does not answer."""
+        """Ask a controller which joints it commands; none if it is not a controller or does not answer."""
         service = f"{controller}/get_parameters"
         client: Client[GetParameters.Request, GetParameters.Response] = self.create_client(
             GetParameters, service
@@ -164,7 +164,7 @@ def _note(parts: _Parts, message: Any) -> None:
 
 
 def _whole(parts: _Parts) -> list[_Heard]:
-    """Leave out messages whose joints others hold too, with more; what was never heard is one without any."""
+    """Drop messages whose joints are a subset of another message's; return an empty one if none arrived."""
     whole = [part for joints, part in parts.items() if not any(joints < other for other in parts)]
     return whole or [_Heard()]
 
@@ -178,12 +178,12 @@ def _is_installed(kind: str) -> bool:
 
 
 def _is_command(name: str, kind: str) -> bool:
-    """Tell whether a controller may wait for messages on a topic that nobody publishes yet."""
+    """Return whether a controller may wait for messages on a topic without publishers."""
     return kind == TRAJECTORY or (kind == ARRAY and name.endswith("/commands"))
 
 
 def main() -> int:
-    """Look for so many seconds from when something is heard, and print what was seen."""
+    """Observe for some seconds after the first message, and print the survey."""
     stop_with_parent()
     rclpy.init()
     node = DiscoverNode()
@@ -193,7 +193,7 @@ def main() -> int:
     try:
         while (left := deadline - time.monotonic()) > 0:
             executor.spin_once(timeout_sec=left)
-            if not heard and node.hears:
+            if not heard and node.has_messages:
                 heard, deadline = True, time.monotonic() + seconds
         print(node.survey().to_json(), flush=True)  # noqa: T201
     except (KeyboardInterrupt, ExternalShutdownException):

@@ -26,7 +26,7 @@ _STATUS_S = 0.5
 
 
 class EncoderNode(ManagedNode):
-    """Parameters in, status out; `BatchEncoder` does the work."""
+    """Reads parameters and publishes the status; `BatchEncoder` does the work."""
 
     def __init__(self) -> None:
         super().__init__("encoder")
@@ -55,7 +55,7 @@ class EncoderNode(ManagedNode):
         self.get_logger().info(f"encoding into {self._encoder.root}")
 
     def stop(self) -> None:
-        """Encode what remains, or not, as `encode_on_exit` says."""
+        """Encode the remaining episodes if ``encode_on_exit`` is set."""
         if not self._encoder.encode_on_exit:
             self._encoder.abort()
             return
@@ -67,12 +67,12 @@ class EncoderNode(ManagedNode):
         self._encoder.finish()
 
     def stop_now(self) -> None:
-        """Leave what remains for the next start."""
-        self.get_logger().info("stopping; what is not encoded yet waits for the next start")
+        """Leave the remaining episodes for the next start."""
+        self.get_logger().info("stopping; episodes that are not encoded yet wait for the next start")
         self._encoder.abort()
 
     def stopped(self) -> bool:
-        """Return whether the encoder has ended, and note what it could not do."""
+        """Return whether the encoder has ended, and keep its failure."""
         ended = self._encoder.join(0)
         self.failure = self._encoder.failure
         return ended

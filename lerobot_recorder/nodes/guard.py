@@ -1,4 +1,4 @@
-"""What keeps a node running, whatever messages it receives: every callback of every node is called here."""
+"""Keeps nodes running: every callback of every node is called here, and its exceptions are caught."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _PLACES = ("topic_name", "srv_name")
 
 
 class CallbackFaults:
-    """Exceptions that callbacks raised: logged, but not too often, and counted."""
+    """Counts the exceptions that callbacks raise, and logs them at a limited rate."""
 
     def __init__(self, node: Node) -> None:
         self._logger = node.get_logger()
@@ -38,11 +38,11 @@ class CallbackFaults:
         self._last = ""
 
     def note(self, where: str, error: BaseException) -> None:
-        """Count a fault, and log it with its traceback unless another was logged within the last seconds.
+        """Count a fault, and log it with its traceback unless one was logged in the last 10 seconds.
 
         Args:
             where: the topic or service.
-            error: what was raised.
+            error: the exception.
         """
         now_s = time.monotonic()
         with self._lock:
@@ -55,7 +55,7 @@ class CallbackFaults:
         self._logger.error(f"{self._last}. The node continues ({self._count} faults so far).{_trace(error)}")
 
     def diagnostics(self) -> list[tuple[str, int, str, Mapping[str, Any]]]:
-        """Return the diagnostics: none as long as there was no fault; a warning after the latest."""
+        """Return the diagnostics: none before the first fault, a warning for a while after each."""
         with self._lock:
             if not self._count:
                 return []
@@ -64,10 +64,10 @@ class CallbackFaults:
 
 
 class GuardedNode(Node):
-    """A node that counts what its callbacks raise.
+    """A node that counts the exceptions of its callbacks.
 
     Attributes:
-        faults: what they have raised.
+        faults: the exceptions so far.
     """
 
     def __init__(self, name: str, **options: Any) -> None:
@@ -78,8 +78,8 @@ class GuardedNode(Node):
 class GuardedExecutor(SingleThreadedExecutor):
     """Calls the callbacks of one node, and continues when one raises an exception.
 
-    This holds for all that rclpy calls: subscriptions, timers, services, clients and those that rclpy makes
-    itself, as for parameters. None has to be written with that in mind.
+    It does so for everything that rclpy calls: subscriptions, timers, services, clients and rclpy's own
+    callbacks, for example for parameters. No callback needs its own guard.
     """
 
     def __init__(self, node: GuardedNode) -> None:
@@ -104,14 +104,14 @@ class GuardedExecutor(SingleThreadedExecutor):
 
 
 def _trace(error: BaseException) -> str:
-    """Return where an exception came from, unless it is one that speaks for itself."""
+    """Return the traceback, except for errors whose message is enough."""
     if isinstance(error, RecorderError):
         return ""
     return "\n" + excerpt("".join(traceback.format_exception(error, limit=-5, chain=False)), _LONGEST_TRACE)
 
 
 def _release(entity: Any) -> None:
-    """Give back what rclpy keeps locked when already the taking of a message fails."""
+    """Release what rclpy keeps locked if taking a message fails."""
     if entity is not None and entity._executor_event:  # noqa: SLF001 - no public way
         entity._executor_event = False  # noqa: SLF001
         entity.callback_group.ending_execution(entity)

@@ -49,7 +49,7 @@ _PUBLISH_S = 1.0
 
 
 class HardwareNode(ManagedNode):
-    """Parameters and commands in, joint states and images out; `TeleopLoop` and `Camera` do the work."""
+    """Publishes joint states and images, receives commands; `TeleopLoop` and `Camera` do the work."""
 
     def __init__(self) -> None:
         super().__init__("hardware")
@@ -77,7 +77,7 @@ class HardwareNode(ManagedNode):
         parameters = self._params
         self._arms = {role: arm for role in ("follower", "leader") if (arm := self._open(role)) is not None}
         if not self._arms and not self._camera_names:
-            raise ConfigError("there is nothing to publish: give follower.port, leader.port or cameras")
+            raise ConfigError("nothing to publish: give follower.port, leader.port or cameras")
         topics = {role: f"{role}/joint_states" for role in self._arms}
         if "follower" in self._arms:
             topics["target"] = "follower/joint_target"
@@ -125,13 +125,13 @@ class HardwareNode(ManagedNode):
     # Lifetime
 
     def finished(self) -> bool:
-        """Tell whether there is nothing left to do: no, unless the arms can no longer be driven."""
+        """Return whether the arms can no longer be driven."""
         if self._loop is not None and self._loop.crash:
             self.failure = DeviceError(self._loop.crash)
         return self.failure is not None
 
     def close(self) -> None:
-        """Leave the torque as `torque_on_exit` says, and let go of all devices."""
+        """Set the torque according to ``torque_on_exit`` and close all devices."""
         if self._loop is not None:
             self._loop.stop()
         for camera in self._cameras:
@@ -159,7 +159,7 @@ class HardwareNode(ManagedNode):
         return self._threads.submit(switch, enabled)
 
     def _open_simulated(self, settings: CameraSettings) -> SimulatedCamera:
-        """Open a camera that sees the simulated arm, or a resting one where no arm is simulated."""
+        """Open a camera that sees the simulated arm, or an arm at rest if none is simulated."""
         simulated = (arm for arm in self._arms.values() if isinstance(arm, ArmOnSimulation))
         return SimulatedCamera(settings, next((arm.simulation.pose for arm in simulated), None))
 

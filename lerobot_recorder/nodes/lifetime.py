@@ -1,4 +1,4 @@
-"""How a node begins and ends: its executor, the signals that stop it, and its exit status."""
+"""Starts and stops a node: its executor, the signals that stop it, and its exit status."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class NodeLog(logging.Handler):
     """Passes records on to a logger of ROS.
 
     Attributes:
-        log: the logger; only what a node's own logger is told is also on ``/rosout``.
+        log: the logger; only a node's own logger also publishes on ``/rosout``.
     """
 
     def __init__(self, log: RcutilsLogger) -> None:
@@ -44,7 +44,7 @@ class NodeLog(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Log a record."""
         text = self.format(record)
-        # A line for each level: ROS's logger refuses another level from the same line of code.
+        # One line for each level: ROS's logger accepts one level per line of code.
         if record.levelno >= logging.ERROR:
             self.log.error(text)
         elif record.levelno >= logging.WARNING:
@@ -55,7 +55,7 @@ class NodeLog(logging.Handler):
 
 @contextmanager
 def forwarded_logs() -> Iterator[NodeLog]:
-    """Let the core log to ROS meanwhile."""
+    """Forward the core's log to ROS while the context is open."""
     core, handler = logging.getLogger(CORE), NodeLog(get_logger(CORE))
     core.addHandler(handler)
     core.setLevel(logging.INFO)
@@ -105,14 +105,14 @@ class ManagedNode(GuardedNode):
 
 
 class Signals:
-    """Signals as a wish to end; a second one is impatience, but not the echo of the first."""
+    """Counts signals as requests to stop, but not the same signal twice within a second."""
 
     def __init__(self) -> None:
         self.stop_requests = 0
         self._last: tuple[int, float] = (0, 0.0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):  # shells ignore some in the background
             signal.signal(number, self._note)
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as `nohup` has it
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup ignores it
             signal.signal(signal.SIGHUP, self._note)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -124,7 +124,7 @@ class Signals:
 
 
 def stop_with_parent() -> None:
-    """Let the kernel interrupt this process when the one that started it dies, if that one asks for it."""
+    """Let the kernel interrupt this process when its parent dies, if the parent requests it."""
     parent = os.environ.get(_PARENT)
     if parent is None:
         return
@@ -134,17 +134,17 @@ def stop_with_parent() -> None:
 
 
 def run(make: Callable[[], ManagedNode]) -> int:
-    """Run a node until it has finished or is told to end.
+    """Run a node until it has finished or a signal stops it.
 
     Args:
-        make: makes the node.
+        make: creates the node.
 
     Returns:
-        The exit status: 0, or 1 when the node could not be made or failed; the reason is on standard error.
+        The exit status: 0, or 1 if the node could not be created or failed; the reason is on standard error.
     """
     signals = Signals()
     stop_with_parent()
-    gc.freeze()  # to look through all that was imported, again and again, stops a node for 30 to 50 ms
+    gc.freeze()  # otherwise each full collection scans all imported modules, for 30 to 50 ms
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with forwarded_logs() as logs:
         return _live(make, signals, logs)

@@ -1,4 +1,4 @@
-"""What a message tells of its topic: joints, encodings and sizes."""
+"""Reads joints, encodings and sizes from a message, to describe its topic."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from lerobot_recorder.nodes.conversion import compressed_to_encoded
 
 
 def facts_of(kind: str, message: Any) -> dict[str, Any]:
-    """Return what a message tells of its topic, as fields of `SeenTopic`."""
+    """Return the properties of a topic that a message shows, as fields of `SeenTopic`."""
     return dict(_facts(kind, message))
 
 
 def joints_in(message: Any) -> tuple[str, ...]:
-    """Return the joints that a message names; none where its type names none."""
+    """Return the joints that a message names; none if its type has no joint names."""
     return tuple(getattr(message, "name", getattr(message, "joint_names", ())))
 
 

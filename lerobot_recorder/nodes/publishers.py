@@ -1,4 +1,4 @@
-"""How many publishers fill a stream: the messages of two would be mixed, row by row."""
+"""Detects several publishers on one stream, whose messages would be mixed row by row."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _MOST_PARTS = 20
 class Publishers:
     """The publishers of a stream's topic.
 
-    An arm and its gripper may share a topic, each with its own joints. A stream passes over messages with
-    none of its joints, so their publishers do not count.
+    An arm and its gripper may share a topic, each with its own joints. A stream ignores messages with none of
+    its joints, so their publishers do not count.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class Publishers:
         self._names: list[str] = []
 
     def update(self, found: Sequence[TopicEndpointInfo]) -> None:
-        """Note who publishes now."""
+        """Note the current publishers."""
         gids = frozenset(tuple(info.endpoint_gid) for info in found)
         if gids != self._gids:
             self._gids = gids
@@ -39,7 +39,7 @@ class Publishers:
             self._others.add(frozenset(joints_in(message)))
 
     def conflict(self, stream: str, topic: str) -> str:
-        """Return why what is recorded could come from the wrong publisher; empty where it cannot."""
+        """Return why messages could come from the wrong publisher; empty if they cannot."""
         if len(self._names) - len(self._others) < 2:
             return ""
         return (

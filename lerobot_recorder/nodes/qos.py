@@ -1,4 +1,4 @@
-"""Quality of service: what a publisher offers, unless the standard override parameters say otherwise."""
+"""Quality of service: matches what publishers offer; the standard override parameters take precedence."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Offer:
     """What all publishers of a topic offer.
 
     Attributes:
-        reliable: whether they send again what was lost.
-        latched: whether they send what they sent last to those who come later; not where there are none.
+        reliable: whether they send lost messages again.
+        latched: whether late subscribers receive their last messages; False if there are no publishers.
     """
 
     reliable: bool
@@ -40,7 +40,7 @@ class Offer:
 
 
 def offer_of(publishers: Sequence[TopicEndpointInfo]) -> Offer:
-    """Return what publishers have in common."""
+    """Return what all publishers offer."""
     profiles = [info.qos_profile for info in publishers]
     latched = all(profile.durability == DurabilityPolicy.TRANSIENT_LOCAL for profile in profiles)
     return Offer(
@@ -50,7 +50,7 @@ def offer_of(publishers: Sequence[TopicEndpointInfo]) -> Offer:
 
 
 def matching(offer: Offer, depth: int) -> QoSProfile:
-    """Return the profile of a subscription to publishers with this offer."""
+    """Return a subscription profile that matches the offer."""
     return QoSProfile(
         history=HistoryPolicy.KEEP_LAST,
         depth=depth,
@@ -60,17 +60,17 @@ def matching(offer: Offer, depth: int) -> QoSProfile:
 
 
 class QosOverrides:
-    """What ``qos_overrides.<topic>.subscription.<policy>`` says of the topics of a node.
+    """The parameters ``qos_overrides.<topic>.subscription.<policy>`` of a node.
 
-    Only what is given becomes a parameter: rclpy would keep the other policies as they first were, and a
-    publisher that comes back with other ones would not be heard.
+    Only given policies become parameters. For the others rclpy would keep the first value, and a publisher
+    that returns with another policy would not match.
     """
 
     def __init__(self, node: Node, topics: Sequence[str]) -> None:
-        """Check what is given.
+        """Check the given parameters.
 
         Raises:
-            ConfigError: it is for another topic or policy, or its value means nothing.
+            ConfigError: a parameter names an unknown topic or policy, or has an invalid value.
         """
         self._node = node
         self._given = {name: value for name, value in overrides(node).items() if name.startswith(_PREFIX)}
@@ -79,10 +79,12 @@ class QosOverrides:
             if name in known:
                 _check(known[name], value)
             elif not name.startswith(_OF_RCLPY):
-                raise ConfigError(f"{name} is for no subscription; there are {', '.join(sorted(known))}")
+                raise ConfigError(
+                    f"{name} matches no subscription; expected one of {', '.join(sorted(known))}"
+                )
 
     def options(self, topic: str) -> QoSOverridingOptions:
-        """Return what is overridden of a topic's subscription."""
+        """Return the overridden policies of a topic's subscription."""
         return QoSOverridingOptions([kind for kind in _KINDS if self._name(topic, kind) in self._given])
 
     def _name(self, topic: str, kind: QoSPolicyKind) -> str:

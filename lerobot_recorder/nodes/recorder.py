@@ -32,15 +32,15 @@ _STEP_S = 0.05
 _STATUS_S = 0.5
 _RETRY_S = 0.2
 _GRACE_S = 3.0
-"""How long nothing is said of streams that are missing: the robot's nodes may just be starting, too."""
+"""How long missing streams are not reported: the robot's nodes may be starting too."""
 
 _MOST_BAD = 5
 _SWITCH_S = 0.001
-"""How long a thread may go on while the one that ticks waits for the interpreter; Python allows 5 ms."""
+"""How long a thread may run while the tick thread waits for the interpreter; Python's default is 5 ms."""
 
 
 class RecorderNode(ManagedNode):
-    """Parameters and messages in, status out; `Recorder` and `Schedule` do the work."""
+    """Reads parameters and messages and publishes the status; `Recorder` and `Schedule` do the work."""
 
     def __init__(self) -> None:
         super().__init__("recorder")
@@ -72,7 +72,7 @@ class RecorderNode(ManagedNode):
         self._not_saved: RecorderError | None = None
         self._was_recording = False
         self._next_try_s = 0.0
-        self._patient_until_s = time.monotonic() + _GRACE_S
+        self._grace_until_s = time.monotonic() + _GRACE_S
         self._refused = ""
         self._offer_services()
         steady_timer(self, _STEP_S, self._step)
@@ -82,7 +82,7 @@ class RecorderNode(ManagedNode):
     # Lifetime
 
     def finished(self) -> bool:
-        """Tell whether all episodes of an unattended run are recorded."""
+        """Return whether all episodes of an unattended run are recorded, or the run has failed."""
         return self.failure is not None or self._schedule.phase(time.monotonic()) == "finished"
 
     def stopped(self) -> bool:
@@ -160,7 +160,7 @@ class RecorderNode(ManagedNode):
     def _start_afresh(self, by_s: float) -> None:
         way = "forward" if by_s > 0 else "back"
         self.get_logger().warning(
-            f"the system's clock was set {way} by {abs(by_s):.1f} s: what came before is forgotten"
+            f"the system's clock was set {way} by {abs(by_s):.1f} s: earlier samples are dropped"
         )
         self._recorder.start_afresh()
 
@@ -169,7 +169,7 @@ class RecorderNode(ManagedNode):
         try:
             if not (missing := self._missing()):
                 self._begin()
-            elif now_s >= self._patient_until_s:
+            elif now_s >= self._grace_until_s:
                 raise StreamError("waiting for streams: " + "; ".join(missing))
         except RecorderError as error:
             self._refuse(str(error))
@@ -185,7 +185,7 @@ class RecorderNode(ManagedNode):
             self.failure = error
 
     def _refuse(self, reason: str) -> None:
-        # Of one kind, only the first: which streams are missing changes from second to second.
+        # Log only the first of its kind: the list of missing streams changes every second.
         if reason and reason.partition(":")[0] != self._refused.partition(":")[0]:
             self.get_logger().warning(reason)
         self._refused = reason

@@ -92,7 +92,7 @@ def _silent(spec: StreamSpec, health: StreamHealth) -> list[str]:
 
 
 def saved(outcome: Outcome) -> tuple[bool, str]:
-    """Answer a call that ended an episode to keep it."""
+    """Answer a call that saved an episode."""
     if outcome.state == "ready":
         kept = f"; kept although {'; '.join(outcome.reasons)}" if outcome.reasons else ""
         kept += f"; {'; '.join(outcome.notes)}" if outcome.notes else ""
@@ -104,7 +104,7 @@ def saved(outcome: Outcome) -> tuple[bool, str]:
 
 
 def discarded(outcome: Outcome) -> tuple[bool, str]:
-    """Answer a call that ended an episode to remove it."""
+    """Answer a call that discarded an episode."""
     back = "; undo_delete brings it back" if outcome.length else ""
     return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames{back}"
 

@@ -37,12 +37,12 @@ from lerobot_recorder.settings import parameters_of
 
 PARAMETERS = parameters_of(DatasetPlace, ReplaySettings)
 
-_PATIENCE_S = 20.0
+_TIMEOUT_S = 20.0
 _FARTHEST_RAD = 10.0
 
 
 class ReplayNode(ManagedNode):
-    """Joint states in, joint commands out; `Player` does the work, in a thread of its own."""
+    """Receives joint states, publishes joint commands; `Player` does the work in its own thread."""
 
     def __init__(self) -> None:
         super().__init__("replay")
@@ -62,7 +62,7 @@ class ReplayNode(ManagedNode):
     # Lifetime
 
     def finished(self) -> bool:
-        """Tell whether all has been replayed, or cannot be."""
+        """Return whether the replay has ended or failed."""
         if self._done.done():
             self._done.result()
         return self._done.done()
@@ -74,11 +74,11 @@ class ReplayNode(ManagedNode):
             self._player.stop()
 
     def stopped(self) -> bool:
-        """Tell whether it has ended."""
+        """Return whether the replay has ended."""
         return self._stop_requested.is_set() and self._done.done()
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Stop and release everything."""
         self.stop()
         self._threads.shutdown()
 
@@ -137,7 +137,7 @@ class ReplayNode(ManagedNode):
             self.destroy_client(client)
 
     def _await(self, condition: Any, failure: str) -> None:
-        deadline = time.monotonic() + _PATIENCE_S
+        deadline = time.monotonic() + _TIMEOUT_S
         while not condition():
             if time.monotonic() > deadline or self._stop_requested.wait(0.05):
                 raise DeviceError(failure)
@@ -150,9 +150,7 @@ class ReplayNode(ManagedNode):
         position = by_name(message.name, message.position, JOINTS, "position")
         stamp_ns = header_ns(message)
         if stamp_ns <= 0 or not (np.abs(position) < _FARTHEST_RAD).all():
-            raise StreamError(
-                "a joint state has no valid stamp, or positions that no arm can have: it is ignored"
-            )
+            raise StreamError("a joint state has no valid stamp, or impossible positions: it is ignored")
         self._player.note(stamp_ns / 1e9, position)
 
     def _command(self, player: Player, position_rad: np.ndarray) -> None:
@@ -186,7 +184,7 @@ def _by_joint(errors: JointErrors) -> dict[str, dict[str, float]]:
 
 
 def summary(comparison: Comparison) -> str:
-    """Say how well the recording was reproduced."""
+    """Describe in one sentence how well the recording was reproduced."""
     return (
         f"the follower was {comparison.at_once.mean.mean():.2f} degrees from the recording on average, "
         f"{comparison.at_once.largest.max():.2f} at most; {comparison.lag_s * 1000:.0f} ms later "

@@ -1,4 +1,4 @@
-"""Streams out of topics: subscriptions that match their publishers, and what is published instead."""
+"""Subscriptions that fill streams and match the QoS of their publishers."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from lerobot_recorder.settings import settings_from
 _IMAGES_KEPT = 10
 _VECTORS_KEPT = 5
 _STAMPED_KEPT = 100
-"""Messages kept for a moment of inattention. Of vectors few, unless their publisher has stamped them: a long
-queue is worked off oldest first, and would be a second behind as long as the machine is busy."""
+"""Messages kept while the node is busy. Few vectors, unless their publisher has stamped them: the oldest
+message of a queue comes first, so a long queue on a busy machine delays every sample."""
 
 _MATCH_S = 0.2
 _SENT_AGAIN_NS = 2_000_000_000
-"""By less than this, a busy computer's messages overtake each other; by more, the clock was set back."""
+"""On a busy computer, messages overtake each other by less than this; by more, the clock was set back."""
 
 _ALTERNATIVES = 3
 _ALIKE, _LESS_ALIKE = 0.6, 0.3
-"""How much names must have in common, of 1, where the type is another one, and where it is the same."""
+"""How similar names must be (1: equal) if the message types differ, and if they are the same."""
 
 
 @dataclass
 class Listener:
-    """A binding and the subscription to it; none before a publisher was seen."""
+    """A binding and its subscription, which exists once a publisher was seen."""
 
     binding: StreamBinding
     publishers: Publishers = field(default_factory=Publishers)
@@ -48,10 +48,10 @@ class Listener:
     came_ns: int = 0
 
     def note_arrival(self, came_ns: int) -> int:
-        """Return from when a message counts, by when the middleware got it.
+        """Return the arrival time of a message, given the time at which the middleware received it.
 
-        On a busy computer one may have come before an earlier one, which had to be sent again; it then waited
-        for that, and counts from the same time.
+        On a busy computer a message may arrive before an earlier one that had to be sent again. It then waits
+        for that one and gets the same arrival time.
         """
         if not 0 < self.came_ns - came_ns < _SENT_AGAIN_NS:
             self.came_ns = came_ns
@@ -61,12 +61,12 @@ class Listener:
 class Subscriptions:
     """The subscriptions of a recorder's streams.
 
-    Each is made once a publisher is there, with the reliability and durability that it offers, and made anew
-    should these change: a best-effort subscription to a reliable publisher would lose images, and a reliable
-    one to a best-effort publisher would get nothing. QoS override parameters have the last word.
+    A subscription is created when a publisher appears, with the reliability and durability that it offers,
+    and again when these change: a best-effort subscription to a reliable publisher would lose images, and a
+    reliable one to a best-effort publisher would receive nothing. QoS override parameters take precedence.
 
     Attributes:
-        streams: what they fill, in the order of the parameter `streams`.
+        streams: the streams, in the order of the parameter ``streams``.
     """
 
     def __init__(self, node: GuardedNode, parameters: Parameters, clock: Clock) -> None:
@@ -91,7 +91,7 @@ class Subscriptions:
         self._timer = steady_timer(node, _MATCH_S, self._match)
 
     def hint(self, stream: Stream) -> str:
-        """Say what is published that may have been meant, for a stream that brings nothing."""
+        """Suggest published topics for a stream that delivers nothing."""
         binding = self._listeners[stream.spec.name].binding
         wanted = self._node.resolve_topic_name(binding.topic)
         found = dict(self._node.get_topic_names_and_types())
@@ -101,7 +101,7 @@ class Subscriptions:
             return (
                 "it has a publisher"
                 if right
-                else f"it carries {', '.join(kinds)}, not {binding.message_type}"
+                else f"its type is {', '.join(kinds)}, not {binding.message_type}"
             )
         published = {
             topic: kinds
@@ -145,21 +145,23 @@ class Subscriptions:
             value = binding.take(message)
             stamp_ns = _measured_ns(message) if stream.spec.by_header else received_ns
             if not received_ns:
-                raise StreamError("use_sim_time is set, but no time has come on /clock")
+                raise StreamError("use_sim_time is set, but no message received on /clock yet")
             stream.push(Sample(stamp_ns, value, _source_ns(message)))
         except OtherJointsError as error:
             listener.publishers.note_other(message)
             self._check_conflict(listener)
-            if stream.missing(self._clock.now_ns()):  # as long as its own come, others share the topic
+            if stream.missing(
+                self._clock.now_ns()
+            ):  # while its own joints arrive, others may share the topic
                 stream.fault(str(error))
         except RecorderError as error:
             stream.fault(str(error))
-        except Exception as error:  # whatever others publish, the take and the node go on
+        except Exception as error:  # no message may end the take or the node
             self._node.faults.note(binding.topic, error)
             stream.fault(f"a message cannot be used: {type(error).__name__}: {excerpt(error)}")
 
     def _received_ns(self, listener: Listener, info: Mapping[str, Any]) -> int:
-        """Return when a message came: by the middleware, as this callback may be late."""
+        """Return when a message arrived, by the middleware's clock if possible: this callback may be late."""
         came_ns = info.get("received_timestamp", 0) if self._clock.name == "system" else 0
         return listener.note_arrival(came_ns) if came_ns else self._clock.now_ns()
 
@@ -173,13 +175,13 @@ def _check_topic(node: GuardedNode, binding: StreamBinding) -> None:
 
 
 def _alternatives(wanted: str, message_type: str, published: Mapping[str, Sequence[str]]) -> str:
-    """Name what is published: what is called alike, with its type where that is another; else what fits."""
+    """Name published topics with a similar name, else topics of the same type."""
     same = [topic for topic, kinds in published.items() if message_type in kinds]
     alike = difflib.get_close_matches(wanted, published, _ALTERNATIVES, _ALIKE)
     alike += difflib.get_close_matches(wanted, same, _ALTERNATIVES, _LESS_ALIKE)
     chosen = list(dict.fromkeys(alike or same))[:_ALTERNATIVES]
     named = [topic if topic in same else f"{topic} ({', '.join(published[topic])})" for topic in chosen]
-    return f"nobody publishes it; published are {', '.join(named)}" if named else "nobody publishes it"
+    return f"it has no publisher; published topics: {', '.join(named)}" if named else "it has no publisher"
 
 
 def _kept(spec: StreamSpec) -> int:
@@ -189,7 +191,7 @@ def _kept(spec: StreamSpec) -> int:
 
 
 def _source_ns(message: Any) -> int:
-    """Return the stamp in a message's header, of any clock; 0 where there is none."""
+    """Return the stamp in a message's header, of any clock; 0 if it has none."""
     return header_ns(message) if hasattr(message, "header") else 0
 
 
@@ -197,5 +199,5 @@ def _measured_ns(message: Any) -> int:
     stamp_ns = header_ns(message)
     if stamp_ns <= 0:
         found = "a negative stamp" if stamp_ns else "no stamp"
-        raise StreamError(f"the header carries {found}; with stamp: receive the time of its arrival counts")
+        raise StreamError(f"the header carries {found}; set stamp: receive to use the time of arrival")
     return stamp_ns

@@ -1,4 +1,4 @@
-"""Vectors out of messages: joint states by name, commands, twists, wrenches and poses."""
+"""Extracts vectors from messages: joint states by name, commands, twists, wrenches and poses."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from lerobot_recorder.excerpt import listing
 
 
 class OtherJointsError(StreamError):
-    """A message has none of a stream's joints: it may be of another part of the robot, on the same topic."""
+    """A message has none of a stream's joints: another part of the robot may share the topic."""
 
 
 Extract = Callable[[Any], np.ndarray]
-"""Takes the values of a message, float64, (n,); raises StreamError where it does not have them."""
+"""Returns the values of a message, float64, (n,); raises StreamError if they are missing."""
 
 SUFFIXES = {"position": ".pos", "velocity": ".vel", "effort": ".effort"}
 _AXES = ("x", "y", "z")
@@ -44,28 +44,28 @@ VECTOR_TYPES = (*_BY_JOINT, _ARRAY, _CONTROLLER, *_FIXED_NAMES)
 
 
 def default_names(message_type: str) -> tuple[str, ...]:
-    """Return the names of a message's values where its type says them; none where they must be given."""
+    """Return the names of a message's values if its type defines them; none if they must be given."""
     return _FIXED_NAMES.get(message_type, ())
 
 
 def has_header(message_type: str) -> bool:
-    """Tell whether a type of vector message carries the time of its making."""
+    """Return whether a vector message type has a header with a stamp."""
     return message_type in _STAMPED
 
 
 def has_joints(message_type: str) -> bool:
-    """Tell whether the values of a type of message are those of joints."""
+    """Return whether the values of a message type belong to joints."""
     return message_type in (*_BY_JOINT, _CONTROLLER, _ARRAY)
 
 
 def feature_names(message_type: str, names: Sequence[str], field: str) -> tuple[str, ...]:
-    """Name the values as LeRobot does: joints carry what is measured, as in ``gripper.pos``."""
+    """Name the values as LeRobot does, for joints with their quantity, as in ``gripper.pos``."""
     suffix = SUFFIXES[field] if has_joints(message_type) else ""
     return tuple(name if "." in name else name + suffix for name in names)
 
 
 def extractor(message_type: str, names: Sequence[str], field: str) -> Extract:
-    """Return what takes the values of a type of message.
+    """Return a function that extracts the values of a message type.
 
     Args:
         message_type: as ``sensor_msgs/msg/JointState``.
@@ -91,13 +91,13 @@ def extractor(message_type: str, names: Sequence[str], field: str) -> Extract:
 
 
 def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str], field: str) -> np.ndarray:
-    """Pick values by joint name, whatever their order.
+    """Return the values of named joints, in the order of the names.
 
-    Where there is no ``elbow``, ``elbow_joint`` is found by that name, and the other way round.
+    If there is no ``elbow``, ``elbow_joint`` is used instead, and vice versa.
 
     Raises:
-        OtherJointsError: none of the joints is there.
-        StreamError: a joint is not there, or has no value.
+        OtherJointsError: none of the joints is in the message.
+        StreamError: a joint is missing, or has no value.
     """
     index = {name.removesuffix("_joint"): i for i, name in enumerate(found)}
     index.update({name: i for i, name in enumerate(found)})
@@ -130,7 +130,7 @@ def _trajectory(names: Sequence[str], field: str) -> Extract:
 
 
 def _controller(names: Sequence[str], field: str) -> Extract:
-    """Take what the controller aims at; older releases of control_msgs call it `desired`."""
+    """Take the controller's reference; older releases of control_msgs call it ``desired``."""
 
     def take(message: Any) -> np.ndarray:
         aim = message.reference if hasattr(message, "reference") else message.desired

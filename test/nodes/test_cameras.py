@@ -61,7 +61,7 @@ def test_a_calibration_file_is_told_as_it_is(calibration_file, scheme):
 
 
 def test_a_calibration_at_another_size_is_refused(calibration_file):
-    with pytest.raises(CalibrationError, match=r"made with pictures of 64x48, these are 640x480"):
+    with pytest.raises(CalibrationError, match=r"is for images of 64x48, these are 640x480"):
         camera_info(CameraSettings("top", "0"), str(calibration_file), "")
 
 

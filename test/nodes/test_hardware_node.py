@@ -59,7 +59,7 @@ def test_commands_move_the_follower_and_bad_ones_are_refused(graph):
         ({"cameras": ["top"], "top.source": "/nowhere/film.mp4"}, "/nowhere/film.mp4"),
         ({"cameras": ["top"], "top.source": "99"}, "camera top"),
         ({"cameras": ["top"]}, "camera top: give top.source"),
-        ({"cameras": [""]}, "there is nothing to publish"),
+        ({"cameras": [""]}, "nothing to publish"),
         ({"follower.port": "sim", "rate_hz": 0}, "rate_hz: expected 1 to 500 Hz, found 0"),
         ({"fellower.port": "sim"}, "hardware has no parameter 'fellower.port'"),
     ],

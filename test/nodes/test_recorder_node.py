@@ -71,9 +71,9 @@ def test_a_start_is_refused_with_what_is_missing_and_what_is_published_instead(g
     started, reason = graph.call("recorder/start_episode")
     assert not started
     assert "top: nothing is received on robot/camera_raw" in reason
-    assert "published are /robot/camera" in reason
+    assert "published topics: /robot/camera" in reason
     missing = graph.wait(
-        lambda: [line for line in graph.status["recorder"]["missing"] if "published are" in line]
+        lambda: [line for line in graph.status["recorder"]["missing"] if "published topics: " in line]
     )
     assert "/robot/camera" in missing[0]
 
@@ -81,7 +81,7 @@ def test_a_start_is_refused_with_what_is_missing_and_what_is_published_instead(g
 def test_images_of_another_size_than_declared_are_missing_and_refused(graph, make_robot, tmp_path):
     declared = {"top.width": 640, "top.height": 480}
     graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **declared})
-    reason = "top: images of 640x480 are declared, those that come are 48x32"
+    reason = "top: expected images of 640x480 as declared, found 48x32"
     graph.wait(lambda: reason in str(graph.status["recorder"]["missing"]))
     started, refusal = graph.call("recorder/start_episode")
     assert not started

@@ -13,7 +13,7 @@ TOO_SMALL = "expected images of 16 to 8192 pixels a side"
     [
         ({"fps": 300}, "fps: expected at most 240 with cameras"),
         ({"task": True}, "task: expected a text, found True; YAML reads yes, no, on, off"),
-        ({"repo_id": "../x"}, "repo_id: expected user/name as in me/pick_cube, found '../x'"),
+        ({"repo_id": "../x"}, "repo_id: expected user/name, such as me/pick_cube, found '../x'"),
     ],
 )
 def test_what_cannot_be_recorded_ends_it_at_its_start(graph, make_robot, tmp_path, wrong, reason):

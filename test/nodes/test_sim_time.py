@@ -136,7 +136,7 @@ def test_without_a_clock_a_start_is_refused_with_the_reason(graph, make_robot, t
     graph.wait(lambda: "/clock" in str(graph.status["recorder"]["missing"]))
     started, reason = graph.call("recorder/start_episode")
     assert not started
-    assert "use_sim_time is set, but no time has come on /clock" in reason
+    assert "use_sim_time is set, but no message received on /clock yet" in reason
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def joint_states(**settings) -> dict:
 
 
 def test_messages_that_overtook_each_other_count_in_their_order():
-    listener = Listener(source=None)  # type: ignore[arg-type]
+    listener = Listener(binding=None)  # type: ignore[arg-type]
     second = 10**9
     assert [listener.note_arrival(came) for came in (1, 5, 3, 4, 6)] == [1, 5, 5, 5, 6]
     assert [listener.note_arrival(came * second) for came in (100, 99, 40, 41)] == [
@@ -111,7 +111,7 @@ def test_qos_overrides_have_the_last_word(graph, make_robot, tmp_path):
     [
         ({f"{OVERRIDE}.reliability": "likely"}, "expected one of system_default, reliable, best_effort"),
         ({f"{OVERRIDE}.depth": 0}, "expected a whole number from 1 up, found 0"),
-        ({"qos_overrides./robot/joint_state.subscription.depth": 5}, "is for no subscription"),
+        ({"qos_overrides./robot/joint_state.subscription.depth": 5}, "matches no subscription"),
         (
             {"state.type": "std_msgs/Float64MultiArray", "state.stamp": "header"},
             "Float64MultiArray has no header; use receive",
@@ -168,7 +168,7 @@ def test_what_is_published_instead_is_told_with_its_type_where_that_is_another(g
     graph.node.create_publisher(JointState, "robot/joint_states", 10)
     topics = subscribe({"streams": ["front"], "front.topic": "front/image_raw"})
     known = "/front/image_raw/compressed (sensor_msgs/msg/CompressedImage), /cam/image_raw"
-    hint = f"nobody publishes it; published are {known}"
+    hint = f"it has no publisher; published topics: {known}"
     graph.wait(lambda: graph.do(lambda: topics.hint(topics.streams[0])) == hint)
 
 
