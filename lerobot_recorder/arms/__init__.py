@@ -1,22 +1,22 @@
-"""SO-100 and SO-101 arms: Feetech servos on a serial port, and what is done with them.
+"""SO-100 and SO-101 arms: Feetech servos on a serial port.
 
 =============  =============================================================================
 protocol       packets of the Feetech protocol: bytes in, bytes out
 registers      the servos' memory
 port           serial ports, and which program holds one
-bus            `ServoBus`: requests and answers, retries, marks
+bus            ``ServoBus``: requests, replies and retries
 calibration    LeRobot's calibration files; ticks to rad and to LeRobot's units
 calibrate      measures a calibration
-setup          finds servos and gives them their numbers
-arm            `Arm`: six servos as one arm
-connection     connects an arm again after it was away
-motion         slow approaches and limits
-follower       drives the follower and watches its servos
-commands       commands of other programs, checked
-teleop         `TeleopLoop`: the thread that drives the arms
-replay         plays a recorded movement and compares
-kinematics     where the gripper is
-settings       how the arms are driven, what is reported of them
+setup          finds servos and sets their IDs
+arm            ``Arm``: six servos as one arm
+connection     reconnects an arm after a failure
+motion         slow approaches and step limits
+follower       drives the follower and monitors its servos
+commands       checks commands from other programs
+teleop         ``TeleopLoop``: the thread that drives the arms
+replay         replays a recorded movement and compares the result
+kinematics     forward and inverse kinematics
+settings       settings, samples and status of the arms
 =============  =============================================================================
 """
 

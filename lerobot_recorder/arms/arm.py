@@ -1,4 +1,4 @@
-"""An SO-100 or SO-101 arm on its bus: set up as LeRobot does, read and moved in rad."""
+"""An SO-100 or SO-101 arm on its bus: configured as in LeRobot, read and moved in rad."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ _MULTI_TURN_FEEDBACK = 0x10
 _BOTH = {r.RETURN_DELAY_TIME: 0, r.MAXIMUM_ACCELERATION: 254, r.ACCELERATION: 254, r.OPERATING_MODE: 0}
 _FOLLOWER = {r.P_COEFFICIENT: 16, r.I_COEFFICIENT: 0, r.D_COEFFICIENT: 32}
 _FOLLOWER_GRIPPER = {r.MAX_TORQUE_LIMIT: 500, r.PROTECTION_CURRENT: 250, r.OVERLOAD_TORQUE: 25}
-"""As LeRobot 0.6.1: quick answers, full acceleration, soft gains, a gripper that does not burn out."""
+"""As in LeRobot 0.6.1: fast replies, full acceleration, low gains, a gripper that does not overheat."""
 
 
 def set_up(bus: ServoBus, role: Role, calibration: Calibration, write_calibration: bool) -> None:
-    """Set the servos of an arm up; what they exert stays as it is, if it can.
+    """Configure the servos of an arm. The torque stays as it is if no EEPROM value has to change.
 
     Args:
-        bus: The arm's.
-        role: "follower" or "leader"; a leader is let go.
-        calibration: What the servos should hold.
-        write_calibration: Whether to write it to servos that hold another one.
+        bus: the arm's bus
+        role: "follower" or "leader"; the torque of a leader is switched off
+        calibration: the calibration that the servos should hold
+        write_calibration: whether to write it to servos that hold a different one
 
     Raises:
-        BusError: A servo does not answer.
-        CalibrationError: The servos hold another calibration.
-        DeviceError: They are not the right ones.
+        BusError: a servo does not answer.
+        CalibrationError: the servos hold a different calibration.
+        DeviceError: the servos have the wrong model or different firmware.
     """
     if not bus.answers(calibration.ids):
         raise BusTimeoutError(
-            f"no servo of the {role} answers on {bus.port}: check that its power supply is on, and that the "
-            "port is the right one"
+            f"no servo of the {role} answers on {bus.port}: check that its power supply is on and that the "
+            "port is correct"
         )
     memories = bus.sync_read(calibration.ids, r.SETTINGS)
     memory = {name: memories[joint.id] for name, joint in calibration.joints.items()}
@@ -64,7 +64,7 @@ def _check_models(memory: Mapping[str, bytes], where: str) -> None:
 
 
 def _check_firmware(memory: Mapping[str, bytes], where: str) -> None:
-    """Check that all versions are the same, as LeRobot does: servos of different ones move differently."""
+    """Check that all servos have the same firmware, as LeRobot does: different versions move differently."""
     versions = {
         name: f"{r.FIRMWARE_MAJOR.within(block, 0)}.{r.FIRMWARE_MINOR.within(block, 0)}"
         for name, block in memory.items()
@@ -72,7 +72,7 @@ def _check_firmware(memory: Mapping[str, bytes], where: str) -> None:
     if len(set(versions.values())) > 1:
         found = ", ".join(f"{name} {version}" for name, version in versions.items())
         raise DeviceError(
-            f"the servos of {where} have different firmware: {found}. LeRobot refuses that, too: "
+            f"the servos of {where} have different firmware: {found}. LeRobot also refuses this: "
             "update them with Feetech's software"
         )
 
@@ -88,7 +88,7 @@ def _check_calibration(
     if differing and not write_calibration:
         raise CalibrationError(
             f"the servos of {where} do not hold this calibration (homing offset, range): "
-            f"{'; '.join(differing)}. Give the calibration that belongs to this arm, or set "
+            f"{'; '.join(differing)}. Pass the calibration that belongs to this arm, or set "
             "write_calibration to write this one to the servos"
         )
     if differing:
@@ -111,7 +111,7 @@ def _settings(role: Role, name: str, joint: JointCalibration, memory: bytes) -> 
 def _configure(
     bus: ServoBus, joint: JointCalibration, memory: bytes, settings: Mapping[Register, int], who: str
 ) -> None:
-    """Write what differs, and only that: an EEPROM wears out."""
+    """Write only what differs: an EEPROM wears out."""
     changes = {
         register: value
         for register, value in settings.items()
@@ -121,7 +121,7 @@ def _configure(
         _write_all(bus, joint.id, changes)
         return
     if r.TORQUE_ENABLE.within(memory, 0):
-        logger.warning("%s is let go, to be set up", who)
+        logger.warning("Switching off the torque of %s to configure it", who)
     with _unlocked(bus, joint.id):
         _write_all(bus, joint.id, changes)
 
@@ -133,7 +133,7 @@ def _held(bus: ServoBus, servo: int, register: Register, memory: bytes) -> int:
 
 
 def _held_calibration(joint: JointCalibration, memory: bytes) -> JointCalibration:
-    """Return the calibration that a servo holds; the id and the drive mode are not in it."""
+    """Return the calibration that a servo holds; its ID and drive mode are not stored there."""
     return JointCalibration(
         joint.id,
         joint.drive_mode,
@@ -145,7 +145,7 @@ def _held_calibration(joint: JointCalibration, memory: bytes) -> JointCalibratio
 
 @contextmanager
 def _unlocked(bus: ServoBus, servo: int) -> Iterator[None]:
-    """Let the servo go and open its EEPROM; it stays without torque."""
+    """Switch the servo's torque off and unlock its EEPROM; the torque stays off afterwards."""
     bus.write(servo, r.TORQUE_ENABLE, 0)
     bus.write(servo, r.LOCK, 0)
     try:
@@ -169,14 +169,14 @@ _FIRST_TRIES = 3
 
 @dataclass(frozen=True)
 class JointHealth:
-    """How one joint's servo is.
+    """Condition of one joint's servo.
 
     Attributes:
-        temperature_c: Of the motor, in degrees Celsius.
-        voltage_v: Of its supply.
-        load: Part of its full torque that it exerts, -1 to 1.
-        alarm: What it complains about.
-        powered: Whether its torque is on.
+        temperature_c: temperature of the motor, in degrees Celsius
+        voltage_v: supply voltage
+        load: torque as a fraction of its full torque, -1 to 1
+        alarm: its error flags
+        powered: whether its torque is on
     """
 
     temperature_c: int
@@ -187,14 +187,14 @@ class JointHealth:
 
 
 class Arm:
-    """Six servos as one arm. For one thread at a time.
+    """Six servos as one arm. Not thread-safe.
 
     Attributes:
-        role: "follower" or "leader".
-        port: The path of its serial port.
-        calibration: Converts between ticks and rad.
-        can_fall: Whether an arm that loses its torque may hit something.
-        errors: How often each joint's servo has not answered as it should, since the arm was made.
+        role: "follower" or "leader"
+        port: path of its serial port
+        calibration: converts between ticks and rad
+        can_fall: whether the arm may fall and hit something when it loses its torque
+        errors: communication errors of each joint's servo, counted since this object was created
     """
 
     def __init__(
@@ -207,15 +207,15 @@ class Arm:
         timeout_s: float = TIMEOUT_S,
         can_fall: bool = True,
     ) -> None:
-        """Describe an arm; `connect` opens it.
+        """Create the arm; ``connect`` opens it.
 
         Args:
-            role: "follower" or "leader".
-            port: The path of its serial port.
-            calibration: The arm's.
-            write_calibration: Write it to servos that hold another one, instead of refusing them.
-            timeout_s: How long a servo may take to answer, in seconds.
-            can_fall: Whether an arm that loses its torque may hit something.
+            role: "follower" or "leader"
+            port: path of its serial port
+            calibration: the arm's calibration
+            write_calibration: write the calibration to servos that hold a different one, else raise an error
+            timeout_s: response timeout of a servo, in seconds
+            can_fall: whether the arm may fall and hit something when it loses its torque
         """
         self.role = role
         self.port = port
@@ -228,13 +228,13 @@ class Arm:
         self._bus: ServoBus | None = None
 
     def connect(self) -> None:
-        """Open the port, check who answers, and set the servos up. What they exert stays as it is, if it can.
+        """Open the port, check the servos and configure them; see ``set_up`` for their torque.
 
         Raises:
-            PortError: The port cannot be opened.
-            BusError: A servo does not answer.
-            CalibrationError: The servos are calibrated otherwise.
-            DeviceError: They are not the right ones.
+            PortError: the port cannot be opened.
+            BusError: a servo does not answer.
+            CalibrationError: the servos hold a different calibration.
+            DeviceError: the servos have the wrong model or different firmware.
         """
         self.disconnect()
         names = {servo: name for name, servo in self._ids.items()}
@@ -248,10 +248,10 @@ class Arm:
             raise
 
     def open(self) -> None:
-        """Connect for the first time: servos that have just been powered need a moment.
+        """Connect for the first time, with retries: servos that have just been powered need a moment.
 
         Raises:
-            DeviceError: It cannot be connected; it is closed.
+            DeviceError: the arm cannot be connected; it is closed again.
         """
         try:
             for _ in range(_FIRST_TRIES - 1):
@@ -286,7 +286,7 @@ class Arm:
         """The open bus.
 
         Raises:
-            DeviceError: The arm is not connected.
+            DeviceError: the arm is not connected.
         """
         if self._bus is None:
             raise DeviceError(f"the {self.role} on {self.port} is not connected")
@@ -294,7 +294,7 @@ class Arm:
 
     @property
     def alarms(self) -> dict[str, Alarm]:
-        """What each joint's servo complained about when it last answered."""
+        """The error flags in the last reply of each joint's servo."""
         alarms = self._bus.alarms if self._bus else {}
         return {name: alarms.get(servo, Alarm(0)) for name, servo in self._ids.items()}
 
@@ -302,8 +302,8 @@ class Arm:
         """Return the joints' positions, (6,) rad, and velocities, (6,) rad/s, all from one request.
 
         Raises:
-            BusError: A servo does not answer.
-            PortError: The port is gone.
+            BusError: a servo does not answer.
+            PortError: the port is gone.
         """
         blocks = self.bus.sync_read(self.calibration.ids, r.MOTION).values()
         ticks = [r.PRESENT_POSITION.within(block, r.MOTION.address) for block in blocks]
@@ -311,42 +311,42 @@ class Arm:
         return self.calibration.to_rad(ticks), self.calibration.velocity_to_rad_s(ticks_s)
 
     def write_goal(self, position_rad: Vector) -> None:
-        """Send the joints to positions, (6,) rad, within the limits of the calibration.
+        """Send the joints to positions, (6,) rad, clipped to the calibrated limits.
 
         Raises:
-            PortError: The port is gone.
+            PortError: the port is gone.
         """
         ticks = np.rint(self.calibration.to_ticks(self.calibration.clip(position_rad))).astype(int)
         self.bus.sync_write(r.GOAL_POSITION, dict(zip(self.calibration.ids, ticks.tolist(), strict=True)))
 
     def hold_here(self) -> None:
-        """Send every joint to where it is, and make sure that its servo has heard it.
+        """Make every joint's present position its goal, and wait until each servo has confirmed.
 
         Raises:
-            BusError: A servo does not answer.
-            PortError: The port is gone.
+            BusError: a servo does not answer.
+            PortError: the port is gone.
         """
         for servo, block in self.bus.sync_read(self.calibration.ids, r.MOTION).items():
             self.bus.write(servo, r.GOAL_POSITION, r.PRESENT_POSITION.within(block, r.MOTION.address))
 
     def set_up(self) -> None:
-        """Bring back what servos forget that have been without power. What they exert stays as it is.
+        """Restore the settings that servos lose without power. The torque stays as it is.
 
         Raises:
-            BusError: A servo does not answer.
-            PortError: The port is gone.
-            DeviceError: They are not the right ones, or calibrated otherwise.
+            BusError: a servo does not answer.
+            PortError: the port is gone.
+            DeviceError: the servos are unsuitable or hold a different calibration.
         """
         set_up(self.bus, self.role, self.calibration, self._write_calibration)
 
     def enable_torque(self, enabled: bool) -> None:
-        """Make the servos hold where they are, or let them go.
+        """Make the servos hold their present positions, or switch their torque off.
 
-        Every servo is told, also when another one does not answer.
+        A servo that does not answer does not keep the others from being switched.
 
         Raises:
-            BusError: Some do not answer. The message names them.
-            PortError: The port is gone.
+            BusError: some servos do not answer. The message names them.
+            PortError: the port is gone.
         """
         if enabled:
             self.hold_here()
@@ -358,14 +358,14 @@ class Arm:
                 failures.append(str(error))
         if failures:
             state = "on" if enabled else "off"
-            raise BusError(f"the {self.role}'s torque is not {state} everywhere: {'; '.join(failures)}")
+            raise BusError(f"the {self.role}'s torque is not {state} on every joint: {'; '.join(failures)}")
 
     def health(self) -> dict[str, JointHealth]:
-        """Return how each joint's servo is.
+        """Return the condition of each joint's servo.
 
         Raises:
-            BusError: A servo does not answer.
-            PortError: The port is gone.
+            BusError: a servo does not answer.
+            PortError: the port is gone.
         """
         blocks = self.bus.sync_read(self.calibration.ids, r.CONDITION)
         return {name: _health(blocks[servo]) for name, servo in self._ids.items()}
@@ -378,13 +378,13 @@ def open_arm(role: Role, port: str, calibration: Calibration, *, write_calibrati
     """Connect an arm.
 
     Args:
-        role: "follower" or "leader".
-        port: The path of its serial port.
-        calibration: The arm's.
-        write_calibration: Write the calibration to servos that hold another one, instead of refusing them.
+        role: "follower" or "leader"
+        port: path of its serial port
+        calibration: the arm's calibration
+        write_calibration: write the calibration to servos that hold a different one, else raise an error
 
     Raises:
-        DeviceError: It cannot be connected. The message says what to do.
+        DeviceError: the arm cannot be connected. The message says what to do.
     """
     arm = Arm(role, port, calibration, write_calibration=write_calibration)
     arm.open()

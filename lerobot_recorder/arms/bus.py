@@ -1,4 +1,4 @@
-"""A serial bus of Feetech servos: asks, waits, retries, and tells a late answer from a fresh one."""
+"""A serial bus of Feetech servos: sends requests, retries, and discards late replies."""
 
 from __future__ import annotations
 
@@ -18,44 +18,44 @@ from lerobot_recorder.errors import BusError, BusTimeoutError, PacketError
 
 BAUD_RATE = 1_000_000
 TIMEOUT_S = 0.04
-"""How long a servo may take to begin its answer: 0.5 ms for itself, the rest for USB and a busy computer."""
+"""Time in which a servo must begin to reply: it needs 0.5 ms, the rest is for USB and a busy computer."""
 RETRIES = 2
-"""As LeRobot's `num_read_retries`."""
+"""As LeRobot's ``num_read_retries``."""
 
 MARKS = tuple(size for size in range(20, 52) if size not in {block.size for block in BLOCKS})
-"""Sizes in bytes of reads that only serve to tell old answers from new ones; nothing else is read in them."""
+"""Sizes in bytes of reads that only tell old replies from new ones; no other read has such a size."""
 _SCAN_TIMEOUT_S = 0.006
-"""Short, as most ids are nobody's; a servo that a busy computer hears later still answers the broadcast."""
+"""Short, as most IDs are unused; a servo whose reply comes too late still answers the broadcast."""
 _BROADCAST_S = 0.8
-"""As LeRobot: servos answer a broadcast in the order of their ids, up to 3 ms for each."""
+"""As in LeRobot: servos answer a broadcast in the order of their IDs, up to 3 ms each."""
 _POLL_S = 0.002
 _BABBLE_BYTES = 8192
-"""How much of a line that never falls silent is listened to."""
+"""How much is read from a line that never becomes silent."""
 _BITS_PER_BYTE = 10
 
 
 @dataclass
 class ServoErrors:
-    """How often a servo has not answered as it should since the bus was made."""
+    """Communication errors of a servo since the bus was opened."""
 
     timeouts: int = 0
     corrupt: int = 0
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Sum of all errors."""
         return self.timeouts + self.corrupt
 
 
 @dataclass
 class _Answer:
-    """What came back after one request: replies by servo, and how much that was no reply."""
+    """Result of one request: the replies by servo, and the number of packets and bytes that were no reply."""
 
     replies: dict[int, Packet] = field(default_factory=dict)
     garbage: int = 0
 
     def add(self, packet: Packet, servos: Sequence[int], size: int) -> None:
-        """Keep a packet if it is one of the replies that are waited for."""
+        """Keep a packet if it is one of the expected replies."""
         if packet.id in servos and len(packet.parameters) == size:
             self.replies[packet.id] = packet
         else:
@@ -69,17 +69,16 @@ class _Answer:
 class ServoBus:
     """The servos on one serial port.
 
-    For one thread at a time. Every call blocks until the servos have answered, or have not in spite of
-    retries.
+    Not thread-safe. Every call blocks until the servos have answered or all retries have failed.
 
-    The protocol does not number its packets, so an answer that comes after its time would pass for the answer
-    to the next question. After a failed attempt the bus therefore asks for a number of bytes that it has not
-    asked for lately: what arrives before that answer is old. No stale value is ever returned.
+    The protocol does not number its packets, so a late reply could be taken for the reply to the next
+    request. After a failed attempt the bus therefore reads a number of bytes that it has not requested
+    recently: everything that arrives before that reply is old. No stale value is ever returned.
 
     Attributes:
-        port: The serial port's path.
-        errors: Error counts by servo id.
-        alarms: What each servo complained about when it last answered, by id.
+        port: the serial port's path
+        errors: error counts by servo ID
+        alarms: the error flags in each servo's last reply, by ID
     """
 
     def __init__(
@@ -94,14 +93,14 @@ class ServoBus:
         """Open the port.
 
         Args:
-            port: The serial port's path.
-            names: What messages call the servos, by id.
-            baud_rate: Bits per second on the wire.
-            timeout_s: How long a servo may take to begin its answer.
-            retries: How often to ask again.
+            port: the serial port's path
+            names: names of the servos for messages, by ID
+            baud_rate: bits per second on the wire
+            timeout_s: time in which a servo must begin to reply
+            retries: how often to repeat a request
 
         Raises:
-            PortError: It does not exist, is in use, or may not be opened.
+            PortError: the port does not exist, is in use, or this user may not open it.
         """
         self.port = port
         self.errors: defaultdict[int, ServoErrors] = defaultdict(ServoErrors)
@@ -134,11 +133,11 @@ class ServoBus:
             self._serial.baudrate = baud_rate
 
     def ping(self, servo: int) -> Alarm:
-        """Return what a servo complains about.
+        """Return a servo's error flags.
 
         Raises:
-            BusError: It does not answer.
-            PortError: The port is gone.
+            BusError: the servo does not answer.
+            PortError: the port is gone.
         """
         self._exchange(protocol.ping(servo), [servo], 0, "ping")
         return self.alarms[servo]
@@ -147,52 +146,52 @@ class ServoBus:
         """Return one value from a servo.
 
         Raises:
-            BusError: It does not answer.
-            PortError: The port is gone.
+            BusError: the servo does not answer.
+            PortError: the port is gone.
         """
         request = protocol.read(servo, register.address, register.size)
         replies = self._exchange(request, [servo], register.size, f"read {register.name}")
         return register.decode(replies[servo].parameters)
 
     def write(self, servo: int, register: Register, value: int) -> None:
-        """Store one value in a servo, and wait until it has confirmed.
+        """Store one value in a servo, and wait for its confirmation.
 
         Raises:
-            BusError: It does not answer; whether it has stored the value is unknown.
-            PortError: The port is gone.
+            BusError: the servo does not answer; it may have stored the value.
+            PortError: the port is gone.
         """
         request = protocol.write(servo, register.address, register.encode(value))
         self._exchange(request, [servo], 0, f"write {register.name}")
 
     def sync_read(self, servos: Sequence[int], block: Block) -> dict[int, bytes]:
-        """Return the same block of memory of several servos, all from one and the same request.
+        """Return the same block of memory of several servos, from one request.
 
         Raises:
-            ValueError: The block has a size that is kept for marks: add it to `registers.BLOCKS`.
-            BusError: One of them does not answer.
-            PortError: The port is gone.
+            ValueError: the block has a size that is reserved for marks: add it to ``registers.BLOCKS``.
+            BusError: one of the servos does not answer.
+            PortError: the port is gone.
         """
         if block.size in MARKS:
-            raise ValueError(f"a block of {block.size} bytes cannot be told from a mark: add it to BLOCKS")
+            raise ValueError(f"the size of {block.size} bytes is reserved for marks: add the block to BLOCKS")
         request = protocol.sync_read(servos, block.address, block.size)
         replies = self._exchange(request, servos, block.size, "sync read")
         return {servo: replies[servo].parameters for servo in servos}
 
     def sync_write(self, register: Register, values: Mapping[int, int]) -> None:
-        """Store a value in each of several servos at once; they do not confirm.
+        """Store a value in each of several servos at once, without confirmation.
 
         Raises:
-            PortError: The port is gone.
+            PortError: the port is gone.
         """
         data = {servo: register.encode(value) for servo, value in values.items()}
         with port_errors(self.port):
             self._send(protocol.sync_write(register.address, data))
 
     def scan(self, servos: Iterable[int] = range(MAX_ID + 1)) -> Iterator[int]:
-        """Ping a range of ids and yield those that answer, at the end those that only answer a broadcast.
+        """Ping a range of IDs and yield those that answer, then those that answer only a broadcast.
 
         Raises:
-            PortError: The port is gone.
+            PortError: the port is gone.
         """
         silent = []
         for servo in servos:
@@ -205,10 +204,10 @@ class ServoBus:
             yield from sorted(self._ask(protocol.ping(BROADCAST_ID), silent, 0, _BROADCAST_S).replies)
 
     def answers(self, servos: Sequence[int]) -> bool:
-        """Tell whether any of several servos answers, without retries.
+        """Return whether any of several servos answers, without retries.
 
         Raises:
-            PortError: The port is gone.
+            PortError: the port is gone.
         """
         request = protocol.sync_read(servos, ID.address, ID.size)
         answer = self._ask(request, servos, ID.size, self._timeout_s)
@@ -216,16 +215,16 @@ class ServoBus:
         return bool(answer.replies)
 
     def model(self, servo: int) -> int:
-        """Return a servo's model number, which `registers.MODELS` names.
+        """Return a servo's model number, which ``registers.MODELS`` names.
 
         Raises:
-            BusError: It does not answer.
-            PortError: The port is gone.
+            BusError: the servo does not answer.
+            PortError: the port is gone.
         """
         return self.read(servo, MODEL_NUMBER)
 
     def _exchange(self, request: bytes, servos: Sequence[int], size: int, action: str) -> dict[int, Packet]:
-        """Ask until every servo has answered with ``size`` parameters, a few times."""
+        """Send a request, with retries, until every servo has replied with ``size`` parameters."""
         answer = _Answer()
         for _ in range(1 + self._retries):
             if self._doubtful and not self._resynchronise(servos[0]):
@@ -238,7 +237,7 @@ class ServoBus:
         raise self._failure(answer, servos, action)
 
     def _resynchronise(self, servo: int) -> bool:
-        """Let everything arrive that is still on its way; False if the servo does not answer."""
+        """Wait until all late replies have arrived; False if the servo does not answer."""
         size = next(self._marks)
         answer = self._ask(protocol.read(servo, 0, size), [servo], size, self._timeout_s)
         self._doubtful = servo not in answer.replies
@@ -247,9 +246,9 @@ class ServoBus:
         return not self._doubtful
 
     def _ask(self, request: bytes, servos: Sequence[int], size: int, timeout_s: float) -> _Answer:
-        """Send one request and collect what comes until all have answered, the last has, or time is up.
+        """Send one request and collect replies until the last servo has answered or the time is over.
 
-        Only time spent waiting counts: while the computer is busy elsewhere, nobody can answer.
+        Only time spent waiting counts, so that a busy computer does not cause timeouts.
         """
         decoder = Decoder(max_parameters=size)
         answer = _Answer()
@@ -272,12 +271,12 @@ class ServoBus:
         return answer
 
     def _send(self, data: bytes) -> None:
-        """Write to the line; if it does not take it in time, that shows as an answer that does not come."""
+        """Write to the line; a write that times out shows later as a missing reply."""
         with suppress(serial.SerialTimeoutException):
             self._serial.write(data)
 
     def _receive(self) -> bytes:
-        """Wait for bytes, at most `_POLL_S`, and take all that are there."""
+        """Wait for bytes, at most ``_POLL_S``, and return all that have arrived."""
         first: bytes = self._serial.read(1)
         return first + self._serial.read(self._serial.in_waiting) if first else b""
 
@@ -302,7 +301,7 @@ class ServoBus:
         if len(servos) > 1 and not answer.replies:
             return BusTimeoutError(f"{action}: no servo on {self.port} answers: check the power supply")
         return BusTimeoutError(
-            f"{action}: no answer from servo {who} on {self.port}: check its cable, its power and its id"
+            f"{action}: no answer from servo {who} on {self.port}: check its cable, its power and its ID"
         )
 
     def _names_of(self, servos: Iterable[int]) -> str:

@@ -1,7 +1,7 @@
-"""Calibrating an arm by LeRobot's procedure: its middle first, then how far each joint goes.
+"""Calibrates an arm by LeRobot's procedure: first the middle, then the range of each joint.
 
-LeRobot assumes that a gripper closes at the lower end of its range. Here the operator closes it as the last
-step, and where it then is decides the drive mode, so that 0 is closed whichever way the servo is mounted.
+LeRobot assumes that a gripper closes at the lower end of its range. Here the operator closes it in the last
+step, and its position decides the drive mode: 0 is closed, however the servo is mounted.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from lerobot_recorder.errors import CalibrationError
 
 STANDARD_IDS = {name: number for number, name in enumerate(JOINTS, 1)}
 FULL_TURN = "wrist_roll"
-"""The joint that has no ends: it is calibrated to a full turn, and need not be moved."""
+"""The joint without end stops: it is calibrated to a full turn and does not have to be moved."""
 
 _HIGHEST = r.TICKS_PER_TURN - 1
 _MIDDLE = _HIGHEST // 2
 _JUMP = 3000
-"""No hand moves a joint so far between two looks at it."""
+"""No hand moves a joint this far between two readings."""
 
 _LEAST_RANGE = 100
-"""In ticks, 9 degrees: an encoder at rest jitters by a few, every joint goes much farther."""
+"""In ticks, 9 degrees: an encoder at rest jitters by a few ticks, and every joint moves much farther."""
 _CLOSED_PART = 0.25
-"""A closed gripper is no farther than this part of its range from one of its ends."""
+"""A closed gripper is within this fraction of its range from one of its ends."""
 
 
 @dataclass(frozen=True)
 class JointRange:
-    """How far a joint has been moved, in ticks."""
+    """Range in which a joint has been moved, in ticks."""
 
     lowest: int
     present: int
@@ -40,21 +40,21 @@ class JointRange:
 
 
 class Calibrator:
-    """One calibration of one arm: `set_middle`, `observe` again and again, `check_ranges`, `finish`.
+    """One calibration of one arm: ``set_middle``, repeated ``observe``, ``check_ranges``, ``finish``.
 
     Attributes:
-        ranges: How far each joint has been moved.
+        ranges: the range in which each joint has been moved
     """
 
     def __init__(self, bus: ServoBus, ids: Mapping[str, int] | None = None) -> None:
-        """Let the arm go, so that it can be moved by hand.
+        """Switch the torque off, so that the arm can be moved by hand.
 
         Args:
-            bus: The arm's.
-            ids: The servos' ids by joint; 1 to 6 in the order of `JOINTS` if None.
+            bus: the arm's bus
+            ids: IDs of the servos by joint; None: 1 to 6 in the order of ``JOINTS``
 
         Raises:
-            BusError: A servo does not answer.
+            BusError: a servo does not answer.
         """
         self.ranges: dict[str, JointRange] = {}
         self._bus = bus
@@ -67,8 +67,8 @@ class Calibrator:
         """Make the present position of every joint the middle of its servo's turn.
 
         Raises:
-            BusError: A servo does not answer.
-            CalibrationError: A servo reports a position that is not within one turn.
+            BusError: a servo does not answer.
+            CalibrationError: a servo reports a position outside one turn.
         """
         self._write_all(r.HOMING_OFFSET, dict.fromkeys(self._ids, 0))
         self._write_all(r.MIN_POSITION_LIMIT, dict.fromkeys(self._ids, 0))
@@ -78,11 +78,11 @@ class Calibrator:
         self.ranges = {}
 
     def observe(self) -> dict[str, JointRange]:
-        """Take notice of where the joints are, and return how far each has been moved.
+        """Read the joints' positions, and return the range in which each has been moved.
 
         Raises:
-            BusError: A servo does not answer.
-            CalibrationError: A joint was moved past the end of its servo's turn.
+            BusError: a servo does not answer.
+            CalibrationError: a joint was moved past the end of its servo's turn.
         """
         for name, ticks in self._positions().items():
             self.ranges[name] = _widened(name, self.ranges.get(name, JointRange(ticks, ticks, ticks)), ticks)
@@ -92,21 +92,21 @@ class Calibrator:
         """Check that every joint has been moved.
 
         Raises:
-            CalibrationError: One has not. The message names it.
+            CalibrationError: a joint has not been moved. The message names it.
         """
         for name in JOINTS:
             seen = self.ranges.get(name)
             if name != FULL_TURN and (seen is None or seen.highest - seen.lowest < _LEAST_RANGE):
                 raise CalibrationError(
-                    f"{name} was not moved: move every joint but {FULL_TURN} through all its range"
+                    f"{name} was not moved: move every joint except {FULL_TURN} through its full range"
                 )
 
     def finish(self) -> Calibration:
-        """Write the calibration to the servos, and return it. The gripper must be closed meanwhile.
+        """Write the calibration to the servos and return it. The gripper must be closed during the call.
 
         Raises:
-            BusError: A servo does not answer.
-            CalibrationError: A joint was not moved, or the gripper is not closed.
+            BusError: a servo does not answer.
+            CalibrationError: a joint was not moved, or the gripper is not closed.
         """
         self.observe()
         self.check_ranges()
@@ -137,11 +137,11 @@ class Calibrator:
 
 
 def _offset(name: str, ticks: int) -> int:
-    """Return the homing offset that brings a position to the middle, or next to it."""
+    """Return the homing offset that makes a position the middle, or the tick next to it."""
     if not 0 <= ticks <= _HIGHEST:
         raise CalibrationError(
             f"the servo of {name} reports position {ticks}, expected 0 to {_HIGHEST}: switch the arm's power "
-            "off and on, and begin again"
+            "off and on, and start again"
         )
     return min(ticks - _MIDDLE, r.LARGEST_HOMING_OFFSET)
 
@@ -151,7 +151,7 @@ def _drive_mode(closed: JointRange) -> int:
     part = (closed.present - closed.lowest) / (closed.highest - closed.lowest)
     if _CLOSED_PART < part < 1 - _CLOSED_PART:
         raise CalibrationError(
-            f"the gripper is {part:.0%} of the way between its two ends: close it, and hold it closed"
+            f"the gripper is at {part:.0%} of its range, expected near one end: close it and keep it closed"
         )
     return int(part > 0.5)
 
@@ -159,7 +159,7 @@ def _drive_mode(closed: JointRange) -> int:
 def _widened(name: str, seen: JointRange, ticks: int) -> JointRange:
     if name != FULL_TURN and abs(ticks - seen.present) > _JUMP:
         raise CalibrationError(
-            f"{name} went past the end of its servo's turn: bring every joint to the middle of its range, "
-            "and begin again"
+            f"{name} moved past the end of its servo's turn: move every joint to the middle of its range "
+            "and start again"
         )
     return JointRange(min(seen.lowest, ticks), ticks, max(seen.highest, ticks))

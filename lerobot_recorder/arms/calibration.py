@@ -1,7 +1,7 @@
-"""Calibrations of SO-100 and SO-101 arms, in LeRobot's files, and the units that follow from them.
+"""Calibrations of SO-100 and SO-101 arms in LeRobot's files, and unit conversion.
 
-Angles are in rad. Body joints count from the middle of their calibrated range, so that ``np.degrees`` of them
-is what LeRobot calls degrees; the gripper counts from closed, positive when it opens.
+Angles are in rad. Zero of a body joint is the middle of its calibrated range, so that ``np.degrees`` gives
+LeRobot's degrees; zero of the gripper is closed, and it opens in the positive direction.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from lerobot_recorder.errors import CalibrationError
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 GRIPPER = JOINTS.index("gripper")
 RAD_PER_TICK = 2 * np.pi / 4095
-"""As LeRobot counts: 4095 ticks to a turn."""
+"""As in LeRobot: 4095 ticks per turn."""
 
 Role = Literal["follower", "leader"]
 
 Vector = npt.NDArray[np.float64]
-"""One value per joint, in the order of `JOINTS`."""
+"""One value per joint, in the order of ``JOINTS``."""
 
 _ALLOWED: Final = {
     "id": (0, MAX_ID),
@@ -37,7 +37,7 @@ _ALLOWED: Final = {
     "range_min": (0, TICKS_PER_TURN - 1),
     "range_max": (0, TICKS_PER_TURN - 1),
 }
-"""What the registers of an STS3215 hold, lowest and highest."""
+"""Lowest and highest values that the registers of an STS3215 can hold."""
 
 _OLD_FORMAT: Final = frozenset({"motor_names", "calib_mode", "start_pos", "end_pos"})
 """Entries of a calibration file from before LeRobot's hardware API of June 2025."""
@@ -53,12 +53,12 @@ class JointCalibration:
     """One joint, as in LeRobot's file.
 
     Attributes:
-        id: Of the servo.
-        drive_mode: 1 for a gripper that closes at ``range_max``, else 0; without meaning for joints in
-            degrees, as in LeRobot.
-        homing_offset: Ticks that the servo takes off its encoder's position.
-        range_min: Ticks at one end of the joint's range.
-        range_max: Ticks at the other.
+        id: ID of the servo
+        drive_mode: 1 for a gripper that closes at ``range_max``, else 0; ignored for joints in degrees, as in
+            LeRobot
+        homing_offset: ticks that the servo subtracts from its encoder's position
+        range_min: ticks at one end of the joint's range
+        range_max: ticks at the other
     """
 
     id: int
@@ -72,17 +72,17 @@ class Calibration:
     """The calibration of one arm; converts between ticks, rad and LeRobot's units.
 
     Attributes:
-        joints: By name, in the order of `JOINTS`.
-        ids: The servos' ids in the same order.
-        limits_rad: The calibrated range, (6, 2): lowest and highest.
+        joints: calibration of each joint by name, in the order of ``JOINTS``
+        ids: IDs of the servos in the same order
+        limits_rad: lowest and highest calibrated angle of each joint, (6, 2)
     """
 
     def __init__(self, joints: Mapping[str, JointCalibration]) -> None:
-        """Check and take the calibration of every joint.
+        """Check and store the calibration of every joint.
 
         Raises:
-            CalibrationError: A joint is missing or unknown, its servo cannot hold a value, a range is empty,
-                or an id is used twice.
+            CalibrationError: a joint is missing or unknown, its servo cannot hold a value, a range is empty,
+                or an ID is used twice.
         """
         _validate(joints)
         self.joints = {name: joints[name] for name in JOINTS}
@@ -106,14 +106,14 @@ class Calibration:
         """Read a calibration file of LeRobot.
 
         Raises:
-            CalibrationError: The file cannot be read or does not calibrate these joints.
+            CalibrationError: the file cannot be read or does not calibrate these joints.
         """
         try:
             entries = json.loads(Path(path).read_text())
             _refuse_old_format(entries)
             return cls({name: _joint(name, entry) for name, entry in entries.items()})
         except (OSError, ValueError, AttributeError) as error:
-            raise CalibrationError(f"calibration {path} cannot be used: {error}") from error
+            raise CalibrationError(f"cannot use calibration {path}: {error}") from error
 
     def save(self, path: Path) -> None:
         """Write the calibration as LeRobot does."""
@@ -130,7 +130,7 @@ class Calibration:
         return np.asarray(np.asarray(ticks_s) * self._rad_per_tick)
 
     def to_ticks(self, position_rad: npt.ArrayLike) -> Vector:
-        """Return positions in ticks, and parts of them, for angles in rad, (..., 6)."""
+        """Return positions in ticks, not rounded, for angles in rad, (..., 6)."""
         return np.asarray(np.asarray(position_rad) / self._rad_per_tick + self._zero_ticks)
 
     def lerobot_units(self, position_rad: npt.ArrayLike) -> Vector:
@@ -141,14 +141,14 @@ class Calibration:
         return np.asarray(values)
 
     def from_lerobot_units(self, values: npt.ArrayLike) -> Vector:
-        """Return the pose in rad of one in LeRobot's units, (..., 6)."""
+        """Return a pose in rad, (..., 6), from one in LeRobot's units."""
         position = np.radians(np.asarray(values, dtype=np.float64))
         opening = np.clip(np.asarray(values, dtype=np.float64)[..., GRIPPER] / 100, 0, 1)
         position[..., GRIPPER] = opening * self._gripper_span_rad
         return np.asarray(position)
 
     def clip(self, position_rad: npt.ArrayLike) -> Vector:
-        """Return the pose within the limits that is nearest to the given one."""
+        """Return the pose clipped to the limits."""
         return np.asarray(np.clip(position_rad, self.limits_rad[:, 0], self.limits_rad[:, 1]))
 
 
@@ -156,12 +156,11 @@ def load_calibration(name_or_path: str, role: Role) -> Calibration:
     """Load an arm's calibration.
 
     Args:
-        name_or_path: The id under which LeRobot keeps it (``robot_id``), a path, or "sim" for that of a
-            simulated arm.
-        role: "follower" or "leader".
+        name_or_path: ID in LeRobot (``robot_id``), path, or "sim" for the calibration of a simulated arm
+        role: "follower" or "leader"
 
     Raises:
-        CalibrationError: There is none, or it cannot be used.
+        CalibrationError: the calibration does not exist or cannot be used.
     """
     if name_or_path == "sim":
         return SIMULATED
@@ -169,14 +168,14 @@ def load_calibration(name_or_path: str, role: Role) -> Calibration:
 
 
 def find_calibration(name_or_path: str, role: Role) -> Path:
-    """Find a calibration file: a path, or an id in one of the places where LeRobot keeps its own.
+    """Find a calibration file by its path, or by its ID in LeRobot's directories.
 
     Raises:
-        CalibrationError: There is no such file. The message says where it was looked for.
+        CalibrationError: there is no such file. The message lists the paths that were tried.
     """
     if not name_or_path:
         raise CalibrationError(
-            f"the {role} needs a calibration: give its id in LeRobot, or the path of its file"
+            f"the {role} needs a calibration: pass its ID in LeRobot or the path of its file"
         )
     if "/" in name_or_path or name_or_path.endswith(".json"):
         places = [Path(name_or_path).expanduser()]
@@ -188,12 +187,12 @@ def find_calibration(name_or_path: str, role: Role) -> Path:
     searched = ", ".join(map(str, places))
     raise CalibrationError(
         f"no calibration of the {role} {name_or_path!r} at {searched}: calibrate the arm with "
-        "'lerobot-recorder calibrate', or give the path of its file"
+        "'lerobot-recorder calibrate', or pass the path of its file"
     )
 
 
 def default_path(name: str, role: Role) -> Path:
-    """Return where LeRobot 0.6 keeps the calibration of the arm with this id."""
+    """Return the path at which LeRobot 0.6 keeps the calibration of the arm with this ID."""
     return _directories(role)[0] / f"{name}.json"
 
 
@@ -217,7 +216,7 @@ def _refuse_old_format(entries: object) -> None:
     if isinstance(entries, dict) and _OLD_FORMAT & entries.keys():
         raise CalibrationError(
             "it is in LeRobot's old format (lists of homing_offset, drive_mode, start_pos and end_pos), "
-            "whose offsets are not those that a servo holds: calibrate the arm again with "
+            "whose offsets do not match those in a servo: calibrate the arm again with "
             "'lerobot-recorder calibrate' or with a current LeRobot"
         )
 
@@ -247,11 +246,11 @@ def _validate(joints: Mapping[str, JointCalibration]) -> None:
                 f"{name}: range_min {joint.range_min} is not below range_max {joint.range_max}"
             )
     if len({joint.id for joint in joints.values()}) < len(joints):
-        raise CalibrationError("two joints have the same id")
+        raise CalibrationError("two joints have the same ID")
 
 
 def _check_values(name: str, joint: JointCalibration) -> None:
-    """Refuse what the registers of a servo cannot hold, before any of it is written to one."""
+    """Refuse values that a servo's registers cannot hold, before any is written."""
     for key, (lowest, highest) in _ALLOWED.items():
         if not lowest <= (value := getattr(joint, key)) <= highest:
             raise CalibrationError(
@@ -275,4 +274,4 @@ SIMULATED = Calibration(
         "gripper": JointCalibration(6, 0, 1373, 2010, 3262),
     }
 )
-"""What the simulated arms are calibrated to: the joint ranges of the SO-101's published model."""
+"""Calibration of the simulated arms: the joint ranges of the SO-101's published model."""

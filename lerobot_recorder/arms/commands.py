@@ -1,4 +1,4 @@
-"""Commands from a topic: refused when they cannot be meant, said once and counted."""
+"""Filters commands from a topic: implausible ones are refused, counted, and logged once per kind."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ logger = logging.getLogger(__name__)
 
 
 class CommandFilter:
-    """Takes commands from any thread, and keeps the latest good one.
+    """Accepts commands from any thread and keeps the latest valid one.
 
     Attributes:
-        accepted: How many were good.
-        refused: How many were not, by kind.
-        latest: The latest good one.
+        accepted: number of accepted commands
+        refused: number of refused commands, by kind
+        latest: the latest accepted command
     """
 
     def __init__(self, calibration: Calibration, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take commands for an arm with this calibration."""
+        """Create a filter for an arm with this calibration."""
         self.accepted = 0
         self.refused: Counter[str] = Counter()
         self.latest: Target | None = None
@@ -39,7 +39,7 @@ class CommandFilter:
     def take(
         self, names: Sequence[str], position_rad: Sequence[float], age_s: float, settings: TeleopSettings
     ) -> None:
-        """Take a command for some joints by name, ``age_s`` old, or refuse it."""
+        """Accept a command for some joints by name, decided ``age_s`` ago, or refuse it."""
         try:
             position = self._check(names, position_rad, settings.limit_tolerance_rad)
         except _RefusedError as refusal:
@@ -53,19 +53,19 @@ class CommandFilter:
         self.latest = Target(self._clock() - age_s, position, time.time_ns() - round(age_s * 1e9))
 
     def refuse(self, kind: str, reason: str) -> None:
-        """Count a refused command, and say so the first time."""
+        """Count a refused command, and log the first one of its kind."""
         self.refused[kind] += 1
         if self.refused[kind] == 1:
-            logger.warning("Command refused: %s. More of this kind are only counted.", reason)
+            logger.warning("Command refused: %s. Further ones of this kind are only counted.", reason)
 
     def _check(self, names: Sequence[str], position_rad: Sequence[float], tolerance: float) -> Vector:
         if len(names) != len(position_rad) or not names:
-            raise _RefusedError("malformed", f"it has {len(names)} names for {len(position_rad)} positions")
+            raise _RefusedError("malformed", f"found {len(names)} names for {len(position_rad)} positions")
         position = np.full(len(JOINTS), math.nan)
         for name, value in zip(names, position_rad, strict=True):
             if name not in JOINTS:
                 raise _RefusedError(
-                    "unknown joint", f"there is no joint {excerpt(repr(name))}, expected {', '.join(JOINTS)}"
+                    "unknown joint", f"unknown joint {excerpt(repr(name))}, expected {', '.join(JOINTS)}"
                 )
             position[JOINTS.index(name)] = self._within(name, float(value), tolerance)
         return position

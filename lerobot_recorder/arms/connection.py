@@ -1,4 +1,4 @@
-"""The connection to an arm that may go away and come back."""
+"""The connection to an arm, which is opened again after a failure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lerobot_recorder.errors import BusError, DeviceError, PortError
 logger = logging.getLogger(__name__)
 
 LOST_AFTER_S = 0.25
-"""An arm that has not been read for so long is lost: within the half second after which that shows."""
+"""An arm that has not been read for this time is lost. Diagnostics must show that within 0.5 s."""
 RETRY_S = 0.5
 
 T = TypeVar("T")
@@ -23,13 +23,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Reading:
-    """What an arm said.
+    """One reading of an arm.
 
     Attributes:
-        stamp_ns: When its answer was complete, as `time.time_ns`.
-        time_s: The same on the monotonic clock.
-        position_rad: (6,).
-        velocity_rad_s: (6,).
+        stamp_ns: time at which the reply was complete, as ``time.time_ns``
+        time_s: the same time on the monotonic clock
+        position_rad: joint positions, (6,)
+        velocity_rad_s: joint velocities, (6,)
     """
 
     stamp_ns: int
@@ -39,20 +39,20 @@ class Reading:
 
 
 class ArmConnection:
-    """An arm as the loop sees it: read now, or not there.
+    """An arm for the control loop, which is either connected or lost.
 
-    A reading that fails is skipped; an arm whose port fails, or that cannot be read for `LOST_AFTER_S`, is
-    lost, and is looked for every `RETRY_S` until it is back.
+    A failed reading is skipped. An arm is lost if its port fails or it cannot be read for ``LOST_AFTER_S``;
+    the connection is then retried every ``RETRY_S``.
 
     Attributes:
-        arm: The arm.
-        connections: How often it has been connected.
-        skipped: Readings that failed.
-        trouble: Why it is lost, empty while it is not.
+        arm: the arm
+        connections: how often the arm has been connected
+        skipped: number of failed requests
+        trouble: why the arm is lost; empty while it is connected
     """
 
     def __init__(self, arm: Arm, clock: Callable[[], float] = time.monotonic) -> None:
-        """Take an arm that is connected."""
+        """Take over a connected arm."""
         self.arm = arm
         self.connections = 1
         self.skipped = 0
@@ -62,13 +62,13 @@ class ArmConnection:
         self._retry_at = 0.0
 
     @property
-    def up(self) -> bool:
-        """Whether the arm is there."""
+    def is_connected(self) -> bool:
+        """Whether the arm is connected."""
         return not self.trouble
 
     def read(self) -> Reading | None:
-        """Read the arm, None if it cannot be read at present."""
-        if not self.up and not self._reconnect():
+        """Read the arm; None if it cannot be read now."""
+        if not self.is_connected and not self._reconnect():
             return None
         try:
             position, velocity = self.do(lambda arm: arm.read())
@@ -79,7 +79,7 @@ class ArmConnection:
         return Reading(time.time_ns(), now, position, velocity)
 
     def attempt(self, action: Callable[[Arm], object]) -> bool:
-        """Do something with the arm; False if it cannot be done."""
+        """Run an action on the arm; return False if it fails."""
         try:
             self.do(action)
         except DeviceError:
@@ -87,12 +87,12 @@ class ArmConnection:
         return True
 
     def do(self, action: Callable[[Arm], T]) -> T:
-        """Do something with the arm, return what comes of it, and take notice when it cannot be done.
+        """Run an action on the arm and return its result; a failure may make the arm count as lost.
 
         Raises:
-            DeviceError: It cannot be done.
+            DeviceError: the action failed, or the arm is lost.
         """
-        self.require_up()
+        self.require_connected()
         try:
             return action(self.arm)
         except PortError as error:
@@ -105,24 +105,24 @@ class ArmConnection:
             raise
 
     def call_reconnecting(self, action: Callable[[Arm], T]) -> T:
-        """Do something with the arm; one that is lost is connected first.
+        """Run an action on the arm; connect it first if it is lost.
 
         Raises:
-            DeviceError: It cannot be done.
+            DeviceError: the action failed, or the arm is lost.
         """
-        if not self.up:
+        if not self.is_connected:
             self._retry_at = self._clock()
             self._reconnect()
         return self.do(action)
 
-    def require_up(self) -> None:
-        """Check that the arm is there.
+    def require_connected(self) -> None:
+        """Check that the arm is connected.
 
         Raises:
-            DeviceError: It is not. The message says why.
+            DeviceError: the arm is lost. The message says why.
         """
-        if not self.up:
-            raise DeviceError(f"the {self.arm.role} is not there: {self.trouble}")
+        if not self.is_connected:
+            raise DeviceError(f"the {self.arm.role} is not connected: {self.trouble}")
 
     def _lose(self, error: DeviceError) -> None:
         self.trouble = str(error)
@@ -142,5 +142,5 @@ class ArmConnection:
         self.trouble = ""
         self.connections += 1
         self._good_until = self._clock() + LOST_AFTER_S
-        logger.warning("The %s is back on %s", self.arm.role, self.arm.port)
+        logger.warning("Connected the %s again on %s", self.arm.role, self.arm.port)
         return True

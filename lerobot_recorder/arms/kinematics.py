@@ -1,8 +1,8 @@
-"""Where an SO-100's links are for given joint angles, and the angles that bring its gripper somewhere.
+"""Forward and inverse kinematics of the SO-100.
 
 The world's origin is where the axis of ``shoulder_pan`` meets the table: x forward, y to the arm's left,
-z up, in m. Angles are in rad from the middle of each joint's range. With all at zero the upper arm stands,
-leaning forward by its offset, and the forearm and the gripper point forward. Then, in order::
+z up, in m. Angles are in rad from the middle of each joint's range. With all angles at zero the upper arm is
+upright, leaning forward by its offset, and the forearm and the gripper point forward. In order::
 
     shoulder   = base      · turn about z by -shoulder_pan
     upper_arm  = shoulder  · move (30.4, 0, 116.6) mm  · turn about y by shoulder_lift
@@ -11,9 +11,9 @@ leaning forward by its offset, and the forearm and the gripper point forward. Th
     gripper    = wrist     · move (61.1, 0, 0) mm      · turn about x by -wrist_roll
     jaw        = gripper   · move (23.4, 0, 20.2) mm   · turn about y by 10 degrees - gripper
 
-So positive angles turn right, bend down, roll clockwise seen from the front, and open. The lengths are those
-of ``so101_new_calib.urdf`` in TheRobotStudio/SO-ARM100, whose joint zeros are the middles of the ranges, too;
-the table is taken at the height of its ``baseframe``.
+Positive angles turn right, bend down, roll clockwise seen from the front, and open. The lengths are those of
+``so101_new_calib.urdf`` in TheRobotStudio/SO-ARM100, whose joint zeros are also the middles of the ranges;
+the table is at the height of its ``baseframe``.
 """
 
 from __future__ import annotations
@@ -49,14 +49,14 @@ RESTING = {
     "wrist_roll": 0.0,
     "gripper": 0.1,
 }
-"""The arm folded on itself, as one leaves it on the table."""
+"""The folded pose in which an arm is left on the table."""
 
 
 def forward(joints: Mapping[str, float]) -> dict[str, Frame]:
     """Return the frame of each link.
 
     Args:
-        joints: Angles in rad by joint name; a missing joint is at zero.
+        joints: angles in rad by joint name; missing joints are at zero
     """
     angle = {name: float(joints.get(name, 0.0)) for name in RESTING}
     shoulder = _frame((0.0, 0.0, 0.0), "z", -angle["shoulder_pan"])
@@ -77,29 +77,29 @@ def forward(joints: Mapping[str, float]) -> dict[str, Frame]:
 
 
 def grasp_point(joints: Mapping[str, float]) -> NDArray[np.float64]:
-    """Return where a small object between the jaws would be: x, y, z in m."""
+    """Return the position of a small object between the jaws: x, y, z in m."""
     return np.asarray(forward(joints)["gripper"] @ (*GRASP, 1.0))[:3]
 
 
 def reach(x: float, y: float, z: float, pitch: float = 1.2, roll: float = 0.0) -> dict[str, float]:
-    """Return the angles of the five body joints that bring the grasp point somewhere, elbow up.
+    """Return the angles of the five body joints that move the grasp point to a position, elbow up.
 
     Args:
-        x: Forward, m.
-        y: To the left, m.
-        z: Above the table, m.
-        pitch: How far the gripper points below the horizon, rad; straight down is pi / 2.
-        roll: Angle of ``wrist_roll``, rad; the position is exact where it is 0.
+        x: forward, m
+        y: to the left, m
+        z: above the table, m
+        pitch: angle of the gripper below the horizon, rad; straight down is pi / 2
+        roll: angle of ``wrist_roll``, rad; the position is exact for 0
 
     Raises:
-        ConfigError: The arm is too short, or the place too close to its shoulder.
+        ConfigError: the position is out of reach or too close to the shoulder.
     """
     along, above = _in_plane(_ROLL[0] + GRASP[0], GRASP[2], pitch)
     lift, elbow = _two_links(math.hypot(x, y) - along - _SHOULDER_LIFT[0], z - above - _SHOULDER_LIFT[2])
     if math.isnan(lift):
         raise ConfigError(
             f"the arm cannot reach ({x:.3f}, {y:.3f}, {z:.3f}) m with the gripper {math.degrees(pitch):.0f} "
-            "degrees below the horizon; choose a place 0.15 to 0.35 m from its base"
+            "degrees below the horizon; choose a position 0.15 to 0.35 m from its base"
         )
     return {
         "shoulder_pan": -math.atan2(y, x),
@@ -111,7 +111,7 @@ def reach(x: float, y: float, z: float, pitch: float = 1.2, roll: float = 0.0) -
 
 
 def _two_links(forward_m: float, up_m: float) -> tuple[float, float]:
-    """Angles of shoulder_lift and elbow_flex that bring the wrist there from the shoulder; NaN if none do."""
+    """Return the angles of shoulder_lift and elbow_flex that put the wrist at a position; NaN if none do."""
     upper, lower = math.hypot(_ELBOW[0], _ELBOW[2]), math.hypot(_WRIST[0], _WRIST[2])
     distance = math.hypot(forward_m, up_m)
     if not abs(upper - lower) < distance < upper + lower:
@@ -126,13 +126,13 @@ def _two_links(forward_m: float, up_m: float) -> tuple[float, float]:
 
 
 def _in_plane(forward_m: float, up_m: float, pitch: float) -> tuple[float, float]:
-    """Turn a vector in the arm's plane down by a pitch."""
+    """Rotate a vector in the arm's plane down by a pitch."""
     cos, sin = math.cos(pitch), math.sin(pitch)
     return forward_m * cos + up_m * sin, up_m * cos - forward_m * sin
 
 
 def _frame(at: tuple[float, float, float], axis: str, angle: float) -> Frame:
-    """Move, then turn about an axis (right-handed)."""
+    """Return a translation followed by a right-handed rotation about an axis."""
     cos, sin = math.cos(angle), math.sin(angle)
     turn = {
         "x": ((1.0, 0.0, 0.0), (0.0, cos, -sin), (0.0, sin, cos)),

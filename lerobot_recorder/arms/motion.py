@@ -1,4 +1,4 @@
-"""How the follower gets from where it is to where it shall be: gently at first, then at once."""
+"""Moves the follower from its current pose to the target: slowly at first, then without delay."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ _CAUGHT_UP_RAD = 0.03
 _CUT_RAD = 1e-6
 _LONGEST_STEP_S = 0.05
 _TOP_SPEED = 2.0
-"""Of an approach, in its first speed; reached after a second."""
+"""Top speed of an approach relative to its initial speed; reached after one second."""
 _BRAKING_PER_S = 4.0
-"""An approach is never faster than would take a quarter of a second for the rest of the way."""
+"""An approach is never faster than the remaining way in a quarter of a second."""
 _LEADING_RAD_S = 3.0
-"""How fast a target may move by itself and take an approach along."""
+"""Largest speed of the target that an approach follows in addition to its own."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """Where the follower shall be.
+    """Target pose of the follower.
 
     Attributes:
-        time_s: When that was said, on the monotonic clock.
-        position_rad: (6,), NaN for joints that stay where they were sent before.
-        stamp_ns: When that was said, as `time.time_ns`.
+        time_s: time of the target on the monotonic clock
+        position_rad: (6,), NaN for joints that keep their last goal
+        stamp_ns: time of the target, as ``time.time_ns``
     """
 
     time_s: float
@@ -39,17 +39,17 @@ class Target:
 
 
 class Motion:
-    """The goals of a follower, one per tick. Pure: it knows neither time nor bus.
+    """Computes the goals of a follower, one per tick. It uses neither a clock nor the bus.
 
     Attributes:
-        phase: "holding" where it is, "waiting" for a match, "approaching" the target, or "following" it.
-        goal: The goal last given, (6,) rad.
-        limited: How many goals were cut to the limits or to the largest step.
-        disagreement: What a match is waiting for.
+        phase: "holding", "waiting" for a match, "approaching" the target, or "following" it
+        goal: the last goal, (6,) rad
+        limited: number of goals that were clipped to the limits or to the largest step
+        disagreement: the joint that a match waits for
     """
 
     def __init__(self, calibration: Calibration, present: Vector) -> None:
-        """Begin by holding where the arm is, (6,) rad."""
+        """Start by holding at the present position, (6,) rad."""
         self.phase: Phase = "holding"
         self.goal = present
         self.limited = 0
@@ -59,7 +59,7 @@ class Motion:
         self._target = present
 
     def hold(self, present: Vector | None = None) -> None:
-        """Stay at the last goal, or at another place; the next target is approached anew."""
+        """Stay at the last goal or at the given position; the next target is approached again."""
         self.phase = "holding"
         self._approach_s = 0.0
         if present is not None:
@@ -69,10 +69,10 @@ class Motion:
         """Return the next goal.
 
         Args:
-            target: Where to, (6,) rad; NaN for joints that stay at their goal.
-            present: Where the arm is, (6,) rad.
-            elapsed_s: Time since the previous tick.
-            settings: How to move.
+            target: target position, (6,) rad; NaN for joints that keep their goal
+            present: present position, (6,) rad
+            elapsed_s: time since the previous tick
+            settings: limits and speeds
         """
         asked = np.where(np.isnan(target), self.goal, target)
         allowed = self._calibration.clip(asked)
@@ -85,7 +85,7 @@ class Motion:
         return self.goal
 
     def _jumps(self, target: Vector, largest_jump: float) -> bool:
-        """Tell whether a body joint's target jumps, as when a wrist passes the end of its sensor's turn."""
+        """Return whether a body joint's target jumps, as when a wrist passes the end of its sensor's turn."""
         return bool(np.abs(target - self._target)[:GRIPPER].max() > largest_jump)
 
     def _paced(self, target: Vector, present: Vector, elapsed_s: float, settings: TeleopSettings) -> Vector:
@@ -102,11 +102,11 @@ class Motion:
             self.phase = "following"
             return target
         self.phase = "waiting"
-        self.disagreement = f"{JOINTS[farthest]} is {np.degrees(distance[farthest]):.0f} degrees off"
+        self.disagreement = f"{JOINTS[farthest]} differs by {np.degrees(distance[farthest]):.0f} degrees"
         return self.goal
 
     def _approached(self, target: Vector, elapsed_s: float, speed: float) -> Vector:
-        """Go along with the target as it moves, and come nearer: slowly at first and at last."""
+        """Follow the target's motion and approach it: slowly at the start and at the end."""
         led = np.zeros(len(JOINTS))
         if self.phase == "approaching":
             led = np.clip(target - self._target, -_LEADING_RAD_S * elapsed_s, _LEADING_RAD_S * elapsed_s)
@@ -120,7 +120,7 @@ class Motion:
         return np.asarray(goal)
 
     def _near(self, goal: Vector, present: Vector, settings: TeleopSettings) -> Vector:
-        """Return the goal, cut to the largest step from where the arm is."""
+        """Return the goal, clipped to the largest step from the present position."""
         if settings.largest_steps is None:
             return goal
         steps = self._calibration.from_lerobot_units(settings.largest_steps)

@@ -1,4 +1,4 @@
-"""Serial ports, and what is wrong with them in one sentence."""
+"""Opens serial ports and explains their errors in one sentence."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lerobot_recorder.errors import PortError
 
 
 def port_holder(port: str, processes: Path = Path("/proc")) -> str | None:
-    """Return the name and the number of another process that has a port open.
+    """Return the name and the ID of another process that has a port open.
 
     Args:
-        port: The port's path.
-        processes: Where the system describes its processes.
+        port: the port's path
+        processes: the proc filesystem
 
     Returns:
-        None if there is none among those that this user may look into.
+        None if no process that this user may inspect has it open.
 
     Raises:
-        OSError: There is no such port.
+        OSError: there is no such port.
     """
     device = Path(port).stat().st_rdev
     for process in processes.glob("[0-9]*"):
@@ -36,11 +36,11 @@ def port_holder(port: str, processes: Path = Path("/proc")) -> str | None:
 
 
 def _open_devices(process: Path) -> Iterator[int]:
-    """Yield the numbers of the devices that a process has open, as far as they may be known."""
-    with suppress(OSError):  # the process is another user's, or has just ended
+    """Yield the numbers of the devices that a process has open, if this user may inspect it."""
+    with suppress(OSError):  # another user's process, or one that has just ended
         for descriptor in (process / "fd").iterdir():
-            with suppress(OSError):  # it was closed meanwhile
-                # Others are left alone: to look at a file may take forever when its disk is a dead server's.
+            with suppress(OSError):  # closed in the meantime
+                # Other files are skipped: stat can block forever if a network file system does not respond.
                 if str(descriptor.readlink()).startswith("/dev/"):
                     yield descriptor.stat().st_rdev
 
@@ -57,19 +57,19 @@ _PSEUDO_TERMINALS = range(136, 144)  # major numbers, by the kernel's admin-guid
 
 
 def open_port(port: str, baud_rate: int, timeout_s: float) -> serial.Serial:
-    """Open a serial port for nobody else, to wait ``timeout_s`` for each byte.
+    """Open a serial port exclusively; each read waits up to ``timeout_s`` for a byte.
 
-    Other programs need not look at a lock: one that is there already is refused, one that comes later finds
-    the port busy, unless it is root's.
+    This works without cooperation: a port that another program has open is refused, and a program that opens
+    it later finds it busy, unless it runs as root.
 
     Raises:
-        PortError: It does not exist, is in use, or may not be opened.
+        PortError: the port does not exist, is in use, or this user may not open it.
     """
     is_hardware = _is_hardware(port)
     with port_errors(port):
         holder = port_holder(port) if is_hardware else None
     if holder:
-        raise PortError(f"port {port} is in use by {holder}: stop that one first")
+        raise PortError(f"port {port} is in use by {holder}: stop that program first")
     try:
         with port_errors(port):
             opened = serial.Serial(
@@ -84,7 +84,7 @@ def open_port(port: str, baud_rate: int, timeout_s: float) -> serial.Serial:
 
 @contextmanager
 def port_errors(port: str) -> Iterator[None]:
-    """Turn what pyserial and the operating system raise into one sentence about the port."""
+    """Turn errors of pyserial and the operating system into one sentence about the port."""
     try:
         yield
     except (OSError, termios.error) as error:
@@ -92,7 +92,7 @@ def port_errors(port: str) -> Iterator[None]:
 
 
 def _is_hardware(port: str) -> bool:
-    """Tell whether this is a device, and no simulated arm's port, which the simulation holds open itself."""
+    """Return whether this is a real device; the simulation itself holds a simulated arm's port open."""
     try:
         device = Path(port).stat().st_rdev
     except OSError:
@@ -103,17 +103,17 @@ def _is_hardware(port: str) -> bool:
 def _reason(error: Exception) -> str:
     number = _error_number(error) or _error_number(error.__context__)
     if number == errno.ENOENT:
-        return "does not exist: plug the arm in, and look for its port with 'lerobot-recorder find-port'"
+        return "does not exist: plug the arm in, and find its port with 'lerobot-recorder find-port'"
     if number == errno.EACCES:
-        return "may not be opened by this user: add the user to the group 'dialout' and log in again"
+        return "cannot be opened by this user: add the user to the group 'dialout' and log in again"
     if number in (errno.EAGAIN, errno.EBUSY):
-        return "is in use by another program: stop that one first"
+        return "is in use by another program: stop that program first"
     if number == errno.ENOTTY:
-        return "is not a serial port: look for the arm's port with 'lerobot-recorder find-port'"
-    return f"failed, as when its cable is pulled: {error}"
+        return "is not a serial port: find the arm's port with 'lerobot-recorder find-port'"
+    return f"failed: check its cable ({error})"
 
 
 def _error_number(error: BaseException | None) -> int | None:
-    """Return the operating system's number, which pyserial and termios each keep elsewhere."""
+    """Return the system's error number, which pyserial and termios keep in different places."""
     number = getattr(error, "errno", None) or (error.args[0] if error and error.args else None)
     return number if isinstance(number, int) else None

@@ -1,7 +1,7 @@
-"""The Feetech serial protocol (version 0, as STS and SMS servos speak it), in bytes only.
+"""The Feetech serial protocol (version 0, for STS and SMS servos), without any I/O.
 
-Every packet, either way, is ``FF FF id length code parameters checksum``: ``code`` is the instruction on the
-way to the servo and its error flags on the way back, ``length`` counts the bytes that follow it, and the
+Every packet in either direction is ``FF FF id length code parameters checksum``: ``code`` is the instruction
+to the servo or the error flags in its reply, ``length`` counts the bytes that follow it, and the
 checksum is the inverted sum of everything after the header. Numbers are little-endian; signed ones have a
 sign bit and a magnitude.
 """
@@ -22,7 +22,7 @@ _OVERHEAD = 6
 
 
 class Instruction(IntEnum):
-    """What a servo is told to do."""
+    """Instructions to a servo."""
 
     PING = 0x01
     READ = 0x02
@@ -34,7 +34,7 @@ class Instruction(IntEnum):
 
 
 class Alarm(IntFlag):
-    """What a servo complains about in every reply while it lasts."""
+    """Error flags that a servo sets in every reply while the error lasts."""
 
     VOLTAGE = 0x01
     ENCODER = 0x02
@@ -48,9 +48,9 @@ class Packet:
     """One packet.
 
     Attributes:
-        id: The servo that it is for, or from; `BROADCAST_ID` for all.
-        code: The instruction, or the error flags of a reply (`Alarm`).
-        parameters: The bytes that the code is about.
+        id: ID of the servo that receives or sends it; ``BROADCAST_ID`` for all
+        code: the instruction, or the error flags of a reply (``Alarm``)
+        parameters: data of the instruction or reply
     """
 
     id: int
@@ -69,54 +69,54 @@ def checksum(body: bytes) -> int:
 
 
 def ping(servo: int) -> bytes:
-    """Ask a servo whether it is there."""
+    """Return a request that a servo answers if it is present."""
     return Packet(servo, Instruction.PING).encode()
 
 
 def read(servo: int, address: int, size: int) -> bytes:
-    """Ask a servo for ``size`` bytes of its memory."""
+    """Return a request for ``size`` bytes of a servo's memory."""
     return Packet(servo, Instruction.READ, bytes((address, size))).encode()
 
 
 def write(servo: int, address: int, data: bytes) -> bytes:
-    """Tell a servo to store bytes in its memory."""
+    """Return an instruction to store bytes in a servo's memory."""
     return Packet(servo, Instruction.WRITE, bytes((address,)) + data).encode()
 
 
 def sync_read(servos: Iterable[int], address: int, size: int) -> bytes:
-    """Ask several servos for the same part of their memories; they answer one after the other."""
+    """Return a request for the same part of several servos' memories; they answer one after the other."""
     return Packet(BROADCAST_ID, Instruction.SYNC_READ, bytes((address, size, *servos))).encode()
 
 
 def sync_write(address: int, data: Mapping[int, bytes]) -> bytes:
-    """Tell several servos at once what to store at the same address; none of them answers."""
+    """Return an instruction for several servos to store data at the same address; none of them answers."""
     size = len(next(iter(data.values())))
     blocks = b"".join(bytes((servo,)) + block for servo, block in data.items())
     return Packet(BROADCAST_ID, Instruction.SYNC_WRITE, bytes((address, size)) + blocks).encode()
 
 
 def reply_bytes(size: int, count: int = 1) -> int:
-    """Return how many bytes ``count`` replies of ``size`` parameters take on the wire."""
+    """Return the number of bytes on the wire of ``count`` replies with ``size`` parameters."""
     return count * (size + _OVERHEAD)
 
 
 class Decoder:
-    """Finds packets in a stream of bytes, whatever else is in it.
+    """Finds packets in a stream of bytes that may contain garbage.
 
-    What does not check out is skipped one byte at a time, so that a good packet behind it is still found.
+    Invalid data is skipped one byte at a time, so that a valid packet after it is still found.
 
     Attributes:
-        skipped: Bytes that belonged to no packet.
+        skipped: number of bytes that belonged to no packet
     """
 
     def __init__(self, max_parameters: int = MAX_PARAMETERS) -> None:
-        """Accept at most ``max_parameters`` parameters: a longer packet can only be a broken length."""
+        """Accept at most ``max_parameters`` parameters: a larger length is corrupt."""
         self.skipped = 0
         self._max_length = max_parameters + 2
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> list[Packet]:
-        """Return the packets that are complete now."""
+        """Add bytes, and return the packets that are now complete."""
         self._buffer += data
         packets = []
         while self._seek_header() and (size := self._packet_size()):
@@ -129,11 +129,11 @@ class Decoder:
 
     @property
     def pending(self) -> int:
-        """Bytes that may yet become a packet."""
+        """Number of bytes that may still become a packet."""
         return len(self._buffer)
 
     def _seek_header(self) -> bool:
-        """Drop what cannot begin a packet; tell whether one may begin at the front now."""
+        """Drop bytes that cannot begin a packet; return whether one may begin at the front now."""
         while len(self._buffer) >= 4:
             if self._begins_packet():
                 return True
@@ -164,7 +164,7 @@ def to_sign_magnitude(value: int, sign_bit: int) -> int:
     """Return a signed value as the servo stores it.
 
     Raises:
-        ValueError: The magnitude does not fit below the sign bit.
+        ValueError: the magnitude does not fit below the sign bit.
     """
     if abs(value) >= 1 << sign_bit:
         raise ValueError(f"{value} does not fit in {sign_bit} bits and a sign")

@@ -1,7 +1,7 @@
-"""The memory of an STS3215 servo: where each value is, its size and sign.
+"""The memory of an STS3215 servo: address, size and sign of each value.
 
-Names, addresses and sign bits are Feetech's, as LeRobot uses them. Addresses below 40 are EEPROM and survive
-a power cut if ``LOCK`` is 0 when they are written.
+Names, addresses and sign bits are Feetech's, as LeRobot uses them. Addresses below 40 are EEPROM: a value
+survives a power cut if ``LOCK`` is 0 when it is written.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from lerobot_recorder.arms.protocol import from_sign_magnitude, to_sign_magnitud
 
 TICKS_PER_TURN = 4096
 LARGEST_HOMING_OFFSET = 2047
-"""Either way; a larger magnitude would reach its sign bit."""
+"""In both directions; a larger magnitude would reach the sign bit."""
 MODEL_STS3215 = 777
 MODELS = {777: "STS3215", 2825: "STS3250", 11272: "SM8512BL", 1284: "SCS0009"}
 BAUD_RATES = (1_000_000, 500_000, 250_000, 128_000, 115_200, 57_600, 38_400, 19_200)
-"""By the number that ``BAUD_RATE`` holds."""
+"""Index: the value of ``BAUD_RATE``."""
 
 
 @dataclass(frozen=True)
@@ -24,10 +24,10 @@ class Register:
     """One value in a servo's memory.
 
     Attributes:
-        name: Feetech's name.
-        address: Of its first byte.
-        size: In bytes.
-        sign_bit: The bit that is set for negative values, None where there are none.
+        name: Feetech's name
+        address: address of its first byte
+        size: size in bytes
+        sign_bit: the bit that is set for negative values; None if unsigned
     """
 
     name: str
@@ -39,7 +39,7 @@ class Register:
         """Return the value's bytes.
 
         Raises:
-            ValueError: The value does not fit.
+            ValueError: the value does not fit.
         """
         stored = value if self.sign_bit is None else to_sign_magnitude(value, self.sign_bit)
         if not 0 <= stored < 1 << 8 * self.size:
@@ -52,7 +52,7 @@ class Register:
         return stored if self.sign_bit is None else from_sign_magnitude(stored, self.sign_bit)
 
     def within(self, block: bytes | bytearray, address: int) -> int:
-        """Return the value as found in a block of memory that begins at ``address``."""
+        """Return the value from a block of memory that begins at ``address``."""
         start = self.address - address
         return self.decode(block[start : start + self.size])
 
@@ -102,7 +102,7 @@ MEMORY_SIZE = 87
 
 @dataclass(frozen=True)
 class Block:
-    """Registers that lie together, read in one go."""
+    """Adjacent registers that are read with one request."""
 
     address: int
     size: int
@@ -118,4 +118,4 @@ SETTINGS = Block.spanning(FIRMWARE_MAJOR, LOCK)
 MOTION = Block.spanning(PRESENT_POSITION, PRESENT_VELOCITY)
 CONDITION = Block.spanning(TORQUE_ENABLE, PRESENT_CURRENT)
 BLOCKS = (SETTINGS, MOTION, CONDITION)
-"""All blocks that are read; the bus keeps their sizes apart from those of its marks."""
+"""All blocks that are read; the bus uses other sizes for its marks."""

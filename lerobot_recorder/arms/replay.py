@@ -1,4 +1,4 @@
-"""A recorded episode as a movement of the follower, and how well that reproduces the recording."""
+"""Replays a recorded episode on the follower and measures how well it reproduces the recording."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _ARRIVING_S = 5.0
 
 
 class Player:
-    """Sends a follower through a movement, and watches where it goes.
+    """Sends a movement to the follower and collects its positions.
 
     Attributes:
-        phase: What it does.
-        rows_sent: How many rows of the movement have been sent.
+        phase: current phase
+        rows_sent: number of rows of the movement that have been sent
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class Player:
         approach_speed_rad_s: float = 0.6,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """Prepare.
+        """Prepare a replay.
 
         Args:
-            movement: Where to go.
-            publish: Sends the follower to a pose, (6,) rad.
-            approach_speed_rad_s: Of the fastest joint on the way to the first pose.
-            changed: Called after each change of `phase`.
+            movement: the movement to replay
+            publish: sends a pose, (6,) rad, to the follower
+            approach_speed_rad_s: speed of the fastest joint on the way to the first pose
+            changed: called after each change of ``phase``
         """
         self.phase: Phase = "waiting"
         self.rows_sent = 0
@@ -65,24 +65,24 @@ class Player:
         self._stopped = threading.Event()
 
     def note(self, time_s: float, position_rad: Vector) -> None:
-        """Take notice of where the follower was at a time on the clock of `time.time`; from any thread."""
+        """Add the follower's position at a time on the clock of ``time.time``; callable from any thread."""
         self._seen.append((time_s, position_rad))
         self._present, self._heard = position_rad, time.monotonic()
         self._new.set()
 
     def stop(self) -> None:
-        """Send nothing more: the follower holds."""
+        """Stop sending: the follower then holds."""
         self._stopped.set()
         self._new.set()
 
     def run(self) -> Comparison | None:
-        """Play until all is played, or it is stopped.
+        """Replay until the movement ends or ``stop`` is called.
 
         Returns:
-            How well the recording was reproduced; None where that cannot be said.
+            How well the recording was reproduced; None if that is unknown.
 
         Raises:
-            DeviceError: The follower does not tell where it is, or does not come to the first pose.
+            DeviceError: the follower's joint states are missing, or it does not reach the first pose.
         """
         try:
             self._enter("waiting")
@@ -109,12 +109,12 @@ class Player:
         self._check_stopped()
         if self._present is None:
             raise DeviceError(
-                f"no joint states of the follower in {_FIRST_STATE_S:g} s: check the hardware node"
+                f"no joint states of the follower within {_FIRST_STATE_S:g} s: check the hardware node"
             )
         return self._present
 
     def _play(self, poses: Vector, rate_hz: float) -> float:
-        """Send one pose after the other, each at its time, and return when the first was due."""
+        """Send each pose at its time, and return the time of the first one."""
         started_s, started = time.time(), time.monotonic()
         for row, pose in enumerate(poses):
             self._wait_until(started + row / rate_hz)
@@ -126,14 +126,14 @@ class Player:
         return started_s
 
     def _arrive(self, first: Vector) -> None:
-        """Wait at the first pose until the follower is there; its gripper may be held open by something."""
+        """Wait until the follower is at the first pose; its gripper may be held open by an object."""
         deadline = time.monotonic() + _ARRIVING_S
         while (off := np.abs(self._where() - first)[:GRIPPER]).max() > _ARRIVED_RAD:
             if time.monotonic() > deadline:
                 joint = JOINTS[int(off.argmax())]
                 raise DeviceError(
-                    f"the follower does not come to the first pose: {joint} is {np.degrees(off.max()):.0f} "
-                    "degrees off; check that its torque is on, and what the hardware node says"
+                    f"the follower does not reach the first pose: {joint} is {np.degrees(off.max()):.0f} "
+                    "degrees off; check that its torque is on, and check the log of the hardware node"
                 )
             self._play(first[None], _RATE_HZ)
 
@@ -147,7 +147,7 @@ class Player:
 
     def _check_alive(self) -> None:
         if time.monotonic() - self._heard > _SILENT_S:
-            raise DeviceError(f"the follower has not told where it is for {_SILENT_S:g} s: the replay ends")
+            raise DeviceError(f"no joint states of the follower for {_SILENT_S:g} s: the replay ends")
 
     def _compared(self, started_s: float) -> Comparison | None:
         seen = list(self._seen)
@@ -156,7 +156,7 @@ class Player:
 
 
 class _StoppedError(Exception):
-    """Someone has stopped the replay."""
+    """The replay was stopped."""
 
 
 ACTION, STATE = "action", "observation.state"
@@ -168,12 +168,12 @@ _LAG_STEP_S = 0.005
 
 @dataclass(frozen=True)
 class Movement:
-    """What the follower is sent to, and where it was when that was recorded.
+    """The recorded actions of the follower, and its recorded states.
 
     Attributes:
-        fps: Rows per second.
-        action_rad: (n, 6).
-        state_rad: (n, 6), None where it was not recorded.
+        fps: rows per second
+        action_rad: the actions, (n, 6)
+        state_rad: the states, (n, 6); None if they were not recorded
     """
 
     fps: float
@@ -182,7 +182,7 @@ class Movement:
 
     @property
     def start_rad(self) -> Vector:
-        """Where the movement begins, (6,): where the follower was, unless it was led to somewhere else."""
+        """First pose, (6,): the first state, or the first action if that is far from it."""
         first = self.action_rad[0]
         if self.state_rad is None or np.abs(self.state_rad[0] - first)[:GRIPPER].max() > _LARGEST_START_RAD:
             return np.asarray(first)
@@ -191,12 +191,12 @@ class Movement:
 
 @dataclass(frozen=True)
 class JointErrors:
-    """How far the joints were from the recording, in degrees, each (6,).
+    """Distance of the joints from the recording, in degrees, each (6,).
 
     Attributes:
-        mean: On average.
-        p95: In 95 % of the rows no farther than this.
-        largest: At most.
+        mean: mean over the rows
+        p95: 95th percentile
+        largest: maximum
     """
 
     mean: Vector
@@ -209,9 +209,9 @@ class Comparison:
     """How well a replay reproduced the states of the recording.
 
     Attributes:
-        at_once: Errors at the rows' own times.
-        lag_s: How much later the states came that were most like the recorded ones.
-        lagged: Errors so much later: what is left of them when the delay is taken out.
+        at_once: errors at the rows' own times
+        lag_s: delay at which the states match the recorded ones best
+        lagged: errors after the delay is removed
     """
 
     at_once: JointErrors
@@ -223,8 +223,8 @@ class NamedVectors(Protocol):
     """The values of one feature in one episode.
 
     Attributes:
-        names: Of the values.
-        rows: (rows, values).
+        names: names of the values
+        rows: the values, (rows, values)
     """
 
     @property
@@ -237,52 +237,52 @@ class NamedVectors(Protocol):
 
 
 class Episode(Protocol):
-    """An episode to replay, as `dataset.RecordedEpisode`.
+    """An episode to replay, such as ``dataset.RecordedEpisode``.
 
     Attributes:
-        fps: Its rows per second.
+        fps: rows per second
     """
 
     fps: int
 
     def has(self, key: str) -> bool:
-        """Tell whether there is such a feature."""
+        """Return whether the episode has this feature."""
 
     def vectors(self, key: str) -> NamedVectors:
         """Read a feature."""
 
 
 def load_movement(episode: Episode, calibration: Calibration, unit: Unit = "so100") -> Movement:
-    """Read what an episode makes the follower with this calibration do.
+    """Read an episode's actions and states for a follower with this calibration.
 
     Raises:
-        DatasetError: It has no actions of the arm's joints, or they cannot be read.
+        DatasetError: the episode has no actions for the arm's joints, or they cannot be read.
     """
     convert = _converter(calibration, unit)
-    # A leader's range may be larger than the follower's, which refuses what is beyond its own.
+    # A leader's range may be larger than the follower's, which refuses positions outside its own.
     action = calibration.clip(convert(_by_joint(episode.vectors(ACTION), ACTION)))
     state = convert(_by_joint(episode.vectors(STATE), STATE)) if episode.has(STATE) else None
     return Movement(episode.fps, action, state)
 
 
 def approach(present: Vector, first: Vector, speed_rad_s: float, rate_hz: float) -> Vector:
-    """Return the way from one pose to another, (n, 6): gently off, no faster than told, gently there."""
-    # The fastest moment of this curve, in its middle, is half again as fast as the average.
+    """Return poses, (n, 6), from one pose to another: smooth at both ends, within the given speed."""
+    # The peak speed of this curve, in its middle, is 1.5 times its mean speed.
     duration_s = 1.5 * float(np.abs(first - present).max()) / speed_rad_s
     progress = np.linspace(0, 1, max(2, math.ceil(duration_s * rate_hz) + 1))[:, None]
     return np.asarray(present + (first - present) * progress**2 * (3 - 2 * progress))
 
 
 def compare(movement: Movement, times_s: Sequence[float], position_rad: Vector) -> Comparison | None:
-    """Compare where the follower was with the recording.
+    """Compare the follower's positions with the recording.
 
     Args:
-        movement: What was replayed.
-        times_s: When the follower was seen, counted from the first row's time; rising.
-        position_rad: Where, (m, 6).
+        movement: the movement that was replayed
+        times_s: times of the positions since the first row, ascending
+        position_rad: the positions, (m, 6)
 
     Returns:
-        None where there is nothing to compare.
+        None if there is nothing to compare.
     """
     if movement.state_rad is None or len(times_s) < 2:
         return None
@@ -310,7 +310,7 @@ def _converter(calibration: Calibration, unit: Unit) -> Callable[[Vector], Vecto
 
 
 def _by_joint(vectors: NamedVectors, key: str) -> Vector:
-    """Return the rows in the order of `JOINTS`."""
+    """Return the rows in the order of ``JOINTS``."""
     names = [name.removesuffix(".pos") for name in vectors.names]
     if missing := [joint for joint in JOINTS if joint not in names]:
         found = ", ".join(vectors.names) or "no names"

@@ -1,4 +1,4 @@
-"""How the arms are doing, as for the diagnostics, and how evenly their loop runs."""
+"""Status of the arms for the diagnostics, and the timing of their loop."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _KEPT = 1000
 
 
 class Durations:
-    """The last thousand durations; written by one thread, read by any."""
+    """The last thousand durations; one thread writes, any thread reads."""
 
     def __init__(self) -> None:
         self._values_s = np.zeros(_KEPT)
         self._count = 0
 
     def add(self, seconds: float) -> None:
-        """Add one, in s."""
+        """Add a duration, in s."""
         self._values_s[self._count % _KEPT] = seconds
         self._count += 1
 
     def percentile_ms(self, percent: float) -> float:
-        """Return a percentile in ms, NaN while there are none."""
+        """Return a percentile in ms; NaN if there are no durations."""
         values = self._values_s[: min(self._count, _KEPT)].copy()
         return float(np.percentile(values, percent)) * 1000 if len(values) else float("nan")
 
     def rate_hz(self) -> float:
-        """Return how many of them fit in a second, NaN while there are none."""
+        """Return the rate that the durations correspond to; NaN if there are none."""
         total = float(self._values_s.sum())
         return min(self._count, _KEPT) / total if total > 0 else float("nan")
 
@@ -42,38 +42,44 @@ class Durations:
 def status_of(
     driver: FollowerDriver | None,
     leader: ArmConnection | None,
-    leader_watch: ServoMonitor,
+    leader_monitor: ServoMonitor,
     teleop: bool,
     values: dict[str, str],
 ) -> RobotStatus:
-    """Put together how the arms are.
+    """Return the status of the arms.
 
     Args:
-        driver: The follower's, if there is one.
-        leader: The link to the leader, if there is one.
-        leader_watch: How its servos are.
-        teleop: Whether the follower follows the leader.
-        values: What else is known.
+        driver: the follower's driver, if there is a follower
+        leader: the connection to the leader, if there is one
+        leader_monitor: monitors the leader's servos
+        teleop: whether the follower follows the leader
+        values: further values to include
     """
-    links = [link for link in (driver and driver.link, leader) if link]
-    errors = [f"the {link.arm.role} is lost: {link.trouble}" for link in links if not link.up]
-    warnings = [f"the leader's {complaint}" for complaint in leader_watch.complaints()]
+    connections = [connection for connection in (driver and driver.connection, leader) if connection]
+    errors = [
+        f"the {connection.arm.role} is lost: {connection.trouble}"
+        for connection in connections
+        if not connection.is_connected
+    ]
+    warnings = [f"the leader's {complaint}" for complaint in leader_monitor.warnings()]
     if driver:
         errors += [f"the follower is held: {driver.danger}"] if driver.danger else []
         warnings += _warnings(driver)
     level = 2 if errors else 1 if warnings else 0
     message = "; ".join(errors + warnings) or _activity(driver, teleop)
     return RobotStatus(
-        level, message, {**values, **_link_values(links), **(_driver_values(driver) if driver else {})}
+        level,
+        message,
+        {**values, **_connection_values(connections), **(_driver_values(driver) if driver else {})},
     )
 
 
 def _warnings(driver: FollowerDriver) -> list[str]:
-    warnings = [] if driver.danger else driver.watch.complaints()
+    warnings = [] if driver.danger else driver.monitor.warnings()
     if driver.trouble:
         warnings.append(driver.trouble)
     if driver.motion and driver.motion.phase == "waiting":
-        warnings.append(f"waiting for the leader and the follower to agree: {driver.motion.disagreement}")
+        warnings.append(f"waiting for both arms to have the same pose: {driver.motion.disagreement}")
     return warnings
 
 
@@ -90,22 +96,22 @@ def _driver_values(driver: FollowerDriver) -> dict[str, str]:
     values = {"torque": str(driver.torque).lower()}
     if driver.motion:
         values |= {"phase": driver.motion.phase, "goals_limited": str(driver.motion.limited)}
-    for name, health in driver.watch.health.items():
+    for name, health in driver.monitor.health.items():
         values[f"follower.{name}.temperature_c"] = str(health.temperature_c)
         values[f"follower.{name}.voltage_v"] = f"{health.voltage_v:.1f}"
         values[f"follower.{name}.load"] = f"{health.load:.2f}"
     return values
 
 
-def _link_values(links: Iterable[ArmConnection]) -> dict[str, str]:
+def _connection_values(connections: Iterable[ArmConnection]) -> dict[str, str]:
     values = {}
-    for link in links:
-        role = link.arm.role
-        values[f"{role}.port"] = link.arm.port
-        values[f"{role}.connected"] = str(link.up).lower()
-        values[f"{role}.connections"] = str(link.connections)
-        values[f"{role}.readings_skipped"] = str(link.skipped)
-        for name, errors in link.arm.errors.items():
+    for connection in connections:
+        role = connection.arm.role
+        values[f"{role}.port"] = connection.arm.port
+        values[f"{role}.connected"] = str(connection.is_connected).lower()
+        values[f"{role}.connections"] = str(connection.connections)
+        values[f"{role}.readings_skipped"] = str(connection.skipped)
+        for name, errors in connection.arm.errors.items():
             values[f"{role}.{name}.timeouts"] = str(errors.timeouts)
             values[f"{role}.{name}.corrupt"] = str(errors.corrupt)
     return values

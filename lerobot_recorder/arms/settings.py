@@ -1,4 +1,4 @@
-"""How the arms are driven, and what is said of them."""
+"""Settings, samples and status of the arms."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class TeleopSettings:
 
     @property
     def largest_steps(self) -> Vector | None:
-        """`max_relative_target` of every joint, (6,), infinity for any; None where no joint has one."""
+        """``max_relative_target`` of every joint, (6,), infinity for any; None where no joint has one."""
         steps = self._steps()
         return np.array([steps.get(name, math.inf) for name in JOINTS]) if steps else None
 
@@ -153,14 +153,14 @@ class ReplaySettings:
 
 @dataclass(frozen=True)
 class JointSample:
-    """Where an arm was, or where the follower was sent.
+    """A position of an arm, or a target of the follower.
 
     Attributes:
-        source: "follower" or "leader", the arm; or "target", what the follower follows.
-        stamp_ns: When that was measured or said, as `time.time_ns`.
-        position_rad: (6,), in the order of `names`.
-        velocity_rad_s: (6,); empty for a target.
-        names: Of the joints.
+        source: "follower" or "leader", the arm; or "target", what the follower follows
+        stamp_ns: time of the measurement or of the target, as ``time.time_ns``
+        position_rad: (6,), in the order of ``names``
+        velocity_rad_s: (6,); empty for a target
+        names: names of the joints
     """
 
     source: Literal["follower", "leader", "target"]
@@ -172,12 +172,12 @@ class JointSample:
 
 @dataclass(frozen=True)
 class RobotStatus:
-    """How the arms are, as for ``/diagnostics``.
+    """Status of the arms for ``/diagnostics``.
 
     Attributes:
-        level: 0 all is well, 1 something wants attention, 2 something does not work.
-        message: What, in one sentence.
-        values: Everything that is counted and measured, by name.
+        level: 0 OK, 1 warning, 2 error
+        message: the state in one sentence
+        values: counters and measurements by name
     """
 
     level: int

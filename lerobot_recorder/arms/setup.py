@@ -1,4 +1,4 @@
-"""Finding arms: which port is one, and which servos are on it."""
+"""Finds arms and their servos, and sets servo IDs."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from lerobot_recorder.errors import BusError, ConfigError, DeviceError
 
 
 def set_up_servo(port: str, servo_id: int, search: Iterable[int] = range(MAX_ID + 1)) -> None:
-    """Give the one servo on a port an id, and the speed that arms use.
+    """Set the ID of the only servo on a port, and the baud rate that arms use.
 
     Args:
-        port: The serial port's path.
-        servo_id: The servo's new id.
-        search: The ids that it may have now.
+        port: path of the serial port
+        servo_id: new ID of the servo
+        search: the IDs that it may have now
 
     Raises:
-        ConfigError: No servo can have this id.
-        DeviceError: There is not exactly one servo, it is none of an arm's, or it does not obey.
+        ConfigError: the ID is invalid.
+        DeviceError: there is not exactly one servo, it is the wrong model, or it does not answer.
     """
     if not 0 <= servo_id <= MAX_ID:
-        raise ConfigError(f"a servo's id is 0 to {MAX_ID}, not {servo_id}")
+        raise ConfigError(f"a servo's ID must be 0 to {MAX_ID}, found {servo_id}")
     with ServoBus(port) as bus:
         present = _find_only_servo(bus, list(search))
         _require_sts3215(bus, present)
@@ -39,25 +39,25 @@ def set_up_servo(port: str, servo_id: int, search: Iterable[int] = range(MAX_ID 
 
 
 def _find_only_servo(bus: ServoBus, search: list[int]) -> int:
-    """Leave the bus at the speed at which the servo answers, and return its id."""
+    """Return the ID of the only servo; the bus keeps the baud rate at which it answers."""
     for baud_rate in r.BAUD_RATES:
         bus.baud_rate = baud_rate
         found = list(bus.scan(search))
         if len(found) > 1:
             ids = ", ".join(map(str, found))
-            raise DeviceError(f"servos {ids} are on {bus.port}: connect only the one that is to be set up")
+            raise DeviceError(f"found servos {ids} on {bus.port}: connect only the one to set up")
         if found:
             return found[0]
-    raise DeviceError(f"no servo answers on {bus.port}: connect one, and check its power supply")
+    raise DeviceError(f"no servo answers on {bus.port}: connect one and check its power supply")
 
 
 def _require_sts3215(bus: ServoBus, servo: int) -> None:
-    """Refuse other models: what is written to them would be meant for another memory."""
+    """Refuse other models: their memory has a different layout."""
     model = bus.model(servo)
     if model != r.MODEL_STS3215:
-        name = r.MODELS.get(model, f"of model number {model}")
+        name = r.MODELS.get(model, f"model number {model}")
         raise DeviceError(
-            f"servo {servo} on {bus.port} is no STS3215, it is {name}: connect a servo that SO-100 arms have"
+            f"expected an STS3215 as servo {servo} on {bus.port}, found {name}: connect one of an SO-100 arm"
         )
 
 
@@ -66,14 +66,14 @@ class FoundServo:
     """A servo that answered.
 
     Attributes:
-        id: Its id.
-        baud_rate: The speed at which it answered.
-        model: Its model's name, or number where that has none.
-        firmware: Its version.
-        position: In ticks.
-        voltage_v: Of its supply.
-        temperature_c: Of its motor.
-        alarm: What it complains about.
+        id: its ID
+        baud_rate: baud rate at which it answered
+        model: name of its model, or the number of an unknown one
+        firmware: version of its firmware
+        position: position in ticks
+        voltage_v: supply voltage
+        temperature_c: temperature of its motor
+        alarm: its error flags
     """
 
     id: int
@@ -88,12 +88,12 @@ class FoundServo:
 
 @dataclass(frozen=True)
 class UnreadableServo:
-    """A servo that answers when it is called, and does not tell anything.
+    """A servo that answers a ping but cannot be read.
 
     Attributes:
-        id: Its id.
-        baud_rate: The speed at which it answered.
-        reason: What happened instead, one sentence.
+        id: its ID
+        baud_rate: baud rate at which it answered
+        reason: the error, in one sentence
     """
 
     id: int
@@ -102,38 +102,38 @@ class UnreadableServo:
 
 
 def serial_ports() -> dict[str, str]:
-    """Return the serial ports of this machine, with what is known of each."""
+    """Return the serial ports of this computer with their descriptions."""
     return {port.device: port.description for port in list_ports.comports()}
 
 
 def unplugged_port(before: Mapping[str, str], after: Mapping[str, str]) -> str:
-    """Return the port that is gone.
+    """Return the port that has disappeared.
 
     Args:
-        before: The ports while the arm was plugged in.
-        after: The ports once it was pulled out.
+        before: the ports while the arm was connected
+        after: the ports after its cable was pulled
 
     Raises:
-        DeviceError: None is gone, or more than one.
+        DeviceError: no port or more than one has disappeared.
     """
     gone = sorted(set(before) - set(after))
     if len(gone) == 1:
         return gone[0]
     if gone:
-        raise DeviceError(f"{len(gone)} ports have gone, {', '.join(gone)}: pull out only one cable")
+        raise DeviceError(f"{len(gone)} ports have disappeared, {', '.join(gone)}: pull only one cable")
     found = ", ".join(before) or "none"
     raise DeviceError(
-        f"no port has gone (found: {found}): pull out the USB cable of the arm, and wait a second"
+        f"no port has disappeared (found: {found}): pull the USB cable of the arm and wait a second"
     )
 
 
 def scan_port(
     port: str, baud_rates: Iterable[int] = r.BAUD_RATES[:1], ids: Iterable[int] = range(MAX_ID + 1)
 ) -> Iterator[FoundServo | UnreadableServo]:
-    """Look for servos on a port, and yield each as it is found.
+    """Search for servos on a port and yield each as it is found.
 
     Raises:
-        PortError: The port cannot be opened, or is gone.
+        PortError: the port cannot be opened or has disappeared.
     """
     ids = list(ids)
     with ServoBus(port) as bus:
@@ -151,7 +151,7 @@ def _examine(bus: ServoBus, servo: int) -> FoundServo | UnreadableServo:
 
 
 def _describe(bus: ServoBus, servo: int) -> FoundServo:
-    """Ask for one register after the other: not every model knows the sync read."""
+    """Read one register after the other: not every model supports the sync read."""
     model = bus.model(servo)
     return FoundServo(
         id=servo,

@@ -1,7 +1,7 @@
-"""The thread that owns the arms: reads the leader, drives the follower, and tells where both are.
+"""The thread that owns the arms: reads the leader, drives the follower and publishes both positions.
 
-However the thread ends, the follower's torque is left as `torque_on_exit` says. Only a process that is killed
-outright leaves the follower powered at its last goal; the next one that connects takes it over as it stands.
+When the thread ends, it leaves the follower's torque as ``torque_on_exit`` requests. Only a killed process
+leaves the follower powered at its last goal; the next one that connects takes it over in that state.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _ANSWER_S = 5.0
 
 
 class TeleopLoop:
-    """Drives a follower after a leader or by commands; or only reads one arm.
+    """Drives a follower by its leader or by commands, or only reads one arm.
 
-    One thread talks to the arms. What other threads ask for is done by it, between two ticks.
+    One thread talks to the arms. It runs the requests of other threads between two ticks.
 
     Attributes:
-        settings: How to drive; may be replaced at any time.
+        settings: how to drive; can be replaced at any time
     """
 
     def __init__(
@@ -54,26 +54,26 @@ class TeleopLoop:
         """Take over arms that are connected.
 
         Args:
-            follower: The arm that is driven, if there is one.
-            leader: The arm that a hand moves, if there is one.
-            settings: How to drive.
-            publish: Told of every sample, by the thread that talks to the arms; it must not block.
-            clock: The monotonic clock.
+            follower: the arm that is driven, if there is one
+            leader: the arm that a hand moves, if there is one
+            settings: how to drive
+            publish: told of every sample, by the thread that talks to the arms; it must not block
+            clock: the monotonic clock
 
         Raises:
-            ConfigError: There is no arm.
+            ConfigError: there is no arm.
         """
         if follower is None and leader is None:
-            raise ConfigError("neither a follower nor a leader: give the port of at least one of them")
+            raise ConfigError("there is neither a follower nor a leader: set the port of at least one")
         self.settings = settings
         self._publish = publish
         self._clock = clock
         self._driver = FollowerDriver(follower, settings.torque, clock) if follower else None
-        self._desk = CommandFilter(follower.calibration, clock) if follower else None
+        self._commands = CommandFilter(follower.calibration, clock) if follower else None
         self._leader = ArmConnection(leader, clock) if leader else None
-        self._leader_watch = ServoMonitor(clock)
-        self._led: Target | None = None
-        self._told: Target | None = None
+        self._leader_monitor = ServoMonitor(clock)
+        self._leader_target: Target | None = None
+        self._published_target: Target | None = None
         self._teleop = settings.teleop and follower is not None and leader is not None
         self._crash = ""
         self._ticks = Durations()
@@ -88,70 +88,70 @@ class TeleopLoop:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; the follower's torque is left as `torque_on_exit` says. The arms stay connected."""
+        """End the thread; the torque is left as ``torque_on_exit`` requests. The arms stay connected."""
         self._stopping.set()
         if self._thread:
             self._thread.join()
             self._thread = None
 
     def enable_teleop(self, enabled: bool) -> None:
-        """Let the follower follow the leader, or hold. After an alarm this drives it again.
+        """Let the follower follow the leader, or hold. After an alarm, enabling drives it again.
 
         Raises:
-            DeviceError: It cannot follow now. The message says why.
+            DeviceError: the follower cannot follow now. The message says why.
         """
-        self._ask(lambda: self._set_teleop(enabled))
+        self._request(lambda: self._set_teleop(enabled))
 
     def enable_torque(self, enabled: bool) -> None:
-        """Power the follower, holding where it is, or let it go. After an alarm this drives it again.
+        """Power the follower where it is, or release it. After an alarm, enabling drives it again.
 
         Raises:
-            DeviceError: It does not answer, must not be driven, or there is none.
+            DeviceError: there is no follower, it does not answer, or it must not be driven.
         """
-        self._ask(lambda: self._set_torque(enabled))
+        self._request(lambda: self._set_torque(enabled))
 
     def command(self, names: Sequence[str], position_rad: Sequence[float], age_s: float = 0.0) -> None:
         """Send joints of the follower to positions.
 
-        What cannot be meant is refused: said once, and counted.
+        An implausible command is refused, counted, and logged once.
 
         Args:
-            names: Of the joints; those that are not named stay.
-            position_rad: One for each.
-            age_s: How long ago this was decided.
+            names: names of the joints; other joints keep their goals
+            position_rad: one position per name
+            age_s: age of the command
         """
-        if self._desk is None or self._driver is None:
+        if self._commands is None or self._driver is None:
             return
         if self._teleop:
-            self._desk.refuse("teleoperation", "the follower follows the leader: switch teleoperation off")
+            self._commands.refuse("teleoperation", "the leader drives the follower: switch teleoperation off")
         elif not self._driver.torque:
-            self._desk.refuse("torque", "the follower's torque is off: switch it on")
+            self._commands.refuse("torque", "the follower's torque is off: switch it on")
         elif self._driver.danger:
-            self._desk.refuse("danger", f"the follower is held: {self._driver.danger}")
+            self._commands.refuse("danger", f"the follower is held: {self._driver.danger}")
         else:
-            self._desk.take(names, position_rad, age_s, self.settings)
+            self._commands.take(names, position_rad, age_s, self.settings)
 
     @property
     def crash(self) -> str:
-        """Why the thread has ended although nobody stopped it; empty as long as all is well."""
+        """Why the thread has ended without ``stop``; empty if it has not."""
         return self._crash
 
     def status(self) -> RobotStatus:
-        """Return how the arms are."""
-        status = status_of(self._driver, self._leader, self._leader_watch, self._teleop, self._values())
+        """Return the status of the arms."""
+        status = status_of(self._driver, self._leader, self._leader_monitor, self._teleop, self._values())
         return RobotStatus(2, self._crash, status.values) if self._crash else status
 
     def step(self) -> None:
-        """Do one tick: obey, read the leader, tell the follower, read the follower, publish both."""
-        self._obey()
+        """Run one tick: requests, read the leader, send the follower a target, read it, publish both."""
+        self._run_requests()
         leader = self._read(self._leader) if self._leader else None
-        if leader and self._driver and not self._leader_watch.position_unknown:
-            self._led = self._as_target(leader, self._driver.link.arm)
+        if leader and self._driver and not self._leader_monitor.position_unknown:
+            self._leader_target = self._as_target(leader, self._driver.connection.arm)
         if self._driver:
             self._drive(self._driver)
         follower = self._driver.read() if self._driver else None
-        self._tell("leader", leader)
-        self._tell("follower", follower)
+        self._publish_reading("leader", leader)
+        self._publish_reading("follower", follower)
         now = self._clock()
         self._ticks.add(now - self._stepped_at)
         self._stepped_at = now
@@ -166,7 +166,7 @@ class TeleopLoop:
             self._crash = f"the loop that drives the arms failed: {error}"
         finally:
             if self._driver:
-                self._driver.leave(self.settings)
+                self._driver.end(self.settings)
 
     def _wait(self) -> None:
         now = self._clock()
@@ -176,44 +176,44 @@ class TeleopLoop:
     def _read(self, leader: ArmConnection) -> Reading | None:
         reading = leader.read()
         if reading:
-            self._leader_watch.see(leader.arm.alarms)
+            self._leader_monitor.update(leader.arm.alarms)
         return reading
 
     def _as_target(self, leader: Reading, follower: Arm) -> Target:
-        """Return the leader's pose as the follower's: the same degrees, the gripper open in proportion."""
+        """Return the leader's pose for the follower: the same degrees, the gripper opened in proportion."""
         assert self._leader is not None
         units = self._leader.arm.calibration.lerobot_units(leader.position_rad)
         return Target(leader.time_s, follower.calibration.from_lerobot_units(units), leader.stamp_ns)
 
     def _target(self) -> Target | None:
         if self._teleop:
-            return self._led
-        return self._desk.latest if self._desk else None
+            return self._leader_target
+        return self._commands.latest if self._commands else None
 
     def _drive(self, driver: FollowerDriver) -> None:
-        """Drive one tick; what is followed is told, each target once."""
+        """Drive one tick; publish each target that is followed once."""
         target = self._target()
         followed = driver.drive(target, self.settings)
-        if target is not None and followed is not None and target is not self._told:
-            self._told = target
+        if target is not None and followed is not None and target is not self._published_target:
+            self._published_target = target
             self._publish(JointSample("target", target.stamp_ns, followed))
 
-    def _tell(self, arm: Role, reading: Reading | None) -> None:
+    def _publish_reading(self, arm: Role, reading: Reading | None) -> None:
         if reading:
             self._publish(JointSample(arm, reading.stamp_ns, reading.position_rad, reading.velocity_rad_s))
 
-    def _ask(self, action: Callable[[], None]) -> None:
-        """Have the thread do something, and wait until it has."""
+    def _request(self, action: Callable[[], None]) -> None:
+        """Run an action in the thread and wait for its result."""
         if self._thread is None or not self._thread.is_alive():
-            raise DeviceError("the arms are not driven at present: start the loop first")
+            raise DeviceError("the loop that drives the arms is not running: start it first")
         done: Future[None] = Future()
         self._requests.put((action, done))
         try:
             done.result(_ANSWER_S)
         except FutureTimeoutError as error:
-            raise DeviceError(f"the arms have not answered for {_ANSWER_S:g} s") from error
+            raise DeviceError(f"no answer from the arms within {_ANSWER_S:g} s") from error
 
-    def _obey(self) -> None:
+    def _run_requests(self) -> None:
         while not self._requests.empty():
             action, done = self._requests.get()
             try:
@@ -227,25 +227,25 @@ class TeleopLoop:
         if enabled:
             self._require_both()
         self._teleop = enabled
-        self._forget()
+        self._clear_target()
 
     def _require_both(self) -> None:
         if not self._leader or not self._driver:
-            raise DeviceError("teleoperation needs a leader and a follower: give the ports of both")
-        self._leader.require_up()
+            raise DeviceError("teleoperation needs a leader and a follower: set the ports of both")
+        self._leader.require_connected()
         self._driver.resume()
 
     def _set_torque(self, enabled: bool) -> None:
         if not self._driver:
-            raise DeviceError("there is no follower: give its port")
+            raise DeviceError("there is no follower: set its port")
         self._driver.set_torque(enabled)
-        self._forget()
+        self._clear_target()
 
-    def _forget(self) -> None:
-        """Forget where the follower was going."""
-        self._led = None
-        if self._desk and self._driver:
-            self._desk.latest = None
+    def _clear_target(self) -> None:
+        """Clear the follower's target and hold."""
+        self._leader_target = None
+        if self._commands and self._driver:
+            self._commands.latest = None
             self._driver.hold()
 
     def _values(self) -> dict[str, str]:
@@ -257,9 +257,9 @@ class TeleopLoop:
         if self._driver and self._teleop:
             values["leader_age_ms_p50"] = f"{self._driver.ages.percentile_ms(50):.2f}"
             values["leader_age_ms_p99"] = f"{self._driver.ages.percentile_ms(99):.2f}"
-        if self._desk:
-            values["commands_accepted"] = str(self._desk.accepted)
+        if self._commands:
+            values["commands_accepted"] = str(self._commands.accepted)
             values |= {
-                f"commands_refused.{kind}": str(count) for kind, count in dict(self._desk.refused).items()
+                f"commands_refused.{kind}": str(count) for kind, count in dict(self._commands.refused).items()
             }
         return values

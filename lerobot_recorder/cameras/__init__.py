@@ -1,16 +1,16 @@
-"""Cameras: V4L2 devices, network streams and video files, each read in a thread of its own.
+"""Cameras: V4L2 devices, network streams and video files, each read in its own thread.
 
 =============  =============================================================================
-camera         `Camera`: reads one camera, opens it again when it has been away
-monitor        watches its rate and notices frozen pictures
-settings       what a camera is, how it is doing, and a picture
-source         what every source offers; clocks and pace
-device, v4l2   devices: images through FFmpeg, controls and formats by V4L2 requests
-container      what FFmpeg can open, and JPEG
+camera         ``Camera``: reads one camera, and reopens it after a failure
+monitor        measures its rate and detects frozen images
+settings       settings and status of a camera, and its images
+source         interface of all sources; clocks and pacing
+device, v4l2   V4L2 devices: images by FFmpeg, controls and formats by ioctl
+container      everything that FFmpeg can open, and JPEG
 multipart      MJPEG over HTTP
 network        RTSP and other streams
-video_file     a video file instead of a camera
-calibration    ROS's camera calibration files
+video_file     a video file in place of a camera
+calibration    camera calibration files of ROS
 snapshot       one picture
 =============  =============================================================================
 """

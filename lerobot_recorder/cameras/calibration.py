@@ -1,4 +1,4 @@
-"""A camera's calibration, as ROS keeps it in YAML files: how its pictures map to directions.
+"""Camera calibrations in the YAML format of ROS: how pixels map to directions.
 
 The format is that of ``camera_calibration`` and ``camera_info_manager``: ``image_width``, ``image_height``,
 ``distortion_model``, and ``camera_matrix``, ``distortion_coefficients``, ``rectification_matrix`` and
@@ -23,16 +23,16 @@ _IDENTITY = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0)
 
 @dataclass(frozen=True)
 class CameraCalibration:
-    """What ``sensor_msgs/CameraInfo`` says of a camera, row by row.
+    """The content of ``sensor_msgs/CameraInfo``, matrices in row-major order.
 
     Attributes:
-        width: Pixels of the pictures that it was made with.
-        height: Pixels.
-        distortion_model: Such as ``plumb_bob``.
-        distortion: Its coefficients.
-        intrinsics: 3x3, from directions to distorted pixels.
-        rectification: 3x3.
-        projection: 3x4, from points to rectified pixels.
+        width: width of the calibrated images, in pixels
+        height: their height, in pixels
+        distortion_model: such as ``plumb_bob``
+        distortion: its coefficients
+        intrinsics: 3x3, from directions to distorted pixels
+        rectification: 3x3
+        projection: 3x4, from points to rectified pixels
     """
 
     width: int
@@ -48,11 +48,11 @@ def load_camera_calibration(path: Path) -> CameraCalibration:
     """Read a calibration.
 
     Raises:
-        CalibrationError: The file is missing, or is not one.
+        CalibrationError: the file is missing or is not a calibration.
     """
     try:
         if path.stat().st_size > _LARGEST_FILE:
-            raise ValueError(f"a file of more than {_LARGEST_FILE} bytes")
+            raise ValueError(f"the file is larger than {_LARGEST_FILE} bytes")
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         width, height = int(document["image_width"]), int(document["image_height"])
         intrinsics = _numbers(document, "camera_matrix", 9)
@@ -70,10 +70,10 @@ def load_camera_calibration(path: Path) -> CameraCalibration:
             else _projection(intrinsics),
         )
     except OSError as error:
-        raise CalibrationError(f"{path} cannot be read: {error.strerror}") from error
+        raise CalibrationError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CalibrationError(
-            f"{path} is no camera calibration as ROS's camera_calibration writes it: {error!r}"
+            f"{path} is not a camera calibration as written by ROS's camera_calibration: {error!r}"
         ) from error
 
 
@@ -81,9 +81,9 @@ def ideal_calibration(width: int, height: int, view_deg: float) -> CameraCalibra
     """Return the calibration of a camera without distortion.
 
     Args:
-        width: pixels.
-        height: pixels.
-        view_deg: horizontal field of view, in degrees.
+        width: width of the images, in pixels
+        height: their height, in pixels
+        view_deg: horizontal field of view, in degrees
     """
     focal = width / 2 / math.tan(math.radians(view_deg) / 2)
     intrinsics = (focal, 0.0, width / 2, 0.0, focal, height / 2, 0.0, 0.0, 1.0)

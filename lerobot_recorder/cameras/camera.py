@@ -1,4 +1,4 @@
-"""One camera: the thread that reads it, watches it and opens it again when it has been away."""
+"""One camera: the thread that reads it, monitors it, and reopens it after a failure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,10 @@ OpenSource = Callable[[CameraSettings], Source]
 
 
 def open_source(settings: CameraSettings) -> Source:
-    """Open what the settings name.
-
-    Args:
-        settings: The camera's.
+    """Open the source that the settings name.
 
     Raises:
-        CameraError: It cannot be opened.
+        CameraError: the source cannot be opened.
     """
     source = settings.source
     if source.isdigit() or source.startswith("/dev/"):
@@ -43,19 +40,19 @@ def _open_network(settings: CameraSettings) -> Source:
     return NetworkCamera(settings)
 
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 RETRY_S = 0.5
 
 
 class Camera:
-    """Reads a camera in a thread of its own and delivers its pictures.
+    """Reads a camera in its own thread and delivers its images.
 
     Args:
-        settings: What the camera is.
-        deliver: Called in the camera's thread with each picture; it must not block.
-        want_rgb: Asked for each picture: does anyone need its pixels? JPEG pictures are decoded only then.
-        opener: Opens the source; by default that of a device, stream or file.
+        settings: settings of the camera
+        deliver: called in the camera's thread with each image; it must not block
+        want_rgb: called for each image: whether its pixels are needed; JPEG is decoded only then
+        opener: opens the source; by default ``open_source``
     """
 
     def __init__(
@@ -71,16 +68,16 @@ class Camera:
         self._want_rgb = want_rgb
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"camera-{settings.name}", daemon=True)
-        self._watch = CameraMonitor(settings.fps)
+        self._monitor = CameraMonitor(settings.fps)
         self._source: Source | None = None
         self._sends_jpeg = False
         self._delivery_fails = False
 
     def start(self) -> None:
-        """Open the camera and begin to deliver.
+        """Open the camera and start to deliver images.
 
         Raises:
-            CameraError: It cannot be opened.
+            CameraError: the source cannot be opened.
         """
         try:
             self._open()
@@ -90,18 +87,18 @@ class Camera:
 
     @property
     def sends_jpeg(self) -> bool:
-        """Whether the pictures come as JPEG, once started; else `Picture.jpeg` is always none."""
+        """Whether the images arrive as JPEG, once started; otherwise ``Picture.jpeg`` is always None."""
         return self._sends_jpeg
 
     def stop(self) -> None:
-        """Deliver no more, and let go of the device."""
+        """Stop delivering, and close the device."""
         self._stopped.set()
         if self._thread.is_alive():
             self._thread.join()
 
     def status(self) -> CameraStatus:
-        """Return how the camera is doing at this moment; callable from any thread."""
-        return self._watch.status(self.settings)
+        """Return the camera's current status; callable from any thread."""
+        return self._monitor.status(self.settings)
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -110,42 +107,42 @@ class Camera:
             except CameraError as error:
                 self._lose(str(error))
             except Exception as error:
-                _log.exception("camera %s", self.settings.name)
+                logger.exception("camera %s: unexpected error", self.settings.name)
                 self._lose(f"{type(error).__name__}: {error}")
         self._close()
 
     def _read(self) -> None:
         if self._source is None:
             self._open()
-            _log.info("camera %s is back", self.settings.name)
+            logger.info("camera %s: connected again", self.settings.name)
             return
         picture = self._source.read(self._want_rgb())
         if picture is None:
-            self._watch.check_silence(self.settings)
+            self._monitor.check_silence(self.settings)
             return
-        self._watch.note(picture)
+        self._monitor.note(picture)
         self._hand_over(picture)
 
     def _hand_over(self, picture: Picture) -> None:
-        """Deliver; what goes wrong there is no reason to stop watching the camera."""
+        """Deliver an image; an error in the receiver does not stop the camera."""
         try:
             self._deliver(picture)
             self._delivery_fails = False
         except Exception:
             if not self._delivery_fails:
-                _log.exception("camera %s: its pictures cannot be delivered", self.settings.name)
+                logger.exception("camera %s: cannot deliver its images", self.settings.name)
             self._delivery_fails = True
 
     def _open(self) -> None:
         self._source = self._opener(self.settings)
         self._sends_jpeg = self._source.sends_jpeg
-        self._watch.opened(self._source.rate_hz, self._source.is_live)
+        self._monitor.opened(self._source.rate_hz, self._source.is_live)
 
     def _lose(self, why: str) -> None:
         if self._source is not None:
-            _log.warning("camera %s lost: %s", self.settings.name, why)
+            logger.warning("camera %s: lost: %s", self.settings.name, why)
         self._close()
-        self._watch.lost(why)
+        self._monitor.lost(why)
         self._stopped.wait(RETRY_S)
 
     def _close(self) -> None:

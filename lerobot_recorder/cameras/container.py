@@ -1,4 +1,4 @@
-"""Read pictures from what FFmpeg can open: files, devices and network streams, through PyAV."""
+"""Reads images from everything that FFmpeg can open: files, devices and network streams."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from lerobot_recorder.video import frame_to_rgb
 
 
 def jpeg_picture(data: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
-    """Make a picture of JPEG data, decoded only if wanted; nothing when the data is broken.
+    """Return the image of JPEG data, decoded only if wanted; None if the data is corrupt.
 
-    A USB camera at its limits cuts pictures short, and some cameras append bytes to them, which are cut off.
+    An overloaded USB camera truncates images, and some cameras append bytes, which are removed.
     """
     try:
         image = EncodedImage.parse(data)
@@ -34,19 +34,19 @@ def jpeg_picture(data: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 90) -> bytes:
-    """Compress a picture: RGB, uint8, (height, width, 3)."""
+    """Compress an image: RGB, uint8, (height, width, 3)."""
     bgr = cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR)
     return bytes(cv2.imencode(".jpg", bgr, (cv2.IMWRITE_JPEG_QUALITY, quality))[1])
 
 
 @dataclass(frozen=True)
 class Shot:
-    """One picture as it came: a JPEG, or a frame that FFmpeg decoded.
+    """One image as it arrived: a JPEG, or a frame that FFmpeg decoded.
 
     Attributes:
-        time_s: Its place on the source's own clock, where that is known.
-        jpeg: The packet, undecoded.
-        frame: An ``av.VideoFrame``, of sources that are not JPEG.
+        time_s: its time on the source's own clock; None if unknown
+        jpeg: the packet, undecoded
+        frame: an ``av.VideoFrame``, for sources that are not JPEG
     """
 
     time_s: float | None
@@ -55,18 +55,18 @@ class Shot:
 
 
 class Container:
-    """An open PyAV container, read picture by picture.
+    """An open PyAV container, read image by image.
 
-    JPEG pictures are passed on as they are, byte for byte; everything else is decoded.
+    JPEG images are passed on unchanged; everything else is decoded.
 
     Args:
-        source: What was opened, for messages.
-        container: The ``av.container.InputContainer``; it is closed with this object.
-        size: Width and height to scale decoded frames to; JPEG pictures keep their size.
-        live: Whether each picture is wanted as soon as it comes.
+        source: name of the source, for messages
+        container: the ``av.container.InputContainer``; it is closed with this object
+        size: width and height to scale decoded frames to; JPEG images keep their size
+        live: whether each image is needed as soon as it arrives
 
     Raises:
-        CameraError: There is no video in it.
+        CameraError: the source contains no video.
     """
 
     def __init__(self, source: str, container: Any, size: tuple[int, int] | None, *, live: bool) -> None:
@@ -74,9 +74,9 @@ class Container:
         self.container = container
         self.size = size
         if not container.streams.video:
-            raise CameraError(f"{source} has no video in it")
+            raise CameraError(f"{source} contains no video")
         self.stream = container.streams.video[0]
-        # Threads that decode a frame each hold as many frames back.
+        # With frame threading the decoder delays as many frames as it has threads.
         self.stream.thread_type = "SLICE" if live else "AUTO"
         self.stream.codec_context.options = {"max_pixels": str(LONGEST_SIDE**2)}
         self.is_jpeg = self.stream.codec_context.name == "mjpeg"
@@ -84,10 +84,10 @@ class Container:
         self._ended = False
 
     def next_shot(self) -> Shot | None:
-        """Return the next picture, or nothing at the end.
+        """Return the next image, or None at the end.
 
         Raises:
-            av.FFmpegError: As PyAV raises it.
+            av.FFmpegError: PyAV cannot read the source.
         """
         while not self._decoded:
             if self._ended:
@@ -98,7 +98,7 @@ class Container:
                 if not self._ended:
                     return Shot(_seconds(packet.pts, packet.time_base), bytes(packet), None)
             else:
-                # What a bad connection damaged is left out; the next key frame mends the rest.
+                # Frames that a bad connection damaged are skipped; the next key frame restores the rest.
                 with contextlib.suppress(av.error.InvalidDataError):
                     self._decoded.extend(packet.decode())
         frame = self._decoded.popleft()
@@ -110,7 +110,7 @@ class Container:
         self._ended = False
 
     def to_picture(self, shot: Shot, stamp_ns: int, want_rgb: bool) -> Picture | None:
-        """Make a picture of a shot; nothing when the data is broken."""
+        """Convert a shot to an image; None if the data is corrupt."""
         if shot.jpeg is not None:
             return jpeg_picture(shot.jpeg, stamp_ns, want_rgb)
         width, height = self.size or (shot.frame.width, shot.frame.height)
@@ -124,7 +124,7 @@ class Container:
 
 
 def reason(error: BaseException) -> str:
-    """Put an error of the system or of PyAV into words."""
+    """Return the message of an error of the system or of PyAV."""
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
@@ -136,9 +136,9 @@ def open_container(source: str, url: str, **arguments: Any) -> Any:
     """Open with PyAV.
 
     Raises:
-        CameraError: It cannot be opened.
+        CameraError: the source cannot be opened.
     """
     try:
         return av.open(url, **arguments)
     except (av.FFmpegError, ValueError, OSError) as error:
-        raise CameraError(f"{source} cannot be opened: {reason(error)}") from error
+        raise CameraError(f"cannot open {source}: {reason(error)}") from error

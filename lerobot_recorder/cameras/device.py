@@ -1,4 +1,4 @@
-"""A V4L2 camera, read by FFmpeg: JPEG pictures as the camera made them, others decoded."""
+"""A V4L2 camera, read by FFmpeg: JPEG images unchanged, others decoded."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from lerobot_recorder.cameras.v4l2 import FORBIDDEN, PERMISSION_HINT, describe, 
 from lerobot_recorder.errors import CameraError
 
 _OPEN_TIMEOUT_S = 3.0
-_READ_TIMEOUT_S = 0.2  # how often the watch can look for a silence, so well below SILENCE_S
+_READ_TIMEOUT_S = 0.2  # the interval of checks for silence, so well below SILENCE_S
 _POLL_S = 0.002
-# FFmpeg's AVFMT_FLAG_NONBLOCK, which has no name among its options: a read that finds no frame returns.
+# FFmpeg's AVFMT_FLAG_NONBLOCK, for which there is no named option: a read without a frame returns at once.
 _NONBLOCK = "+4"
 
 
@@ -24,7 +24,7 @@ class Device:
     """A V4L2 camera.
 
     Raises:
-        CameraError: It cannot be opened.
+        CameraError: the camera cannot be opened.
     """
 
     is_live = True
@@ -41,7 +41,7 @@ class Device:
             raise CameraError(str(error)) from error
 
     def read(self, want_rgb: bool) -> Picture | None:
-        """See `Source.read`."""
+        """See ``Source.read``."""
         deadline = time.monotonic() + _READ_TIMEOUT_S
         while time.monotonic() < deadline:
             try:
@@ -52,22 +52,22 @@ class Device:
             except av.FFmpegError as error:
                 raise CameraError(f"{self._path} stopped: {reason(error)}") from error
             if shot is None:
-                raise CameraError(f"{self._path} stopped: the device is gone")
+                raise CameraError(f"{self._path} stopped: the device was disconnected")
             return self._container.to_picture(shot, driver_time_ns(shot.time_s, time.time_ns()), want_rgb)
         return None
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See ``Source.close``."""
         self._container.close()
 
 
 def device_path(source: str) -> str:
-    """Return the device's path: ``0`` stands for ``/dev/video0``."""
+    """Return the device's path: ``0`` means ``/dev/video0``."""
     return f"/dev/video{source}" if source.isdigit() else source
 
 
 def _open(path: str, settings: CameraSettings) -> object:
-    """Open the device, for JPEG pictures first unless raw ones are asked for."""
+    """Open the device, with JPEG as first choice unless raw images are requested."""
     options = {"framerate": f"{settings.fps:g}", "timestamps": "abs", "fflags": _NONBLOCK}
     if settings.size:
         options["video_size"] = f"{settings.width}x{settings.height}"
@@ -82,7 +82,7 @@ def _open(path: str, settings: CameraSettings) -> object:
             )
         except CameraError as error:
             refusal = error
-    raise CameraError(f"{refusal}; {_way_out(path, refusal)}") from refusal
+    raise CameraError(f"{refusal}; {_hint(path, refusal)}") from refusal
 
 
 def _formats(pixel_format: str) -> list[dict[str, str]]:
@@ -91,18 +91,18 @@ def _formats(pixel_format: str) -> list[dict[str, str]]:
     return {"mjpeg": [jpeg], "raw": [any_format]}.get(pixel_format, [jpeg, any_format])
 
 
-def _way_out(path: str, error: CameraError) -> str:
-    """Say what the user can do about a device that cannot be opened."""
+def _hint(path: str, error: CameraError) -> str:
+    """Return what the user can do about a device that cannot be opened."""
     number = getattr(error.__cause__, "errno", None)
     if number == errno.ENOENT:
         cameras = ", ".join(f"{camera.path} ({camera.name})" for camera in list_cameras())
-        return f"found {cameras or 'no camera at all: is it plugged in?'}"
+        return f"found {cameras or 'no camera: is it plugged in?'}"
     if number == errno.EBUSY:
-        return "another program uses it: end that one first"
+        return "another program uses it: stop that program first"
     if number == errno.ENOSPC:
         return (
-            "the USB bus is full: ask for pixel_format mjpeg, a smaller size or a lower rate, "
-            "or plug the camera into a port of its own, not into a hub"
+            "the USB bus has no bandwidth left: use pixel_format mjpeg, a smaller size or a lower rate, "
+            "or plug the camera directly into a separate port instead of a hub"
         )
     if number in FORBIDDEN:
         return PERMISSION_HINT
@@ -113,5 +113,5 @@ def _offer(path: str) -> str:
     try:
         modes = describe(path).modes
     except OSError:
-        return "nothing that a camera would"
-    return ", ".join(f"{mode.pixel_format} {mode.width}x{mode.height}" for mode in modes) or "no pictures"
+        return "no video formats"
+    return ", ".join(f"{mode.pixel_format} {mode.width}x{mode.height}" for mode in modes) or "no images"

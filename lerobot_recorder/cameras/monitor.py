@@ -1,4 +1,4 @@
-"""Keep an eye on a camera: does it give pictures, as many as it should, of the size that was asked?"""
+"""Monitors a camera: whether its images arrive, at the expected rate and in the requested size."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from lerobot_recorder.cameras.settings import ERROR, OK, WARN, CameraSettings, C
 from lerobot_recorder.errors import CameraError
 
 SILENCE_S = 0.8
-"""A camera without a picture for so long is frozen, and opened anew."""
+"""A camera without an image for this time is frozen, and is reopened."""
 SLOW = 0.8
-"""A camera below this part of its rate is slow."""
+"""A camera below this fraction of its rate is slow."""
 _WINDOW_S = 1.0
 _THINNING = 16
 
 
 class CameraMonitor:
-    """Keeps count of a camera's pictures and judges them."""
+    """Counts a camera's images and derives its status."""
 
     def __init__(self, rate_hz: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -36,11 +36,11 @@ class CameraMonitor:
         self._why_lost = "not started"
 
     def opened(self, rate_hz: float, is_live: bool = True) -> None:
-        """The camera is open.
+        """Note that the camera is open.
 
         Args:
-            rate_hz: Pictures a second that are to be expected.
-            is_live: Whether it has a sensor, so that no two of its pictures are the same.
+            rate_hz: expected images per second
+            is_live: whether it has a sensor, so that no two images are identical
         """
         with self._lock:
             self._rate_hz = rate_hz
@@ -51,7 +51,7 @@ class CameraMonitor:
             self._opened_s = self._last_s = self._changed_s = self._clock()
 
     def note(self, picture: Picture) -> None:
-        """A picture has come."""
+        """Note an image that has arrived."""
         with self._lock:
             self._last_s = self._clock()
             if not (self._is_live and _are_same(picture, self._last)):
@@ -62,22 +62,22 @@ class CameraMonitor:
             self._forget_old()
 
     def lost(self, why: str) -> None:
-        """The camera is gone."""
+        """Note that the camera is lost."""
         with self._lock:
             self._why_lost = why
 
     def check_silence(self, settings: CameraSettings) -> None:
-        """Raise when no picture has come for too long.
+        """Check that an image has arrived recently.
 
         Raises:
-            CameraError: The camera is frozen.
+            CameraError: the camera is frozen.
         """
         silent_s = self._clock() - self._last_s
-        if silent_s >= self._patience_s():
-            raise CameraError(f"{settings.place} is frozen: no picture for {silent_s:.1f} s")
+        if silent_s >= self._silence_limit_s():
+            raise CameraError(f"{settings.place} is frozen: no image for {silent_s:.1f} s")
 
     def status(self, settings: CameraSettings) -> CameraStatus:
-        """Judge the camera at this moment."""
+        """Return the camera's current status."""
         with self._lock:
             self._forget_old()
             level, message = self._judge(settings)
@@ -86,7 +86,7 @@ class CameraMonitor:
     def _window_s(self) -> float:
         return max(_WINDOW_S, 4 / self._rate_hz)
 
-    def _patience_s(self) -> float:
+    def _silence_limit_s(self) -> float:
         return max(SILENCE_S, 2.5 / self._rate_hz)
 
     def _forget_old(self) -> None:
@@ -102,15 +102,15 @@ class CameraMonitor:
         now_s = self._clock()
         if self._why_lost:
             return ERROR, self._why_lost
-        if now_s - self._last_s >= self._patience_s():
-            return ERROR, f"frozen: no picture for {now_s - self._last_s:.1f} s"
-        if self._last_s - self._changed_s >= self._patience_s():
-            return ERROR, f"frozen: the same picture again and again for {now_s - self._changed_s:.1f} s"
+        if now_s - self._last_s >= self._silence_limit_s():
+            return ERROR, f"frozen: no image for {now_s - self._last_s:.1f} s"
+        if self._last_s - self._changed_s >= self._silence_limit_s():
+            return ERROR, f"frozen: the same image for {now_s - self._changed_s:.1f} s"
         if now_s - self._opened_s >= self._window_s() and self._measured_hz() < SLOW * self._rate_hz:
-            return WARN, f"slow: {self._measured_hz():.1f} pictures a second, {self._rate_hz:g} expected"
+            return WARN, f"slow: {self._measured_hz():.1f} images per second, expected {self._rate_hz:g}"
         last = self._last
         if last and settings.size and settings.size != (last.width, last.height):
-            return WARN, f"delivers {last.width}x{last.height}, {settings.width}x{settings.height} asked"
+            return WARN, f"wrong size {last.width}x{last.height}, expected {settings.width}x{settings.height}"
         return OK, "ok"
 
     def _values(self, settings: CameraSettings) -> dict[str, str]:
@@ -129,7 +129,7 @@ class CameraMonitor:
 
 
 def _are_same(picture: Picture, other: Picture | None) -> bool:
-    """Compare pictures, pixels thinned out; what is not known is not the same."""
+    """Compare images by a subset of their pixels; unknown content counts as different."""
     if other is None:
         return False
     if picture.jpeg is not None:

@@ -1,7 +1,7 @@
-"""MJPEG over HTTP: the JPEG pictures that network cameras send as one endless multipart response.
+"""MJPEG over HTTP: JPEG images that network cameras send as one endless multipart response.
 
-FFmpeg reads these, too, but drops the first picture, hands pictures without a Content-Length on two periods
-late, and hides the capture time that many servers send along.
+FFmpeg can read these too, but drops the first image, delivers images without a Content-Length two periods
+late, and hides the capture time that many servers send.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _CHUNK = 1 << 16
 
 
 class NotMultipartError(CameraError):
-    """The URL answers with something else."""
+    """The URL does not deliver a multipart stream."""
 
 
 class MultipartCamera:
-    """A network camera that sends one JPEG after the other.
+    """A network camera that sends a sequence of JPEG images.
 
     Raises:
-        NotMultipartError: It does not send such pictures.
-        CameraError: It cannot be reached.
+        NotMultipartError: the URL does not deliver a multipart stream.
+        CameraError: the camera cannot be reached.
     """
 
     is_live = True
@@ -50,18 +50,18 @@ class MultipartCamera:
         self._ahead = b""
 
     def read(self, want_rgb: bool) -> Picture | None:
-        """See `Source.read`."""
+        """See ``Source.read``."""
         try:
             headers = self._read_headers()
             jpeg, arrived_ns = self._read_body(headers)
         except TimeoutError:
-            raise CameraError(f"{self._place} is frozen: nothing came for {READ_TIMEOUT_S:g} s") from None
+            raise CameraError(f"{self._place} is frozen: no data for {READ_TIMEOUT_S:g} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CameraError(f"{self._place} stopped: {reason(error)}") from error
         return jpeg_picture(jpeg, self._clock.stamp_ns(_camera_time_s(headers), arrived_ns), want_rgb)
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See ``Source.close``."""
         self._response.close()
         self._connection.close()
 
@@ -72,16 +72,16 @@ class MultipartCamera:
         while (line := self._line()).strip():
             lines += line
             if len(lines) > _LONGEST_HEADERS:
-                raise ValueError(f"headers of more than {_LONGEST_HEADERS} bytes")
+                raise ValueError(f"headers are larger than {_LONGEST_HEADERS} bytes")
         return message_from_bytes(lines)
 
     def _read_body(self, headers: Message) -> tuple[bytes, int]:
-        """Return the picture and when its last byte came."""
+        """Return the image and the arrival time of its last byte."""
         if "Content-Length" not in headers:
             return self._read_until_boundary()
         length = int(headers["Content-Length"])
         if length < 0:
-            raise ValueError(f"a picture of {length} bytes")
+            raise ValueError(f"invalid image size: {length} bytes")
         while len(self._ahead) < length:
             self._more()
         jpeg, self._ahead = self._ahead[:length], self._ahead[length:]
@@ -107,7 +107,7 @@ class MultipartCamera:
             raise ConnectionError("the stream has ended")
         self._ahead += data
         if len(self._ahead) > _LARGEST_PART:
-            raise ValueError(f"a picture of more than {_LARGEST_PART} bytes")
+            raise ValueError(f"an image is larger than {_LARGEST_PART} bytes")
 
 
 def _request(url: str, place: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
@@ -123,10 +123,10 @@ def _request(url: str, place: str) -> tuple[http.client.HTTPConnection, http.cli
         response = connection.getresponse()
         socket.settimeout(READ_TIMEOUT_S)
     except (OSError, http.client.HTTPException, ValueError) as error:
-        raise CameraError(f"{place} cannot be opened: {reason(error)}") from error
+        raise CameraError(f"cannot open {place}: {reason(error)}") from error
     if response.status != http.HTTPStatus.OK:
         connection.close()
-        raise CameraError(f"{place} cannot be opened: it answers {response.status} {response.reason}")
+        raise CameraError(f"cannot open {place}: the server answered {response.status} {response.reason}")
     return connection, response
 
 
@@ -142,8 +142,8 @@ def _boundary(place: str, response: http.client.HTTPResponse) -> bytes:
     if response.headers.get_content_maintype() != "multipart" or not isinstance(boundary, str):
         response.close()
         raise NotMultipartError(
-            f"{place} does not send an MJPEG stream but {response.headers.get_content_type()}; "
-            "look for the address of the stream itself in the camera's manual"
+            f"{place} sends {response.headers.get_content_type()}, expected an MJPEG stream: "
+            "find the address of the stream in the camera's manual"
         )
     return boundary.lstrip("-").encode()
 

@@ -1,4 +1,4 @@
-"""Network cameras that FFmpeg reads: RTSP, and whatever else it can open by URL."""
+"""Network cameras that FFmpeg reads: RTSP and all other protocols that it supports."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from lerobot_recorder.errors import CameraError
 NETWORK_SCHEMES = ("http://", "https://", "rtsp://", "rtsps://")
 _OPEN_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 0.8
-_ANALYZED_US = "500000"  # of the stream, to find out what it is; FFmpeg takes ten times as long by itself
+_ANALYZED_US = "500000"  # time to detect the stream's format; FFmpeg's default is ten times as long
 
 
 class NetworkCamera:
-    """A camera that is reached by URL, by any protocol that FFmpeg speaks.
+    """A camera that FFmpeg opens by its URL.
 
     Raises:
-        CameraError: It cannot be reached.
+        CameraError: the camera cannot be reached.
     """
 
     is_live = True
@@ -37,12 +37,12 @@ class NetworkCamera:
         self.rate_hz = float(settings.fps)
 
     def read(self, want_rgb: bool) -> Picture | None:
-        """See `Source.read`."""
+        """See ``Source.read``."""
         try:
             shot = self._container.next_shot()
         except av.error.ExitError:
             raise CameraError(
-                f"{self._container.source} is frozen: nothing came for {_READ_TIMEOUT_S:g} s"
+                f"{self._container.source} is frozen: no data for {_READ_TIMEOUT_S:g} s"
             ) from None
         except av.FFmpegError as error:
             raise CameraError(f"{self._container.source} stopped: {reason(error)}") from error
@@ -52,5 +52,5 @@ class NetworkCamera:
         return self._container.to_picture(shot, stamp_ns, want_rgb)
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See ``Source.close``."""
         self._container.close()

@@ -1,4 +1,4 @@
-"""What a camera is asked for, what it delivers and how it reports: the values that cross its interface."""
+"""Settings and status of a camera, and the images that it delivers."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ class CameraSettings:
 
     @property
     def place(self) -> str:
-        """The source as it may be shown: without the name and password of a URL."""
+        """The source without the user name and password of a URL, for messages."""
         return re.sub(r"(?<=://)[^/@]*@", "", self.source)
 
     @property
     def size(self) -> tuple[int, int] | None:
-        """Width and height, or nothing where the source's own are taken."""
+        """Width and height; None for the source's own size."""
         return (self.width, self.height) if self.width else None
 
 
@@ -97,14 +97,14 @@ def _check_number_or_auto(camera: str, setting: str, value: str) -> None:
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture of a camera.
+    """One image of a camera.
 
     Attributes:
-        stamp_ns: When it was taken, on the clock of ``time.time_ns``.
-        width: Pixels.
-        height: Pixels.
-        rgb: RGB, uint8, (height, width, 3), C-contiguous; none when nobody wanted it.
-        jpeg: The JPEG bytes as they came, of cameras that compress themselves.
+        stamp_ns: capture time on the clock of ``time.time_ns``
+        width: width in pixels
+        height: height in pixels
+        rgb: RGB, uint8, (height, width, 3), C-contiguous; None if the pixels were not requested
+        jpeg: the JPEG data as received, for cameras that send JPEG
     """
 
     stamp_ns: int
@@ -116,12 +116,12 @@ class Picture:
 
 @dataclass(frozen=True)
 class CameraStatus:
-    """How a camera is doing.
+    """Status of a camera.
 
     Attributes:
-        level: 0 ok, 1 warning, 2 error.
-        message: One sentence.
-        values: Details, as text.
+        level: 0 ok, 1 warning, 2 error
+        message: the state in one sentence
+        values: measurements by name
     """
 
     level: int

@@ -1,4 +1,4 @@
-"""Take one picture, as soon as the camera has got used to the light."""
+"""Takes one image after the camera has adapted to the light."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from lerobot_recorder.cameras.camera import Camera, OpenSource
 from lerobot_recorder.cameras.settings import CameraSettings, Picture
 from lerobot_recorder.errors import CameraError
 
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 
 
 def take_snapshot(
     settings: CameraSettings, warm_up_s: float = 1.0, opener: OpenSource | None = None
 ) -> Picture:
-    """Open a camera, let it adapt, and return a picture with its pixels.
+    """Open a camera, let it adapt, and return an image with its pixels.
 
     Args:
-        settings: The camera's.
-        warm_up_s: How long its first pictures are passed over.
-        opener: Opens the source; by default that of a device, stream or file.
+        settings: settings of the camera
+        warm_up_s: time during which images are discarded
+        opener: opens the source; by default ``open_source``
 
     Raises:
-        CameraError: It cannot be opened, or gives no picture.
+        CameraError: the camera cannot be opened or delivers no image.
     """
     pictures: queue.SimpleQueue[Picture] = queue.SimpleQueue()
     camera = Camera(settings, pictures.put, opener=opener)
@@ -34,7 +34,7 @@ def take_snapshot(
         with contextlib.suppress(queue.Empty):
             while True:
                 pictures.get_nowait()
-        return pictures.get(timeout=_PATIENCE_S)
+        return pictures.get(timeout=_TIMEOUT_S)
     except queue.Empty:
         raise CameraError(f"camera {settings.name}: {camera.status().message}") from None
     finally:

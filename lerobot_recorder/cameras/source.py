@@ -1,4 +1,4 @@
-"""What a camera reads its pictures from: the interface of all kinds of sources."""
+"""Interface of all image sources, and their clocks."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lerobot_recorder.cameras.settings import Picture
 
 
 class Source(Protocol):
-    """Something that is open and gives one picture after another.
+    """An open source of images.
 
     Attributes:
-        rate_hz: Pictures a second that are to be expected of it.
-        is_live: Whether it has a sensor, so that no two of its pictures are the same.
-        sends_jpeg: Whether its pictures come as JPEG; else as pixels only.
+        rate_hz: expected images per second
+        is_live: whether it has a sensor, so that no two images are identical
+        sends_jpeg: whether its images are JPEG; otherwise they are pixels only
     """
 
     rate_hz: float
@@ -22,20 +22,20 @@ class Source(Protocol):
     sends_jpeg: bool
 
     def read(self, want_rgb: bool) -> Picture | None:
-        """Wait for the next picture, at most about half a second or one period.
+        """Wait for the next image, at most about half a second or one period.
 
         Args:
-            want_rgb: Whether a picture that comes compressed is decoded, and an expensive one drawn at all.
+            want_rgb: whether pixels are needed; otherwise a JPEG is not decoded, and nothing is drawn
 
         Returns:
-            The picture, or nothing when none came in that time.
+            The image; None if none arrived in that time.
 
         Raises:
-            CameraError: The source is gone.
+            CameraError: the source is lost.
         """
 
     def close(self) -> None:
-        """Let go of the device; never raises."""
+        """Close the source; never raises."""
 
 
 _LONGEST_DELAY_NS = 1_000_000_000
@@ -45,20 +45,20 @@ _LEAK = 0.0005
 class SourceClock:
     """Maps a camera's own clock to that of ``time.time_ns`` by the shortest delay seen.
 
-    Pictures come late now and then, never early: the one that came fastest tells how the clocks differ, and
-    the times of the others follow from the camera's clock, free of the network's stutter. The difference
-    leaks slowly towards what is seen, as clocks drift. A jump starts anew.
+    Images may arrive late but never early: the fastest one gives the difference between the clocks. All other
+    times follow from the camera's clock, without the jitter of the network. As clocks drift, the difference
+    moves slowly towards recent measurements. After a jump of the clock it is determined again.
     """
 
     def __init__(self) -> None:
         self._difference_ns: float | None = None
 
     def stamp_ns(self, time_s: float | None, arrived_ns: int) -> int:
-        """Return when a picture was taken.
+        """Return the capture time of an image.
 
         Args:
-            time_s: By the camera's clock; nothing where it has none.
-            arrived_ns: When it came, by ``time.time_ns``.
+            time_s: time on the camera's clock; None if it has none
+            arrived_ns: arrival time, as ``time.time_ns``
         """
         if time_s is None:
             return arrived_ns
@@ -72,7 +72,7 @@ class SourceClock:
 
 
 def driver_time_ns(time_s: float | None, now_ns: int) -> int:
-    """Take a driver's capture time, unless it is not on the clock of ``time.time_ns``: then now."""
+    """Return a driver's capture time; the present time if it is not on the clock of ``time.time_ns``."""
     if time_s is None or not 0 <= now_ns - int(time_s * 1e9) < _LONGEST_DELAY_NS:
         return now_ns
     return int(time_s * 1e9)
@@ -82,16 +82,16 @@ _RESTART_BEHIND_NS = 500_000_000
 
 
 class Pace:
-    """A start, and instants measured from it.
+    """Waits for due times relative to a start.
 
-    One that falls far behind starts anew instead of catching up in a burst.
+    If it falls far behind, the start is moved, so that no burst follows.
     """
 
     def __init__(self) -> None:
         self._start_ns = time.monotonic_ns()
 
     def wait_until(self, due_ns: int) -> None:
-        """Sleep until so long after the start."""
+        """Sleep until a time after the start, in ns."""
         late_ns = time.monotonic_ns() - self._start_ns - due_ns
         if late_ns > _RESTART_BEHIND_NS:
             self._start_ns += late_ns

@@ -1,6 +1,6 @@
-"""Ask Linux which cameras there are and what they offer, and set their controls.
+"""Lists V4L2 cameras with their formats and controls, and sets controls.
 
-The structures and numbers are those of ``linux/videodev2.h``, part of the kernel's stable interface.
+The structures and numbers come from ``linux/videodev2.h``, part of the kernel's stable interface.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENUM_FRAMEINTERVALS = (0xC034564B, struct.Struct("=5I6I8x"))
 _QUERYCTRL = (0xC0445624, struct.Struct("=II32siiiiI8x"))
 _S_CTRL = (0xC008561C, struct.Struct("=Ii"))
 
-_CAPTURE = 1  # both the capability and the type of buffer
+_CAPTURE = 1  # both the capability and the buffer type
 _DISCRETE = 1
 _NEXT_CONTROL = 0x80000000
 _DISABLED = 0x0001
@@ -33,7 +33,7 @@ _MENU_TITLE = 6
 
 _EXPOSURE_AUTO, _EXPOSURE_ABSOLUTE = 0x009A0901, 0x009A0902
 _FOCUS_ABSOLUTE, _FOCUS_AUTO = 0x009A090A, 0x009A090C
-_MANUAL, _APERTURE_PRIORITY = 1, 3  # of _EXPOSURE_AUTO, as USB cameras have it
+_MANUAL, _APERTURE_PRIORITY = 1, 3  # values of _EXPOSURE_AUTO in USB cameras
 _EXPOSURE_UNITS_PER_MS = 10
 
 
@@ -43,13 +43,13 @@ PERMISSION_HINT = "add yourself to the group that may use it: sudo usermod -aG v
 
 @dataclass(frozen=True)
 class Mode:
-    """A size that a camera offers.
+    """An image format and size that a camera offers.
 
     Attributes:
-        pixel_format: Its four letters, such as ``MJPG`` or ``YUYV``.
-        width: Pixels; of a camera with free choice the largest.
-        height: Pixels.
-        rates_hz: Pictures a second, highest first.
+        pixel_format: four-character code, such as ``MJPG`` or ``YUYV``
+        width: width in pixels; the largest if the camera accepts any size
+        height: height in pixels
+        rates_hz: images per second, highest first
     """
 
     pixel_format: str
@@ -60,14 +60,14 @@ class Mode:
 
 @dataclass(frozen=True)
 class CameraInfo:
-    """A camera of this computer.
+    """A camera on this computer.
 
     Attributes:
-        path: Such as ``/dev/video0``.
-        name: What it calls itself.
-        bus: Where it is plugged in.
-        modes: What it offers.
-        controls: Names of the controls that can be set, with lowest and highest value.
+        path: such as ``/dev/video0``
+        name: name that it reports
+        bus: bus that it is connected to
+        modes: formats and sizes that it offers
+        controls: lowest and highest value of each control, by name
     """
 
     path: str
@@ -78,7 +78,7 @@ class CameraInfo:
 
 
 def list_cameras(directory: Path = Path("/dev")) -> list[CameraInfo]:
-    """Return the cameras of this computer; devices that do not answer are left out."""
+    """Return the cameras of this computer; devices that do not answer are skipped."""
     cameras = []
     for path in _devices(directory):
         with contextlib.suppress(OSError):
@@ -89,18 +89,18 @@ def list_cameras(directory: Path = Path("/dev")) -> list[CameraInfo]:
 
 
 def list_forbidden(directory: Path = Path("/dev")) -> list[str]:
-    """Return the devices that this user may not open, so that nobody knows whether they are cameras."""
+    """Return the devices that this user may not open; they may be cameras."""
     return [path for path in _devices(directory) if _is_forbidden(path)]
 
 
 def describe(path: str) -> CameraInfo:
-    """Ask one device.
+    """Query one device.
 
     Raises:
-        OSError: It cannot be opened, or is no camera.
+        OSError: the device cannot be opened or is not a camera.
     """
     with _opened(path) as device:
-        _, card, bus, _, capabilities, own_capabilities = _ask(device, _QUERYCAP)
+        _, card, bus, _, capabilities, own_capabilities = _query(device, _QUERYCAP)
         captures = (own_capabilities or capabilities) & _CAPTURE
         modes = tuple(_modes(device)) if captures else ()
         controls = {name: (low, high) for name, (_, low, high) in _controls(device).items()}
@@ -111,13 +111,13 @@ def set_controls(path: str, controls: Mapping[str, int], exposure: str = "", foc
     """Set a camera's controls.
 
     Args:
-        path: The device.
-        controls: Values by name, as `list_cameras` and ``v4l2-ctl`` name them.
-        exposure: ``auto``, ms, or nothing to leave it.
-        focus: ``auto``, a value in the camera's own units, or nothing to leave it.
+        path: path of the device
+        controls: values by the names that ``list_cameras`` and ``v4l2-ctl`` use
+        exposure: ``auto``, ms, or empty to leave it unchanged
+        focus: ``auto``, a value in the camera's own units, or empty to leave it unchanged
 
     Raises:
-        CameraError: The camera has no such control, or refuses the value.
+        CameraError: the camera does not have the control or refuses the value.
     """
     with _opened(path) as device:
         for control, value in _exposure(exposure) + _focus(focus):
@@ -163,9 +163,9 @@ def _focus(wanted: str) -> list[tuple[int, int]]:
 def _set(device: int, path: str, control: int, value: int) -> None:
     name = next((name for name, (number, *_) in _controls(device).items() if number == control), hex(control))
     try:
-        _ask(device, _S_CTRL, control, value)
+        _query(device, _S_CTRL, control, value)
     except OSError as error:
-        raise CameraError(f"{path} does not take {value} for its control {name}: {error.strerror}") from error
+        raise CameraError(f"{path} refuses the value {value} for control {name}: {error.strerror}") from error
 
 
 def _modes(device: int) -> Iterator[Mode]:
@@ -202,7 +202,7 @@ def _rates(device: int, pixel_format: int, width: int, height: int) -> Iterator[
 
 
 def _controls(device: int) -> dict[str, tuple[int, int, int]]:
-    """Return number, lowest and highest value of each control by its name."""
+    """Return number, lowest and highest value of each control, by name."""
     controls: dict[str, tuple[int, int, int]] = {}
     number = 0
     while (answer := _next(device, _QUERYCTRL, number | _NEXT_CONTROL)) is not None:
@@ -222,16 +222,16 @@ def _opened(path: str) -> Iterator[int]:
 
 
 def _next(device: int, request: tuple[int, struct.Struct], *values: int) -> tuple[int, ...] | None:
-    """Ask for one of a list; nothing at its end."""
+    """Query one entry of a list; None after its end."""
     try:
-        return _ask(device, request, *values)
+        return _query(device, request, *values)
     except OSError as error:
         if error.errno in {errno.EINVAL, errno.ENOTTY}:
             return None
         raise
 
 
-def _ask(device: int, request: tuple[int, struct.Struct], *values: int) -> tuple[Any, ...]:
+def _query(device: int, request: tuple[int, struct.Struct], *values: int) -> tuple[Any, ...]:
     number, layout = request
     buffer = bytearray(layout.size)
     struct.pack_into(f"={'I' * len(values)}", buffer, 0, *(value & 0xFFFFFFFF for value in values))

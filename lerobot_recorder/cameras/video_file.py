@@ -1,4 +1,4 @@
-"""A video file as a camera: played at its own rate, over and over."""
+"""A video file as a camera, played in a loop at its own rate."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ RAW_JPEG_SUFFIXES = (".mjpeg", ".mjpg")
 class VideoFileSource:
     """Plays a video file in a loop.
 
-    A file of JPEG pictures (``.mjpeg``, or any container with an MJPEG track) is passed on undecoded. A
-    bare ``.mjpeg`` file knows no rate of its own and plays at the rate of the settings.
+    JPEG images (a ``.mjpeg`` file, or a container with an MJPEG track) are passed on undecoded. A bare
+    ``.mjpeg`` file has no rate and is played at the rate of the settings.
 
     Raises:
-        CameraError: There is no such file, or no video in it.
+        CameraError: the file does not exist or contains no video.
     """
 
     is_live = False
@@ -31,7 +31,7 @@ class VideoFileSource:
         path = Path(settings.source).expanduser()
         if not path.is_file():
             raise CameraError(
-                f"there is no file {path}; a camera's source is 'sim', a device such as /dev/video0, "
+                f"file {path} does not exist; a camera's source is 'sim', a device such as /dev/video0, "
                 "an http:// or rtsp:// stream or a video file"
             )
         arguments = (
@@ -50,7 +50,7 @@ class VideoFileSource:
         self._last_s = -1 / self.rate_hz
 
     def read(self, want_rgb: bool) -> Picture | None:
-        """See `Source.read`."""
+        """See ``Source.read``."""
         shot = self._next_shot()
         if shot.time_s is None:
             self._last_s += 1 / self.rate_hz
@@ -60,16 +60,16 @@ class VideoFileSource:
         return self._container.to_picture(shot, time.time_ns(), want_rgb)
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See ``Source.close``."""
         self._container.close()
 
     def _next_shot(self) -> Shot:
         try:
             shot = self._container.next_shot() or self._next_round()
         except av.FFmpegError as error:
-            raise CameraError(f"{self._container.source} cannot be read: {reason(error)}") from error
+            raise CameraError(f"cannot read {self._container.source}: {reason(error)}") from error
         if shot is None:
-            raise CameraError(f"{self._container.source} has no picture that can be decoded")
+            raise CameraError(f"{self._container.source} contains no image that can be decoded")
         return shot
 
     def _next_round(self) -> Shot | None:

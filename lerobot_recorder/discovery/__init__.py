@@ -1,16 +1,16 @@
-"""From what a robot publishes to a parameter file for the recorder. No ROS in it.
+"""Creates a parameter file for the recorder from the topics of a robot. Does not use ROS.
 
 ::
 
     graph ─► Survey (seen) ─► Plan (plan, joints, cameras) ─► text (parameter_file)
 
 ==============  ==========================================================
-description     what a URDF tells
-seen            what was published, by topic
+description     name and sliding joints from a URDF
+seen            the published topics
 joints          which topics are the state, and which the action
-cameras         which topics are cameras: one transport each, depth apart
+cameras         which topics are cameras: one transport each, depth separate
 plan            all streams of a robot
-parameter_file  a plan as a file that the recorder and the encoder take
+parameter_file  a plan as a parameter file for the recorder and the encoder
 ==============  ==========================================================
 """
 

@@ -1,4 +1,4 @@
-"""Which topics are cameras: one transport for each, and depth apart."""
+"""Finds the topics of cameras: one transport for each, depth separate."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _PREFERRED = ("raw", "color", "colour", "rect", "mono")
 
 @dataclass(frozen=True)
 class _View:
-    """The topics with one picture of one camera."""
+    """The topics that carry the same image of one camera."""
 
     place: tuple[str, ...]
     topics: tuple[SeenTopic, ...]
@@ -40,7 +40,7 @@ class _View:
 
     @property
     def best(self) -> SeenTopic | None:
-        """The topic to record: as it was compressed, else as it is."""
+        """The topic to record: compressed if possible, otherwise raw."""
         if self.depth is not None:
             return self.depth
         usable = [topic for topic in self.topics if _is_usable(topic)]
@@ -48,7 +48,7 @@ class _View:
 
 
 def camera_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
-    """Plan the cameras that send pictures."""
+    """Plan the streams of all cameras that send images."""
     views = [view for view in _views(topics) if view.best is not None]
     streams: list[PlannedStream] = []
     for view in _without_unaligned(views):
@@ -60,7 +60,7 @@ def camera_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
 
 
 def is_image(topic: SeenTopic) -> bool:
-    """Tell whether a topic carries images."""
+    """Return whether a topic carries images."""
     return topic.type in (IMAGE, COMPRESSED)
 
 
@@ -72,7 +72,7 @@ def _views(topics: Sequence[SeenTopic]) -> list[_View]:
 
 
 def _place(topic: SeenTopic) -> tuple[str, ...]:
-    """Tell what the topics of one camera have in common: its namespace, if it has one."""
+    """Return the common part of the names of a camera's topics."""
     parts = topic.parts[:-1] if topic.parts[-1] in _TRANSPORTS else topic.parts
     return tuple(parts[:-1] if parts[-1].startswith("image") else parts)
 
@@ -92,13 +92,13 @@ def _preference(topic: SeenTopic) -> tuple[bool, int, str]:
 
 
 def _without_unaligned(views: Sequence[_View]) -> list[_View]:
-    """Leave out depth that a camera also sends aligned to its colour."""
+    """Skip depth images that the camera also sends aligned to its color images."""
     aligned = {view.place[:-1] for view in views if view.place and view.place[-1].startswith(_ALIGNED)}
     return [view for view in views if view.place[-1:] != ("depth",) or view.place[:-1] not in aligned]
 
 
 def _name(view: _View, views: Sequence[_View]) -> str:
-    """Name a camera by what tells it from the others."""
+    """Name a camera by the part that distinguishes it from the others."""
     telling = [
         part
         for part in view.place[_shared(views) :]
@@ -113,7 +113,7 @@ def _is_generic(part: str) -> bool:
 
 
 def _shared(views: Sequence[_View]) -> int:
-    """Count the parts that the names of all cameras begin with; of one camera alone, all but the last."""
+    """Count the leading parts that all names share; for a single camera, all but the last."""
     places = [view.place for view in views]
     shortest = min(map(len, places))
     same = next((n for n in range(shortest) if len({place[n] for place in places}) > 1), shortest)

@@ -1,4 +1,4 @@
-"""What a robot's description in URDF tells: its name, and which joints slide."""
+"""Reads a robot's name and its sliding joints from its URDF."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 def described(descriptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:
     """Return the first robot's name, and the joints of all robots that are measured in metres.
 
-    What is no URDF is passed over.
+    Texts that are not a URDF are skipped.
     """
     robots = [robot for text in descriptions if (robot := _parsed(text)) is not None]
     name = next((robot.get("name", "") for robot in robots), "")

@@ -1,4 +1,4 @@
-"""Which topics are the robot's state, and which its action."""
+"""Finds the topics of the robot's state and of its action."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from lerobot_recorder.discovery.stream import PlannedStream, identifier, unique
 _LEADS = frozenset({"leader", "master", "teleop", "gello", "operator"})
 _FOLLOWS = frozenset({"follower", "puppet", "slave"})
 _COMMANDS = frozenset({"command", "commands", "cmd", "goal", "target", "desired", "reference"})
-_NEVER = 9  # the rank of what is no candidate
-_NOBODY = "nobody publishes it yet: an episode can start as soon as somebody does"
-_SHARED = "other messages on this topic hold other joints, which another stream takes"
+_NEVER = 9  # the rank of topics that are not candidates
+_NOBODY = "no publisher yet: an episode can start as soon as there is one"
+_SHARED = "other messages on this topic hold other joints, which another stream records"
 _NO_NAMES = "the message does not name its values: check their order"
 
 Joint = tuple[str, str]
-"""An arm, and a joint of it."""
+"""An arm and one of its joints."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,10 @@ def state_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
 
 
 def action_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
-    """Plan the action: what leads or commands the joints of the state, each joint once.
+    """Plan the action: topics that lead or command the joints of the state, each joint once.
 
-    What a follower is told comes first, then a leader's joint states, other commands, what controllers say
-    that they aim at, and last commands that a controller waits for but nobody sends.
+    Commands to a follower come first, then a leader's joint states, other commands, the reference of
+    controllers, and last the command topics of controllers that have no publisher.
     """
     arms, chosen = _arms(topics), _actions(topics)
     streams: list[PlannedStream] = []
@@ -78,7 +78,7 @@ def action_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
 
 
 def _actions(topics: Sequence[SeenTopic]) -> list[tuple[SeenTopic, _Arm | None]]:
-    """Choose the topics of the action, with the arm that each commands, by the topics' names."""
+    """Choose the topics of the action and the arm that each commands, by the topics' names."""
     arms = _arms(topics)
     covered: set[Joint] = set()
     chosen: list[tuple[SeenTopic, _Arm | None]] = []
@@ -107,7 +107,7 @@ def _arms(topics: Sequence[SeenTopic]) -> list[_Arm]:
 
 
 def _place(topic: SeenTopic) -> tuple[str, ...]:
-    """Return the namespace without what tells the roles of arms apart."""
+    """Return the namespace without words such as leader and follower."""
     kept = (
         "_".join(word for word in part.split("_") if word.lower() not in _LEADS | _FOLLOWS)
         for part in topic.parts[:-1]
@@ -153,7 +153,7 @@ def _arm_of(topic: SeenTopic, arms: Sequence[_Arm]) -> _Arm | None:
 
 
 def _joints(topic: SeenTopic, arm: _Arm | None) -> tuple[str, ...]:
-    """Name the values of a topic, also where its messages do not."""
+    """Return names for the values of a topic, even if its messages have none."""
     if topic.joints or topic.type != ARRAY:
         return topic.joints
     if arm is not None and len(arm.topic.joints) == topic.values:
@@ -163,7 +163,7 @@ def _joints(topic: SeenTopic, arm: _Arm | None) -> tuple[str, ...]:
 
 
 def _ordered(joints: Sequence[str], commanded: Sequence[str]) -> tuple[str, ...]:
-    """Return the joints that are commanded in that order, then the others."""
+    """Return the commanded joints in the order of the command, then the others."""
     places = {_plain(joint): place for place, joint in reversed(list(enumerate(commanded)))}
     return tuple(sorted(joints, key=lambda joint: places.get(_plain(joint), len(places))))
 
@@ -185,19 +185,19 @@ def _action(name: str, topic: SeenTopic, arm: _Arm | None, arms: Sequence[_Arm])
         remarks.append(_NO_NAMES)
     prefix = arm.label if arm is not None and _is_ambiguous(arm.topic.joints, arms) else ""
     aliases = _aliases(names, prefix)
-    if topic.type == ARRAY:  # its values have no names but those that are given here
+    if topic.type == ARRAY:  # its messages do not name the values
         names, aliases = aliases or names, ()
     return PlannedStream(name, topic, "action", names, aliases, remarks=tuple(remarks))
 
 
 def _is_ambiguous(joints: Sequence[str], arms: Sequence[_Arm]) -> bool:
-    """Tell whether another arm has joints of the same names."""
+    """Return whether another arm has joints with the same names."""
     plain = set(map(_plain, joints))
     return sum(bool(plain & set(map(_plain, arm.topic.joints))) for arm in arms) > 1
 
 
 def _aliases(joints: Sequence[str], prefix: str) -> tuple[str, ...]:
-    """Return the joints' names in the dataset, without `_joint`; none where they are the same."""
+    """Return the joints' names in the dataset, without ``_joint``; empty if they are the same."""
     plain = [_plain(joint) for joint in joints]
     short = plain if len(set(plain)) == len(plain) else list(joints)
     aliases = tuple(f"{prefix}_{joint}" if prefix else joint for joint in short)

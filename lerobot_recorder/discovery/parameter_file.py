@@ -1,4 +1,4 @@
-"""Writes a plan as a parameter file, with what was seen in its comments."""
+"""Writes a plan as a parameter file, with the observed rates and types in comments."""
 
 from __future__ import annotations
 
@@ -84,14 +84,14 @@ def _max_age(name: str, topic: SeenTopic) -> Iterator[str]:
 
 
 def _min_rate(name: str, topic: SeenTopic, fps: int) -> Iterator[str]:
-    """Declare a stream that is slower than the rows, unless its values hold until the next."""
+    """Set the minimum rate of a stream that is slower than fps, unless its values hold until the next."""
     if not _is_held(topic) and 0 < topic.rate_hz < _SLOW * fps:
         yield "    # Slower than fps, so rows repeat its samples; with fewer a second an episode is bad."
         yield _line(f"{name}.min_rate_hz", round(_SLOW * topic.rate_hz, 1))
 
 
 def _is_held(topic: SeenTopic) -> bool:
-    """Tell whether a topic carries commands that are sent once per motion."""
+    """Return whether a topic carries commands that are sent once per motion."""
     return topic.type == TRAJECTORY and topic.received < _STREAMED
 
 
@@ -135,5 +135,5 @@ def _left_out(plan: Plan) -> Iterator[str]:
 
 
 def _line(name: str, value: Any) -> str:
-    """Write a parameter; JSON is YAML, and quotes keep texts from being taken for something else."""
+    """Return the line of a parameter, in JSON: its quotes keep strings from being parsed as other types."""
     return f"    {name}: {json.dumps(value, ensure_ascii=False)}"

@@ -1,4 +1,4 @@
-"""All streams of a robot, and how often to record them."""
+"""Plans all streams of a robot and the rate to record them at."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _SLACK = 1.15  # a camera of 30 Hz that was measured at 26.5 counts as one of 30
 
 @dataclass(frozen=True)
 class Plan:
-    """What is to be recorded.
+    """Streams and rate of a recording.
 
     Attributes:
-        streams: in the order of the parameter `streams`.
-        fps: rows per second.
-        left_out: what else was published.
-        survey: what it was planned from.
+        streams: in the order of the parameter ``streams``
+        fps: rows per second
+        left_out: other topics that were published
+        survey: the survey that the plan is based on
     """
 
     streams: tuple[PlannedStream, ...]
@@ -33,17 +33,17 @@ class Plan:
 
 
 def make_plan(survey: Survey) -> Plan:
-    """Choose what to record of what is published.
+    """Choose the streams to record.
 
     Raises:
-        StreamError: nothing is published that could be recorded.
+        StreamError: no published topic can be recorded.
     """
     topics = survey.topics
     streams = (*state_streams(topics), *action_streams(topics), *camera_streams(topics))
     if not any(stream.topic.received for stream in streams):
         raise StreamError(
-            "no joint states, commands or images are published: start the robot's drivers first, and see "
-            "that ROS_DOMAIN_ID is the same here and there"
+            "no joint states, commands or images are published: start the robot's drivers first, and check "
+            "that ROS_DOMAIN_ID is the same here and on the robot"
         )
     chosen = {stream.topic.name for stream in streams}
     left_out = tuple(topic for topic in topics if topic.name not in chosen)
@@ -51,7 +51,7 @@ def make_plan(survey: Survey) -> Plan:
 
 
 def _fps(streams: tuple[PlannedStream, ...]) -> int:
-    """Return the rate of the slowest camera, as far as it is a usual one."""
+    """Return the largest usual rate that the slowest camera reaches."""
     rates = [stream.topic.rate_hz for stream in streams if is_image(stream.topic) and stream.topic.rate_hz]
     if not rates:
         return _DEFAULT_FPS

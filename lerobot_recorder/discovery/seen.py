@@ -1,4 +1,4 @@
-"""What was published while one looked, by topic."""
+"""Published topics, as observed for some seconds."""
 
 from __future__ import annotations
 
@@ -16,31 +16,29 @@ IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
 TYPES = (JOINT_STATE, TRAJECTORY, ARRAY, CONTROLLER_STATE, *TWISTS, IMAGE, COMPRESSED)
-"""Types of messages that are looked at."""
+"""Message types that are observed."""
 
 
 @dataclass(frozen=True)
 class SeenTopic:
-    """What was seen of a topic. One whose messages hold different joints was seen once for each set of them.
+    """An observed topic. One whose messages hold different joints appears once for each set of joints.
 
     Attributes:
-        name: in full, with its namespace.
-        type: of its messages.
-        publishers: how many there are.
-        reliable: whether all of them are.
-        received: messages while one looked.
-        rate_hz: messages per second, 0 when there were fewer than two.
-        joints: their names, in the order of a message, or of the controller that takes it.
-        field: what a message holds of them: `position`, `velocity` or `effort`.
-        values: number of values, of an array.
-        encoding: of images, as in the message; of compressed ones `jpeg`, `png` or `16UC1`, empty for others.
-        width: pixels.
-        height: pixels.
+        name: full name with namespace
+        type: type of its messages
+        reliable: whether all publishers are reliable
+        received: number of received messages
+        rate_hz: messages per second, 0 if fewer than two arrived
+        joints: names of the joints, in the order of the message or of the controller that receives it
+        field: recorded field of the message: ``position``, ``velocity`` or ``effort``
+        values: number of values of an array
+        encoding: encoding of images; of compressed ones ``jpeg``, ``png`` or ``16UC1``, empty for others
+        width: width of images, in pixels
+        height: height of images, in pixels
     """
 
     name: str
     type: str
-    publishers: int = 1
     reliable: bool = True
     received: int = 0
     rate_hz: float = 0.0
@@ -64,12 +62,12 @@ class SeenTopic:
 
 @dataclass(frozen=True)
 class Survey:
-    """What was published while one looked.
+    """Result of an observation of the ROS graph.
 
     Attributes:
-        topics: of the types that can be recorded.
-        robot: the robot's name by its description; empty where there is none.
-        sliding: joints that are measured in metres, by its description.
+        topics: topics of the types that can be recorded
+        robot: name from the robot's description; empty if there is none
+        sliding: joints that are measured in metres, from its description
     """
 
     topics: tuple[SeenTopic, ...] = ()
@@ -77,12 +75,12 @@ class Survey:
     sliding: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """Write it as one line."""
+        """Return the survey as one line of JSON."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, line: str) -> Survey:
-        """Read what `to_json` wrote."""
+        """Parse the output of ``to_json``."""
         content = json.loads(line)
         topics = (SeenTopic(**{**topic, "joints": tuple(topic["joints"])}) for topic in content["topics"])
         return cls(tuple(topics), content["robot"], tuple(content["sliding"]))

@@ -1,4 +1,4 @@
-"""A stream that is to be recorded, and names for it."""
+"""A stream to record, and names for streams."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from lerobot_recorder.discovery.seen import SeenTopic
 
 @dataclass(frozen=True)
 class PlannedStream:
-    """A stream that is to be recorded.
+    """A stream to record.
 
     Attributes:
-        name: of the stream.
-        topic: where it comes from.
-        feature: the dataset's feature that it fills.
-        names: values to take, as the message names them.
-        aliases: their names in the dataset; none: the same.
-        depth: whether its images are depth maps.
-        remarks: what the user should know, one sentence each.
+        name: name of the stream
+        topic: its topic
+        feature: feature of the dataset
+        names: values to record, as the message names them
+        aliases: their names in the dataset; empty: the same names
+        depth: whether its images are depth maps
+        remarks: notes for the user, one sentence each
     """
 
     name: str
@@ -33,7 +33,7 @@ class PlannedStream:
 
 
 def identifier(*words: str) -> str:
-    """Join words to a name that can stand in a parameter's name."""
+    """Join words to a name that is valid in a parameter's name."""
     return "_".join(re.sub(r"\W+", "_", word).strip("_").lower() for word in words if word.strip("_"))
 
 

@@ -124,7 +124,6 @@ class DiscoverNode(GuardedNode):
         return SeenTopic(
             name,
             kind,
-            len(publishers),
             offer_of(publishers).reliable,
             heard.received,
             round(heard.rate_hz, 2),

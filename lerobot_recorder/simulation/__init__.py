@@ -1,16 +1,16 @@
-"""Simulated SO-100 arms and cameras, for tests and for trying the system without hardware.
+"""Simulated SO-100 arms and cameras, for tests and for use without hardware.
 
 A simulated arm speaks the Feetech protocol on a pseudo-terminal, so that the driver opens it like a USB port.
-Simulated cameras draw the arm in its current pose. No driver knows this package: nodes and the command line
-pass it in.
+Simulated cameras draw the arm in its current pose. No driver depends on this package: nodes and the command
+line pass it in.
 
 =============  =============================================================================
-arm            `SimulatedArm`: six servos on a pseudo-terminal
+arm            ``SimulatedArm``: six servos on a pseudo-terminal
 servo, line    one servo; the line that connects them
 faults         corrupt bytes, silence, unplugging
-leader         `PickAndPlace`: what the leader's operator does
+leader         ``PickAndPlace``: motion of the leader's operator
 tabletop       the table, the cube and the plate
-camera         `SimulatedCamera`: draws the arm at a steady rate
+camera         ``SimulatedCamera``: draws the arm at a steady rate
 scene/         the renderer
 =============  =============================================================================
 """

@@ -1,4 +1,4 @@
-"""A simulated SO-100 behind a pseudo-terminal, which a driver opens like a USB port."""
+"""A simulated SO-100 on a pseudo-terminal, which a driver opens like a USB port."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ _TCGETS2 = 0x802C542A
 _TERMIOS2 = struct.Struct("4I 20s 2I")
 _CHUNK = 4096
 _SETTLING_S = 5.0
-"""After this time without a word nothing moves any more."""
+"""Longest time that is simulated between two requests."""
 
 _ANSWER_TIMEOUT_S = 0.1
-"""A busy computer delays its simulated servos, unlike real ones."""
+"""Longer than for real servos: a busy computer delays simulated ones."""
 
 _REST_S = 2.0
-"""How long the hand rests at first: about as long as it takes to start the nodes that record it."""
+"""Time for which the hand rests at the start: about the start time of the nodes that record it."""
 
 
 class SimulatedArm:
     """Six servos on a pseudo-terminal, in this process.
 
     Attributes:
-        port: The path to open, a link to whatever pseudo-terminal it is at present.
-        servos: By joint; their switches may be turned at any time.
-        faults: What goes wrong on the wire.
+        port: the path to open, a link to the present pseudo-terminal
+        servos: the servos by joint; their attributes may be changed at any time
+        faults: faults on the wire
     """
 
     def __init__(
@@ -53,16 +53,16 @@ class SimulatedArm:
         calibration: Calibration = SIMULATED,
         hand: Callable[[float], Vector] | None = None,
     ) -> None:
-        """Build the arm in its home pose and plug it in.
+        """Create the arm in its home pose and connect it.
 
         Args:
-            link: Where the path to open shall be; a place of its own if None.
-            calibration: What the servos are calibrated to.
-            hand: The pose, (6,) rad, in which a hand holds the arm at a time in s; without effect on joints
-                that are powered.
+            link: the path to create for ``port``; None: in a temporary directory
+            calibration: calibration of the servos
+            hand: returns the pose, (6,) rad, in which a hand holds the arm at a time in s; ignored by powered
+                joints
 
         Raises:
-            PortError: There is something else at ``link``.
+            PortError: ``link`` exists and is not a link.
         """
         self.faults = Faults()
         ticks = calibration.to_ticks(calibration.clip(hand(0.0) if hand else home()))
@@ -87,20 +87,20 @@ class SimulatedArm:
         self.close()
 
     def close(self) -> None:
-        """Unplug the arm for good."""
+        """Unplug the arm permanently."""
         self.unplug()
         if self._directory:
             shutil.rmtree(self._directory, ignore_errors=True)
 
     def pose(self) -> dict[str, float]:
-        """Return the joint angles at this moment, in rad by name."""
+        """Return the present joint angles in rad, by name."""
         with self._lock:
             self._advance()
             angles = np.array([servo.angle for servo in self.servos.values()])
         return dict(zip(JOINTS, self._calibration.to_rad(angles).tolist(), strict=True))
 
     def unplug(self) -> None:
-        """Pull the cable: whoever has the port open loses it."""
+        """Pull the cable: an open port is lost."""
         if self._thread is None:
             return
         os.write(self._stop, b"x")
@@ -109,10 +109,10 @@ class SimulatedArm:
         Path(self.port).unlink(missing_ok=True)
 
     def replug(self) -> None:
-        """Plug the cable in again.
+        """Reconnect the cable.
 
         Raises:
-            PortError: There is something else at the path.
+            PortError: the path exists and is not a link.
         """
         if self._thread is not None:
             return
@@ -127,18 +127,18 @@ class SimulatedArm:
         self._thread.start()
 
     def cut_power(self) -> None:
-        """Take the servos' power away; the port stays."""
+        """Switch the servos' power off; the port stays."""
         self.faults.silent = True
 
     def restore_power(self) -> None:
-        """Give the servos their power back; what was not in their EEPROM is gone."""
+        """Switch the servos' power on; values outside their EEPROM are lost."""
         with self._lock:
             for servo in self.servos.values():
                 servo.power_cycle()
         self.faults.silent = False
 
     def _serve(self, master: int, slave: int, stopped: int, stop: int) -> None:
-        """Answer until told to stop. The slave is held open, so that the port outlives its users."""
+        """Answer requests until ``stop`` is written; the open slave keeps the port alive between users."""
         try:
             while stopped not in (ready := select.select([master, stopped], [], [])[0]):
                 if ready:
@@ -176,10 +176,10 @@ class SimulatedArm:
 
 
 class ArmOnSimulation(Arm):
-    """An arm whose servos are simulated in this process; they end when it is closed.
+    """An arm whose servos are simulated in this process until it is closed.
 
     Attributes:
-        simulation: The simulated servos.
+        simulation: the simulated servos
     """
 
     def __init__(self, role: Role, calibration: Calibration, *, write_calibration: bool = False) -> None:
@@ -194,7 +194,7 @@ class ArmOnSimulation(Arm):
         )
 
     def close(self) -> None:
-        """Close the port and end the servos behind it."""
+        """Close the port and end its simulated servos."""
         super().close()
         self.simulation.close()
 
@@ -205,9 +205,9 @@ def open_simulated_arm(
     """Start simulated servos and connect an arm to them.
 
     Args:
-        role: "follower" or "leader".
-        calibration: The arm's.
-        write_calibration: Write the calibration to servos that hold another one, instead of refusing them.
+        role: "follower" or "leader"
+        calibration: the arm's calibration
+        write_calibration: write the calibration to servos that hold a different one, else raise an error
     """
     arm = ArmOnSimulation(role, calibration, write_calibration=write_calibration)
     arm.open()
@@ -215,7 +215,7 @@ def open_simulated_arm(
 
 
 def simulated_arm(role: str, calibration: Calibration = SIMULATED) -> SimulatedArm:
-    """Build a simulated arm: a leader in the hand of the script, or a follower on its own."""
+    """Create a simulated arm: a leader moved by ``PickAndPlace``, or a follower."""
     if role != "leader":
         return SimulatedArm(calibration=calibration)
     demonstration = PickAndPlace()
@@ -229,18 +229,18 @@ def _link(path: Path, target: str) -> None:
         path.symlink_to(target)
     except OSError as error:
         raise PortError(
-            f"{path} cannot be made the simulated arm's port: {error.strerror or error}"
+            f"cannot create the simulated arm's port {path}: {error.strerror or error}"
         ) from error
 
 
 def _baud_rate(descriptor: int) -> int:
-    """Return the speed that the port has been set to, also where it is none of the standard ones."""
+    """Return the baud rate of the port, including non-standard ones."""
     settings = fcntl.ioctl(descriptor, _TCGETS2, bytes(_TERMIOS2.size))
     return int(_TERMIOS2.unpack(settings)[-1])
 
 
 def _write(descriptor: int, data: bytes) -> None:
-    """Write as to a port that nobody reads: what does not fit is lost."""
+    """Write to the port; data that does not fit in its buffer is lost."""
     if data:
         with suppress(BlockingIOError):
             os.write(descriptor, data)

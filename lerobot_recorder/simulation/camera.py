@@ -1,4 +1,4 @@
-"""The simulated camera: draws the simulated arm as it stands, at a steady rate."""
+"""The simulated camera: draws the simulated arm in its current pose at a steady rate."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _OWN_SIZE = (640, 480)
 
 
 def resting() -> Mapping[str, float]:
-    """Return the pose of an arm that nobody moves."""
+    """Return the pose of an arm at rest."""
     return RESTING
 
 
@@ -36,12 +36,12 @@ def simulated_calibration(settings: CameraSettings) -> CameraCalibration:
 
 @lru_cache(maxsize=8)
 def tabletop_of(pose: Pose) -> Tabletop:  # noqa: ARG001 - the key of the cache
-    """Return the table in front of an arm: all cameras that look at the same arm see the same one."""
+    """Return the table in front of an arm; all cameras of the same arm share it."""
     return Tabletop()
 
 
 class SimulatedCamera:
-    """Draws the arm each time that a picture is due."""
+    """Draws the arm each time an image is due."""
 
     is_live = False
 
@@ -56,7 +56,7 @@ class SimulatedCamera:
         self._count = 0
 
     def read(self, want_rgb: bool) -> Picture | None:
-        """See `Source.read`."""
+        """See ``Source.read``."""
         self._pace.wait_until(int(self._count * 1e9 / self.rate_hz))
         self._count += 1
         stamp_ns = time.time_ns()
@@ -69,4 +69,4 @@ class SimulatedCamera:
         return Picture(stamp_ns, *self._size, rgb if want_rgb else None, jpeg)
 
     def close(self) -> None:
-        """See `Source.close`."""
+        """See ``Source.close``."""

@@ -1,4 +1,4 @@
-"""What can go wrong on the simulated wire; every switch may be turned while it runs."""
+"""Faults on the simulated wire; every value may be changed while it runs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from lerobot_recorder.arms import Packet
 
 @dataclass
 class Faults:
-    """Chances from 0 to 1, for each reply by itself, or for each piece of the instructions.
+    """Probabilities from 0 to 1, for each reply or for each piece of the instructions.
 
     Attributes:
-        unheard: What the servos are told is lost.
-        corrupt: One of its bytes is changed.
-        missing: It is not sent.
-        wrong_id: It says that it is from another servo.
-        late: It, and all that comes after it, is held up for `late_s`.
-        merged: It is kept back, and sent in one piece with the next one.
-        silent: No servo answers, as without power.
-        late_s: How late a late reply is.
-        random: Where the chances are drawn from.
+        unheard: an instruction is lost
+        corrupt: a bit of the reply is flipped
+        missing: the reply is not sent
+        wrong_id: the reply has the ID of another servo
+        late: the reply, and all data after it, is delayed by ``late_s``
+        merged: the reply is sent together with the next one
+        silent: no servo answers, as without power
+        late_s: delay of a late reply
+        random: random number generator
     """
 
     unheard: float = 0.0
@@ -36,24 +36,24 @@ class Faults:
     _kept: bytes = b""
 
     def hear(self, data: bytes) -> bytes:
-        """Return what comes through of what the servos are told."""
-        return b"" if self._strikes(self.unheard) else data
+        """Return the part of an instruction that the servos receive."""
+        return b"" if self._occurs(self.unheard) else data
 
     def pass_on(self, reply: Packet) -> tuple[float, bytes]:
-        """Return how long a reply is held up, and what then comes through of it."""
-        delay = self.late_s if self._strikes(self.late) else 0.0
-        if self._strikes(self.missing):
+        """Return the delay of a reply in s, and the bytes that are then sent."""
+        delay = self.late_s if self._occurs(self.late) else 0.0
+        if self._occurs(self.missing):
             return delay, b""
-        if self._strikes(self.wrong_id):
+        if self._occurs(self.wrong_id):
             reply = Packet(reply.id % 250 + 1, reply.code, reply.parameters)
         data = bytearray(self._kept + reply.encode())
         self._kept = b""
-        if self._strikes(self.corrupt):
+        if self._occurs(self.corrupt):
             data[self.random.randrange(len(data))] ^= 1 << self.random.randrange(8)
-        if self._strikes(self.merged):
+        if self._occurs(self.merged):
             self._kept = bytes(data)
             return delay, b""
         return delay, bytes(data)
 
-    def _strikes(self, chance: float) -> bool:
+    def _occurs(self, chance: float) -> bool:
         return chance > 0 and self.random.random() < chance

@@ -1,4 +1,4 @@
-"""The hand that moves the simulated leader: it puts the cube on the plate, over and over."""
+"""The hand that moves the simulated leader: it repeatedly puts the cube on the plate."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from lerobot_recorder.arms import JOINTS, RESTING, Vector, reach
 from lerobot_recorder.simulation.tabletop import CUBE_SIDE, HELD_OPENING_RAD, PLATE, PLATE_HEIGHT, SPOTS
 
 PERIOD_S = 5.0
-"""The time of one cycle: from rest to rest."""
+"""Duration of one cycle, from rest to rest."""
 
 _MOMENTS_S = (0.0, 0.9, 1.5, 1.85, 2.35, 3.1, 3.5, 3.85, 4.2, 5.0)
-"""When the hand is at each of the waypoints, from the start of a cycle."""
+"""Time of each waypoint from the start of a cycle."""
 _TEMPO = 0.15
 _OPEN_RAD = 0.95
 _HALF_OPEN_RAD = 0.55
@@ -28,21 +28,21 @@ def home() -> Vector:
 
 
 class PickAndPlace:
-    """A smooth demonstration without end, the same for the same seed.
+    """An endless smooth demonstration, reproducible by its seed.
 
-    Each cycle takes the cube from the next of its spots. Where it is grasped and put down varies by some mm
-    from cycle to cycle, and so does the tempo.
+    Each cycle takes the cube from the next of its spots. The positions where it is grasped and put down vary
+    by some mm from cycle to cycle; the tempo varies too.
     """
 
     def __init__(self, seed: int = 0) -> None:
-        """Choose the demonstration."""
+        """Create a demonstration."""
         self._seed = seed
         self._cycle = -1
         self._times = np.zeros(0)
         self._poses = np.zeros((0, len(JOINTS)))
 
     def __call__(self, time_s: float) -> Vector:
-        """Return the hand's pose, (6,) rad, at a time from the beginning."""
+        """Return the hand's pose, (6,) rad, at a time since the start."""
         cycle, phase = divmod(max(time_s, 0.0), PERIOD_S)
         if int(cycle) != self._cycle:
             self._plan(int(cycle))
@@ -86,12 +86,12 @@ def _at(place: Vector, height: float, gripper_rad: float) -> Vector:
 
 
 def _minimum_jerk(progress: float) -> float:
-    """Return how far a hand has come: at rest at both ends, smooth between (Flash and Hogan, 1985)."""
+    """Return the progress of a hand that rests at both ends (Flash and Hogan, 1985)."""
     return progress**3 * (10 - 15 * progress + 6 * progress**2)
 
 
 def _tremor(time_s: float) -> Vector:
-    """Return the small motions of a hand that tries to be still; the gripper is held firmly."""
+    """Return the tremor of a hand; the gripper is held firmly."""
     numbers = np.arange(len(JOINTS))
     waves = np.sin(2 * np.pi * (0.7 + 0.13 * numbers) * time_s) * _TREMOR_RAD
     waves[JOINTS.index("gripper")] = 0.0

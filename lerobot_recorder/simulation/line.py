@@ -1,4 +1,4 @@
-"""The simulated servos on their line: instructions in, replies out."""
+"""The line that connects the simulated servos: instructions in, replies out."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from lerobot_recorder.simulation.servo import SimulatedServo
 
 
 class ServoLine:
-    """Servos that listen to the same wire.
+    """Servos on the same wire.
 
-    They answer as real ones do: each only to its id and its baud rate, to a sync read one after the other, to
-    a sync write not at all, and to a broadcast ping every one of them.
+    They answer like real servos: each to its own ID and baud rate, to a sync read one after the other, to a
+    sync write not at all, and all of them to a broadcast ping.
     """
 
     def __init__(self, servos: Sequence[SimulatedServo]) -> None:
-        """Put servos on a line."""
+        """Connect servos to a line."""
         self._servos = servos
         self._decoder = Decoder()
         self._registered: dict[SimulatedServo, bytes] = {}
 
     def receive(self, data: bytes, baud_rate: int) -> Iterator[Packet]:
-        """Take bytes from the wire; yield what the servos reply."""
+        """Process bytes from the wire; yield the servos' replies."""
         for instruction in self._decoder.feed(data):
             servos = [servo for servo in self._servos if servo.baud_rate == baud_rate and not servo.silent]
-            yield from self._obey(instruction, servos)
+            yield from self._dispatch(instruction, servos)
 
-    def _obey(self, packet: Packet, servos: Sequence[SimulatedServo]) -> Iterator[Packet]:
+    def _dispatch(self, packet: Packet, servos: Sequence[SimulatedServo]) -> Iterator[Packet]:
         if packet.code == Instruction.SYNC_READ and len(packet.parameters) > 2:
             yield from _sync_read(packet.parameters, servos)
         elif packet.code == Instruction.SYNC_WRITE and len(packet.parameters) > 2:

@@ -1,4 +1,4 @@
-"""A simulated STS3215: its memory, and a shaft that follows the goal as a real one does."""
+"""A simulated STS3215: its memory, and a shaft that follows the goal like a real one."""
 
 from __future__ import annotations
 
@@ -44,19 +44,19 @@ _FACTORY = {
 
 
 class SimulatedServo:
-    """One servo: bytes in its memory, and what its shaft and its motor do meanwhile.
+    """One servo: its memory, and the motion of its shaft and motor.
 
     Attributes:
-        angle: Where the shaft is, in the ticks of the calibration that it was built with.
-        hand: Where a hand holds the shaft, in the same ticks; felt only while the torque is off.
-        supply_v: The voltage of the power supply.
-        stalled: The shaft is blocked.
-        overheating: The motor warms up whatever it does.
-        silent: It does not answer.
+        angle: position of the shaft, in ticks of the calibration that it was built with
+        hand: position in which a hand holds the shaft, in the same ticks; ignored while the torque is on
+        supply_v: supply voltage
+        stalled: whether the shaft is blocked
+        overheating: whether the motor heats up regardless of its load
+        silent: whether it does not answer
     """
 
     def __init__(self, built: JointCalibration, angle: float) -> None:
-        """Build a servo as calibrated, its shaft at an angle in ticks."""
+        """Create a servo with a calibration, its shaft at an angle in ticks."""
         self.angle = angle
         self.hand: float | None = None
         self.supply_v = 7.4
@@ -77,12 +77,12 @@ class SimulatedServo:
 
     @property
     def id(self) -> int:
-        """The id that it answers to."""
+        """The ID that it answers to."""
         return self.get(r.ID)
 
     @property
     def baud_rate(self) -> int:
-        """The speed at which it understands what is said."""
+        """The baud rate at which it receives instructions."""
         return r.BAUD_RATES[min(self.get(r.BAUD_RATE), len(r.BAUD_RATES) - 1)]
 
     def get(self, register: Register) -> int:
@@ -90,7 +90,7 @@ class SimulatedServo:
         return register.decode(self._memory[register.address : register.address + register.size])
 
     def power_cycle(self) -> None:
-        """Forget what is not in the EEPROM."""
+        """Restore the memory from the EEPROM, as after a power cut."""
         self._memory[:] = self._eeprom.ljust(256, b"\0")
         self._set(r.TORQUE_LIMIT, self.get(r.MAX_TORQUE_LIMIT))
         self._set(r.LOCK, 1)
@@ -103,7 +103,7 @@ class SimulatedServo:
         return bytes(self._memory[address : address + size]).ljust(size, b"\0")
 
     def write(self, address: int, data: bytes) -> None:
-        """Store bytes in the memory where it may be written; in the EEPROM only while it is not locked."""
+        """Store bytes in the writable part of the memory; in the EEPROM only while it is unlocked."""
         for place, value in enumerate(data, address):
             if place in _WRITABLE:
                 self._memory[place] = value
@@ -114,7 +114,7 @@ class SimulatedServo:
         self._sense()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
+        """Advance the simulation by a time in s."""
         if not self._drives():
             self._follow_hand(seconds)
         while seconds > 0:
@@ -123,7 +123,7 @@ class SimulatedServo:
         self._sense()
 
     def alarm(self) -> Alarm:
-        """Return what it complains about."""
+        """Return its error flags."""
         alarm = Alarm(0)
         if not self.get(r.MIN_VOLTAGE_LIMIT) <= round(self.supply_v * 10) <= self.get(r.MAX_VOLTAGE_LIMIT):
             alarm |= Alarm.VOLTAGE
@@ -177,7 +177,7 @@ class SimulatedServo:
         return round(self._encoder() - self.get(r.HOMING_OFFSET)) % r.TICKS_PER_TURN
 
     def _protect(self, seconds: float) -> None:
-        """Give in after a load above ``OVERLOAD_TORQUE`` for ``PROTECTION_TIME``, until the goal is near."""
+        """Reduce the torque after ``PROTECTION_TIME`` above ``OVERLOAD_TORQUE``, until the goal is near."""
         threshold = self.get(r.OVERLOAD_TORQUE) * 10
         strained = self._drives() and abs(self._error()) * _LOAD_PER_TICK > threshold
         self._overload_s = self._overload_s + seconds if strained else 0.0
@@ -193,7 +193,7 @@ class SimulatedServo:
             self._temperature += (final - self._temperature) * seconds / _WARMING_TIME_S
 
     def _sense(self) -> None:
-        """Bring what the sensors see into the memory."""
+        """Write the sensor values to the memory."""
         self._set(r.PRESENT_POSITION, self._present())
         self._set(r.PRESENT_VELOCITY, round(max(-32767, min(32767, self._speed))))
         self._set(r.PRESENT_LOAD, round(max(-1000, min(1000, self._load))))

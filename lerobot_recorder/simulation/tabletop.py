@@ -1,7 +1,7 @@
-"""The table in front of the simulated arm: a cube that its gripper can take, carry and put down, and a plate.
+"""The table in front of the simulated arm, with a plate and a cube that the gripper can carry.
 
-Nothing here is physics: the cube goes with the gripper from when the jaws close on it until they open, then
-it falls. Put on the plate, it is back on the table, somewhere else, as soon as the arm has turned away.
+This is not a physics simulation: the cube follows the gripper from when the jaws close on it until they open,
+then it falls. A cube on the plate moves to its next spot on the table as soon as the arm is away.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ SPOTS = tuple(
         (0.215, 20), (0.255, -2), (0.190, 46), (0.250, 34), (0.185, 2), (0.240, 54), (0.260, 16),
     )
 )  # fmt: skip
-"""Where the cube is put, one after the other, again and again: x, y in m."""
+"""Positions of the cube, used in turn: x, y in m."""
 
 HELD_OPENING_RAD = 0.36
 """Angle of ``gripper`` at which the jaws touch both sides of the cube."""
@@ -44,11 +44,11 @@ _GRAVITY = 9.81
 
 @dataclass(frozen=True)
 class Cube:
-    """Where the cube is.
+    """Pose of the cube.
 
     Attributes:
-        frame: Transform of its coordinates, the origin in its middle, to the world's, (4, 4).
-        held: Whether the gripper has it.
+        frame: transform of its coordinates, the origin in its middle, to the world's, (4, 4)
+        held: whether the gripper holds it
     """
 
     frame: Frame
@@ -56,7 +56,7 @@ class Cube:
 
 
 class Tabletop:
-    """Keeps track of the cube while it is shown how the arm moves; several threads may do so."""
+    """Moves the cube according to the arm's poses; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -69,11 +69,11 @@ class Tabletop:
         self._now_s = -math.inf
 
     def update(self, joints: Mapping[str, float], now_s: float) -> Cube:
-        """Let the arm be in a pose at a time, and return where the cube is then.
+        """Update the arm's pose, and return the cube's pose.
 
         Args:
-            joints: Angles in rad by joint name.
-            now_s: On any clock; an earlier time than before counts as the same.
+            joints: angles in rad by joint name
+            now_s: time on any clock; a time before the previous one counts as equal to it
         """
         with self._lock:
             elapsed_s = min(max(now_s - self._now_s, 0.0), 0.1)
@@ -105,7 +105,7 @@ class Tabletop:
             self._must_move = distance > _MISS_DISTANCE
 
     def _carry(self, gripper: Frame, elapsed_s: float) -> None:
-        """The jaws push the cube to their middle while it goes with them."""
+        """Move the cube with the gripper, and towards the middle of the jaws."""
         assert self._grip is not None
         self._grip[:3, 3] += (np.array(GRASP) - self._grip[:3, 3]) * min(elapsed_s / _SETTLE_S, 1.0)
         self._cube = gripper @ self._grip
@@ -120,7 +120,7 @@ class Tabletop:
         self._cube[:3, :3] = _levelled(self._cube[:3, :3], min(elapsed_s / _SETTLE_S, 1.0))
 
     def _tidy(self, gripper: Frame) -> None:
-        """Move a cube that is on the plate, or was missed by far, to its next spot when the arm is away."""
+        """Move a cube that is on the plate, or was clearly missed, to its next spot once the arm is away."""
         away = math.dist(_grasp_place(gripper)[:2], self._cube[:2, 3]) > _AWAY
         if away and (self._is_on_plate() or self._must_move):
             self._spot = (self._spot + 1) % len(SPOTS)
@@ -136,7 +136,7 @@ def _grasp_place(gripper: Frame) -> NDArray[np.float64]:
 
 
 def _lying_at(x: float, y: float) -> Frame:
-    """The cube on the table, turned towards the arm."""
+    """Return the pose of a cube on the table, turned towards the arm."""
     frame = np.eye(4)
     frame[:3, :3] = _turned(math.atan2(y, x))
     frame[:3, 3] = x, y, CUBE_SIDE / 2
@@ -149,7 +149,7 @@ def _turned(yaw: float) -> NDArray[np.float64]:
 
 
 def _levelled(rotation: NDArray[np.float64], part: float) -> NDArray[np.float64]:
-    """Bring a rotation nearer to the one that has the same faces' directions but lies flat."""
+    """Rotate towards the nearest orientation in which the cube lies flat."""
     up = int(np.argmax(np.abs(rotation[2])))
     flat = np.roll(rotation, -1 - up, axis=1)  # the axis that is nearest to vertical comes last
     if flat[2, 2] < 0:

@@ -108,7 +108,7 @@ def test_a_servo_that_was_without_power_is_set_up_again(follower: Arm) -> None:
 def test_all_servos_are_let_go_even_if_one_does_not_answer(follower: Arm) -> None:
     follower.enable_torque(True)
     simulation(follower).servos["shoulder_pan"].silent = True
-    with pytest.raises(BusError, match=r"torque is not off everywhere: .*shoulder_pan"):
+    with pytest.raises(BusError, match=r"torque is not off on every joint: .*shoulder_pan"):
         follower.enable_torque(False)
     assert held(follower, "gripper", r.TORQUE_ENABLE) == 0
 
@@ -176,7 +176,7 @@ def test_an_arm_that_was_left_powered_is_not_dropped(simulated: SimulatedArm) ->
 
 def test_another_calibration_is_refused_with_both_values(simulated: SimulatedArm) -> None:
     with pytest.raises(
-        CalibrationError, match=r"elbow_flex -964, 946 to 3149 instead of -964, 946 to 3000\. Give"
+        CalibrationError, match=r"elbow_flex -964, 946 to 3149 instead of -964, 946 to 3000\. Pass"
     ):
         open_arm("follower", simulated.port, OTHER)
 

@@ -90,7 +90,7 @@ def test_a_gripper_that_is_half_open_is_not_taken_for_closed(
         )
         calibrator.observe()
     by_hand(gripper=MIDDLE["gripper"])
-    with pytest.raises(CalibrationError, match=r"the gripper is 50% of the way .*: close it"):
+    with pytest.raises(CalibrationError, match=r"the gripper is at 50% of its range, .*: close it"):
         calibrator.finish()
     assert simulated.servos["gripper"].get(r.MAX_POSITION_LIMIT) == 4095
 
@@ -152,7 +152,7 @@ def test_a_joint_that_leaves_its_servos_turn_is_named(
     calibrator.observe()
     by_hand(elbow_flex=SIMULATED.joints["elbow_flex"].range_min - 20)
     bus.write(3, r.HOMING_OFFSET, SIMULATED.joints["elbow_flex"].homing_offset + 945)
-    with pytest.raises(CalibrationError, match="elbow_flex went past the end"):
+    with pytest.raises(CalibrationError, match="elbow_flex moved past the end"):
         calibrator.observe()
 
 

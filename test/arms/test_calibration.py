@@ -126,7 +126,7 @@ def test_poses_are_not_changed_in_place() -> None:
     [
         ({"gripper": None}, "expected the joints .* gripper, found shoulder_pan"),
         ({"elbow_flex": JointCalibration(3, 0, 0, 900, 900)}, "elbow_flex: range_min 900 is not below"),
-        ({"elbow_flex": JointCalibration(2, 0, 0, 900, 3000)}, "two joints have the same id"),
+        ({"elbow_flex": JointCalibration(2, 0, 0, 900, 3000)}, "two joints have the same ID"),
     ],
 )
 def test_what_cannot_be_is_refused(change: dict[str, JointCalibration | None], message: str) -> None:
@@ -158,7 +158,7 @@ def test_a_value_that_no_servo_holds_is_named_when_the_file_is_loaded(
     entries["elbow_flex"][key] = value
     path = tmp_path / "arm.json"
     path.write_text(json.dumps(entries))
-    with pytest.raises(CalibrationError, match=rf"calibration .*arm\.json cannot be used: {message}"):
+    with pytest.raises(CalibrationError, match=rf"cannot use calibration .*arm\.json: {message}"):
         Calibration.load(path)
 
 
@@ -182,7 +182,7 @@ def test_lerobots_old_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     }
     path.write_text(json.dumps(old))
     with pytest.raises(
-        CalibrationError, match=r"main_follower\.json .*old format .*lerobot-recorder calibrate"
+        CalibrationError, match=r"main_follower\.json: .*old format .*lerobot-recorder calibrate"
     ):
         Calibration.load(path)
 

@@ -50,7 +50,7 @@ def test_a_little_beyond_the_limits_is_cut(desk: CommandFilter) -> None:
 @pytest.mark.parametrize(
     ("names", "position", "age_s", "kind", "said"),
     [
-        (["elbow"], [0.1], 0.0, "unknown joint", "no joint 'elbow', expected shoulder_pan"),
+        (["elbow"], [0.1], 0.0, "unknown joint", "unknown joint 'elbow', expected shoulder_pan"),
         (["shoulder_pan"], [math.nan], 0.0, "not a number", "shoulder_pan is nan"),
         (["shoulder_pan"], [-math.inf], 0.0, "not a number", "shoulder_pan is -inf"),
         (["shoulder_pan"], [HIGHEST + 0.06], 0.0, "out of limits", "its range is -1.920 to 1.920 rad"),

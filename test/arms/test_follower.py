@@ -107,7 +107,7 @@ def test_an_arm_that_cannot_be_let_go_is_never_powered_again_but_let_go_later(
         driver.set_torque(False)
     run(driver, clock, UPRIGHT, 3)
     assert arm.goals == []
-    assert driver.trouble == "the follower is not let go yet: servo 3 does not answer"
+    assert driver.trouble == "the follower's torque is not off yet: servo 3 does not answer"
     arm.enable_torque = enable  # type: ignore[method-assign]
     run(driver, clock, UPRIGHT, 3)
     assert arm.torque == [True, False]
@@ -133,7 +133,7 @@ def test_an_arm_that_is_still_powered_although_it_shall_not_be_is_announced_and_
     arm.enable_torque(True)
     driver = FollowerDriver(arm, torque=False, clock=clock)
     run(driver, clock, UPRIGHT, 60)
-    assert "still powered from before: hold it" in caplog.text
+    assert "was left powered: hold it" in caplog.text
     assert arm.torque == [True]
     run(driver, clock, UPRIGHT, 160)
     assert arm.torque == [True, False]
@@ -146,7 +146,7 @@ def test_a_joint_that_lost_its_torque_stops_the_arm_until_it_is_set_up_again(
     run(driver, clock, FOLDED, 2)
     arm.limp.add("shoulder_lift")
     run(driver, clock, FOLDED, 60)
-    assert driver.danger.startswith("shoulder_lift: torque lost, as when the power dips")
+    assert driver.danger.startswith("shoulder_lift: torque lost, perhaps by a voltage drop")
     assert driver.motion is not None
     assert driver.motion.phase == "holding"
     assert arm.torque == [True]
@@ -181,14 +181,14 @@ def test_its_health_is_looked_at(driver: FollowerDriver, arm: FakeArm, clock: Fa
     arm.temperature_c = 65
     clock.pass_s(1.0)
     driver.read()
-    assert driver.watch.health["gripper"].temperature_c == 65
+    assert driver.monitor.health["gripper"].temperature_c == 65
 
 
 @pytest.mark.parametrize(("on_exit", "torque"), [("off", [True, False]), ("hold", [True])])
 def test_the_torque_is_left_as_asked(
     on_exit: str, torque: list[bool], driver: FollowerDriver, arm: FakeArm
 ) -> None:
-    driver.leave(TeleopSettings(torque_on_exit=on_exit))
+    driver.end(TeleopSettings(torque_on_exit=on_exit))
     assert arm.torque == torque
 
 
@@ -197,14 +197,14 @@ def test_an_arm_that_will_fall_is_announced(pose: np.ndarray, said: bool, clock:
     driver = FollowerDriver(FakeArm(position=pose), torque=True, clock=clock)
     driver.read()
     with caplog.at_level(logging.WARNING):
-        driver.leave(SETTINGS)
+        driver.end(SETTINGS)
     assert ("will fall: hold it" in caplog.text) == said
 
 
 def test_torque_that_cannot_be_switched_off_is_said(driver: FollowerDriver, arm: FakeArm, caplog) -> None:
     arm.failure = PortError("the cable is gone")
-    driver.leave(SETTINGS)
-    assert "could not be switched off: the cable is gone" in caplog.text
+    driver.end(SETTINGS)
+    assert "Cannot switch off the follower's torque: the cable is gone" in caplog.text
 
 
 def test_an_arm_that_is_lost_at_the_end_is_connected_to_let_it_go(
@@ -213,7 +213,7 @@ def test_an_arm_that_is_lost_at_the_end_is_connected_to_let_it_go(
     arm.failure = PortError("the cable is gone")
     run(driver, clock, FOLDED, 1)
     arm.failure = None
-    driver.leave(SETTINGS)
+    driver.end(SETTINGS)
     assert arm.torque == [True, False]
 
 
@@ -222,5 +222,5 @@ def test_an_arm_that_is_away_at_the_end_is_said(
 ) -> None:
     arm.failure = PortError("the cable is gone")
     run(driver, clock, FOLDED, 1)
-    driver.leave(SETTINGS)
-    assert "could not be switched off: the cable is gone" in caplog.text
+    driver.end(SETTINGS)
+    assert "Cannot switch off the follower's torque: the cable is gone" in caplog.text

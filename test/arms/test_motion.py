@@ -100,7 +100,7 @@ def test_a_match_is_waited_for_and_says_what_is_off() -> None:
     away[2] -= 0.5
     assert (ticks(motion, away, MATCH, 100) == FOLDED).all()
     assert motion.phase == "waiting"
-    assert motion.disagreement == "elbow_flex is 29 degrees off"
+    assert motion.disagreement == "elbow_flex differs by 29 degrees"
     ticks(motion, FOLDED + 0.1, MATCH, 1)
     assert motion.phase == "following"
 

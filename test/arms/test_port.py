@@ -29,7 +29,9 @@ def test_a_port_that_another_program_has_open_is_refused(
     simulated: SimulatedArm, as_hardware: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "port_holder", lambda port: "lerobot-record (process 4242)")
-    with pytest.raises(PortError, match=r"is in use by lerobot-record \(process 4242\): stop that one first"):
+    with pytest.raises(
+        PortError, match=r"is in use by lerobot-record \(process 4242\): stop that program first"
+    ):
         open_port(simulated.port, 1_000_000, 0.1)
 
 

@@ -35,16 +35,16 @@ def test_it_may_keep_its_id(new_servo: SimulatedServo, simulated: SimulatedArm) 
 
 
 def test_more_than_one_servo_is_refused(simulated: SimulatedArm) -> None:
-    with pytest.raises(DeviceError, match=r"servos 1, 2, 3, 4, 5, 6 are on .*: connect only the one"):
+    with pytest.raises(DeviceError, match=r"found servos 1, 2, 3, 4, 5, 6 on .*: connect only the one"):
         set_up_servo(simulated.port, 5, SEARCH)
 
 
-@pytest.mark.parametrize(("number", "name"), [(2825, "STS3250"), (1234, "of model number 1234")])
+@pytest.mark.parametrize(("number", "name"), [(2825, "STS3250"), (1234, "model number 1234")])
 def test_another_model_is_refused_as_it_is(
     number: int, name: str, new_servo: SimulatedServo, simulated: SimulatedArm
 ) -> None:
     new_servo._set(r.MODEL_NUMBER, number)
-    with pytest.raises(DeviceError, match=f"servo 1 on .* is no STS3215, it is {name}: connect a servo"):
+    with pytest.raises(DeviceError, match=f"expected an STS3215 as servo 1 on .*, found {name}: connect one"):
         set_up_servo(simulated.port, 5, SEARCH)
     assert new_servo.id == 1
 
@@ -54,7 +54,7 @@ def test_an_id_that_no_servo_can_have_is_refused_before_anything_is_written(
     servo_id: int, new_servo: SimulatedServo, simulated: SimulatedArm
 ) -> None:
     new_servo.write(r.TORQUE_ENABLE.address, b"\x01")
-    with pytest.raises(ConfigError, match=f"a servo's id is 0 to 252, not {servo_id}"):
+    with pytest.raises(ConfigError, match=f"a servo's ID must be 0 to 252, found {servo_id}"):
         set_up_servo(simulated.port, servo_id, SEARCH)
     assert (new_servo.id, new_servo.get(r.TORQUE_ENABLE)) == (1, 1)
 

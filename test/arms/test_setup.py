@@ -17,13 +17,15 @@ def test_the_port_that_is_gone_is_the_arms() -> None:
 
 def test_no_port_gone_is_said() -> None:
     with pytest.raises(
-        DeviceError, match=r"no port has gone \(found: /dev/ttyACM0, .*\): pull out the USB cable"
+        DeviceError, match=r"no port has disappeared \(found: /dev/ttyACM0, .*\): pull the USB cable"
     ):
         unplugged_port(PORTS, PORTS)
 
 
 def test_two_ports_gone_are_too_many() -> None:
-    with pytest.raises(DeviceError, match="2 ports have gone, /dev/ttyACM0, /dev/ttyACM1: pull out only one"):
+    with pytest.raises(
+        DeviceError, match="2 ports have disappeared, /dev/ttyACM0, /dev/ttyACM1: pull only one"
+    ):
         unplugged_port(PORTS, {"/dev/ttyS0": "n/a"})
 
 

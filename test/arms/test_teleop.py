@@ -137,7 +137,7 @@ def test_a_leader_that_does_not_know_where_it_is_is_not_followed() -> None:
     assert bench.follower.position == pytest.approx(FOLDED)
     status = bench.loop.status()
     assert status.level == 1
-    assert status.message.startswith("the leader's elbow_flex: its position sensor fails")
+    assert status.message.startswith("the leader's elbow_flex: its position sensor has failed")
 
 
 def test_a_returned_leader_is_approached() -> None:
@@ -170,7 +170,7 @@ def test_a_match_is_waited_for_and_said() -> None:
     status = bench.loop.status()
     assert status.level == 1
     assert (
-        "waiting for the leader and the follower to agree: shoulder_lift is 97 degrees off" in status.message
+        "waiting for both arms to have the same pose: shoulder_lift differs by 97 degrees" in status.message
     )
 
 
@@ -233,7 +233,7 @@ def test_settings_take_effect_at_once() -> None:
     assert bench.loop.status().message == "holding"
 
 
-def test_the_status_names_what_hurts() -> None:
+def test_the_status_names_what_has_fault() -> None:
     bench = Bench()
     bench.follower.alarms["gripper"] = Alarm.OVERLOAD
     bench.tick(2)
@@ -375,7 +375,7 @@ def dip(servo: SimulatedServo, hurt: bool) -> None:
         (stall, "it is overloaded"),
         (heat, "it is too hot"),
         (starve, "its supply voltage is out of range"),
-        (dip, "torque lost, as when the power dips"),
+        (dip, "torque lost, perhaps by a voltage drop"),
     ],
 )
 def test_what_hurts_a_joint_holds_the_arm_until_it_is_driven_again(harm, reason: str, arms, start) -> None:
@@ -414,7 +414,7 @@ def test_torque_is_switched_by_other_threads(arms, start) -> None:
 
 def test_what_cannot_be_switched_says_why(arms) -> None:
     loop = TeleopLoop(None, arms[1], TeleopSettings(), lambda sample: None)
-    with pytest.raises(DeviceError, match="not driven at present"):
+    with pytest.raises(DeviceError, match="is not running: start it first"):
         loop.enable_torque(True)
     loop.start()
     with pytest.raises(DeviceError, match="there is no follower"):

@@ -56,7 +56,7 @@ class TestWatch:
         self.feed(watch, clock, 15, 1)
         status = watch.status(SETTINGS)
         assert status.level == WARN
-        assert "30 expected" in status.message
+        assert "expected 30" in status.message
 
     def test_a_silent_camera_is_noticed_within_a_second(self, watch, clock):
         self.feed(watch, clock, 30, 5)
@@ -72,7 +72,7 @@ class TestWatch:
             clock.now_s += 1 / 30
             watch.note(replace(still, stamp_ns=time.time_ns()))
         assert watch.status(SETTINGS).level == ERROR
-        assert "the same picture" in watch.status(SETTINGS).message
+        assert "the same image" in watch.status(SETTINGS).message
         clock.now_s += 1 / 30
         watch.note(picture())
         assert watch.status(SETTINGS).level == OK

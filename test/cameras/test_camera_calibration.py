@@ -85,5 +85,5 @@ def test_a_file_that_is_too_large_for_a_calibration_is_not_read(tmp_path):
     path = tmp_path / "large.yaml"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    with pytest.raises(CalibrationError, match="more than 1048576 bytes"):
+    with pytest.raises(CalibrationError, match="larger than 1048576 bytes"):
         load_camera_calibration(path)

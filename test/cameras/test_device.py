@@ -94,7 +94,7 @@ def test_silence_is_noticed_as_soon_as_it_is_too_long(ffmpeg, monkeypatch):
     time = FakeTime()
     monkeypatch.setattr("lerobot_recorder.cameras.device.time", time)
     silent, watch = device(), CameraMonitor(30, time.monotonic)
-    with pytest.raises(CameraError, match=r"no picture for 0\.8 s"):
+    with pytest.raises(CameraError, match=r"no image for 0\.8 s"):
         while silent.read(want_rgb=False) is None:
             watch.check_silence(CameraSettings("top", "0"))
 
@@ -115,7 +115,7 @@ def test_the_pixel_format_chooses_what_is_tried(ffmpeg, pixel_format, tried):
         (errno.EBUSY, "another program"),
         (errno.EACCES, "usermod -aG video"),
         (errno.ENOENT, "plugged in"),
-        (errno.ENOSPC, "USB bus is full: ask for pixel_format mjpeg"),
+        (errno.ENOSPC, "USB bus has no bandwidth left: use pixel_format mjpeg"),
         (errno.EINVAL, "offers"),
     ],
 )

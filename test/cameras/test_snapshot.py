@@ -12,7 +12,7 @@ def test_it_is_a_picture_with_pixels(footage):
 
 
 def test_a_camera_that_gives_none_is_told(tmp_path, jpegs, monkeypatch):
-    monkeypatch.setattr("lerobot_recorder.cameras.snapshot._PATIENCE_S", 0.1)
+    monkeypatch.setattr("lerobot_recorder.cameras.snapshot._TIMEOUT_S", 0.1)
     (tmp_path / "broken.mjpeg").write_bytes(jpegs[0][:-2] + jpegs[1][:-2])
     with pytest.raises(CameraError, match="top"):
         take_snapshot(CameraSettings("top", str(tmp_path / "broken.mjpeg")), warm_up_s=0)

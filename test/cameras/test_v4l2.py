@@ -153,5 +153,5 @@ def test_an_unknown_control_is_refused_with_those_there_are(driver, path):
 
 
 def test_a_value_out_of_range_is_refused_by_name(driver, path):
-    with pytest.raises(CameraError, match="99 for its control brightness"):
+    with pytest.raises(CameraError, match="99 for control brightness"):
         set_controls(path, {"brightness": 99})

@@ -109,7 +109,7 @@ def test_a_broken_jpeg_is_left_out(pace, tmp_path, jpegs):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(CameraError, match=r"no file .*gone\.mp4"):
+    with pytest.raises(CameraError, match=r"file .*gone\.mp4 does not exist"):
         VideoFileSource(settings(tmp_path / "gone.mp4"))
 
 

@@ -180,13 +180,13 @@ def test_a_camera_for_which_the_usb_bus_has_no_room_is_refused(webcam):
     webcam.be("full")
     webcam.watch()
     webcam.wait(lambda: webcam.heard)
-    assert "the USB bus is full: ask for pixel_format mjpeg" in webcam.heard[0]["error"]
+    assert "the USB bus has no bandwidth left: use pixel_format mjpeg" in webcam.heard[0]["error"]
 
 
 def test_a_camera_slower_than_asked_is_told(webcam):
     webcam.watch(fps=60)
     webcam.wait(lambda: webcam.status()["level"] == WARN)
-    assert "60 expected" in webcam.status()["message"]
+    assert "expected 60" in webcam.status()["message"]
 
 
 def test_a_size_that_is_not_offered_is_told(webcam):

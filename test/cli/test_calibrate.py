@@ -88,7 +88,7 @@ def test_a_gripper_is_asked_for_until_it_is_closed(invoke, simulated, operator, 
     path = tmp_path / "arm.json"
     result = invoke("calibrate", "--role", "follower", "--port", simulated.port, "--id", path)
     assert result.exit_code == 0, result.output
-    assert "Not yet: the gripper is 50% of the way between its two ends" in result.output
+    assert "Not yet: the gripper is at 50% of its range" in result.output
     assert "closes at the upper end of its range: drive_mode 1" in result.output
     assert Calibration.load(path).joints["gripper"].drive_mode == 1
 

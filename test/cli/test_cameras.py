@@ -66,7 +66,7 @@ def test_what_a_camera_offers_is_told(invoke, devices, tmp_path):
 def test_one_source_that_fails_does_not_keep_the_others_from_being_seen(invoke, tmp_path):
     result = invoke("cameras", "/nowhere/film.mp4", "sim", "--output", tmp_path, *SMALL)
     assert result.exit_code == 1
-    assert "error: camera film.mp4: there is no file /nowhere/film.mp4" in result.output
+    assert "error: camera film.mp4: file /nowhere/film.mp4 does not exist" in result.output
     assert {path.name for path in Path(tmp_path).iterdir()} == {"top.jpg", "wrist.jpg"}
 
 

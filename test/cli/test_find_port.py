@@ -41,8 +41,8 @@ def test_it_may_come_back_under_another_name(invoke, ports, tmp_path, monkeypatc
     ("states", "sentence"),
     [
         ([{}], "error: this computer has no serial port"),
-        ([PORTS], "error: no port has gone (found: /dev/ttyACM0, /dev/ttyACM1)"),
-        ([PORTS, {}], "error: 2 ports have gone, /dev/ttyACM0, /dev/ttyACM1: pull out only one cable"),
+        ([PORTS], "error: no port has disappeared (found: /dev/ttyACM0, /dev/ttyACM1)"),
+        ([PORTS, {}], "error: 2 ports have disappeared, /dev/ttyACM0, /dev/ttyACM1: pull only one cable"),
         ([PORTS, ONE], "error: no port appeared: the arm was on /dev/ttyACM1"),
     ],
 )

@@ -73,7 +73,7 @@ def test_commands_that_are_sent_come_before_the_controllers_aim_and_that_before_
     assert planned(STATE, aim, sent)["action"] == sent.name
     assert planned(STATE, aim, silent)["action"] == aim.name
     action = stream("action", STATE, silent)
-    assert "nobody publishes it yet" in action.remarks[0]
+    assert "no publisher yet" in action.remarks[0]
 
 
 def test_several_controllers_share_an_arm_and_the_state_takes_their_order():
@@ -108,7 +108,7 @@ def test_an_arm_and_a_gripper_on_one_topic_are_two_streams_of_it():
         "state": (arm, "observation.state"),
         "state_2": (gripper, "observation.state"),
     }
-    assert all("another stream takes" in each.remarks[0] for each in streams)
+    assert all("another stream records" in each.remarks[0] for each in streams)
 
 
 def test_joint_states_that_others_hold_already_are_left_out():

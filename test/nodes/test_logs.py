@@ -43,5 +43,5 @@ def test_what_the_arms_say_is_in_the_nodes_log(graph):
         arm.unplug()
         graph.wait(lambda: said("[ERROR]") and said("[hardware]: Lost the follower"))
         arm.replug()
-        graph.wait(lambda: said("[WARN]") and said("The follower is back on"))
+        graph.wait(lambda: said("[WARN]") and said("Connected the follower again on"))
         assert sum("Lost the follower" in line for line in process.last_lines) == 1

@@ -17,7 +17,7 @@ _SIDES = ((-0.0245, -0.0195), (0.0195, 0.0245))  # the two plates of a bracket, 
 
 
 def build() -> Assembly:
-    """Return everything that is drawn: the links as named by `kinematics.forward`, and ``cube``."""
+    """Return everything that is drawn: the links as named by ``kinematics.forward``, and ``cube``."""
     half = CUBE_SIDE / 2
     cube = box("cube", CUBE, (-half, -half, -half), (half, half, half))
     return Assembly(

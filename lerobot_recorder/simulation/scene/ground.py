@@ -29,8 +29,8 @@ class Detail:
     """How finely the table is drawn.
 
     Attributes:
-        pixels_per_m: Of the table's texture.
-        samples: Taken of it, for each of the picture's columns and rows.
+        pixels_per_m: of the table's texture
+        samples: taken of it, for each of the picture's columns and rows
     """
 
     pixels_per_m: int
@@ -47,10 +47,10 @@ def draw_table(view: View, width: int, height: int, detail: Detail) -> Image:
     """Return the table as seen, without anything on it: RGB, uint8, (height, width, 3).
 
     Args:
-        view: The camera.
-        width: Pixels.
-        height: Pixels.
-        detail: How fine.
+        view: the camera
+        width: pixels
+        height: pixels
+        detail: how fine
     """
     columns, rows = round(width * detail.samples), round(height * detail.samples)
     # The middle of the first pixel is at 0 for OpenCV, and half a pixel from the picture's edge.
@@ -75,10 +75,10 @@ def cast_shadows(picture: Image, view: View, vertices: Array, spans: Iterable[tu
     """Darken a picture of the table where convex solids keep the lamp's light from it.
 
     Args:
-        picture: RGB, uint8, (height, width, 3), changed in place.
-        view: The camera.
-        vertices: Of the solids, (n, 3), m.
-        spans: For each solid, the range of its vertices.
+        picture: RGB, uint8, (height, width, 3), changed in place
+        view: the camera
+        vertices: of the solids, (n, 3), m
+        spans: for each solid, the range of its vertices
     """
     ground = vertices - vertices[:, 2:] / LIGHT[2] * LIGHT
     pixels, depth = view.project(ground)

@@ -36,9 +36,9 @@ class Renderer:
     """Draws pictures of one size from one viewpoint; for one thread.
 
     Args:
-        viewpoint: Where the camera is.
-        width: Pixels.
-        height: Pixels.
+        viewpoint: where the camera is
+        width: pixels
+        height: pixels
     """
 
     def __init__(self, viewpoint: Viewpoint, width: int, height: int) -> None:
@@ -55,7 +55,7 @@ class Renderer:
         """Return a picture: RGB, uint8, (height, width, 3).
 
         Args:
-            frames: Of the links and of ``cube``.
+            frames: of the links and of ``cube``
         """
         view = look(self._viewpoint, frames, *self._size)
         placed = self._scene.place(frames)

@@ -24,10 +24,10 @@ class Solid:
     """A convex solid.
 
     Attributes:
-        link: Name of the link that it is part of.
-        colour: RGB.
-        vertices: (n, 3), m, in the link's frame.
-        faces: Indices of each face's vertices, in order around it.
+        link: name of the link that it is part of
+        colour: RGB
+        vertices: (n, 3), m, in the link's frame
+        faces: indices of each face's vertices, in order around it
     """
 
     link: str
@@ -46,11 +46,11 @@ def cylinder(link: str, colour: Colour, axis: str, circle: Point, span: Span) ->
     """Return a cylinder along an axis.
 
     Args:
-        link: Name of the link.
-        colour: RGB.
-        axis: See `prism`.
-        circle: Its middle in the plane, two coordinates, and its radius, m.
-        span: See `prism`.
+        link: name of the link
+        colour: RGB
+        axis: see ``prism``
+        circle: its middle in the plane, two coordinates, and its radius, m
+        span: see ``prism``
     """
     first, second, radius = circle
     turns = np.linspace(0, 2 * np.pi, 16, endpoint=False)
@@ -62,11 +62,11 @@ def prism(link: str, colour: Colour, axis: str, outline: Sequence[Span], span: S
     """Return the solid that the convex hull of an outline sweeps along an axis.
 
     Args:
-        link: Name of the link.
-        colour: RGB.
-        axis: ``x`` (the outline is in y, z), ``y`` (x, z) or ``z`` (x, y).
-        outline: Points of the plane, m.
-        span: Where the sweep begins and ends on the axis, m.
+        link: name of the link
+        colour: RGB
+        axis: ``x`` (the outline is in y, z), ``y`` (x, z) or ``z`` (x, y)
+        outline: points of the plane, m
+        span: where the sweep begins and ends on the axis, m
     """
     rim = cv2.convexHull(np.array(outline, np.float32))[:, 0].astype(float)
     count = len(rim)
@@ -83,11 +83,11 @@ class Assembly:
     """Solids as arrays, to be moved, turned and lit all at once.
 
     Attributes:
-        links: Names of the links.
-        face_spans: For each solid, the range of its faces.
-        vertex_spans: For each solid, the range of its vertices.
-        faces: For each face, the indices of its vertices.
-        colours: For each face, RGB, (faces, 3).
+        links: names of the links
+        face_spans: for each solid, the range of its faces
+        vertex_spans: for each solid, the range of its vertices
+        faces: for each face, the indices of its vertices
+        colours: for each face, RGB, (faces, 3)
     """
 
     def __init__(self, solids: Sequence[Solid]) -> None:
@@ -125,10 +125,10 @@ class Placed:
     """Solids in the world.
 
     Attributes:
-        vertices: (vertices, 3), m.
-        centres: Of the solids, (solids, 3).
-        normals: Of the faces, outward, (faces, 3).
-        points: One point on each face, (faces, 3).
+        vertices: (vertices, 3), m
+        centres: of the solids, (solids, 3)
+        normals: of the faces, outward, (faces, 3)
+        points: one point on each face, (faces, 3)
     """
 
     vertices: Array

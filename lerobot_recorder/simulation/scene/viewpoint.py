@@ -20,11 +20,11 @@ class Viewpoint:
     """A camera's place.
 
     Attributes:
-        link: The link that it is mounted on; ``base`` does not move.
-        position: In the link's frame, m.
-        target: What it looks at, in the link's frame.
-        up: Roughly what is up in its picture.
-        view_deg: Angle of view across the picture's width.
+        link: the link that it is mounted on; ``base`` does not move
+        position: in the link's frame, m
+        target: what it looks at, in the link's frame
+        up: roughly what is up in its picture
+        view_deg: angle of view across the picture's width
     """
 
     link: str
@@ -64,10 +64,10 @@ class View:
     """A camera at one instant.
 
     Attributes:
-        world_to_camera: (3, 4); the camera's axes are right, down, forward.
-        position: In the world, m.
-        focal: Focal length, pixels.
-        centre: Of the picture, pixels.
+        world_to_camera: (3, 4); the camera's axes are right, down, forward
+        position: in the world, m
+        focal: focal length, pixels
+        centre: of the picture, pixels
     """
 
     world_to_camera: Array
@@ -78,7 +78,7 @@ class View:
     def project(self, points: Array) -> tuple[Array, Array]:
         """Return the pixels, (n, 2), and the depths, (n,), of points of the world, (n, 3).
 
-        What is behind the camera has a depth below `NEAREST_M` and pixels without meaning.
+        What is behind the camera has a depth below ``NEAREST_M`` and pixels without meaning.
         """
         seen = points @ self.world_to_camera[:, :3].T + self.world_to_camera[:, 3]
         depth = seen[:, 2]
