@@ -45,7 +45,7 @@ def test_what_does_not_work_is_tried_again(invoke, simulated, operator, connect)
     operator("setup_motors", connect_all, lambda: connect("wrist_roll"))
     result = invoke("setup-motors", "--port", simulated.port, "--joint", "wrist_roll")
     assert result.exit_code == 0, result.output
-    assert "That did not work: servos 1, 2 are on" in result.output
+    assert "That did not work: found servos 1, 2 on" in result.output
     assert simulated.servos["wrist_roll"].id == 5
 
 
