@@ -232,10 +232,12 @@ def _unusable(path: Path, error: Exception) -> DatasetError:
 
 
 def _check_templates(info: DatasetInfo) -> None:
-    """Refuse paths that lead out of the dataset."""
+    """Refuse paths that lead out of the dataset, and videos without a path, which LeRobot cannot load."""
     check_template("data_path", info.data_path)
     if keys := video_keys(info.features):
-        check_template("video_path", info.video_path or VIDEO_PATH, keys)
+        if info.video_path is None:
+            raise ValueError("video_path: expected a path template, found null, although there are videos")
+        check_template("video_path", info.video_path, keys)
 
 
 def _refuse_other_content(root: Path) -> None:

@@ -270,6 +270,7 @@ def test_join_that_loses_a_frame_commits_nothing(root: Path, tmp_path: Path) -> 
         ("data_path", 3),
         ("data_path", None),
         ("video_path", 3),
+        ("video_path", None),
     ],
 )
 def test_paths_that_lead_elsewhere_are_refused(root: Path, tmp_path: Path, name: str, template: Any) -> None:
