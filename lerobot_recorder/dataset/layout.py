@@ -163,8 +163,13 @@ def _huggingface_home() -> Path:
 
 
 def spool_path(root: Path) -> Path:
-    """Return the directory beside the dataset in which its episodes wait."""
+    """Return the directory beside the dataset in which its episodes wait.
+
+    A link and the directory that it names have the same spool, and so the same locks.
+    """
     root = Path(root)
+    if root.is_symlink():
+        root = root.resolve()
     return root.with_name(f"{root.name}.spool")
 
 

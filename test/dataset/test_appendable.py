@@ -82,12 +82,20 @@ def elsewhere(tmp_path: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def test_link_to_another_filesystem_is_refused(tmp_path: Path, elsewhere: Path) -> None:
-    (tmp_path / "linked").symlink_to(elsewhere)
-    with pytest.raises(DatasetError, match="another filesystem"):
-        check_appendable(tmp_path / "linked")
-    assert not spool_path(tmp_path / "linked").exists()
-    check_appendable(elsewhere)
+def test_link_shares_the_spool_of_the_dataset_that_it_names(root: Path, tmp_path: Path) -> None:
+    link = tmp_path / "linked"
+    link.symlink_to(root)
+    assert spool_path(link) == spool_path(root.resolve())
+
+
+def test_dataset_behind_a_link_to_another_filesystem_is_appended_to(tmp_path: Path, elsewhere: Path) -> None:
+    dataset, link = elsewhere / "dataset", tmp_path / "linked"
+    dataset.mkdir()
+    link.symlink_to(dataset)
+    commit(DatasetWriter(link, LineFiles(), forget=lambda names: None), [encoded_episode(tmp_path, 0)])
+    check_appendable(link)
+    assert (dataset / "meta" / "info.json").is_file()
+    assert link.is_symlink()
 
 
 def test_directory_that_cannot_be_written_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
