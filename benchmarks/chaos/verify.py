@@ -28,7 +28,7 @@ STREAMS = {"follower": "state", "leader": "action", "top": "top", "wrist": "wris
 """The recorder's stream of each device."""
 
 _EARLIEST = -0.1
-_LATEST = {"arm": 0.3 * RATE_HZ, "camera": 1.0 * RATE_HZ}
+_LATEST = {"arm": 1.0 * RATE_HZ, "camera": 1.0 * RATE_HZ}
 """How many numbers before that of its stamp a sample may show. A camera's stamps are as late as the shortest
 delay that was seen, which is long when the node has just started on a busy machine."""
 _NOTHING_LEFT = "but the images of the first are damaged"

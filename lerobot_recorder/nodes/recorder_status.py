@@ -121,7 +121,5 @@ def diagnostics(status: RecorderStatus) -> list[Diagnostic]:
 
 
 def _values(stream: StreamStatus) -> Mapping[str, Any]:
-    """Return the figures of a stream; those of a take only while one is recorded."""
-    values = {name: value for name, value in asdict(stream).items() if value is not None or name == "age_s"}
-    values["faults"] = "; ".join(f"{what} ({number} times)" for what, number in stream.faults.items())
-    return values
+    faults = "; ".join(f"{what} ({number} times)" for what, number in stream.faults.items())
+    return {**asdict(stream), "faults": faults}

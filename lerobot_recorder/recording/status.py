@@ -164,10 +164,11 @@ class StreamStatus:
         received: samples received since the start.
         faults: what was wrong with messages, and how often: in the current take, else since the start.
         trouble: what is wrong with the newest message; empty if nothing is.
-        stale_ticks: rows of the current take without a sample that is new enough. This count and those that
-            follow are null while nothing is recorded.
+        stale_ticks: rows of the current take without a sample that is new enough; 0 while nothing is recorded,
+            like the counts that follow.
         repeated_ticks: rows of the current take that repeat the sample of the row before.
-        mean_age_s: mean age of the samples of the current take, in seconds.
+        mean_age_s: mean age of the samples of the current take, in seconds; null while nothing is
+            recorded.
         max_age_s: largest age of a sample of the current take, in seconds.
         repeated_images: images of the current take that equal the one before.
         longest_same_image_s: longest time without a change of the image, in seconds.
@@ -181,13 +182,13 @@ class StreamStatus:
     received: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     trouble: str = ""
-    stale_ticks: int | None = None
-    repeated_ticks: int | None = None
+    stale_ticks: int = 0
+    repeated_ticks: int = 0
     mean_age_s: float | None = None
-    max_age_s: float | None = None
-    repeated_images: int | None = None
-    longest_same_image_s: float | None = None
-    size_changes: int | None = None
+    max_age_s: float = 0.0
+    repeated_images: int = 0
+    longest_same_image_s: float = 0.0
+    size_changes: int = 0
     silent: bool = False
     wrong: str = ""
 
