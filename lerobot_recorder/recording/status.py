@@ -164,8 +164,8 @@ class StreamStatus:
         received: samples received since the start.
         faults: what was wrong with messages, and how often: in the current take, else since the start.
         trouble: what is wrong with the newest message; empty if nothing is.
-        stale_ticks: rows of the current take without a sample that is new enough; 0 while nothing is recorded,
-            like the counts that follow.
+        stale_ticks: rows of the current take without a sample that is new enough; 0 while nothing is
+            recorded, like the counts that follow.
         repeated_ticks: rows of the current take that repeat the sample of the row before.
         mean_age_s: mean age of the samples of the current take, in seconds; null while nothing is
             recorded.
