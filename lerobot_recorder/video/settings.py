@@ -242,7 +242,7 @@ def _number(preset: int | str | None) -> int:
 
 def _with_right_preset(settings: EncoderSettings) -> EncoderSettings:
     version = svt.loaded_version()
-    right = svt.fastest_right_preset(version, settings.g, settings.crf)
+    right = svt.fastest_right_preset(version, settings.g)
     if _number(settings.preset) <= right:
         return settings
     _warn_of_preset(_number(settings.preset), right, version)

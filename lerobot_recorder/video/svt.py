@@ -1,7 +1,7 @@
 """The version of SVT-AV1, and which of its presets encode every block.
 
 Some presets of some versions lose blocks of pictures with hard edges: up to 64x64 pixels become dark that
-should be bright. This also depends on ``g`` and ``crf``; ``benchmarks/presets.py`` measures it.
+should be bright. This also depends on ``g``; ``benchmarks/presets.py`` measures it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ SLOWEST_SAFE_PRESET = 9
 
 _NAME = "libSvtAv1Enc"
 _MAPPED = Path("/proc/self/maps")
-_LARGEST_CRF_OF_4_2 = 31
 
 
 @functools.cache
@@ -37,20 +36,18 @@ def loaded_version() -> tuple[int, int, int] | None:
     return (int(found[1]), int(found[2]), int(found[3])) if found else None
 
 
-def fastest_right_preset(version: tuple[int, int, int] | None, g: int | None, crf: float | None) -> int:
+def fastest_right_preset(version: tuple[int, int, int] | None, g: int | None) -> int:
     """Return the fastest preset that loses no block.
 
     Args:
         version: version of SVT-AV1; None if unknown.
         g: distance between key frames, None for the codec's choice.
-        crf: the quality, None for the codec's choice.
     """
     if g == 1:
         return FASTEST_PRESET
     if version is None or version < (3, 1, 0) or g != 2:
         return SLOWEST_SAFE_PRESET
-    fine = crf is not None and crf <= _LARGEST_CRF_OF_4_2
-    return FASTEST_PRESET if version < (4, 0, 0) or (version >= (4, 2, 0) and fine) else 10
+    return FASTEST_PRESET if version < (4, 0, 0) else 10
 
 
 def _library() -> Path | None:
