@@ -28,10 +28,10 @@ STREAMS = {"follower": "state", "leader": "action", "top": "top", "wrist": "wris
 """The recorder's stream of each device."""
 
 _EARLIEST = -0.1
-_LATEST = {"arm": 1.0 * RATE_HZ, "camera": 1.0 * RATE_HZ}
+_LATEST = {"arm": 0.5 * RATE_HZ, "camera": 1.0 * RATE_HZ}
 """How many numbers before that of its stamp a sample may show. A camera's stamps are as late as the shortest
 delay that was seen, which is long when the node has just started on a busy machine."""
-_NOTHING_LEFT = "but the images of the first are damaged"
+_NOTHING_LEFT = ("but the images of the first are damaged", "but the first row is damaged")
 _SLIP = 0.5
 """By how many numbers the delay of a camera may rise from one row to the next: half a picture."""
 _GAP = 3
@@ -144,8 +144,9 @@ def _check_promises(root: Path, ledger: Ledger, found: list[str], findings: Find
         error = spool / "failed" / name / "error.txt"
         reason = error.read_text().strip() if error.exists() else "no reason"
         promise = ledger.promises.get(name, Promise())
-        # A power cut may leave of a take that was just begun a row, and not its image.
-        if promise.saved or promise.rejected or not (ledger.power_cuts and _NOTHING_LEFT in reason):
+        # After a power cut, a take that was never saved may have no whole row: nothing can be recovered.
+        is_empty = ledger.power_cuts and reason.endswith(_NOTHING_LEFT)
+        if promise.saved or promise.rejected or not is_empty:
             findings.damaged.append(f"{name} is in failed/: {reason}")
     for name, number in Counter(found).items():
         if number > 1:
