@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import check
 from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.recording import EpisodeRecorder

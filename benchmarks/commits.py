@@ -26,8 +26,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, StreamAges
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, StreamAges, check
 from lerobot_recorder.dataset.statistics import image_stats
 from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe
 

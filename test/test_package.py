@@ -37,10 +37,21 @@ def test_the_api_is_at_the_top():
         lerobot_recorder.Nothing  # noqa: B018
 
 
-def test_importing_a_module_does_not_import_the_others():
-    program = "import sys, lerobot_recorder.errors; print({'av', 'numpy', 'pyarrow'} & set(sys.modules))"
+@pytest.mark.parametrize(
+    ("module", "heavy"),
+    [
+        ("errors", ("numpy", "pyarrow", "av", "cv2", "serial", "rclpy")),
+        ("discovery", ("numpy", "pyarrow", "av", "cv2", "serial", "rclpy")),
+        ("dataset", ("av", "cv2", "serial", "rclpy")),
+        ("arms", ("pyarrow", "av", "cv2", "rclpy")),
+        ("recording", ("serial", "rclpy")),
+        ("encoding", ("serial", "rclpy")),
+    ],
+)
+def test_importing_a_package_imports_only_what_it_needs(module, heavy):
+    program = f"import sys, lerobot_recorder.{module}; print(*({set(heavy)} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert found.stdout.strip() == "set()"
+    assert found.stdout.split() == []
 
 
 def test_setup_cfg_package_xml_and_changelog_name_one_version():

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from chaos.ledger import Ledger, Promise
 from chaos.numbers import ARMS, CAMERAS, RATE_HZ, read_picture, read_units
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import check
 from lerobot_recorder.video import VideoDecoder, probe
 
 KEYS = {"follower": "observation.state", "leader": "action"}

@@ -11,7 +11,7 @@ import typer
 
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
 from lerobot_recorder.cli.status import end_reason
-from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_file
+from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_text
 from lerobot_recorder.errors import ConfigError, RecorderError
 
 _GRACE_S = 5.0
@@ -33,7 +33,7 @@ def discover(
         raise ConfigError(f"{output} already exists: name another file, or replace it with --force")
     plan = make_plan(survey(seconds))
     with output.open("w" if force else "x", encoding="utf-8") as file:
-        file.write(parameter_file(plan))
+        file.write(parameter_text(plan))
     _print_plan(plan, output)
 
 

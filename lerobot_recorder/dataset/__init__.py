@@ -16,7 +16,7 @@ staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, wherever a commit was interrupted
 writer         `DatasetWriter`: one commit at a time; `check_fits`, `check_appendable`
 reader         reads recorded episodes
-check          finds what is wrong with a dataset
+checks         finds what is wrong with a dataset
 faults         what can be wrong with counts, rows and files
 loading        what LeRobot cannot load
 stat_faults    what can be wrong with statistics
@@ -24,7 +24,7 @@ video_faults   what can be wrong with videos
 =============  =============================================================================
 """
 
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset.checks import check
 from lerobot_recorder.dataset.episode import EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
 from lerobot_recorder.dataset.features import (
     AGE_SUFFIX,
@@ -54,7 +54,8 @@ from lerobot_recorder.dataset.reader import (
     read_counted,
 )
 from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
-from lerobot_recorder.dataset.statistics import Stats, thinning
+from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
+from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
 from lerobot_recorder.dataset.writer import DatasetWriter, check_appendable, check_fits
 
 __all__ = [
@@ -83,7 +84,9 @@ __all__ = [
     "check_repo_id",
     "counted_ids",
     "default_root",
+    "depth_stats",
     "differences",
+    "image_stats",
     "is_depth",
     "is_journaled",
     "is_video",
@@ -92,7 +95,9 @@ __all__ = [
     "read_counted",
     "recorded_ids",
     "recordings_of",
+    "sample_indices",
     "spool_path",
+    "stats_from_plain",
     "thinning",
     "user_features",
     "validate_features",

@@ -15,7 +15,7 @@ parameter_file  a plan as a parameter file for the recorder and the encoder
 """
 
 from lerobot_recorder.discovery.description import described
-from lerobot_recorder.discovery.parameter_file import parameter_file
+from lerobot_recorder.discovery.parameter_file import parameter_text
 from lerobot_recorder.discovery.plan import Plan, make_plan
 from lerobot_recorder.discovery.seen import (
     ARRAY,
@@ -42,5 +42,5 @@ __all__ = [
     "Survey",
     "described",
     "make_plan",
-    "parameter_file",
+    "parameter_text",
 ]

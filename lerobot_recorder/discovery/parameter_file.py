@@ -29,7 +29,7 @@ _HEAD = """\
 """
 
 
-def parameter_file(plan: Plan) -> str:
+def parameter_text(plan: Plan) -> str:
     """Return the text of a file for the recorder and the encoder."""
     repo_id = f"local/{identifier(plan.survey.robot) or 'robot'}"
     return "\n".join([_HEAD, *_recorder(plan, repo_id), "", *_encoder(repo_id), *_left_out(plan), ""])

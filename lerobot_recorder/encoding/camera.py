@@ -12,7 +12,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.dataset import Stats, statistics
+from lerobot_recorder.dataset import (
+    Stats,
+    depth_stats,
+    image_stats,
+    sample_indices,
+    stats_from_plain,
+    thinning,
+)
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import PictureError, RecorderError, VideoError
 from lerobot_recorder.spool import SpooledEpisode
@@ -101,7 +108,7 @@ def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda _fram
     encoding = _Encoding(job, episode, progress)
     used, damage = encoding.undamaged(settings)
     result = _checked(video, episode.length, used, job.depth if camera.is_depth else None)
-    compute = statistics.depth_stats if camera.is_depth else statistics.image_stats
+    compute = depth_stats if camera.is_depth else image_stats
     stats = compute(np.stack(encoding.sampled))
     repair = {} if damage is None else _repair(damage, settings, used)
     result = dataclasses.replace(result, stats=stats, repair=repair)
@@ -175,7 +182,7 @@ def load_result(video: Path, settings: EncoderSettings) -> EncodedCamera | None:
         saved = json.loads(_result_path(video).read_text())
         if saved["tag"] != settings.tag() or probe(video).frames != saved["frames"]:
             return None
-        stats = statistics.from_plain(saved["stats"])
+        stats = stats_from_plain(saved["stats"])
         return EncodedCamera(video, int(saved["frames"]), saved["info"], stats, saved.get("repair", {}))
     except (OSError, ValueError, KeyError, VideoError):
         return None
@@ -184,12 +191,12 @@ def load_result(video: Path, settings: EncoderSettings) -> EncodedCamera | None:
 def _tapped(episode: SpooledEpisode, key: str, sampled: list[Array]) -> Iterator[Array]:
     """Yield a camera's images; collect thinned pixels of those that the statistics are computed from."""
     camera = episode.manifest.cameras[key]
-    wanted = statistics.sample_indices(episode.length)
+    wanted = sample_indices(episode.length)
     if camera.format == "raw":
         sampled.extend(episode.sample(key, wanted))
         yield from episode.frames(key)
         return
-    chosen, step = set(wanted), statistics.thinning(camera.height, camera.width)
+    chosen, step = set(wanted), thinning(camera.height, camera.width)
     for index, image in enumerate(episode.frames(key)):
         if index in chosen:
             sampled.append(image[::step, ::step].copy())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lerobot_recorder.discovery.seen import (
+from lerobot_recorder.discovery import (
     ARRAY,
     COMPRESSED,
     CONTROLLER_STATE,

@@ -24,8 +24,7 @@ from lerobot_recorder.simulation.arm import (
 from lerobot_recorder.simulation.camera import SimulatedCamera, simulated_calibration
 from lerobot_recorder.simulation.faults import Faults
 from lerobot_recorder.simulation.leader import PickAndPlace
-from lerobot_recorder.simulation.scene.renderer import Renderer
-from lerobot_recorder.simulation.scene.viewpoint import viewpoint_of
+from lerobot_recorder.simulation.scene import Renderer, viewpoint_of
 from lerobot_recorder.simulation.tabletop import Tabletop
 
 SIMULATED_SOURCE = "sim"

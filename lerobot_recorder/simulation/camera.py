@@ -15,8 +15,7 @@ from lerobot_recorder.cameras import (
     encode_jpeg,
     ideal_calibration,
 )
-from lerobot_recorder.simulation.scene.renderer import Renderer
-from lerobot_recorder.simulation.scene.viewpoint import viewpoint_of
+from lerobot_recorder.simulation.scene import Renderer, viewpoint_of
 from lerobot_recorder.simulation.tabletop import Tabletop
 
 Pose = Callable[[], Mapping[str, float]]

@@ -6,7 +6,7 @@ svt            the version of SVT-AV1, and which of its presets encode every blo
 colour         conversions between RGB and YUV
 depth          depth maps to the 12-bit codes that LeRobot stores
 priority       keeps codecs from raising their own priority
-encode         images to a video file
+writer         images to a video file
 files          joins and probes video files, on the frame grid
 sketches       `Sketches`: compares the frames of a video with reduced copies of its images
 decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
@@ -18,7 +18,6 @@ import os
 from lerobot_recorder.video.colour import frame_to_rgb, rgb_to_i420, yuv_to_rgb
 from lerobot_recorder.video.decode import VideoDecoder
 from lerobot_recorder.video.depth import DepthSettings, depth_settings, depth_unit, quantize_depth
-from lerobot_recorder.video.encode import encode
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
 from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
 from lerobot_recorder.video.settings import (
@@ -30,6 +29,7 @@ from lerobot_recorder.video.settings import (
     depth_encoder,
 )
 from lerobot_recorder.video.sketches import Damage, Sketches
+from lerobot_recorder.video.writer import encode
 
 os.environ.setdefault("SVT_LOG", "1")  # the codec prints a page at every start; keep to errors
 

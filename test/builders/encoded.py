@@ -9,8 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import (
+    DatasetWriter,
+    EncodedEpisode,
+    EncodedVideo,
+    EpisodePlace,
+    StreamAges,
+    check,
+)
 from lerobot_recorder.dataset.statistics import image_stats
 
 FPS = 30

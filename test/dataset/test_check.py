@@ -12,8 +12,7 @@ import pyarrow as pa
 import pytest
 from encoded import CAMERA, LineFiles, LineProbe, commit, encoded_episode, faults, probe
 
-from lerobot_recorder.dataset import DatasetWriter, placement, tables
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import DatasetWriter, check, placement, tables
 from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.errors import VideoError
 

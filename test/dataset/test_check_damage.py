@@ -13,7 +13,7 @@ import pytest
 from damages import DAMAGES, DATA, EPISODES, HARMLESS, INFO, STATS, TASKS, VIDEO
 from filmed import filmed_dataset
 
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import check
 from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.video import VideoDecoder, probe
 

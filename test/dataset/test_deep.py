@@ -13,7 +13,7 @@ from damages import VIDEO
 from encoded import FPS
 from filmed import HEIGHT, WIDTH, filmed_dataset, pictures
 
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import check
 from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.video import VideoDecoder, available_encoders, probe
 

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from encoded import CAMERA, FEATURES, FPS, encoded_episode
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check_appendable
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, check, check_appendable
 from lerobot_recorder.dataset.layout import DatasetLayout
 from lerobot_recorder.dataset.placement import INDEX_BYTES, INDEX_BYTES_PER_FRAME, media_size
 from lerobot_recorder.errors import DatasetError

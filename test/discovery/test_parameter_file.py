@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from lerobot_recorder.discovery import SeenTopic, Survey, make_plan, parameter_file
+from lerobot_recorder.discovery import SeenTopic, Survey, make_plan, parameter_text
 
 yaml = pytest.importorskip("yaml")
 
@@ -22,7 +22,7 @@ DEPTH = SeenTopic(
 
 
 def test_the_file_holds_the_plan_for_both_nodes():
-    text = parameter_file(make_plan(Survey((STATE, DEPTH), "Big Arm", ("rail",))))
+    text = parameter_text(make_plan(Survey((STATE, DEPTH), "Big Arm", ("rail",))))
     nodes = {name: node["ros__parameters"] for name, node in yaml.safe_load(text).items()}
     recorder = nodes["/**/recorder"]
     assert recorder["repo_id"] == nodes["/**/encoder"]["repo_id"] == "local/big_arm"
@@ -33,7 +33,7 @@ def test_the_file_holds_the_plan_for_both_nodes():
 
 
 def test_the_comments_tell_units_rates_and_qos():
-    text = parameter_file(make_plan(Survey((STATE, DEPTH), "", ("rail",))))
+    text = parameter_text(make_plan(Survey((STATE, DEPTH), "", ("rail",))))
     assert "# 100.0 Hz, reliable" in text
     assert "rad, and m for rail" in text
     assert "# 2.0 Hz, best effort, 320x240 32FC1" in text
@@ -43,7 +43,7 @@ def test_the_comments_tell_units_rates_and_qos():
 
 def test_what_is_left_out_is_named():
     other = SeenTopic("/lab/broadcaster/joint_states", STATE.type, received=300, joints=("on",))
-    text = parameter_file(make_plan(Survey((STATE, other))))
+    text = parameter_text(make_plan(Survey((STATE, other))))
     assert "#   /lab/broadcaster/joint_states (sensor_msgs/JointState, once, reliable)" in text
 
 
@@ -56,7 +56,7 @@ def test_a_command_of_a_motion_holds_until_the_next_unless_commands_are_streamed
         rate_hz=received / 3,
         joints=("on", "rail"),
     )
-    text = parameter_file(make_plan(Survey((STATE, command))))
+    text = parameter_text(make_plan(Survey((STATE, command))))
     recorder = yaml.safe_load(text)["/**/recorder"]["ros__parameters"]
     assert recorder["action.topic"] == command.name
     assert recorder.get("action.max_age_s") == max_age_s
@@ -66,7 +66,7 @@ def test_a_command_of_a_motion_holds_until_the_next_unless_commands_are_streamed
 def test_a_stream_slower_than_the_rows_is_declared():
     slow = SeenTopic("/lab/joint_states", STATE.type, received=30, rate_hz=10.0, joints=("on", "rail"))
     both, alone = (
-        yaml.safe_load(parameter_file(make_plan(Survey(topics))))["/**/recorder"]["ros__parameters"]
+        yaml.safe_load(parameter_text(make_plan(Survey(topics))))["/**/recorder"]["ros__parameters"]
         for topics in ((slow, DEPTH), (slow,))
     )
     assert (both["fps"], alone["fps"]) == (5, 30)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import check
 from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
 from lerobot_recorder.video import EncoderSettings, available_encoders, probe
 

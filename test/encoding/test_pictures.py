@@ -11,8 +11,7 @@ import pytest
 from numbered import KEY, number_in, picture, record, spread
 from takes import a_header, a_row, camera_key
 
-from lerobot_recorder.dataset import RecordedEpisode
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import RecordedEpisode, check
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.encoding import BatchEncoder, CameraJob, encode_camera
 from lerobot_recorder.encoding import camera as module

@@ -14,8 +14,7 @@ import pytest
 from encoded import CAMERA, commit
 from filmed import FILMED_FEATURES, filmed_episode, pictures
 
-from lerobot_recorder.dataset import DatasetWriter, check_appendable
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import DatasetWriter, check, check_appendable
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.placement import is_readable
 from lerobot_recorder.video import EncoderSettings, Mp4Files, probe

@@ -11,7 +11,7 @@ from damages import DAMAGES, HARMLESS
 from filmed import filmed_dataset
 from lerobot_run import NO_LEROBOT, PYTHON, run_lerobot
 
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import check
 from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.video import probe
 

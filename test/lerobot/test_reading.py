@@ -11,8 +11,7 @@ from encoded import CAMERA, commit
 from filmed import FILMED_FEATURES, filmed_dataset, filmed_episode
 from lerobot_run import NO_LEROBOT, PYTHON, environment, run_lerobot
 
-from lerobot_recorder.dataset import DatasetWriter, placement
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import DatasetWriter, check, placement
 from lerobot_recorder.video import EncoderSettings, Mp4Files, VideoDecoder, probe
 
 SCRIPT = Path(__file__).with_name("reading.py")

@@ -15,8 +15,7 @@ import pytest
 pytest.importorskip("rclpy")
 
 from lerobot_recorder.cli.processes import node_environment
-from lerobot_recorder.dataset import RecordedEpisode
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import RecordedEpisode, check
 from lerobot_recorder.dataset.features import DEFAULT_FEATURES
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.encoding import BatchEncoder

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from lerobot_run import NO_LEROBOT, PYTHON, run_lerobot
 
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import check
 from lerobot_recorder.video import VideoDecoder, probe
 
 SCRIPT = Path(__file__).with_name("theirs.py")

@@ -8,8 +8,7 @@ import pytest
 import yaml
 from foreign_recording import EPISODE_S, EPISODES, FPS, record_foreign_robot
 
-from lerobot_recorder.dataset import RecordedEpisode
-from lerobot_recorder.dataset.check import check
+from lerobot_recorder.dataset import RecordedEpisode, check
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.video import probe
 

@@ -10,3 +10,8 @@ table          the texture of the table
 sensor         noise and vignetting
 =============  =============================================================================
 """
+
+from lerobot_recorder.simulation.scene.renderer import Renderer
+from lerobot_recorder.simulation.scene.viewpoint import viewpoint_of
+
+__all__ = ["Renderer", "viewpoint_of"]

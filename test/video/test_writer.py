@@ -13,7 +13,7 @@ import resource, signal, sys
 from pathlib import Path
 import numpy as np
 from lerobot_recorder.errors import VideoError
-from lerobot_recorder.video.encode import encode
+from lerobot_recorder.video import encode
 from lerobot_recorder.video.settings import EncoderSettings
 
 settings = EncoderSettings(vcodec=sys.argv[2]).resolved()
