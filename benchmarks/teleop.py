@@ -14,8 +14,8 @@ from rich.table import Table
 
 from lerobot_recorder.arms.arm import open_arm
 from lerobot_recorder.arms.calibration import load_calibration
-from lerobot_recorder.arms.settings import JointSample
-from lerobot_recorder.arms.teleop import TeleopLoop, TeleopSettings
+from lerobot_recorder.arms.settings import JointSample, TeleopSettings
+from lerobot_recorder.arms.teleop import TeleopLoop
 
 MEASURED = ("rate_hz", "tick_ms_p99", "leader_age_ms_p50", "leader_age_ms_p99")
 HEADINGS = ("rate Hz", "tick ms p99", "leader's age ms p50", "p99", "longest gap ms", "CPU cores")

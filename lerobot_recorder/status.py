@@ -6,14 +6,32 @@ A status is a frozen dataclass. Its fields are the keys of the JSON object; docs
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, field, is_dataclass
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 STATUS_VERSION = 1
 """Grows when a field is removed or changes its meaning; new fields do not change it."""
 
+OK, WARN, ERROR = 0, 1, 2
+"""Levels of a device's status, as in ROS diagnostics."""
+
 Status = TypeVar("Status")
+
+
+@dataclass(frozen=True)
+class DeviceStatus:
+    """State of the arms or of a camera, for ``/diagnostics``.
+
+    Attributes:
+        level: ``OK``, ``WARN`` or ``ERROR``
+        message: the state in one sentence
+        values: counters and measurements by name
+    """
+
+    level: int
+    message: str
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def to_json(status: Any) -> dict[str, Any]:

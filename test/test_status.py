@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lerobot_recorder.arms import ComparisonStatus, ReplayStatus
+from lerobot_recorder.arms import Comparison, ReplayStatus
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus, EncodingProgress
 from lerobot_recorder.recording import CompletedEpisode, Outcome, RecorderStatus, StreamStatus
 from lerobot_recorder.status import STATUS_VERSION, from_json, to_json
@@ -22,7 +22,7 @@ STATUSES = [
     RecorderStatus(state="recording", streams={"top": STREAM}, missing=("a: nothing",), free_bytes=5),
     EncoderStatus(),
     EncoderStatus(state="encoding", encoding=EncodingProgress(1, 300, 900), episodes=(DONE,), eta_s=75.4),
-    ReplayStatus(state="finished", comparison=ComparisonStatus(0.04, EACH, EACH)),
+    ReplayStatus(state="finished", comparison=Comparison(0.04, EACH, EACH)),
     CompletedEpisode("20260101T000000", "ready", 30, 1.0, "Pick", reasons=("late",), root="/data", fps=30),
 ]
 
@@ -55,7 +55,7 @@ def described(kind: type) -> dict[str, str]:
         EncodingProgress,
         CommittedEpisode,
         ReplayStatus,
-        ComparisonStatus,
+        Comparison,
     ],
 )
 def test_each_field_is_documented(kind):

@@ -82,7 +82,7 @@ class Dataset:
         ]
         self.recordings: list[dict[str, Any]] = [json.loads(line) for each in lines for line in each]
         self._frames, self._ages = _read(root / "data"), _read(root / "meta/recordings/ages")
-        self._pictures: dict[Path, list[npt.NDArray[np.uint8]]] = {}
+        self._images: dict[Path, list[npt.NDArray[np.uint8]]] = {}
 
     def rows(self, index: int, key: str) -> npt.NDArray[np.float64]:
         """Return the rows of a vector in an episode."""
@@ -100,13 +100,11 @@ class Dataset:
         episode = self.episodes[index]
         place = {part: episode[f"videos/{key}/{part}"] for part in ("chunk_index", "file_index")}
         path = self._root / self._info["video_path"].format(video_key=key, **place)
-        if path not in self._pictures:
+        if path not in self._images:
             with av.open(str(path)) as container:
-                self._pictures[path] = [
-                    frame.to_ndarray(format="gray") for frame in container.decode(video=0)
-                ]
+                self._images[path] = [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
         begin = round(episode[f"videos/{key}/from_timestamp"] * self.fps)
-        return self._pictures[path][begin : begin + episode["length"]]
+        return self._images[path][begin : begin + episode["length"]]
 
 
 def _read(directory: Path) -> pa.Table:

@@ -16,7 +16,7 @@ commands       checks commands from other programs
 teleop         ``TeleopLoop``: the thread that drives the arms
 replay         replays a recorded movement and compares the result
 kinematics     forward and inverse kinematics
-settings       settings, samples and status of the arms
+settings       settings and samples of the arms
 =============  =============================================================================
 """
 
@@ -36,8 +36,15 @@ from lerobot_recorder.arms.calibration import (
 from lerobot_recorder.arms.kinematics import GRASP, RESTING, Frame, forward, reach
 from lerobot_recorder.arms.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Instruction, Packet
 from lerobot_recorder.arms.registers import BAUD_RATES, Register
-from lerobot_recorder.arms.replay import Comparison, JointErrors, Player, load_movement
-from lerobot_recorder.arms.replay_status import ComparisonStatus, ReplayStatus
+from lerobot_recorder.arms.replay import (
+    ACTION,
+    STATE,
+    Comparison,
+    Movement,
+    Player,
+    ReplayStatus,
+    load_movement,
+)
 from lerobot_recorder.arms.settings import ArmSettings, JointSample, ReplaySettings, TeleopSettings, Unit
 from lerobot_recorder.arms.setup import (
     FoundServo,
@@ -50,6 +57,7 @@ from lerobot_recorder.arms.setup import (
 from lerobot_recorder.arms.teleop import TeleopLoop
 
 __all__ = [
+    "ACTION",
     "BAUD_RATES",
     "BROADCAST_ID",
     "FULL_TURN",
@@ -59,21 +67,21 @@ __all__ = [
     "RESTING",
     "SIMULATED",
     "STANDARD_IDS",
+    "STATE",
     "Alarm",
     "Arm",
     "ArmSettings",
     "Calibration",
     "Calibrator",
     "Comparison",
-    "ComparisonStatus",
     "Decoder",
     "FoundServo",
     "Frame",
     "Instruction",
     "JointCalibration",
-    "JointErrors",
     "JointRange",
     "JointSample",
+    "Movement",
     "Packet",
     "Player",
     "Register",

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 
 from lerobot_recorder.arms.calibration import GRIPPER, JOINTS, Calibration, Vector
 from lerobot_recorder.arms.settings import Unit
 from lerobot_recorder.errors import DatasetError, DeviceError
-
-logger = logging.getLogger(__name__)
+from lerobot_recorder.status import STATUS_VERSION
 
 Phase = Literal["waiting", "approaching", "replaying", "finished", "stopped"]
 
@@ -41,7 +38,7 @@ class Player:
         movement: Movement,
         publish: Callable[[Vector], None],
         *,
-        approach_speed_rad_s: float = 0.6,
+        approach_speed_rad_s: float,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare a replay.
@@ -189,80 +186,66 @@ class Movement:
         return np.asarray(self.state_rad[0])
 
 
-@dataclass(frozen=True)
-class JointErrors:
-    """Distance of the joints from the recording, in degrees, each (6,).
-
-    Attributes:
-        mean: mean over the rows
-        p95: 95th percentile
-        largest: maximum
-    """
-
-    mean: Vector
-    p95: Vector
-    largest: Vector
+Errors = Mapping[str, Mapping[str, float]]
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How well a replay reproduced the states of the recording.
+    """How far the follower was from the recording, in degrees.
 
     Attributes:
-        at_once: errors at the rows' own times
-        lag_s: delay at which the states match the recorded ones best
-        lagged: errors after the delay is removed
+        lag_s: delay of the follower, in seconds.
+        at_once: differences at the same time: ``mean``, ``p95`` and ``largest``, each by joint.
+        lagged: the same, with the delay taken out.
     """
 
-    at_once: JointErrors
     lag_s: float
-    lagged: JointErrors
+    at_once: Errors
+    lagged: Errors
 
 
-class NamedVectors(Protocol):
-    """The values of one feature in one episode.
+@dataclass(frozen=True)
+class ReplayStatus:
+    """Snapshot of the replay's state, as published on ``~/status``.
 
     Attributes:
-        names: names of the values
-        rows: the values, (rows, values)
+        version: version of this format.
+        state: ``waiting``, ``approaching``, ``replaying``, ``finished`` or ``stopped``.
+        frame: rows that have been sent to the follower.
+        frames: rows of the episode.
+        comparison: how well the recording was reproduced; null before the end.
     """
 
-    @property
-    def names(self) -> Sequence[str]:
-        """See above."""
-
-    @property
-    def rows(self) -> npt.NDArray[np.float64]:
-        """See above."""
+    version: int = STATUS_VERSION
+    state: Phase = "waiting"
+    frame: int = 0
+    frames: int = 0
+    comparison: Comparison | None = None
 
 
-class Episode(Protocol):
-    """An episode to replay, such as ``dataset.RecordedEpisode``.
+NamedRows = tuple[Sequence[str], Vector]
+"""Names of a feature's values, and the values, (rows, values)."""
 
-    Attributes:
+
+def load_movement(
+    fps: float, action: NamedRows, state: NamedRows | None, calibration: Calibration, unit: Unit = "so100"
+) -> Movement:
+    """Convert an episode's actions and states for a follower with this calibration.
+
+    Args:
         fps: rows per second
-    """
-
-    fps: int
-
-    def has(self, key: str) -> bool:
-        """Return whether the episode has this feature."""
-
-    def vectors(self, key: str) -> NamedVectors:
-        """Read a feature."""
-
-
-def load_movement(episode: Episode, calibration: Calibration, unit: Unit = "so100") -> Movement:
-    """Read an episode's actions and states for a follower with this calibration.
+        action: the recorded actions
+        state: the recorded states; None if there are none
+        calibration: the follower's calibration
+        unit: unit of the values
 
     Raises:
-        DatasetError: the episode has no actions for the arm's joints, or they cannot be read.
+        DatasetError: the values are not those of the arm's joints.
     """
     convert = _converter(calibration, unit)
     # A leader's range may be larger than the follower's, which refuses positions outside its own.
-    action = calibration.clip(convert(_by_joint(episode.vectors(ACTION), ACTION)))
-    state = convert(_by_joint(episode.vectors(STATE), STATE)) if episode.has(STATE) else None
-    return Movement(episode.fps, action, state)
+    action_rad = calibration.clip(convert(_by_joint(*action, ACTION)))
+    return Movement(fps, action_rad, convert(_by_joint(*state, STATE)) if state else None)
 
 
 def approach(present: Vector, first: Vector, speed_rad_s: float, rate_hz: float) -> Vector:
@@ -296,11 +279,16 @@ def compare(movement: Movement, times_s: Sequence[float], position_rad: Vector) 
 
     lags_s = np.arange(0, min(_LARGEST_LAG_S, rows_s[-1] / 2) + _LAG_STEP_S, _LAG_STEP_S)
     lag_s = float(min(lags_s, key=lambda lag: float((errors_deg(lag) ** 2).mean())))
-    return Comparison(_summed_up(errors_deg(0.0)), lag_s, _summed_up(errors_deg(lag_s)))
+    return Comparison(lag_s, _summed_up(errors_deg(0.0)), _summed_up(errors_deg(lag_s)))
 
 
-def _summed_up(errors_deg: Vector) -> JointErrors:
-    return JointErrors(errors_deg.mean(axis=0), np.percentile(errors_deg, 95, axis=0), errors_deg.max(axis=0))
+def _summed_up(errors_deg: Vector) -> Errors:
+    found = {
+        "mean": errors_deg.mean(axis=0),
+        "p95": np.percentile(errors_deg, 95, axis=0),
+        "largest": errors_deg.max(axis=0),
+    }
+    return {name: dict(zip(JOINTS, each.round(3).tolist(), strict=True)) for name, each in found.items()}
 
 
 def _converter(calibration: Calibration, unit: Unit) -> Callable[[Vector], Vector]:
@@ -309,10 +297,10 @@ def _converter(calibration: Calibration, unit: Unit) -> Callable[[Vector], Vecto
     return np.radians if unit == "degrees" else np.asarray
 
 
-def _by_joint(vectors: NamedVectors, key: str) -> Vector:
+def _by_joint(names: Sequence[str], rows: Vector, key: str) -> Vector:
     """Return the rows in the order of ``JOINTS``."""
-    names = [name.removesuffix(".pos") for name in vectors.names]
-    if missing := [joint for joint in JOINTS if joint not in names]:
-        found = ", ".join(vectors.names) or "no names"
+    joints = [name.removesuffix(".pos") for name in names]
+    if missing := [joint for joint in JOINTS if joint not in joints]:
+        found = ", ".join(names) or "no names"
         raise DatasetError(f"{key} is not of an SO-100: expected {', '.join(missing)}, found {found}")
-    return vectors.rows[:, [names.index(joint) for joint in JOINTS]]
+    return rows[:, [joints.index(joint) for joint in JOINTS]]

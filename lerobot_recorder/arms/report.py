@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lerobot_recorder.arms.connection import ArmConnection
-from lerobot_recorder.arms.settings import RobotStatus
+from lerobot_recorder.status import ERROR, OK, WARN, DeviceStatus
 
 if TYPE_CHECKING:
     from lerobot_recorder.arms.follower import FollowerDriver, ServoMonitor
@@ -45,7 +45,7 @@ def status_of(
     leader_monitor: ServoMonitor,
     teleop: bool,
     values: dict[str, str],
-) -> RobotStatus:
+) -> DeviceStatus:
     """Return the status of the arms.
 
     Args:
@@ -65,9 +65,9 @@ def status_of(
     if driver:
         errors += [f"the follower is held: {driver.danger}"] if driver.danger else []
         warnings += _warnings(driver)
-    level = 2 if errors else 1 if warnings else 0
+    level = ERROR if errors else WARN if warnings else OK
     message = "; ".join(errors + warnings) or _activity(driver, teleop)
-    return RobotStatus(
+    return DeviceStatus(
         level,
         message,
         {**values, **_connection_values(connections), **(_driver_values(driver) if driver else {})},

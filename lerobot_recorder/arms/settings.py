@@ -1,10 +1,11 @@
-"""Settings, samples and status of the arms."""
+"""Settings and samples of the arms."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal, get_args
 
 import numpy as np
@@ -15,6 +16,8 @@ from lerobot_recorder.settings import check_settings, setting
 
 Unit = Literal["so100", "degrees", "as_published"]
 """Unit of joints in a dataset: LeRobot's units, degrees, or the unit of the topic, which is rad."""
+
+_live = partial(setting, effect="at once")
 
 
 @dataclass(frozen=True)
@@ -34,87 +37,65 @@ class TeleopSettings:
         max_relative_target: for all joints, or by joint; None: no limit
     """
 
-    rate_hz: float = setting(
-        100.0,
-        "How often the arms are read and the follower gets a target",
-        unit="Hz",
-        low=1,
-        high=500,
-        effect="at once",
+    rate_hz: float = _live(
+        100.0, "How often the arms are read and the follower gets a target", unit="Hz", low=1, high=500
     )
     teleop: bool = setting(True, "The follower follows the leader from the start")
     torque: bool = setting(True, "The follower is powered from the start")
-    teleop_start: Literal["slow", "match"] = setting(
+    teleop_start: Literal["slow", "match"] = _live(
         "slow",
         "How the follower begins to follow; slow: it approaches the leader's pose slowly, match: it waits "
         "until the leader is brought to its pose",
         choices=("slow", "match"),
-        effect="at once",
     )
-    approach_speed_rad_s: float = setting(
+    approach_speed_rad_s: float = _live(
         0.6,
         "Speed at which an approach begins; it rises to twice this value, on top of the target's own speed",
         unit="rad/s",
         low=0.01,
         high=10,
-        effect="at once",
     )
-    match_tolerance_rad: float = setting(
-        0.15,
-        "Largest difference of any joint at which match is reached",
-        unit="rad",
-        low=0.01,
-        high=3.2,
-        effect="at once",
+    match_tolerance_rad: float = _live(
+        0.15, "Largest difference of any joint at which match is reached", unit="rad", low=0.01, high=3.2
     )
-    max_relative_target: float | Mapping[str, float] | None = setting(
+    max_relative_target: float | Mapping[str, float] | None = _live(
         None,
         "Largest distance from its position to which a joint is sent at once, as in LeRobot, for the "
         "gripper in % of its range; 0: no limit",
         unit="deg",
         low=0,
         high=360,
-        effect="at once",
         as_parameter=0.0,
     )
-    largest_jump_rad: float = setting(
+    largest_jump_rad: float = _live(
         1.0,
         "A target of a body joint that jumps farther than this is approached slowly",
         unit="rad",
         low=0.01,
         high=10,
-        effect="at once",
     )
-    command_timeout_s: float = setting(
+    command_timeout_s: float = _live(
         0.5,
         "Without a command or a position of the leader for this time the follower holds, and approaches the "
         "next target slowly; older commands are refused",
         unit="s",
         low=0.01,
         high=60,
-        effect="at once",
     )
-    limit_tolerance_rad: float = setting(
+    limit_tolerance_rad: float = _live(
         0.05,
         "How far a command may be outside the calibrated range of a joint; it is limited to the range",
         unit="rad",
         low=0,
         high=1,
-        effect="at once",
     )
-    torque_on_exit: Literal["off", "hold"] = setting(
+    torque_on_exit: Literal["off", "hold"] = _live(
         "off",
         "Torque of the follower when the node ends; off: it is released, hold: it stays powered",
         choices=("off", "hold"),
-        effect="at once",
     )
-    torque_off_warning_s: float = setting(
-        1.5,
-        "Time between the warning that the follower will fall and its release",
-        unit="s",
-        low=0,
-        high=10,
-        effect="at once",
+    torque_off_warning_s: float = _live(
+        1.5, "Time between the warning that the follower will fall and its release", unit="s", low=0, high=10
     )
 
     def __post_init__(self) -> None:
@@ -168,21 +149,6 @@ class JointSample:
     position_rad: Vector
     velocity_rad_s: Vector = field(default_factory=lambda: np.zeros(0))
     names: tuple[str, ...] = JOINTS
-
-
-@dataclass(frozen=True)
-class RobotStatus:
-    """Status of the arms for ``/diagnostics``.
-
-    Attributes:
-        level: 0 OK, 1 warning, 2 error
-        message: the state in one sentence
-        values: counters and measurements by name
-    """
-
-    level: int
-    message: str
-    values: dict[str, str] = field(default_factory=dict)
 
 
 def _require(condition: bool, name: str, expected: str, found: object) -> None:

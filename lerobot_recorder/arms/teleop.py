@@ -21,14 +21,11 @@ from lerobot_recorder.arms.connection import ArmConnection, Reading
 from lerobot_recorder.arms.follower import FollowerDriver, ServoMonitor
 from lerobot_recorder.arms.motion import Target
 from lerobot_recorder.arms.report import Durations, status_of
-from lerobot_recorder.arms.settings import JointSample, RobotStatus, TeleopSettings
+from lerobot_recorder.arms.settings import JointSample, TeleopSettings
 from lerobot_recorder.errors import ConfigError, DeviceError
-
-__all__ = ["JointSample", "RobotStatus", "TeleopLoop", "TeleopSettings"]
-
+from lerobot_recorder.status import ERROR, DeviceStatus
 
 logger = logging.getLogger(__name__)
-
 
 _ANSWER_S = 5.0
 
@@ -57,7 +54,7 @@ class TeleopLoop:
             follower: the arm that is driven, if there is one
             leader: the arm that a hand moves, if there is one
             settings: how to drive
-            publish: told of every sample, by the thread that talks to the arms; it must not block
+            publish: called with every sample by the thread that talks to the arms; it must not block
             clock: the monotonic clock
 
         Raises:
@@ -136,10 +133,10 @@ class TeleopLoop:
         """Why the thread has ended without ``stop``; empty if it has not."""
         return self._crash
 
-    def status(self) -> RobotStatus:
+    def status(self) -> DeviceStatus:
         """Return the status of the arms."""
         status = status_of(self._driver, self._leader, self._leader_monitor, self._teleop, self._values())
-        return RobotStatus(2, self._crash, status.values) if self._crash else status
+        return DeviceStatus(ERROR, self._crash, status.values) if self._crash else status
 
     def step(self) -> None:
         """Run one tick: requests, read the leader, send the follower a target, read it, publish both."""

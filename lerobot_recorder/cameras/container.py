@@ -12,25 +12,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lerobot_recorder.cameras.settings import Picture
+from lerobot_recorder.cameras.settings import CameraImage
 from lerobot_recorder.errors import CameraError, ImageError
 from lerobot_recorder.images import LONGEST_SIDE, EncodedImage
 from lerobot_recorder.video import frame_to_rgb
 
 
-def jpeg_picture(data: bytes, stamp_ns: int, want_rgb: bool) -> Picture | None:
+def jpeg_image(data: bytes, stamp_ns: int, want_rgb: bool) -> CameraImage | None:
     """Return the image of JPEG data, decoded only if wanted; None if the data is corrupt.
 
     An overloaded USB camera truncates images, and some cameras append bytes, which are removed.
     """
     try:
-        image = EncodedImage.parse(data)
-        if image.format != "jpeg":
+        parsed = EncodedImage.parse(data)
+        if parsed.format != "jpeg":
             return None
-        rgb = image.decode() if want_rgb else None
+        rgb = parsed.decode() if want_rgb else None
     except ImageError:
         return None
-    return Picture(stamp_ns, image.width, image.height, rgb, image.data)
+    return CameraImage(stamp_ns, parsed.width, parsed.height, rgb, parsed.data)
 
 
 def encode_jpeg(rgb: NDArray[np.uint8], quality: int = 90) -> bytes:
@@ -109,13 +109,13 @@ class Container:
         self.container.seek(0)
         self._ended = False
 
-    def to_picture(self, shot: Shot, stamp_ns: int, want_rgb: bool) -> Picture | None:
+    def to_image(self, shot: Shot, stamp_ns: int, want_rgb: bool) -> CameraImage | None:
         """Convert a shot to an image; None if the data is corrupt."""
         if shot.jpeg is not None:
-            return jpeg_picture(shot.jpeg, stamp_ns, want_rgb)
+            return jpeg_image(shot.jpeg, stamp_ns, want_rgb)
         width, height = self.size or (shot.frame.width, shot.frame.height)
         rgb = frame_to_rgb(shot.frame, width, height) if want_rgb else None
-        return Picture(stamp_ns, width, height, rgb, None)
+        return CameraImage(stamp_ns, width, height, rgb, None)
 
     def close(self) -> None:
         """Close the container."""

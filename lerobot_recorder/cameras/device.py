@@ -8,7 +8,7 @@ import time
 import av
 
 from lerobot_recorder.cameras.container import Container, open_container, reason
-from lerobot_recorder.cameras.settings import CameraSettings, Picture
+from lerobot_recorder.cameras.settings import CameraImage, CameraSettings
 from lerobot_recorder.cameras.source import driver_time_ns
 from lerobot_recorder.cameras.v4l2 import FORBIDDEN, PERMISSION_HINT, describe, list_cameras, set_controls
 from lerobot_recorder.errors import CameraError
@@ -40,7 +40,7 @@ class Device:
             self._container.close()
             raise CameraError(str(error)) from error
 
-    def read(self, want_rgb: bool) -> Picture | None:
+    def read(self, want_rgb: bool) -> CameraImage | None:
         """See ``Source.read``."""
         deadline = time.monotonic() + _READ_TIMEOUT_S
         while time.monotonic() < deadline:
@@ -53,7 +53,7 @@ class Device:
                 raise CameraError(f"{self._path} stopped: {reason(error)}") from error
             if shot is None:
                 raise CameraError(f"{self._path} stopped: the device was disconnected")
-            return self._container.to_picture(shot, driver_time_ns(shot.time_s, time.time_ns()), want_rgb)
+            return self._container.to_image(shot, driver_time_ns(shot.time_s, time.time_ns()), want_rgb)
         return None
 
     def close(self) -> None:

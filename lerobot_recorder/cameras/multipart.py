@@ -13,8 +13,8 @@ from email import message_from_bytes
 from email.message import Message
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from lerobot_recorder.cameras.container import jpeg_picture, reason
-from lerobot_recorder.cameras.settings import CameraSettings, Picture
+from lerobot_recorder.cameras.container import jpeg_image, reason
+from lerobot_recorder.cameras.settings import CameraImage, CameraSettings
 from lerobot_recorder.cameras.source import SourceClock
 from lerobot_recorder.errors import CameraError
 
@@ -49,7 +49,7 @@ class MultipartCamera:
         self._boundary = _boundary(self._place, self._response)
         self._ahead = b""
 
-    def read(self, want_rgb: bool) -> Picture | None:
+    def read(self, want_rgb: bool) -> CameraImage | None:
         """See ``Source.read``."""
         try:
             headers = self._read_headers()
@@ -58,7 +58,7 @@ class MultipartCamera:
             raise CameraError(f"{self._place} is frozen: no data for {READ_TIMEOUT_S:g} s") from None
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise CameraError(f"{self._place} stopped: {reason(error)}") from error
-        return jpeg_picture(jpeg, self._clock.stamp_ns(_camera_time_s(headers), arrived_ns), want_rgb)
+        return jpeg_image(jpeg, self._clock.stamp_ns(_camera_time_s(headers), arrived_ns), want_rgb)
 
     def close(self) -> None:
         """See ``Source.close``."""

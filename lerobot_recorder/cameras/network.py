@@ -7,7 +7,7 @@ import time
 import av
 
 from lerobot_recorder.cameras.container import Container, open_container, reason
-from lerobot_recorder.cameras.settings import CameraSettings, Picture
+from lerobot_recorder.cameras.settings import CameraImage, CameraSettings
 from lerobot_recorder.cameras.source import SourceClock
 from lerobot_recorder.errors import CameraError
 
@@ -36,7 +36,7 @@ class NetworkCamera:
         self._clock = SourceClock()
         self.rate_hz = float(settings.fps)
 
-    def read(self, want_rgb: bool) -> Picture | None:
+    def read(self, want_rgb: bool) -> CameraImage | None:
         """See ``Source.read``."""
         try:
             shot = self._container.next_shot()
@@ -49,7 +49,7 @@ class NetworkCamera:
         if shot is None:
             raise CameraError(f"{self._container.source} stopped: the stream has ended")
         stamp_ns = self._clock.stamp_ns(shot.time_s, time.time_ns())
-        return self._container.to_picture(shot, stamp_ns, want_rgb)
+        return self._container.to_image(shot, stamp_ns, want_rgb)
 
     def close(self) -> None:
         """See ``Source.close``."""

@@ -1,4 +1,4 @@
-"""Settings and status of a camera, and the images that it delivers."""
+"""Settings of a camera, and the images that it delivers."""
 
 from __future__ import annotations
 
@@ -12,9 +12,6 @@ from numpy.typing import NDArray
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.settings import check_settings, setting
-
-OK, WARN, ERROR = 0, 1, 2
-"""Levels of a status, as in ROS diagnostics."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +93,7 @@ def _check_number_or_auto(camera: str, setting: str, value: str) -> None:
 
 
 @dataclass(frozen=True)
-class Picture:
+class CameraImage:
     """One image of a camera.
 
     Attributes:
@@ -112,18 +109,3 @@ class Picture:
     height: int
     rgb: NDArray[np.uint8] | None
     jpeg: bytes | None
-
-
-@dataclass(frozen=True)
-class CameraStatus:
-    """Status of a camera.
-
-    Attributes:
-        level: 0 ok, 1 warning, 2 error
-        message: the state in one sentence
-        values: measurements by name
-    """
-
-    level: int
-    message: str
-    values: dict[str, str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Protocol
 
-from lerobot_recorder.cameras.settings import Picture
+from lerobot_recorder.cameras.settings import CameraImage
 
 
 class Source(Protocol):
@@ -21,7 +21,7 @@ class Source(Protocol):
     is_live: bool
     sends_jpeg: bool
 
-    def read(self, want_rgb: bool) -> Picture | None:
+    def read(self, want_rgb: bool) -> CameraImage | None:
         """Wait for the next image, at most about half a second or one period.
 
         Args:

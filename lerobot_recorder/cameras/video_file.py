@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 
 from lerobot_recorder.cameras.container import Container, Shot, open_container, reason
-from lerobot_recorder.cameras.settings import CameraSettings, Picture
+from lerobot_recorder.cameras.settings import CameraImage, CameraSettings
 from lerobot_recorder.cameras.source import Pace
 from lerobot_recorder.errors import CameraError
 
@@ -49,7 +49,7 @@ class VideoFileSource:
         self._round_start_s = 0.0
         self._last_s = -1 / self.rate_hz
 
-    def read(self, want_rgb: bool) -> Picture | None:
+    def read(self, want_rgb: bool) -> CameraImage | None:
         """See ``Source.read``."""
         shot = self._next_shot()
         if shot.time_s is None:
@@ -57,7 +57,7 @@ class VideoFileSource:
         else:
             self._last_s = self._round_start_s + shot.time_s - self._begin_s
         self._pace.wait_until(int(self._last_s * 1e9))
-        return self._container.to_picture(shot, time.time_ns(), want_rgb)
+        return self._container.to_image(shot, time.time_ns(), want_rgb)
 
     def close(self) -> None:
         """See ``Source.close``."""

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from lerobot_recorder.cameras import (
     PERMISSION_HINT,
+    CameraImage,
     CameraInfo,
     CameraSettings,
-    Picture,
     encode_jpeg,
     list_cameras,
     list_forbidden,
@@ -113,14 +113,12 @@ def _snapshots(source: str, request: SnapshotRequest, output: Path, console: Con
         settings = CameraSettings(name, source, *asked)
         try:
             with console.status(f"taking a snapshot with {settings.place}"):
-                picture = take_snapshot(settings, request.warm_up_s, SimulatedCamera if simulated else None)
+                image = take_snapshot(settings, request.warm_up_s, SimulatedCamera if simulated else None)
         except CameraError as error:
             yield str(error)
         else:
-            path = _write(picture, output / f"{name}.jpg")
-            console.print(
-                f"{settings.place}: {picture.width}x{picture.height}, saved as {path}", markup=False
-            )
+            path = _write(image, output / f"{name}.jpg")
+            console.print(f"{settings.place}: {image.width}x{image.height}, saved as {path}", markup=False)
 
 
 def snapshot_name(source: str) -> str:
@@ -130,11 +128,11 @@ def snapshot_name(source: str) -> str:
     return re.sub(r"[^\w.-]+", "_", name).strip("_") if not source.isdigit() else f"video{source}"
 
 
-def _write(picture: Picture, path: Path) -> Path:
-    jpeg = picture.jpeg
+def _write(image: CameraImage, path: Path) -> Path:
+    jpeg = image.jpeg
     if jpeg is None:
-        assert picture.rgb is not None, "a snapshot has its pixels"
-        jpeg = encode_jpeg(picture.rgb)
+        assert image.rgb is not None, "a snapshot has its pixels"
+        jpeg = encode_jpeg(image.rgb)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(jpeg)
     return path

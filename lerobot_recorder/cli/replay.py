@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from lerobot_recorder.arms import ComparisonStatus, ReplaySettings, ReplayStatus, TeleopSettings, Unit
+from lerobot_recorder.arms import Comparison, ReplaySettings, ReplayStatus, TeleopSettings, Unit
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
@@ -157,7 +157,7 @@ def _report(status: ReplayStatus, console: Console) -> None:
         console.print(errors_table(status.comparison))
 
 
-def errors_table(comparison: ComparisonStatus) -> Table:
+def errors_table(comparison: Comparison) -> Table:
     """Return a table of how far each joint was from the recording, with and without the delay."""
     lag = f"{comparison.lag_s * 1000:.0f} ms later"
     table = plain_table("degrees off", "mean", "95 %", "largest", f"{lag}: mean", "95 %", "largest")

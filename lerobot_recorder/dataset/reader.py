@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -142,8 +143,7 @@ def _array(name: str, tables_of_all: Sequence[pa.Table], count: int) -> np.ndarr
     return np.array(values)
 
 
-@dataclass(frozen=True)
-class RecordedVectors:
+class RecordedVectors(NamedTuple):
     """The values of one feature in one episode.
 
     Attributes:

@@ -15,9 +15,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from lerobot_recorder.cameras import (
     Camera,
     CameraCalibration,
+    CameraImage,
     CameraSettings,
     OpenSource,
-    Picture,
     encode_jpeg,
     load_camera_calibration,
 )
@@ -134,25 +134,25 @@ class CameraTopics:
             _has_subscriber(self._compressed) and not self._camera.sends_jpeg
         )
 
-    def _publish(self, picture: Picture) -> None:
-        stamp = Time(nanoseconds=picture.stamp_ns).to_msg()
-        if picture.rgb is not None and _has_subscriber(self._raw):
-            self._send(self._raw, rgb_to_image(picture.rgb, self._frame_id), stamp)
-        if _has_subscriber(self._compressed) and (jpeg := _jpeg(picture)) is not None:
+    def _publish(self, image: CameraImage) -> None:
+        stamp = Time(nanoseconds=image.stamp_ns).to_msg()
+        if image.rgb is not None and _has_subscriber(self._raw):
+            self._send(self._raw, rgb_to_image(image.rgb, self._frame_id), stamp)
+        if _has_subscriber(self._compressed) and (jpeg := _jpeg(image)) is not None:
             self._send(self._compressed, jpeg_to_compressed(jpeg, self._frame_id), stamp)
-        self._send(self._info, self._info_of(picture), stamp)
+        self._send(self._info, self._info_of(image), stamp)
 
-    def _info_of(self, picture: Picture) -> CameraInfo:
+    def _info_of(self, image: CameraImage) -> CameraInfo:
         """Return the calibration; only the size if the image size differs from the calibrated size."""
-        if (picture.width, picture.height) == (self._calibrated.width, self._calibrated.height):
+        if (image.width, image.height) == (self._calibrated.width, self._calibrated.height):
             return self._calibrated
         if self._calibrated.width:
             self._log.warning(
                 f"camera {self.name}: its calibration is for images of {self._calibrated.width}x"
-                f"{self._calibrated.height}, these are {picture.width}x{picture.height}: it is not published",
+                f"{self._calibrated.height}, these are {image.width}x{image.height}: it is not published",
                 once=True,
             )
-        info = CameraInfo(width=picture.width, height=picture.height)
+        info = CameraInfo(width=image.width, height=image.height)
         info.header.frame_id = self._frame_id
         return info
 
@@ -166,8 +166,8 @@ def _has_subscriber(publisher: Publisher[Any] | None) -> bool:
     return publisher is not None and publisher.get_subscription_count() > 0
 
 
-def _jpeg(picture: Picture) -> bytes | None:
+def _jpeg(image: CameraImage) -> bytes | None:
     """Return the image as JPEG; None if nobody wanted its pixels when it was taken."""
-    if picture.jpeg is not None or picture.rgb is None:
-        return picture.jpeg
-    return encode_jpeg(picture.rgb)
+    if image.jpeg is not None or image.rgb is None:
+        return image.jpeg
+    return encode_jpeg(image.rgb)

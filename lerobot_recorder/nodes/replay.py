@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,12 @@ from sensor_msgs.msg import JointState
 from std_srvs.srv import SetBool
 
 from lerobot_recorder.arms import (
+    ACTION,
     JOINTS,
+    STATE,
     Calibration,
     Comparison,
-    ComparisonStatus,
-    JointErrors,
+    Movement,
     Player,
     ReplaySettings,
     ReplayStatus,
@@ -95,7 +97,7 @@ class ReplayNode(ManagedNode):
             self.failure = RecorderError(f"the replay failed: {type(error).__name__}: {error}")
 
     def _replay(self) -> None:
-        movement = load_movement(self._episode, self._calibration(), self._params["unit"])
+        movement = self._movement()
         self._switch_teleop_off()
         speed = self._params["approach_speed_rad_s"]
         player = Player(
@@ -111,6 +113,12 @@ class ReplayNode(ManagedNode):
         self._publish_status(player, comparison)
         if comparison is not None:
             self.get_logger().info(summary(comparison))
+
+    def _movement(self) -> Movement:
+        episode, calibration = self._episode, self._calibration()
+        action = episode.vectors(ACTION)
+        state = episode.vectors(STATE) if episode.has(STATE) else None
+        return load_movement(episode.fps, action, state, calibration, self._params["unit"])
 
     def _calibration(self) -> Calibration:
         if self._params["calibration"]:
@@ -166,29 +174,20 @@ class ReplayNode(ManagedNode):
                 state=player.phase,
                 frame=player.rows_sent,
                 frames=self._episode.length,
-                comparison=None if comparison is None else described(comparison),
+                comparison=comparison,
             )
         )
 
 
-def described(comparison: Comparison) -> ComparisonStatus:
-    """Return a comparison as it is published."""
-    return ComparisonStatus(comparison.lag_s, _by_joint(comparison.at_once), _by_joint(comparison.lagged))
-
-
-def _by_joint(errors: JointErrors) -> dict[str, dict[str, float]]:
-    return {
-        name: dict(zip(JOINTS, getattr(errors, name).round(3).tolist(), strict=True))
-        for name in ("mean", "p95", "largest")
-    }
-
-
 def summary(comparison: Comparison) -> str:
     """Describe in one sentence how well the recording was reproduced."""
+    (mean, largest), (lagged_mean, lagged_largest) = (
+        (fmean(errors["mean"].values()), max(errors["largest"].values()))
+        for errors in (comparison.at_once, comparison.lagged)
+    )
     return (
-        f"the follower was {comparison.at_once.mean.mean():.2f} degrees from the recording on average, "
-        f"{comparison.at_once.largest.max():.2f} at most; {comparison.lag_s * 1000:.0f} ms later "
-        f"{comparison.lagged.mean.mean():.2f} and {comparison.lagged.largest.max():.2f}"
+        f"the follower was {mean:.2f} degrees from the recording on average, {largest:.2f} at most; "
+        f"{comparison.lag_s * 1000:.0f} ms later {lagged_mean:.2f} and {lagged_largest:.2f}"
     )
 
 

@@ -9,9 +9,9 @@ from functools import lru_cache
 from lerobot_recorder.arms import RESTING, forward
 from lerobot_recorder.cameras import (
     CameraCalibration,
+    CameraImage,
     CameraSettings,
     Pace,
-    Picture,
     encode_jpeg,
     ideal_calibration,
 )
@@ -54,7 +54,7 @@ class SimulatedCamera:
         self._pace = Pace()
         self._count = 0
 
-    def read(self, want_rgb: bool) -> Picture | None:
+    def read(self, want_rgb: bool) -> CameraImage | None:
         """See ``Source.read``."""
         self._pace.wait_until(int(self._count * 1e9 / self.rate_hz))
         self._count += 1
@@ -62,10 +62,10 @@ class SimulatedCamera:
         pose = self._pose()
         cube = self._tabletop.update(pose, time.monotonic())
         if not (want_rgb or self.sends_jpeg):
-            return Picture(stamp_ns, *self._size, None, None)
+            return CameraImage(stamp_ns, *self._size, None, None)
         rgb = self._renderer.draw(forward(pose) | {"cube": cube.frame})
         jpeg = encode_jpeg(rgb) if self.sends_jpeg else None
-        return Picture(stamp_ns, *self._size, rgb if want_rgb else None, jpeg)
+        return CameraImage(stamp_ns, *self._size, rgb if want_rgb else None, jpeg)
 
     def close(self) -> None:
         """See ``Source.close``."""

@@ -13,7 +13,8 @@ from lerobot_recorder.arms import registers as r
 from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.calibration import GRIPPER, JOINTS, SIMULATED, Calibration
 from lerobot_recorder.arms.protocol import Alarm
-from lerobot_recorder.arms.teleop import JointSample, TeleopLoop, TeleopSettings
+from lerobot_recorder.arms.settings import JointSample, TeleopSettings
+from lerobot_recorder.arms.teleop import TeleopLoop
 from lerobot_recorder.errors import ConfigError, DeviceError, PortError
 from lerobot_recorder.simulation import ArmOnSimulation, SimulatedArm, open_simulated_arm
 from lerobot_recorder.simulation.servo import SimulatedServo

@@ -11,7 +11,7 @@ import sys
 import threading
 from dataclasses import asdict
 
-from lerobot_recorder.cameras import Camera, CameraSettings, Picture
+from lerobot_recorder.cameras import Camera, CameraImage, CameraSettings
 from lerobot_recorder.errors import CameraError
 
 _STATUS_S = 0.1
@@ -22,10 +22,10 @@ def say(**content: object) -> None:
     print(json.dumps(content) + "\n", end="", flush=True)
 
 
-def tell(picture: Picture) -> None:
-    pixels = {} if picture.rgb is None else {"rgb": base64.b64encode(picture.rgb.tobytes()).decode()}
-    jpeg = {} if picture.jpeg is None else {"jpeg": base64.b64encode(picture.jpeg).decode()}
-    say(stamp_ns=picture.stamp_ns, width=picture.width, height=picture.height, **pixels, **jpeg)
+def tell(image: CameraImage) -> None:
+    pixels = {} if image.rgb is None else {"rgb": base64.b64encode(image.rgb.tobytes()).decode()}
+    jpeg = {} if image.jpeg is None else {"jpeg": base64.b64encode(image.jpeg).decode()}
+    say(stamp_ns=image.stamp_ns, width=image.width, height=image.height, **pixels, **jpeg)
 
 
 def main() -> None:

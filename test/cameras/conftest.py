@@ -10,7 +10,7 @@ import av
 import cv2
 import pytest
 
-from lerobot_recorder.cameras import Camera, CameraSettings, Picture
+from lerobot_recorder.cameras import Camera, CameraImage, CameraSettings
 
 PATIENCE_S = 20
 
@@ -26,24 +26,24 @@ def footage() -> Path:
 
 @pytest.fixture(scope="session")
 def jpegs(footage) -> list[bytes]:
-    """Frames of the clip as JPEG pictures, each one different."""
+    """Frames of the clip as JPEG images, each one different."""
     with av.open(str(footage)) as container:
         frames = [frame.to_ndarray(format="bgr24") for frame in islice(container.decode(video=0), 12)]
     return [cv2.imencode(".jpg", frame)[1].tobytes() for frame in frames]
 
 
 class Watched:
-    """A camera whose pictures can be waited for."""
+    """A camera whose images can be waited for."""
 
     def __init__(self, settings: CameraSettings, **arguments) -> None:
-        self.pictures: queue.SimpleQueue[Picture] = queue.SimpleQueue()
-        self.camera = Camera(settings, self.pictures.put, **arguments)
+        self.images: queue.SimpleQueue[CameraImage] = queue.SimpleQueue()
+        self.camera = Camera(settings, self.images.put, **arguments)
 
-    def take(self, count: int = 1) -> list[Picture]:
-        return [self.pictures.get(timeout=PATIENCE_S) for _ in range(count)]
+    def take(self, count: int = 1) -> list[CameraImage]:
+        return [self.images.get(timeout=PATIENCE_S) for _ in range(count)]
 
     def take_until(self, condition: Callable[[], bool]) -> None:
-        """Take pictures until something holds."""
+        """Take images until something holds."""
         while not condition():
             self.take()
 

@@ -16,18 +16,18 @@ import av
 _CLOCK_HZ = 90_000
 
 
-def h264_pictures(video: Path, count: int) -> list[list[bytes]]:
+def h264_images(video: Path, count: int) -> list[list[bytes]]:
     """Encode the first frames of a video; return the NAL units of each."""
     buffer = io.BytesIO()
     options = {"tune": "zerolatency", "x264-params": "keyint=10:repeat-headers=1"}
-    pictures = []
+    images = []
     with av.open(str(video)) as source, av.open(buffer, "w", format="h264") as encoder:
         stream = encoder.add_stream("libx264", rate=30, options=options)
         stream.width, stream.height, stream.pix_fmt = 176, 144, "yuv420p"
         for frame in islice(source.decode(video=0), count):
             frame.pts = None
-            pictures += [_nal_units(bytes(packet)) for packet in stream.encode(frame)]
-    return pictures
+            images += [_nal_units(bytes(packet)) for packet in stream.encode(frame)]
+    return images
 
 
 def _nal_units(annex_b: bytes) -> list[bytes]:
@@ -35,10 +35,10 @@ def _nal_units(annex_b: bytes) -> list[bytes]:
 
 
 class RtspServer:
-    """Sends pictures, one time only, to whoever plays them, then keeps silent until closed."""
+    """Sends images, one time only, to whoever plays them, then keeps silent until closed."""
 
-    def __init__(self, pictures: list[list[bytes]], rate_hz: float = 30) -> None:
-        self._pictures, self._rate_hz = pictures, rate_hz
+    def __init__(self, images: list[list[bytes]], rate_hz: float = 30) -> None:
+        self._images, self._rate_hz = images, rate_hz
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._stopped = threading.Event()
         self.url = f"rtsp://127.0.0.1:{self._listener.getsockname()[1]}/live"
@@ -73,9 +73,7 @@ class RtspServer:
         return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
     def _description(self) -> str:
-        sets = ",".join(
-            base64.b64encode(unit).decode() for unit in self._pictures[0] if unit[0] & 31 in {7, 8}
-        )
+        sets = ",".join(base64.b64encode(unit).decode() for unit in self._images[0] if unit[0] & 31 in {7, 8})
         return (
             "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=test\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
             "m=video 0 RTP/AVP 96\r\n"
@@ -85,7 +83,7 @@ class RtspServer:
 
     def _packets(self) -> list[bytes]:
         packets = []
-        for number, units in enumerate(self._pictures):
+        for number, units in enumerate(self._images):
             time = round(number / self._rate_hz * _CLOCK_HZ)
             for unit in units:
                 marker = 0x80 if unit is units[-1] else 0

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from lerobot_recorder.cameras import Camera, CameraSettings, Picture
-from lerobot_recorder.cameras.monitor import CameraMonitor
+from lerobot_recorder.cameras import Camera, CameraImage, CameraSettings
+from lerobot_recorder.cameras.camera import CameraMonitor
 from lerobot_recorder.errors import CameraError
 from lerobot_recorder.simulation import SimulatedCamera
 
@@ -24,9 +24,9 @@ class Clock:
         return self.now_s
 
 
-def picture(width: int = 8, height: int = 6) -> Picture:
+def image(width: int = 8, height: int = 6) -> CameraImage:
     noise = np.random.default_rng().integers(0, 255, (height, width, 3), np.uint8)
-    return Picture(time.time_ns(), width, height, noise, None)
+    return CameraImage(time.time_ns(), width, height, noise, None)
 
 
 class TestWatch:
@@ -43,7 +43,7 @@ class TestWatch:
     def feed(self, watch: CameraMonitor, clock: Clock, rate_hz: float, seconds: float, **size: int) -> None:
         for _ in range(round(rate_hz * seconds)):
             clock.now_s += 1 / rate_hz
-            watch.note(picture(**size))
+            watch.note(image(**size))
 
     def test_a_camera_at_its_rate_is_well(self, watch, clock):
         self.feed(watch, clock, 29.5, 3)
@@ -66,26 +66,26 @@ class TestWatch:
             watch.check_silence(SETTINGS)
 
     @pytest.mark.parametrize("jpeg", [None, b"\xff\xd8 the same \xff\xd9"])
-    def test_the_same_picture_again_and_again_is_frozen_too(self, watch, clock, jpeg):
-        still = replace(picture(), jpeg=jpeg)
+    def test_the_same_image_again_and_again_is_frozen_too(self, watch, clock, jpeg):
+        still = replace(image(), jpeg=jpeg)
         for _ in range(30):
             clock.now_s += 1 / 30
             watch.note(replace(still, stamp_ns=time.time_ns()))
         assert watch.status(SETTINGS).level == ERROR
         assert "the same image" in watch.status(SETTINGS).message
         clock.now_s += 1 / 30
-        watch.note(picture())
+        watch.note(image())
         assert watch.status(SETTINGS).level == OK
 
     def test_a_video_may_stand_still(self, watch, clock):
         watch.opened(30, is_live=False)
-        still = picture()
+        still = image()
         for _ in range(60):
             clock.now_s += 1 / 30
             watch.note(still)
         assert watch.status(SETTINGS).level == OK
 
-    def test_a_camera_of_one_picture_a_second_may_be_silent_that_long(self, clock):
+    def test_a_camera_of_one_image_a_second_may_be_silent_that_long(self, clock):
         watch = CameraMonitor(1, clock)
         watch.opened(1)
         self.feed(watch, clock, 1, 5)
@@ -115,7 +115,7 @@ class TestWatch:
 
 
 class FakeDevice:
-    """A device that gives pictures as long as it is plugged in."""
+    """A device that gives images as long as it is plugged in."""
 
     rate_hz = 10.0
     is_live = True
@@ -135,12 +135,12 @@ class FakeDevice:
         self.openings += 1
         return self
 
-    def read(self, want_rgb: bool) -> Picture | None:
+    def read(self, want_rgb: bool) -> CameraImage | None:
         time.sleep(0.002)
         if not self.plugged.is_set():
             raise CameraError("/dev/video0 stopped: No such device")
         self.wanted.append(want_rgb)
-        return None if self.frozen.is_set() else picture()
+        return None if self.frozen.is_set() else image()
 
     def close(self) -> None:
         self.closings += 1
@@ -214,8 +214,8 @@ def test_a_stopped_camera_lets_go_of_the_device_and_delivers_no_more(device):
 def test_a_receiver_that_fails_does_not_end_the_camera(device):
     delivered = []
 
-    def deliver(picture: Picture) -> None:
-        delivered.append(picture)
+    def deliver(image: CameraImage) -> None:
+        delivered.append(image)
         raise RuntimeError("not now")
 
     camera = Camera(SETTINGS, deliver)

@@ -50,7 +50,7 @@ def test_the_file_of_camera_calibration_is_read(path):
     assert calibration.projection[2] == 322.797939
 
 
-def test_without_rectification_the_picture_is_projected_as_it_is(path):
+def test_without_rectification_the_image_is_projected_as_it_is(path):
     path.write_text(FILE[: FILE.index("rectification")])
     calibration = load_camera_calibration(path)
     assert calibration.rectification == tuple(np.eye(3).ravel())

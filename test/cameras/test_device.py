@@ -10,8 +10,8 @@ import av
 import pytest
 
 from lerobot_recorder.cameras import CameraSettings
+from lerobot_recorder.cameras.camera import CameraMonitor
 from lerobot_recorder.cameras.device import Device
-from lerobot_recorder.cameras.monitor import CameraMonitor
 from lerobot_recorder.errors import CameraError
 
 
@@ -85,7 +85,7 @@ def test_a_frame_that_the_bus_cut_short_is_left_out(ffmpeg, jpegs):
     assert device().read(want_rgb=True) is None
 
 
-def test_nothing_in_time_is_no_picture(ffmpeg, monkeypatch):
+def test_nothing_in_time_is_no_image(ffmpeg, monkeypatch):
     monkeypatch.setattr("lerobot_recorder.cameras.device._READ_TIMEOUT_S", 0.01)
     assert device().read(want_rgb=True) is None
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lerobot_recorder.cameras.container import encode_jpeg, jpeg_picture
+from lerobot_recorder.cameras.container import encode_jpeg, jpeg_image
 from lerobot_recorder.images import decode_rgb
 
 
@@ -22,29 +22,29 @@ def test_pixels_survive_in_rgb_order(gradient):
     assert np.abs(decoded.astype(int) - gradient).mean() < 3
 
 
-def test_a_picture_is_decoded_only_if_wanted(gradient):
+def test_an_image_is_decoded_only_if_wanted(gradient):
     jpeg = encode_jpeg(gradient)
-    assert jpeg_picture(jpeg, 7, want_rgb=False).rgb is None
-    assert jpeg_picture(jpeg, 7, want_rgb=True).rgb.shape == (48, 64, 3)
+    assert jpeg_image(jpeg, 7, want_rgb=False).rgb is None
+    assert jpeg_image(jpeg, 7, want_rgb=True).rgb.shape == (48, 64, 3)
 
 
-def test_a_picture_cut_short_is_none(gradient):
+def test_an_image_cut_short_is_none(gradient):
     jpeg = encode_jpeg(gradient)
-    assert jpeg_picture(jpeg[: len(jpeg) // 2], 7, want_rgb=False) is None
+    assert jpeg_image(jpeg[: len(jpeg) // 2], 7, want_rgb=False) is None
 
 
 def test_what_follows_the_end_is_cut_off(gradient):
     jpeg = encode_jpeg(gradient)
-    picture = jpeg_picture(jpeg + b"statistics of an OpenMV", 7, want_rgb=True)
-    assert (picture.width, picture.height) == (64, 48)
-    assert picture.jpeg == jpeg
+    image = jpeg_image(jpeg + b"statistics of an OpenMV", 7, want_rgb=True)
+    assert (image.width, image.height) == (64, 48)
+    assert image.jpeg == jpeg
 
 
 def test_a_png_is_none(gradient):
-    assert jpeg_picture(cv2.imencode(".png", gradient)[1].tobytes(), 7, want_rgb=True) is None
+    assert jpeg_image(cv2.imencode(".png", gradient)[1].tobytes(), 7, want_rgb=True) is None
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_picture_or_none(data):
-    picture = jpeg_picture(b"\xff\xd8" + data + b"\xff\xd9", 7, want_rgb=False)
-    assert picture is None or min(picture.width, picture.height) > 0
+def test_any_bytes_are_an_image_or_none(data):
+    image = jpeg_image(b"\xff\xd8" + data + b"\xff\xd9", 7, want_rgb=False)
+    assert image is None or min(image.width, image.height) > 0

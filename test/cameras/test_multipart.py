@@ -114,7 +114,7 @@ def test_the_boundary_may_be_written_in_several_ways(server, connect, jpegs, quo
     assert connect().read(want_rgb=False).jpeg == jpegs[0]
 
 
-def test_a_picture_that_is_none_is_left_out(server, connect, jpegs):
+def test_an_image_that_is_none_is_left_out(server, connect, jpegs):
     server.parts = [part(b"oops"), part(jpegs[0])]
     camera = connect()
     assert camera.read(want_rgb=True) is None
@@ -164,18 +164,18 @@ def test_nobody_there_is_told(connect):
 def test_a_camera_takes_it_by_its_url(server, watch, jpegs):
     server.parts = [part(jpeg) for jpeg in jpegs]
     watched = watch(server.url, want_rgb=lambda: False)
-    assert [picture.jpeg for picture in watched.take(len(jpegs))] == jpegs
+    assert [image.jpeg for image in watched.take(len(jpegs))] == jpegs
 
 
 def test_a_stream_that_ends_is_opened_again(server, watch, jpegs):
     server.parts, server.hang_up = [part(jpegs[0])], True
     watched = watch(server.url)
-    assert [picture.jpeg for picture in watched.take(2)] == 2 * jpegs[:1]
+    assert [image.jpeg for image in watched.take(2)] == 2 * jpegs[:1]
     assert len(server.requests) >= 2
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_what_a_camera_appends_to_a_picture_is_cut_off(server, connect, jpegs, length):
+def test_what_a_camera_appends_to_an_image_is_cut_off(server, connect, jpegs, length):
     server.parts = [part(jpeg + b"\0\0ESP32: 17 fps", length=length) for jpeg in jpegs]
     server.parts.append(f"--{BOUNDARY}--\r\n".encode())
     camera = connect()

@@ -19,13 +19,13 @@ COUNT = 20
 
 
 @pytest.fixture(scope="module")
-def pictures(footage) -> list[list[bytes]]:
-    return rtsp_server.h264_pictures(footage, COUNT)
+def images(footage) -> list[list[bytes]]:
+    return rtsp_server.h264_images(footage, COUNT)
 
 
 @pytest.fixture
-def server(pictures):
-    server = rtsp_server.RtspServer(pictures)
+def server(images):
+    server = rtsp_server.RtspServer(images)
     yield server
     server.close()
 
@@ -48,5 +48,5 @@ def test_an_rtsp_stream_is_decoded_at_the_asked_size_and_its_silence_noticed(ser
 
 
 def test_its_own_clock_spaces_the_stamps(server):
-    stamps = [picture.stamp_ns for picture in read_all(server)]
+    stamps = [image.stamp_ns for image in read_all(server)]
     assert all(earlier <= later for earlier, later in pairwise(stamps))

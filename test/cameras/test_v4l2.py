@@ -108,7 +108,7 @@ def test_cameras_are_listed_in_order(driver, path, tmp_path):
     assert [Path(info.path).name for info in list_cameras(tmp_path)] == ["video0", "video2", "video10"]
 
 
-def test_devices_without_pictures_are_not_listed(driver, path, tmp_path):
+def test_devices_without_images_are_not_listed(driver, path, tmp_path):
     driver.captures = False
     assert list_cameras(tmp_path) == []
 

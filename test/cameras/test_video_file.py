@@ -13,7 +13,7 @@ from lerobot_recorder.errors import CameraError
 
 
 class NoPace:
-    """Takes every picture for due at once, and remembers when it was due."""
+    """Takes every image for due at once, and remembers when it was due."""
 
     def __init__(self) -> None:
         self.due_ns: list[int] = []
@@ -42,19 +42,19 @@ def settings(source, **values) -> CameraSettings:
 
 def test_a_video_plays_at_its_own_rate_over_and_over(pace, footage):
     film = VideoFileSource(settings(footage, fps=10))
-    pictures = [film.read(want_rgb=True) for _ in range(125)]
+    images = [film.read(want_rgb=True) for _ in range(125)]
     assert film.rate_hz == pytest.approx(29.97, abs=0.01)
     assert np.diff(pace.due_ns) == pytest.approx(1e9 / film.rate_hz, rel=0.01)
-    assert np.array_equal(pictures[120].rgb, pictures[0].rgb)
-    assert not np.array_equal(pictures[119].rgb, pictures[0].rgb)
+    assert np.array_equal(images[120].rgb, images[0].rgb)
+    assert not np.array_equal(images[119].rgb, images[0].rgb)
     film.close()
 
 
 def test_it_is_scaled_to_the_asked_size(pace, footage):
-    picture = VideoFileSource(settings(footage, width=320, height=240)).read(want_rgb=True)
-    assert picture.rgb.shape == (240, 320, 3)
-    assert picture.rgb.flags.c_contiguous
-    assert (picture.width, picture.height, picture.jpeg) == (320, 240, None)
+    image = VideoFileSource(settings(footage, width=320, height=240)).read(want_rgb=True)
+    assert image.rgb.shape == (240, 320, 3)
+    assert image.rgb.flags.c_contiguous
+    assert (image.width, image.height, image.jpeg) == (320, 240, None)
 
 
 def test_an_mjpeg_track_in_a_container_passes_undecoded_too(pace, tmp_path, jpegs):
@@ -91,11 +91,11 @@ def test_unwanted_pixels_are_not_converted(pace, footage):
     assert VideoFileSource(settings(footage)).read(want_rgb=False).rgb is None
 
 
-def test_jpeg_pictures_pass_byte_for_byte_at_the_asked_rate(pace, mjpeg_file, jpegs):
+def test_jpeg_images_pass_byte_for_byte_at_the_asked_rate(pace, mjpeg_file, jpegs):
     film = VideoFileSource(settings(mjpeg_file, fps=15))
-    pictures = [film.read(want_rgb=False) for _ in range(2 * len(jpegs))]
-    assert [picture.jpeg for picture in pictures] == 2 * jpegs
-    assert {(picture.width, picture.height) for picture in pictures} == {(176, 144)}
+    images = [film.read(want_rgb=False) for _ in range(2 * len(jpegs))]
+    assert [image.jpeg for image in images] == 2 * jpegs
+    assert {(image.width, image.height) for image in images} == {(176, 144)}
     assert film.sends_jpeg
     assert np.diff(pace.due_ns) == pytest.approx(1e9 / 15, rel=0.01)
 
@@ -105,7 +105,7 @@ def test_a_broken_jpeg_is_left_out(pace, tmp_path, jpegs):
     path.write_bytes(jpegs[0] + jpegs[1][:-40] + jpegs[2])
     film = VideoFileSource(settings(path))
     delivered = [film.read(want_rgb=True) for _ in range(3)]
-    assert {picture.jpeg for picture in delivered if picture} <= {jpegs[0], jpegs[2]}
+    assert {image.jpeg for image in delivered if image} <= {jpegs[0], jpegs[2]}
 
 
 def test_a_missing_file_is_named(tmp_path):
@@ -135,7 +135,7 @@ def test_a_video_whose_time_begins_late_does_not(pace, footage, tmp_path):
     assert abs(pace.due_ns[0]) < 1e8
 
 
-def test_damaged_pictures_of_a_video_are_left_out(pace, footage, tmp_path):
+def test_damaged_images_of_a_video_are_left_out(pace, footage, tmp_path):
     data = bytearray(footage.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 2000] = bytes(2000)

@@ -90,7 +90,7 @@ class Webcam:
         for line in self.process.stdout:
             self.heard.append({"heard_s": time.monotonic(), **json.loads(line)})
 
-    def pictures(self) -> list[dict]:
+    def images(self) -> list[dict]:
         return [each for each in self.heard if "stamp_ns" in each]
 
     def status(self) -> dict:
@@ -117,51 +117,51 @@ def webcam(library, tmp_path, jpegs) -> Iterator[Webcam]:
     webcam.close()
 
 
-def number_of(webcam: Webcam, picture: dict) -> int:
-    return webcam.jpegs.index(base64.b64decode(picture["jpeg"]))
+def number_of(webcam: Webcam, image: dict) -> int:
+    return webcam.jpegs.index(base64.b64decode(image["jpeg"]))
 
 
 def test_jpeg_passes_byte_for_byte_with_the_capture_times(webcam):
     webcam.watch()
-    webcam.wait(lambda: len(webcam.pictures()) > 30)
-    pictures = webcam.pictures()
-    assert "rgb" not in pictures[0]
-    for one, other in itertools.pairwise(pictures):
+    webcam.wait(lambda: len(webcam.images()) > 30)
+    images = webcam.images()
+    assert "rgb" not in images[0]
+    for one, other in itertools.pairwise(images):
         periods = round((other["stamp_ns"] - one["stamp_ns"]) / PERIOD_NS)
         assert other["stamp_ns"] - one["stamp_ns"] == pytest.approx(periods * PERIOD_NS, abs=2e6)
         assert (number_of(webcam, other) - number_of(webcam, one)) % len(webcam.jpegs) == periods % len(
             webcam.jpegs
         )
-    assert abs(time.time_ns() - pictures[-1]["stamp_ns"]) < 2e9
+    assert abs(time.time_ns() - images[-1]["stamp_ns"]) < 2e9
 
 
-def test_uncompressed_pictures_are_decoded(webcam):
+def test_uncompressed_images_are_decoded(webcam):
     webcam.watch(pixel_format="raw", want_rgb=True)
-    webcam.wait(webcam.pictures)
-    picture = webcam.pictures()[0]
-    rgb = np.frombuffer(base64.b64decode(picture["rgb"]), np.uint8).reshape(144, 176, 3).astype(int)
+    webcam.wait(webcam.images)
+    image = webcam.images()[0]
+    rgb = np.frombuffer(base64.b64decode(image["rgb"]), np.uint8).reshape(144, 176, 3).astype(int)
     sent = (
         np.fromfile(file, np.uint8).reshape(144, 176, 2) for file in (webcam.directory / "YUYV").iterdir()
     )
     assert any(np.array_equal(rgb, yuv_to_rgb(yuyv, "yuyv")) for yuyv in sent)
-    assert "jpeg" not in picture
+    assert "jpeg" not in image
 
 
 def test_an_unplugged_camera_is_told_and_opened_again(webcam):
     webcam.watch()
-    webcam.wait(webcam.pictures)
+    webcam.wait(webcam.images)
     webcam.be("unplugged")
     webcam.wait(lambda: webcam.status()["level"] == ERROR)
     assert "No such device" in webcam.status()["message"] or "No such file" in webcam.status()["message"]
-    seen = len(webcam.pictures())
+    seen = len(webcam.images())
     webcam.no_longer("unplugged")
-    webcam.wait(lambda: len(webcam.pictures()) > seen + 5)
+    webcam.wait(lambda: len(webcam.images()) > seen + 5)
     webcam.wait(lambda: webcam.status()["level"] == OK)
 
 
 def test_a_frozen_camera_is_told_and_opened_again(webcam):
     webcam.watch()
-    webcam.wait(webcam.pictures)
+    webcam.wait(webcam.images)
     webcam.be("frozen")
     webcam.wait(lambda: webcam.status()["level"] == ERROR)
     assert "frozen" in webcam.status()["message"]
@@ -198,7 +198,7 @@ def test_a_size_that_is_not_offered_is_told(webcam):
 
 def test_exposure_focus_and_other_controls_are_set(webcam):
     webcam.watch(exposure="12.5", focus="30", controls={"brightness": -5})
-    webcam.wait(webcam.pictures)
+    webcam.wait(webcam.images)
     assert webcam.controls() == [
         (EXPOSURE_AUTO, 1), (EXPOSURE, 125), (FOCUS_AUTO, 0), (FOCUS, 30), (BRIGHTNESS, -5)
     ]  # fmt: skip
@@ -213,7 +213,7 @@ def test_it_says_what_it_offers(webcam):
     assert "'focus_absolute': (0, 250)" in said
 
 
-def test_a_snapshot_is_the_cameras_own_picture(webcam, tmp_path):
+def test_a_snapshot_is_the_cameras_own_image(webcam, tmp_path):
     output = tmp_path / "snapshots"
     done = webcam.run(
         "-m", "lerobot_recorder.cli.app", "cameras", "/dev/video0",

@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from lerobot_recorder.arms import JOINTS, ComparisonStatus, ReplayStatus
+from lerobot_recorder.arms import JOINTS, Comparison, ReplayStatus
 from lerobot_recorder.cli import replay as module
 from lerobot_recorder.cli import session
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
@@ -12,7 +12,7 @@ from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
 needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
 
 ERRORS = {"mean": dict.fromkeys(JOINTS, 0.5), "p95": dict.fromkeys(JOINTS, 1.0)}
-COMPARISON = ComparisonStatus(
+COMPARISON = Comparison(
     lag_s=0.04,
     at_once={**ERRORS, "largest": dict.fromkeys(JOINTS, 4.0)},
     lagged={**ERRORS, "largest": dict.fromkeys(JOINTS, 2.0)},

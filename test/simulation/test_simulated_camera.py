@@ -30,7 +30,7 @@ def settings(name: str = "top", **values) -> CameraSettings:
     return CameraSettings(name, "sim", **{"width": 160, "height": 120, "fps": 200} | values)
 
 
-def test_a_picture_is_stamped_when_the_pose_is_taken(arm):
+def test_an_image_is_stamped_when_the_pose_is_taken(arm):
     before_ns = time.time_ns()
     camera = SimulatedCamera(settings(), arm.pose)
     stamps = [camera.read(want_rgb=True).stamp_ns for _ in range(4)]
@@ -40,15 +40,15 @@ def test_a_picture_is_stamped_when_the_pose_is_taken(arm):
 
 
 def test_nothing_is_drawn_that_nobody_wants(arm):
-    picture = SimulatedCamera(settings(), arm.pose).read(want_rgb=False)
-    assert (picture.rgb, picture.jpeg, picture.width, picture.height) == (None, None, 160, 120)
+    image = SimulatedCamera(settings(), arm.pose).read(want_rgb=False)
+    assert (image.rgb, image.jpeg, image.width, image.height) == (None, None, 160, 120)
 
 
 @pytest.mark.parametrize("want_rgb", [True, False])
 def test_it_can_give_jpeg_as_a_webcam_does(arm, want_rgb):
-    picture = SimulatedCamera(settings(pixel_format="mjpeg"), arm.pose).read(want_rgb)
-    assert cv2.imdecode(np.frombuffer(picture.jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (120, 160, 3)
-    assert (picture.rgb is not None) == want_rgb
+    image = SimulatedCamera(settings(pixel_format="mjpeg"), arm.pose).read(want_rgb)
+    assert cv2.imdecode(np.frombuffer(image.jpeg, np.uint8), cv2.IMREAD_COLOR).shape == (120, 160, 3)
+    assert (image.rgb is not None) == want_rgb
 
 
 def test_all_cameras_of_an_arm_see_the_same_cube(arm):
@@ -66,8 +66,8 @@ def test_two_arms_have_a_table_each(arm):
 
 
 def test_without_an_arm_it_shows_one_at_rest():
-    picture = SimulatedCamera(settings()).read(want_rgb=True)
+    image = SimulatedCamera(settings()).read(want_rgb=True)
     at_rest = SimulatedCamera(settings(), lambda: RESTING).read(want_rgb=True)
-    assert picture is not None
+    assert image is not None
     assert at_rest is not None
-    assert np.abs(picture.rgb.astype(int) - at_rest.rgb).mean() < 5
+    assert np.abs(image.rgb.astype(int) - at_rest.rgb).mean() < 5

@@ -1,7 +1,7 @@
 """Draws the simulated arm on its table, as a camera sees it.
 
 =============  =============================================================================
-renderer       ``Renderer``: a picture of the scene from a viewpoint
+renderer       ``Renderer``: an image of the scene from a viewpoint
 viewpoint      where cameras stand, and what they see
 arm            the arm's shape
 solids         boxes, cylinders and prisms, projected and shaded

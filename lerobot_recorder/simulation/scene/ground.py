@@ -21,7 +21,7 @@ LIGHT = np.array((0.34, 0.42, 0.84))
 _ROOM = (96, 98, 102)
 _SHADOW_DARKNESS = 0.52
 _SHADOW_SHRINK = 2  # a soft shadow needs no more pixels
-_SHADOW_SOFTNESS = 1 / 80  # of the picture's width
+_SHADOW_SOFTNESS = 1 / 80  # of the image's width
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Detail:
 
     Attributes:
         pixels_per_m: of the table's texture
-        samples: taken of it, for each of the picture's columns and rows
+        samples: taken of it, for each of the image's columns and rows
     """
 
     pixels_per_m: int
@@ -38,7 +38,7 @@ class Detail:
 
 
 STILL = Detail(FINEST, 3)
-"""For a picture that is drawn once."""
+"""For an image that is drawn once."""
 MOVING = Detail(900, 0.75)
 """For one that is drawn anew each time, by a camera so close that it shows nothing finer."""
 
@@ -53,7 +53,7 @@ def draw_table(view: View, width: int, height: int, detail: Detail) -> Image:
         detail: how fine
     """
     columns, rows = round(width * detail.samples), round(height * detail.samples)
-    # The middle of the first pixel is at 0 for OpenCV, and half a pixel from the picture's edge.
+    # The middle of the first pixel is at 0 for OpenCV, and half a pixel from the image's edge.
     scale = np.array(
         (
             (columns / width, 0, (columns / width - 1) / 2),
@@ -61,21 +61,21 @@ def draw_table(view: View, width: int, height: int, detail: Detail) -> Image:
             (0, 0, 1),
         )
     )
-    to_picture = scale @ view.table_to_picture() @ np.linalg.inv(world_to_texture(detail.pixels_per_m))
-    picture = cv2.warpPerspective(
-        table_texture(detail.pixels_per_m), to_picture, (columns, rows), borderValue=_ROOM
+    to_image = scale @ view.table_to_image() @ np.linalg.inv(world_to_texture(detail.pixels_per_m))
+    image = cv2.warpPerspective(
+        table_texture(detail.pixels_per_m), to_image, (columns, rows), borderValue=_ROOM
     )
     averaging = cv2.INTER_AREA if detail.samples > 1 else cv2.INTER_LINEAR
-    resized = cv2.resize(picture, (width, height), interpolation=averaging).astype(np.uint8, copy=False)
+    resized = cv2.resize(image, (width, height), interpolation=averaging).astype(np.uint8, copy=False)
     _hide_above_horizon(resized, view)
     return resized
 
 
-def cast_shadows(picture: Image, view: View, vertices: Array, spans: Iterable[tuple[int, int]]) -> None:
-    """Darken a picture of the table where convex solids keep the lamp's light from it.
+def cast_shadows(image: Image, view: View, vertices: Array, spans: Iterable[tuple[int, int]]) -> None:
+    """Darken an image of the table where convex solids keep the lamp's light from it.
 
     Args:
-        picture: RGB, uint8, (height, width, 3), changed in place
+        image: RGB, uint8, (height, width, 3), changed in place
         view: the camera
         vertices: of the solids, (n, 3), m
         spans: for each solid, the range of its vertices
@@ -83,23 +83,21 @@ def cast_shadows(picture: Image, view: View, vertices: Array, spans: Iterable[tu
     ground = vertices - vertices[:, 2:] / LIGHT[2] * LIGHT
     pixels, depth = view.project(ground)
     points = (pixels / _SHADOW_SHRINK).astype(np.float32)
-    mask = np.zeros(
-        (-(-picture.shape[0] // _SHADOW_SHRINK), -(-picture.shape[1] // _SHADOW_SHRINK)), np.uint8
-    )
+    mask = np.zeros((-(-image.shape[0] // _SHADOW_SHRINK), -(-image.shape[1] // _SHADOW_SHRINK)), np.uint8)
     for first, last in spans:
         if depth[first:last].min() > NEAREST_M:
             cv2.fillConvexPoly(mask, cv2.convexHull(points[first:last]).astype(np.int32), 255)
-    softness = max(round(picture.shape[1] * _SHADOW_SOFTNESS), 1)
+    softness = max(round(image.shape[1] * _SHADOW_SOFTNESS), 1)
     soft = cv2.blur(cv2.blur(mask, (softness, softness)), (softness, softness))
-    _darken(picture, soft.astype(np.uint8, copy=False))
+    _darken(image, soft.astype(np.uint8, copy=False))
 
 
-def _darken(picture: Image, mask: Image) -> None:
+def _darken(image: Image, mask: Image) -> None:
     """Darken by a mask of half the size, where it is not zero."""
     column, row, columns, rows = cv2.boundingRect(mask)
     if not columns:
         return
-    part = picture[row * _SHADOW_SHRINK : (row + rows) * _SHADOW_SHRINK,
+    part = image[row * _SHADOW_SHRINK : (row + rows) * _SHADOW_SHRINK,
                    column * _SHADOW_SHRINK : (column + columns) * _SHADOW_SHRINK]  # fmt: skip
     light = cv2.convertScaleAbs(
         mask[row : row + rows, column : column + columns], None, -_SHADOW_DARKNESS, 255
@@ -109,16 +107,16 @@ def _darken(picture: Image, mask: Image) -> None:
     cv2.multiply(part, cv2.merge((light, light, light)), dst=part, scale=1 / 255)
 
 
-def _hide_above_horizon(picture: Image, view: View) -> None:
+def _hide_above_horizon(image: Image, view: View) -> None:
     """Paint over what the table's plane shows behind the camera: its mirror image above the horizon."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     corners = np.array(((0, 0), (width, 0), (width, height), (0, height)), float)
     rays = np.column_stack([(corners - view.centre) / view.focal, np.ones(4)])
     rise = rays @ view.world_to_camera[:, 2] + 0.03
     if (rise <= 0).all():
         return
     polygon = _part_above(corners, rise)
-    cv2.fillConvexPoly(picture, np.rint(polygon).astype(np.int32), _ROOM)
+    cv2.fillConvexPoly(image, np.rint(polygon).astype(np.int32), _ROOM)
 
 
 def _part_above(corners: Array, rise: Array) -> Array:

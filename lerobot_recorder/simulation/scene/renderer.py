@@ -33,7 +33,7 @@ def _scene() -> Assembly:
 
 
 class Renderer:
-    """Draws pictures of one size from one viewpoint; for one thread.
+    """Draws images of one size from one viewpoint; for one thread.
 
     Args:
         viewpoint: where the camera is
@@ -52,25 +52,25 @@ class Renderer:
             self._background = draw_table(view, width, height, STILL)
 
     def draw(self, frames: dict[str, Frame]) -> Image:
-        """Return a picture: RGB, uint8, (height, width, 3).
+        """Return an image: RGB, uint8, (height, width, 3).
 
         Args:
             frames: of the links and of ``cube``
         """
         view = look(self._viewpoint, frames, *self._size)
         placed = self._scene.place(frames)
-        picture = self._draw_background(view)
-        cast_shadows(picture, view, placed.vertices, self._scene.vertex_spans)
-        self._draw_solids(picture, view, placed)
-        self._sensor.expose(picture)
-        return picture
+        image = self._draw_background(view)
+        cast_shadows(image, view, placed.vertices, self._scene.vertex_spans)
+        self._draw_solids(image, view, placed)
+        self._sensor.expose(image)
+        return image
 
     def _draw_background(self, view: View) -> Image:
         if self._background is None:
             return draw_table(view, *self._size, MOVING)
         return np.array(self._background)
 
-    def _draw_solids(self, picture: Image, view: View, placed: Placed) -> None:
+    def _draw_solids(self, image: Image, view: View, placed: Placed) -> None:
         scene = self._scene
         pixels, depth = view.project(placed.vertices)
         points = np.rint(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
@@ -83,13 +83,13 @@ class Renderer:
             if seen and depth[first:last].min() > NEAREST_M:
                 # Under the faces, so that nothing behind shines through between their smoothed edges.
                 hull = cv2.convexHull(points[first:last]).astype(np.int32, copy=False)
-                _fill(picture, hull, colours[seen[0]])
+                _fill(image, hull, colours[seen[0]])
                 for face in seen:
-                    _fill(picture, points[scene.faces[face]], colours[face])
+                    _fill(image, points[scene.faces[face]], colours[face])
 
 
-def _fill(picture: Image, corners: NDArray[np.int32], colour: Sequence[float]) -> None:
-    cv2.fillConvexPoly(picture, corners, colour, cv2.LINE_AA, _SUBPIXEL_BITS)
+def _fill(image: Image, corners: NDArray[np.int32], colour: Sequence[float]) -> None:
+    cv2.fillConvexPoly(image, corners, colour, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _shade(colours: Array, normals: Array, towards: Array) -> Array:

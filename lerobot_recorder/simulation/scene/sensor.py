@@ -1,4 +1,4 @@
-"""What lens and sensor do to a picture: darker corners, and noise that is new in every one."""
+"""What lens and sensor do to an image: darker corners, and noise that is new in every one."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Image = NDArray[np.uint8]
 _NOISE = 2.6  # standard deviation, grey levels: an ordinary webcam in room light
 _OFFSET = 9  # keeps the noise positive, so that saturating 8-bit arithmetic can add it
 _OFFSETS = np.array((_OFFSET, _OFFSET, _OFFSET, 0), float)  # OpenCV takes four doubles as a value per channel
-_SPARE = 96  # the noise is larger than the picture, and lies differently on each one
+_SPARE = 96  # the noise is larger than the image, and lies differently on each one
 _DARK_CORNERS = 0.16
 
 
@@ -24,13 +24,13 @@ class Sensor:
         self._vignette = _vignette(width, height)
         self._noise = _noise(self._random, height + _SPARE, width + _SPARE)
 
-    def expose(self, picture: Image) -> None:
-        """Change a picture in place: RGB, uint8, (height, width, 3)."""
+    def expose(self, image: Image) -> None:
+        """Change an image in place: RGB, uint8, (height, width, 3)."""
         row, column = self._random.integers(0, _SPARE, 2)
         noise = self._noise[row : row + self._shape[0], column : column + self._shape[1]]
-        cv2.multiply(picture, self._vignette, dst=picture, scale=1 / 255)
-        cv2.add(picture, noise, dst=picture)
-        cv2.subtract(picture, _OFFSETS, dst=picture)
+        cv2.multiply(image, self._vignette, dst=image, scale=1 / 255)
+        cv2.add(image, noise, dst=image)
+        cv2.subtract(image, _OFFSETS, dst=image)
 
 
 def _vignette(width: int, height: int) -> Image:

@@ -1,4 +1,4 @@
-"""Where each simulated camera is, by its name, and how a point of the world gets into its picture."""
+"""Where each simulated camera is, by its name, and how a point of the world gets into its image."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ class Viewpoint:
         link: the link that it is mounted on; ``base`` does not move
         position: in the link's frame, m
         target: what it looks at, in the link's frame
-        up: roughly what is up in its picture
-        view_deg: angle of view across the picture's width
+        up: roughly what is up in its image
+        view_deg: angle of view across the image's width
     """
 
     link: str
@@ -67,7 +67,7 @@ class View:
         world_to_camera: (3, 4); the camera's axes are right, down, forward
         position: in the world, m
         focal: focal length, pixels
-        centre: of the picture, pixels
+        centre: of the image, pixels
     """
 
     world_to_camera: Array
@@ -85,7 +85,7 @@ class View:
         scale = self.focal / np.maximum(depth, NEAREST_M)
         return seen[:, :2] * scale[:, None] + self.centre, depth
 
-    def table_to_picture(self) -> Array:
+    def table_to_image(self) -> Array:
         """Return the homography of x, y on the table to pixels, (3, 3)."""
         intrinsics = np.array(((self.focal, 0, self.centre[0]), (0, self.focal, self.centre[1]), (0, 0, 1)))
         return np.asarray(intrinsics @ self.world_to_camera[:, (0, 1, 3)])

@@ -21,19 +21,19 @@ def draw(camera: str, joints: dict[str, float], size: tuple[int, int] = (WIDTH, 
     return Renderer(viewpoint_of(camera), *size).draw(frames(joints))
 
 
-def cube_pixels(picture: np.ndarray) -> np.ndarray:
+def cube_pixels(image: np.ndarray) -> np.ndarray:
     """Pixels that are blue as only the cube is: rows and columns."""
-    red, _, blue = np.moveaxis(picture.astype(int), 2, 0)
+    red, _, blue = np.moveaxis(image.astype(int), 2, 0)
     return np.argwhere(blue - red > 60)
 
 
 @pytest.mark.parametrize("camera", [*VIEWPOINTS, "gripper_cam"])
 @pytest.mark.parametrize("size", [(320, 240), (640, 480), (424, 240), (99, 77)])
-def test_a_picture_has_the_asked_size_and_shape(camera, size):
-    picture = draw(camera, RESTING, size)
-    assert picture.shape == (size[1], size[0], 3)
-    assert picture.dtype == np.uint8
-    assert picture.flags.c_contiguous
+def test_an_image_has_the_asked_size_and_shape(camera, size):
+    image = draw(camera, RESTING, size)
+    assert image.shape == (size[1], size[0], 3)
+    assert image.dtype == np.uint8
+    assert image.flags.c_contiguous
 
 
 def test_the_viewpoint_goes_by_the_cameras_name():
@@ -43,7 +43,7 @@ def test_the_viewpoint_goes_by_the_cameras_name():
 
 
 @pytest.mark.parametrize("camera", ["top", "wrist"])
-def test_another_pose_is_another_picture(camera):
+def test_another_pose_is_another_image(camera):
     before, after = (draw(camera, pose).astype(int) for pose in (RESTING, reach(*SPOTS[0], 0.1)))
     assert np.abs(before - after).mean() > 5
 
@@ -69,7 +69,7 @@ def test_the_wrist_camera_sees_the_cube_between_the_jaws():
 
 
 def test_the_wrist_camera_is_steady_on_its_own_gripper():
-    """The fixed jaw is always at the same place of its picture."""
+    """The fixed jaw is always at the same place of its image."""
     view = VIEWPOINTS["wrist"]
     places = []
     for joints in (RESTING, UPRIGHT, reach(*SPOTS[2], 0.05)):
@@ -81,19 +81,19 @@ def test_the_wrist_camera_is_steady_on_its_own_gripper():
 
 
 def test_looking_up_shows_no_table():
-    picture = draw("wrist", {"shoulder_lift": -1.6, "wrist_flex": -1.2})
-    assert np.ptp(picture[: HEIGHT // 3].astype(int).mean(axis=(0, 1))) < 12
+    image = draw("wrist", {"shoulder_lift": -1.6, "wrist_flex": -1.2})
+    assert np.ptp(image[: HEIGHT // 3].astype(int).mean(axis=(0, 1))) < 12
 
 
-def test_no_two_pictures_have_the_same_noise():
+def test_no_two_images_have_the_same_noise():
     renderer = Renderer(TOP, WIDTH, HEIGHT)
     first, second = (renderer.draw(frames(RESTING)).astype(float) for _ in range(2))
     assert 1.5 < np.std(first - second) / np.sqrt(2) < 6
 
 
 def test_the_noise_has_no_bias():
-    pictures = [draw("top", RESTING).astype(float) for _ in range(2)]
-    assert abs(pictures[0].mean() - pictures[1].mean()) < 0.2
+    images = [draw("top", RESTING).astype(float) for _ in range(2)]
+    assert abs(images[0].mean() - images[1].mean()) < 0.2
 
 
 def test_the_cube_is_blue():
