@@ -45,7 +45,7 @@ app = typer.Typer(
     cls=_Commands,
     help="Record robot demonstrations straight into LeRobot's dataset format.",
     no_args_is_help=True,
-    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_show_locals=False,
 )
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from lerobot_recorder.dataset import check as find_faults
-from lerobot_recorder.dataset import load_info, spool_path
+from lerobot_recorder.dataset import find_dataset, load_info, spool_path
 from lerobot_recorder.video import VideoDecoder, probe
 
 BAR_AFTER_S = 1.0
@@ -21,7 +21,12 @@ BAR_AFTER_S = 1.0
 WAITING = ("ready", "claimed", "committing")
 FAILED = "failed"
 
-DatasetArgument = Annotated[Path, typer.Argument(help="The dataset's directory.", show_default=False)]
+DatasetArgument = Annotated[
+    Path,
+    typer.Argument(
+        callback=find_dataset, help="The dataset: its directory, or user/name.", show_default=False
+    ),
+]
 DeepOption = Annotated[
     bool,
     typer.Option(

@@ -21,7 +21,7 @@ from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, n
 from lerobot_recorder.cli.record import in_namespace
 from lerobot_recorder.cli.status import end_reason, log_remark
 from lerobot_recorder.cli.terminal import operator_console, plain_table
-from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError
+from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.launching import OPTIONS
 from lerobot_recorder.settings import parameter, parameters_of
 from lerobot_recorder.status import from_json
@@ -61,8 +61,6 @@ def replay(
         raise ConfigError(
             "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
         )
-    if not dataset.is_dir():
-        raise DatasetError(f"{dataset}: expected a dataset, found no such directory")
     given = {
         "root": str(dataset.expanduser().absolute()),
         "episode": episode,

@@ -44,7 +44,7 @@ from lerobot_recorder.dataset.features import (
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.journal import Forget, is_journaled
 from lerobot_recorder.dataset.layout import default_root, spool_path
-from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id
+from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id, find_dataset
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.reader import (
     CountedDataset,
@@ -86,6 +86,7 @@ __all__ = [
     "default_root",
     "depth_stats",
     "differences",
+    "find_dataset",
     "image_stats",
     "is_depth",
     "is_journaled",

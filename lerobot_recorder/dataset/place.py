@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.dataset.layout import default_root
-from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.dataset.layout import default_root, spool_path
+from lerobot_recorder.errors import ConfigError, DatasetError
 from lerobot_recorder.settings import setting
 
 _LONGEST_NAME = 96
@@ -40,6 +40,25 @@ class DatasetPlace:
         root = Path(self.root).expanduser().absolute() if self.root else default_root(self.repo_id)
         load_info(root)
         return root
+
+
+def find_dataset(name: Path | str) -> Path:
+    """Return the directory of a dataset that is named by its path or by its repo id.
+
+    A directory on this path comes first. A dataset whose episodes all wait in its spool counts, too.
+
+    Raises:
+        DatasetError: there is no such dataset.
+    """
+    path = Path(name).expanduser()
+    places = [path]
+    if "/" in str(name) and not _name_fault(str(name)):
+        places.append(default_root(str(name)))
+    for place in places:
+        if place.is_dir() or spool_path(place).is_dir():
+            return place
+    searched = " and no ".join(str(place.absolute()) for place in places)
+    raise DatasetError(f"{name}: expected a dataset, as a directory or user/name; found no {searched}")
 
 
 def check_repo_id(repo_id: str) -> None:

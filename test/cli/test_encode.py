@@ -38,7 +38,7 @@ def test_what_waits_becomes_a_dataset_without_faults(spool):
 def test_nothing_recorded_is_said(tmp_path):
     result = invoke("encode", tmp_path / "dataset")
     assert result.exit_code == 1
-    assert f"there is no {tmp_path}/dataset.spool" in result.output
+    assert f"error: {tmp_path}/dataset: expected a dataset" in result.output
     assert list(tmp_path.iterdir()) == []
 
 

@@ -96,7 +96,7 @@ def test_a_missing_dataset_is_one_sentence(invoke, nodes):
     result = invoke("replay", "/nowhere/data", "--episode", 0)
     assert (result.exit_code, result.output.splitlines()) == (
         1,
-        ["error: /nowhere/data: expected a dataset, found no such directory"],
+        ["error: /nowhere/data: expected a dataset, as a directory or user/name; found no /nowhere/data"],
     )
 
 

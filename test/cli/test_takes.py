@@ -58,7 +58,7 @@ def test_what_was_removed_is_brought_back(spool, end):
 )
 def test_what_cannot_be_done_is_one_sentence(spool, command, error):
     nothing = invoke(command, spool.root)
-    assert (nothing.exit_code, "error: nothing has been recorded" in nothing.output) == (1, True)
+    assert (nothing.exit_code, f"error: {spool.root}: expected a dataset" in nothing.output) == (1, True)
     spool.create()
     refused = invoke(command, spool.root)
     assert refused.exit_code == 1
