@@ -14,16 +14,12 @@ from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironment
 from launch_ros.actions import Node
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS
+from lerobot_recorder.launching import END_S, GRACE_PERIOD_S, NODE_OPTIONS, OPTIONS
 from lerobot_recorder.settings import Parameter
 
 CONFIG = Path(__file__).resolve().parents[1] / "config"
 PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 PRESETS = {"so100": CONFIG / "so100.yaml", "sim": CONFIG / "so100_sim.yaml", "none": CONFIG / "so100.yaml"}
-
-# Seconds that a node has to end: the encoder encodes the remaining episodes, the recorder writes its queue to
-# the disk, the hardware node warns before it releases the arm.
-GRACE_PERIOD_S = {"hardware": 15, "recorder": 60, "encoder": 24 * 3600}
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -68,7 +64,7 @@ def _node(name: str, given: dict[str, str], config: Path, **options: object) -> 
         output="screen",
         parameters=[str(config), *([values] if values else [])],
         sigterm_timeout=str(GRACE_PERIOD_S[name]),
-        sigkill_timeout="10",
+        sigkill_timeout=str(END_S),
         **options,
     )
 

@@ -45,5 +45,12 @@ NODE_OPTIONS: dict[str, tuple[Parameter, ...]] = {
 }
 """The parameters of each node that are options, too."""
 
+END_S = 15
+"""Seconds that a node may take to end at once; the hardware node's `torque_off_warning_s` is shorter."""
+
+GRACE_PERIOD_S = {"hardware": END_S, "recorder": 60, "encoder": 24 * 3600}
+"""Seconds that a node may take to finish its work: the hardware node warns before it releases the arm, the
+recorder writes its queue to the disk, the encoder encodes the remaining episodes."""
+
 OPTIONS = {each.name: each for each in (*parameters_of(LaunchSettings), *_PLACE, *_EPISODES, *_BATCHES)}
 """All options by name."""

@@ -20,7 +20,7 @@ from lerobot_recorder.cameras.calibration import (
 )
 from lerobot_recorder.cameras.camera import Camera, OpenSource, take_snapshot
 from lerobot_recorder.cameras.container import encode_jpeg
-from lerobot_recorder.cameras.settings import CameraImage, CameraSettings
+from lerobot_recorder.cameras.settings import CameraImage, CameraSettings, PixelFormat
 from lerobot_recorder.cameras.source import Pace
 from lerobot_recorder.cameras.v4l2 import PERMISSION_HINT, CameraInfo, list_cameras, list_forbidden
 
@@ -33,6 +33,7 @@ __all__ = [
     "CameraSettings",
     "OpenSource",
     "Pace",
+    "PixelFormat",
     "encode_jpeg",
     "ideal_calibration",
     "list_cameras",

@@ -6,12 +6,15 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.settings import check_settings, setting
+
+PixelFormat = Literal["auto", "mjpeg", "raw"]
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,11 @@ class CameraSettings:
     fps: float = setting(
         30.0, "Images per second; a video file keeps its own rate", unit="Hz", low=0.1, high=1000
     )
-    pixel_format: str = setting(
+    pixel_format: PixelFormat = setting(
         "auto",
         "Format that a device is asked for; auto: mjpeg where the device offers it. A simulated camera "
         "takes auto as raw",
-        choices=("auto", "mjpeg", "raw"),
+        choices=get_args(PixelFormat),
     )
     exposure: str = setting(
         "", "Exposure of a device; auto, or the exposure time in ms; empty: it is not changed"

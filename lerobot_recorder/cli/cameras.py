@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -17,37 +16,22 @@ from lerobot_recorder.cameras import (
     CameraImage,
     CameraInfo,
     CameraSettings,
+    PixelFormat,
     encode_jpeg,
     list_cameras,
     list_forbidden,
     take_snapshot,
 )
+from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.terminal import lasting_name, operator_console
 from lerobot_recorder.errors import CameraError
+from lerobot_recorder.settings import parameters_of
 from lerobot_recorder.simulation import SIMULATED_SOURCE, SimulatedCamera
 
 BY_ID = Path("/dev/v4l/by-id")
 
 _SIMULATED = ("top", "wrist")
-
-
-@dataclass(frozen=True)
-class SnapshotRequest:
-    """The image that every camera is asked for.
-
-    Attributes:
-        width: in pixels; 0 for the camera's own
-        height: in pixels; 0 for the camera's own
-        fps: images per second
-        pixel_format: ``auto``, ``mjpeg`` or ``raw``
-        warm_up_s: how long the camera may adjust to the light, in seconds
-    """
-
-    width: int
-    height: int
-    fps: float
-    pixel_format: str
-    warm_up_s: float
+_CAMERA = {each.name: each for each in parameters_of(CameraSettings)}
 
 
 def cameras(
@@ -59,14 +43,10 @@ def cameras(
     ] = None,
     *,
     output: Annotated[Path, typer.Option(help="Directory for the snapshots.")] = Path("snapshots"),
-    width: Annotated[
-        int, typer.Option(min=0, help="Width in pixels; 0 with height 0: the camera's own size.")
-    ] = 640,
-    height: Annotated[int, typer.Option(min=0, help="Height in pixels.")] = 480,
-    fps: Annotated[float, typer.Option(min=0.1, help="Images per second.")] = 30.0,
-    pixel_format: Annotated[
-        Literal["auto", "mjpeg", "raw"], typer.Option(help="Format to request from a device.")
-    ] = "auto",
+    width: Annotated[int, option(_CAMERA["width"])] = _CAMERA["width"].default,
+    height: Annotated[int, option(_CAMERA["height"])] = _CAMERA["height"].default,
+    fps: Annotated[float, option(_CAMERA["fps"])] = _CAMERA["fps"].default,
+    pixel_format: Annotated[PixelFormat, option(_CAMERA["pixel_format"])] = _CAMERA["pixel_format"].default,
     warm_up_s: Annotated[
         float, typer.Option(min=0, help="Time for a camera to adjust to the light, in seconds.")
     ] = 1.0,
@@ -82,8 +62,14 @@ def cameras(
             "no camera is connected to this computer: plug one in, or name a source: a device, a video file, "
             "an http:// or rtsp:// stream, or sim"
         )
-    request = SnapshotRequest(width, height, fps, pixel_format, warm_up_s)
-    failures = [error for place in sources for error in _snapshots(place, request, output, console)]
+    failures = []
+    for place in sources:
+        for name in _SIMULATED if place == SIMULATED_SOURCE else (snapshot_name(place),):
+            settings = CameraSettings(name, place, width, height, fps, pixel_format)
+            try:
+                _save_snapshot(settings, warm_up_s, output, console)
+            except CameraError as error:
+                failures.append(str(error))
     if forbidden:
         failures.append(f"no permission to open {', '.join(forbidden)}: {PERMISSION_HINT}")
     if failures:
@@ -105,20 +91,12 @@ def _rates(rates_hz: Sequence[float]) -> str:
     return f" at {'/'.join(f'{rate:g}' for rate in rates_hz)} Hz" if rates_hz else ""
 
 
-def _snapshots(source: str, request: SnapshotRequest, output: Path, console: Console) -> Iterator[str]:
-    """Save a snapshot of each camera of a source, and yield the errors."""
-    simulated = source == SIMULATED_SOURCE
-    asked = request.width, request.height, request.fps, request.pixel_format
-    for name in _SIMULATED if simulated else (snapshot_name(source),):
-        settings = CameraSettings(name, source, *asked)
-        try:
-            with console.status(f"taking a snapshot with {settings.place}"):
-                image = take_snapshot(settings, request.warm_up_s, SimulatedCamera if simulated else None)
-        except CameraError as error:
-            yield str(error)
-        else:
-            path = _write(image, output / f"{name}.jpg")
-            console.print(f"{settings.place}: {image.width}x{image.height}, saved as {path}", markup=False)
+def _save_snapshot(settings: CameraSettings, warm_up_s: float, output: Path, console: Console) -> None:
+    opener = SimulatedCamera if settings.source == SIMULATED_SOURCE else None
+    with console.status(f"taking a snapshot with {settings.place}"):
+        image = take_snapshot(settings, warm_up_s, opener)
+    path = _write(image, output / f"{settings.name}.jpg")
+    console.print(f"{settings.place}: {image.width}x{image.height}, saved as {path}", markup=False)
 
 
 def snapshot_name(source: str) -> str:

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 FRAMES = 6
 """Frames that are shown of each camera."""
+SHEET_EPISODES = 8
+"""Episodes that are shown at most."""
 
 LIBRARY = "matplotlib"
 INSTALL_HINT = "it needs matplotlib: pip install 'lerobot_recorder[demo]'"
@@ -67,7 +69,7 @@ class SheetEpisode:
 
 
 def can_draw() -> bool:
-    """Tell whether matplotlib is installed."""
+    """Return whether matplotlib is installed."""
     return find_spec(LIBRARY) is not None
 
 

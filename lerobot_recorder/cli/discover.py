@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import queue
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
+from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment, require_ros
 from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_text
 from lerobot_recorder.errors import ConfigError, RecorderError
 
-_GRACE_S = 5.0
+_END_S = 5.0
 
 
 def discover(
@@ -24,10 +23,7 @@ def discover(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it exists.")] = False,
 ) -> None:
     """Find out what the running robot publishes, and write a parameter file that records it."""
-    if find_spec("rclpy") is None:
-        raise ConfigError(
-            "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
-        )
+    require_ros()
     output = output.expanduser()
     if output.exists() and not force:
         raise ConfigError(f"{output} already exists: name another file, or replace it with --force")
@@ -51,7 +47,7 @@ def survey(seconds: float) -> Survey:
             if isinstance(event, NodeOutput) and not event.is_log:
                 lines.append(event.line)
     finally:
-        process.end(_GRACE_S)
+        process.end(_END_S)
     if event.status != 0 or not lines:
         raise RecorderError(f"cannot read the ROS graph: {end_reason(list(process.last_lines))}")
     return Survey.from_json(lines[-1])

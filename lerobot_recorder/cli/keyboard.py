@@ -11,7 +11,6 @@ import termios
 import threading
 import tty
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Literal
 
 Command = Literal["finish", "again", "stop", "encode", "delete", "undo", "accept"]
@@ -58,9 +57,7 @@ class Keyboard:
             self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closing.set()
         if self._thread is not None:
             self._thread.join()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import queue
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -14,12 +16,16 @@ from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import IO
 
 from lerobot_recorder.cli.terminal import shipped_config
+from lerobot_recorder.errors import ConfigError
 
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
 _LINES_KEPT = 20
+_NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 _PARENT = "LEROBOT_RECORDER_PARENT"  # a node whose parent is no longer this process stops
 _EVENTS = "LEROBOT_RECORDER_EVENTS"  # makes nodes print their statuses as JSON and read service calls
 
@@ -114,7 +120,7 @@ class NodeProcess:
         """End the node and all processes that it started, after its last events are in the queue.
 
         Args:
-            grace_s: how long the node may take after a SIGINT, and again after a SIGTERM, in seconds
+            grace_s: grace period after a SIGINT, and again after a SIGTERM, in seconds
         """
         for ask in (signal.SIGINT, signal.SIGTERM):
             if not self.running:
@@ -149,6 +155,44 @@ class NodeProcess:
         self._events.put(NodeEnded(self.name, status))
 
 
+def require_ros() -> None:
+    """Check that ROS 2 can be imported.
+
+    Raises:
+        ConfigError: it cannot
+    """
+    if find_spec("rclpy") is None:
+        raise ConfigError(
+            "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
+        )
+
+
+def node_arguments(values: Mapping[str, object], namespace: str = "", *files: Path) -> list[str]:
+    """Return the command line of a node.
+
+    Args:
+        values: parameters by name; None leaves a parameter as it is
+        namespace: namespace of the node; empty for none
+        files: parameter files, which the values override
+
+    Raises:
+        ConfigError: the namespace is invalid
+    """
+    name = namespace.strip("/")
+    if name and not _NAMESPACE.fullmatch(name):
+        raise ConfigError(
+            f"--namespace {name}: expected letters, digits and _, not starting with a digit, "
+            "for example left or robots/left"
+        )
+    arguments = ["--ros-args", *(["-r", f"__ns:=/{name}"] if name else [])]
+    for file in files:
+        arguments += ["--params-file", str(file)]
+    for parameter, value in values.items():
+        if value is not None:  # the quotes of JSON keep a text from being read as another type
+            arguments += ["-p", f"{parameter}:={json.dumps(value, ensure_ascii=False)}"]
+    return arguments
+
+
 def node_environment(*, isolated: bool) -> dict[str, str]:
     """Return the environment of the nodes.
 
@@ -171,7 +215,7 @@ def _unused_domain() -> int:
 
 
 def _is_unused(domain: int) -> bool:
-    """Tell whether no participant of the domain listens here, by its port (RTPS specification, 9.6.2.3)."""
+    """Return whether no participant of the domain listens here, by its port (RTPS specification, 9.6.2.3)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind(("", 7400 + 250 * domain + 10))

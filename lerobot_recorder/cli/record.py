@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Iterator, Mapping
-from importlib.util import find_spec
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +10,7 @@ import typer
 from rich.console import Console
 
 from lerobot_recorder.cli.options import option
-from lerobot_recorder.cli.processes import node_environment
+from lerobot_recorder.cli.processes import node_arguments, node_environment, require_ros
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import summarise
 from lerobot_recorder.cli.terminal import shipped_config
@@ -21,10 +18,6 @@ from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, Hardware
 from lerobot_recorder.spool import Spool
-
-_NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
-
-Value = str | int | float | None
 
 
 def record(
@@ -54,11 +47,8 @@ def record(
     Ctrl-C ends the recording and encodes the remaining episodes; a second Ctrl-C leaves them for the next
     start.
     """
-    if find_spec("rclpy") is None:
-        raise ConfigError(
-            "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
-        )
-    options: dict[str, Value] = {
+    require_ros()
+    options = {
         "repo_id": repo_id,
         "root": str(root.expanduser().absolute()) if root else None,
         "task": task,
@@ -69,7 +59,7 @@ def record(
     }
     namespace = namespace.strip("/")
     _refuse_unusable(root, repo_id, f"/{namespace}/recorder" if namespace else "/recorder")
-    arguments = node_arguments(_config(config, hardware), options, parameter or [], namespace)
+    arguments = arguments_by_node(_config(config, hardware), options, parameter or [], namespace)
     if hardware == "none":
         del arguments["hardware"]
     run = Session(arguments, node_environment(isolated=hardware == "sim")).run()
@@ -94,44 +84,22 @@ def _refuse_unusable(root: Path | None, repo_id: str | None, recorder: str) -> N
         check_appendable(place)
 
 
-def node_arguments(
-    config: Path, options: Mapping[str, Value], parameters: list[str], namespace: str = ""
+def arguments_by_node(
+    config: Path, options: Mapping[str, object], parameters: list[str], namespace: str = ""
 ) -> dict[str, list[str]]:
     """Return the command line of each node.
 
     Raises:
         ConfigError: a parameter does not have the form NODE.NAME=VALUE, or the namespace is invalid
     """
-    common = ["--ros-args", *in_namespace(namespace)]
-    arguments = {node: [*common, "--params-file", str(config)] for node in NODE_OPTIONS}
-    for node, known in NODE_OPTIONS.items():
-        given = {each.name: value for each in known if (value := options.get(each.name)) is not None}
-        arguments[node] += _assignments(given)
+    arguments = {
+        node: node_arguments({each.name: options.get(each.name) for each in known}, namespace, config)
+        for node, known in NODE_OPTIONS.items()
+    }
     for assignment in parameters:
         node, name, value = _parsed(assignment)
         arguments[node] += ["-p", f"{name}:={value}"]
     return arguments
-
-
-def in_namespace(name: str) -> list[str]:
-    """Return the arguments that put a node into a namespace; none for an empty name.
-
-    Raises:
-        ConfigError: the name is invalid
-    """
-    name = name.strip("/")
-    if name and not _NAMESPACE.fullmatch(name):
-        raise ConfigError(
-            f"--namespace {name}: expected letters, digits and _, not starting with a digit, "
-            "for example left or robots/left"
-        )
-    return ["-r", f"__ns:=/{name}"] if name else []
-
-
-def _assignments(values: Mapping[str, Value]) -> Iterator[str]:
-    for name, value in values.items():
-        # Quotes keep a text from being read as another type.
-        yield from ("-p", f"{name}:={json.dumps(value, ensure_ascii=False)}")
 
 
 def _parsed(assignment: str) -> tuple[str, str, str]:

@@ -6,7 +6,6 @@ import json
 import queue
 import threading
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import Annotated
 
 import typer
@@ -17,19 +16,23 @@ from rich.table import Table
 from lerobot_recorder.arms import Comparison, ReplaySettings, ReplayStatus, TeleopSettings, Unit
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.options import option
-from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
-from lerobot_recorder.cli.record import in_namespace
+from lerobot_recorder.cli.processes import (
+    NodeEnded,
+    NodeOutput,
+    NodeProcess,
+    node_arguments,
+    node_environment,
+    require_ros,
+)
 from lerobot_recorder.cli.status import end_reason, log_remark
 from lerobot_recorder.cli.terminal import operator_console, plain_table
-from lerobot_recorder.errors import ConfigError, RecorderError
-from lerobot_recorder.launching import OPTIONS
+from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.launching import END_S, OPTIONS
 from lerobot_recorder.settings import parameter, parameters_of
 from lerobot_recorder.status import from_json
 
 _REPLAY = {each.name: each for each in parameters_of(ReplaySettings)}
 _LARGEST_STEP = parameter(TeleopSettings, "max_relative_target")
-
-_GRACE_S = 15.0  # longer than the largest torque_off_warning_s of the hardware node
 
 
 def replay(
@@ -57,10 +60,7 @@ def replay(
     A running hardware node then holds the follower; with --port its torque is switched off at the end, after
     a warning if the arm would fall.
     """
-    if find_spec("rclpy") is None:
-        raise ConfigError(
-            "this Python has no ROS 2: source its setup file, or pip install 'lerobot_recorder[ros]'"
-        )
+    require_ros()
     given = {
         "root": str(dataset.expanduser().absolute()),
         "episode": episode,
@@ -68,12 +68,14 @@ def replay(
         "unit": unit,
         "approach_speed_rad_s": approach_speed_rad_s,
     }
-    nodes = {"replay": _arguments(given, namespace)}
+    nodes = {"replay": node_arguments(given, namespace)}
     if port is not None:
         follower = _follower_alone(port, calibration, max_relative_target)
-        nodes["hardware"] = _arguments(follower, namespace)
+        nodes["hardware"] = node_arguments(follower, namespace)
     console = operator_console()
-    _report(_run(nodes, node_environment(isolated=port == "sim"), console), console)
+    status = _run(nodes, node_environment(isolated=port == "sim"), console)
+    if status.comparison is not None:
+        console.print(errors_table(status.comparison))
 
 
 def _follower_alone(port: str, calibration: str | None, max_relative_target: float) -> dict[str, object]:
@@ -85,14 +87,6 @@ def _follower_alone(port: str, calibration: str | None, max_relative_target: flo
         "teleop": False,
         "cameras": [""],
     }
-
-
-def _arguments(values: Mapping[str, object], namespace: str) -> list[str]:
-    arguments = ["--ros-args", *in_namespace(namespace)]
-    for name, value in values.items():
-        if value is not None:
-            arguments += ["-p", f"{name}:={json.dumps(value, ensure_ascii=False)}"]
-    return arguments
 
 
 def _run(nodes: Mapping[str, list[str]], environment: Mapping[str, str], console: Console) -> ReplayStatus:
@@ -135,7 +129,7 @@ def _end(events: queue.SimpleQueue[object], running: Mapping[str, NodeProcess], 
 
     def end() -> None:
         for process in running.values():
-            process.end(_GRACE_S)
+            process.end(END_S)
         events.put(None)
 
     threading.Thread(target=end).start()
@@ -148,11 +142,6 @@ def _print_log(output: NodeOutput, console: Console) -> None:
     remark = log_remark(output.node, output.line)
     if remark is not None:
         console.print(f"{remark.source:<9} {remark.text}", markup=False)
-
-
-def _report(status: ReplayStatus, console: Console) -> None:
-    if status.comparison is not None:
-        console.print(errors_table(status.comparison))
 
 
 def errors_table(comparison: Comparison) -> Table:

@@ -13,11 +13,10 @@ from lerobot_recorder.cli.keyboard import Command, Keyboard, KeyPressed
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
 from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import Remark, RunStatus, end_reason, log_remark
+from lerobot_recorder.launching import END_S
 from lerobot_recorder.recording import RecorderState
 
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
-_GRACE_S = {"hardware": 15.0, "recorder": 10.0, "encoder": 10.0}
-
 
 _SERVICES: Mapping[Command, tuple[str, str]] = {
     "again": ("recorder", "discard_episode"),
@@ -91,8 +90,8 @@ class Session:
         self._running = set(self._arguments)
 
     def _end(self) -> None:
-        for name, node in self._nodes.items():
-            node.end(_GRACE_S[name])
+        for node in self._nodes.values():
+            node.end(END_S)
 
     # What happens
 

@@ -14,11 +14,10 @@ from rich.table import Table
 from rich.text import Text
 
 from lerobot_recorder.cli.check import DatasetArgument
-from lerobot_recorder.cli.contact_sheet import read_sheet_episode, write_contact_sheet
+from lerobot_recorder.cli.contact_sheet import SHEET_EPISODES, read_sheet_episode, write_contact_sheet
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.dataset import RecordedEpisode, Recording, StreamAges, open_dataset, recordings_of
 
-_SHEET_EPISODES = 8
 _SUCCESS = {True: "yes", False: "no", None: "not marked"}
 
 
@@ -45,7 +44,7 @@ def show(
     count = open_dataset(dataset).info.total_episodes
     if episode is None:
         console.print(episodes_table(dataset))
-        shown = list(range(max(0, count - _SHEET_EPISODES), count))
+        shown = list(range(max(0, count - SHEET_EPISODES), count))
     else:
         _show_episode(dataset, episode, console)
         shown = [episode]

@@ -8,16 +8,22 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_recorder.cli.contact_sheet import INSTALL_HINT, can_draw, read_sheet_episode, write_contact_sheet
+from lerobot_recorder.cli.check import WAITING
+from lerobot_recorder.cli.contact_sheet import (
+    INSTALL_HINT,
+    SHEET_EPISODES,
+    can_draw,
+    read_sheet_episode,
+    write_contact_sheet,
+)
 from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.cli.terminal import plain_table
 from lerobot_recorder.dataset import spool_path
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
 from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.spool import Spool
 
 _COLUMNS = ("episode", "frames", "recorded s", "waited s", "encoded s", "size MB")
-_SHEET_EPISODES = 8
-_WAITING = ("ready", "claimed", "committing")
 
 
 def summarise(run: RunStatus, console: Console) -> None:
@@ -32,11 +38,11 @@ def summarise(run: RunStatus, console: Console) -> None:
     if root is None or not (run.committed or left):
         console.print("no episode was saved")
         return
-    if run.committed or any(state in _WAITING for state in left.values()):
+    if run.committed or any(state in WAITING for state in left.values()):
         console.print(episode_table(run, left))
     for name, text in _places(run, root, left):
         console.print(f"{name:<15}{text}")
-    indices = [episode.episode_index for episode in run.committed][-_SHEET_EPISODES:]
+    indices = [episode.episode_index for episode in run.committed][-SHEET_EPISODES:]
     if indices:
         console.print(f"{'contact sheet':<15}{_draw_sheet(root, indices)}")
 
@@ -59,14 +65,14 @@ def _left(run: RunStatus, root: Path) -> dict[str, str]:
 
 def episode_table(run: RunStatus, left: Mapping[str, str]) -> Table:
     """Return a table of this run's episodes: first those in the dataset, then those that wait."""
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    for name in _COLUMNS:
-        table.add_column(name, justify="right")
+    table = plain_table(*_COLUMNS)
+    for column in table.columns:
+        column.justify = "right"
     for episode in run.committed:
         saved = run.completed.get(episode.episode_id)
         table.add_row(str(episode.episode_index), *_cells(saved, episode))
     for episode_id, state in left.items():
-        if state in _WAITING:
+        if state in WAITING:
             table.add_row("waits", *_cells(run.completed[episode_id], None))
     return table
 

@@ -16,7 +16,7 @@ STATE = SeenTopic("/arm/joint_states", "sensor_msgs/msg/JointState", received=9,
 @pytest.fixture
 def robot(monkeypatch):
     """A graph in which an arm publishes its joint states."""
-    monkeypatch.setattr(discover, "find_spec", lambda name: True)
+    monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: True)
     monkeypatch.setattr(discover, "survey", lambda seconds: Survey((STATE,)))
 
 
@@ -45,7 +45,7 @@ def test_a_file_is_only_replaced_when_that_is_asked(robot, tmp_path):
 
 
 def test_without_ros_it_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(discover, "find_spec", lambda name: None)
+    monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: None)
     result = invoke(tmp_path / "robot.yaml")
     assert result.exit_code == 1
     assert "error: this Python has no ROS 2" in result.output

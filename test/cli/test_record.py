@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from lerobot_recorder.cli.app import app
-from lerobot_recorder.cli.record import node_arguments
+from lerobot_recorder.cli.record import arguments_by_node
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.spool import Spool
 
@@ -31,7 +31,7 @@ def invoke(*arguments: str):
 
 def test_options_go_to_the_nodes_that_know_them():
     options = {"root": "/data/a b", "num_episodes": 3, "video_encoding_batch_size": 2, "task": None}
-    arguments = node_arguments(Path("some.yaml"), options, ["hardware.follower.port=/dev/ttyUSB0"])
+    arguments = arguments_by_node(Path("some.yaml"), options, ["hardware.follower.port=/dev/ttyUSB0"])
     common = ["--ros-args", "--params-file", "some.yaml"]
     assert arguments == {
         "hardware": [*common, "-p", "follower.port:=/dev/ttyUSB0"],
@@ -42,31 +42,31 @@ def test_options_go_to_the_nodes_that_know_them():
 
 @pytest.mark.parametrize("name", ["left", "/left", "left/"])
 def test_a_namespace_is_that_of_every_node(name):
-    arguments = node_arguments(Path("f"), {}, [], name)
+    arguments = arguments_by_node(Path("f"), {}, [], name)
     assert {tuple(each[:3]) for each in arguments.values()} == {("--ros-args", "-r", "__ns:=/left")}
 
 
 @pytest.mark.parametrize("name", ["two words", "1st", "a//b", "a-b", "$x"])
 def test_what_is_no_namespace_is_refused(name):
     with pytest.raises(ConfigError, match=r"--namespace .*: expected letters, digits and _"):
-        node_arguments(Path("f"), {}, [], name)
+        arguments_by_node(Path("f"), {}, [], name)
 
 
 @pytest.mark.parametrize("text", ["5", "true", 'say "hi": now', "Würfel 拿起"])
 def test_a_task_stays_a_text(text):
     yaml = pytest.importorskip("yaml")
-    recorder = node_arguments(Path("f"), {"task": text}, [])["recorder"]
+    recorder = arguments_by_node(Path("f"), {"task": text}, [])["recorder"]
     assert yaml.safe_load(recorder[-1].removeprefix("task:=")) == text
 
 
 @pytest.mark.parametrize("assignment", ["crf=25", "camera.fps=30", "encoder.crf", "encoder.=3"])
 def test_a_parameter_needs_node_name_and_value(assignment):
     with pytest.raises(ConfigError, match=r"NODE\.NAME=VALUE"):
-        node_arguments(Path("f"), {}, [assignment])
+        arguments_by_node(Path("f"), {}, [assignment])
 
 
 def test_without_ros_it_says_so(monkeypatch):
-    monkeypatch.setattr("lerobot_recorder.cli.record.find_spec", lambda name: None)
+    monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: None)
     result = invoke("record")
     assert result.exit_code == 1
     assert "error: this Python has no ROS 2" in result.output

@@ -6,8 +6,8 @@ import pytest
 
 from lerobot_recorder.arms import JOINTS, Comparison, ReplayStatus
 from lerobot_recorder.cli import replay as module
-from lerobot_recorder.cli import session
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
+from lerobot_recorder.launching import END_S
 
 needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
 
@@ -29,7 +29,7 @@ def nodes(monkeypatch):
         return ReplayStatus(state="finished", comparison=COMPARISON)
 
     monkeypatch.setattr(module, "_run", run)
-    monkeypatch.setattr(module, "find_spec", lambda name: True)
+    monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: True)
     return started
 
 
@@ -77,7 +77,7 @@ class FakeNode:
 
 
 def test_the_warning_that_the_follower_will_fall_is_shown(invoke, monkeypatch, tmp_path):
-    monkeypatch.setattr(module, "find_spec", lambda name: True)
+    monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: True)
     monkeypatch.setattr(module, "NodeProcess", FakeNode)
     result = invoke("replay", tmp_path, "--episode", 0, "--port", "/dev/ttyACM0")
     assert result.exit_code == 0, result.output
@@ -89,7 +89,7 @@ def test_the_hardware_node_has_the_time_for_its_longest_warning():
     from lerobot_recorder.nodes.hardware_settings import TELEOP_PARAMETERS
 
     (warning,) = (each for each in TELEOP_PARAMETERS if each.name == "torque_off_warning_s")
-    assert warning.high < min(module._GRACE_S, session._GRACE_S["hardware"])
+    assert warning.high < END_S
 
 
 def test_a_missing_dataset_is_one_sentence(invoke, nodes):
