@@ -34,19 +34,9 @@ def image_to_rgb(message: Image) -> np.ndarray:
     """Return the pixels of a color image: RGB, uint8, (height, width, 3).
 
     Raises:
-        StreamError: the encoding is unknown and cv_bridge is not installed, the data is too short, or the
-            encoding does not allow this size.
+        StreamError: the encoding is unknown and cv_bridge is not installed, or the data is too short.
+        ImageError: the encoding does not allow this size.
     """
-    try:
-        return _converted(message)
-    except cv2.error as error:
-        raise StreamError(
-            f"an image of {message.width}x{message.height} {message.encoding} cannot be turned into RGB; let "
-            "the camera send another size or encoding"
-        ) from error
-
-
-def _converted(message: Image) -> np.ndarray:
     if message.encoding in _PACKED:
         return yuv_to_rgb(_pixels(message, np.uint8, 2), _PACKED[message.encoding])
     if message.encoding in _PLANAR:

@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from av.video.reformatter import VideoReformatter
 
+from lerobot_recorder.errors import ImageError
+
 Array = npt.NDArray[np.uint8]
 
 _PACKED = {"yuyv": cv2.COLOR_YUV2RGB_YUY2, "uyvy": cv2.COLOR_YUV2RGB_UYVY, "yvyu": cv2.COLOR_YUV2RGB_YVYU}
@@ -56,9 +58,17 @@ def yuv_to_rgb(pixels: Array, layout: str) -> Array:
         layout: one of these names.
 
     Raises:
-        cv2.error: width or height is odd.
+        ImageError: the width is odd, or the height of a planar layout is.
     """
     code = _PACKED[layout] if layout in _PACKED else _PLANAR[layout]
+    lines, width = pixels.shape[:2]
+    # OpenCV refuses these too, except version 4.6, which turns packed ones into noise.
+    if width % 2 or (layout in _PLANAR and lines % 3):
+        height, needs = (lines, "width") if layout in _PACKED else ((2 * lines + 2) // 3, "width and height")
+        raise ImageError(
+            f"an image of {width}x{height} {layout} cannot be turned into RGB, which needs an even {needs}; "
+            "let the camera send another size or encoding"
+        )
     return cast(Array, cv2.cvtColor(np.ascontiguousarray(pixels), code))
 
 

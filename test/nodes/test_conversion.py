@@ -160,7 +160,7 @@ def test_images_without_pixels_are_refused(encoding):
 
 
 def test_a_size_that_the_encoding_cannot_have_is_refused():
-    with pytest.raises(StreamError, match="an image of 3x4 yuyv cannot be turned into RGB"):
+    with pytest.raises(ImageError, match="an image of 3x4 yuyv cannot be turned into RGB"):
         conversion.image_to_rgb(message(np.zeros((4, 3, 2), np.uint8), "yuyv"))
 
 

@@ -4,6 +4,7 @@ import av
 import numpy as np
 import pytest
 
+from lerobot_recorder.errors import ImageError
 from lerobot_recorder.video.colour import frame_to_rgb, yuv_to_rgb
 
 WIDTH, HEIGHT = 70, 48  # lines that FFmpeg pads
@@ -43,3 +44,21 @@ def test_packed_formats_differ_in_their_order_only():
     yvyu = yuyv.reshape(HEIGHT, WIDTH // 2, 4)[:, :, [0, 3, 2, 1]].reshape(yuyv.shape)
     assert np.array_equal(yuv_to_rgb(yuyv, "yuyv"), yuv_to_rgb(uyvy, "uyvy"))
     assert np.array_equal(yuv_to_rgb(yuyv, "yuyv"), yuv_to_rgb(yvyu, "yvyu"))
+
+
+@pytest.mark.parametrize(
+    ("layout", "shape", "size"),
+    [
+        ("yuyv", (48, 71, 2), "71x48"),
+        ("uyvy", (48, 71, 2), "71x48"),
+        ("nv12", (72, 71), "71x48"),
+        ("nv21", (70, 64), "64x47"),
+    ],
+)
+def test_a_size_that_the_layout_cannot_have_is_refused(layout, shape, size):
+    with pytest.raises(ImageError, match=f"an image of {size} {layout} .* needs an even width"):
+        yuv_to_rgb(np.zeros(shape, np.uint8), layout)
+
+
+def test_packed_formats_may_have_an_odd_height():
+    assert yuv_to_rgb(np.zeros((47, 64, 2), np.uint8), "yuyv").shape == (47, 64, 3)
