@@ -172,7 +172,7 @@ class EncoderSettings:
         """
         options = self.options()
         if self.vcodec == "libsvtav1":
-            options["svtav1-params"] = f"fast-decode={_fast_decode(self)}"
+            options["svtav1-params"] = _svt_parameters(self)
         return json.dumps({"vcodec": self.vcodec, "pix_fmt": self.pix_fmt, **options}, sort_keys=True)
 
     def info(self) -> dict[str, Any]:
@@ -200,8 +200,7 @@ def _tuning(settings: EncoderSettings) -> dict[str, Any]:
     """Return quality, speed and thread options, which differ from codec to codec."""
     crf, preset, threads = _whole(settings.crf), settings.preset, settings.threads or None
     if settings.vcodec == "libsvtav1":
-        parameters = f"fast-decode={_fast_decode(settings)}:lp=1"
-        return {"crf": crf, "preset": preset, "svtav1-params": parameters}
+        return {"crf": crf, "preset": preset, "svtav1-params": f"{_svt_parameters(settings)}:lp=1"}
     if settings.vcodec in ("h264", "hevc"):
         tune = "fastdecode" if settings.fast_decode else None
         return {"crf": crf, "preset": preset, "tune": tune, "threads": threads, **_added(settings)}
@@ -231,8 +230,10 @@ def _hardware_tuning(vcodec: str, crf: float | None, preset: int | str | None) -
     return {"global_quality": crf, "preset": preset}
 
 
-def _fast_decode(settings: EncoderSettings) -> int:
-    return max(0, min(2, settings.fast_decode))
+def _svt_parameters(settings: EncoderSettings) -> str:
+    """Return the parameters of libsvtav1 that determine the bits of a video."""
+    structure = svt.structure(svt.loaded_version(), settings.g, _number(settings.preset))
+    return ":".join(filter(None, (f"fast-decode={max(0, min(2, settings.fast_decode))}", structure)))
 
 
 def _number(preset: int | str | None) -> int:

@@ -19,7 +19,8 @@ from lerobot_recorder.video import (
 from lerobot_recorder.video import settings as module
 
 
-def test_defaults_are_lerobots():
+def test_defaults_are_lerobots(monkeypatch):
+    monkeypatch.setattr(svt, "loaded_version", lambda: (3, 1, 2))
     options = EncoderSettings().options()
     assert options == {"g": "2", "crf": "30", "preset": "12", "svtav1-params": "fast-decode=0:lp=1"}
     assert EncoderSettings().info()["video.preset"] == 12
@@ -62,9 +63,9 @@ def test_options_for_readers_are_set_and_part_of_the_tag(codec):
         ((3, 0, 0), 2, 30, 9),
         ((3, 1, 2), 2, 30, 13),
         ((4, 1, 0), 2, 30, 10),
-        ((4, 2, 0), 2, 30, 10),
-        ((4, 2, 0), 2, 63, 10),
-        ((4, 2, 0), 2, None, 10),
+        ((4, 2, 0), 2, 30, 13),
+        ((4, 2, 0), 2, 63, 13),
+        ((4, 2, 0), 2, None, 13),
         ((4, 2, 0), 30, 30, 9),
         ((4, 1, 0), 1, 30, 13),
         (None, 2, 30, 9),
@@ -78,6 +79,23 @@ def test_the_preset_is_correct_with_the_loaded_svtav1(monkeypatch, caplog, versi
     assert f'"preset": "{preset}"' in settings.tag()
     assert ("can lose blocks with preset 13" in caplog.text) == (preset != 13)
     assert EncoderSettings(preset=4, g=g, crf=crf).resolved().preset == 4
+
+
+@pytest.mark.parametrize(
+    ("version", "g", "preset", "is_flat"),
+    [
+        ((4, 2, 0), 2, 12, True),
+        ((4, 2, 0), 2, 10, False),
+        ((4, 2, 0), 1, 12, False),
+        ((4, 1, 0), 2, 12, False),
+        (None, 2, 12, False),
+    ],
+)
+def test_fast_presets_have_one_level_where_more_would_lose_blocks(monkeypatch, version, g, preset, is_flat):
+    monkeypatch.setattr(svt, "loaded_version", lambda: version)
+    settings = EncoderSettings(g=g, preset=preset)
+    for text in (settings.options()["svtav1-params"], settings.tag()):
+        assert ("hierarchical-levels=0" in text) == is_flat
 
 
 def test_the_version_of_svtav1_is_that_of_the_loaded_library():
