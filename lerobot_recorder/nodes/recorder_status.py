@@ -46,6 +46,7 @@ def recorder_status(
         state=_state(snapshot, schedule, now_s),
         task=snapshot.task,
         episode=schedule.saved + 1,
+        episode_index=snapshot.episode_index,
         num_episodes=schedule.num_episodes,
         elapsed_s=snapshot.elapsed_s,
         episode_time_s=snapshot.episode_time_s,

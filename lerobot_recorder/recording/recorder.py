@@ -30,7 +30,7 @@ _LEAD_S = 0.05
 """From the start command to the first row: time to create the files."""
 
 _SHORTEST_FIT_S = 5.0
-_WORDS = {"ready": "saved", "recording": "left to the next start, which recovers it"}
+_LONG_WAIT_S = 1.0
 
 
 class Deleted(NamedTuple):
@@ -117,6 +117,8 @@ class Recorder:
         self._saved: set[str] = set()
         self._rejected: set[str] = set()
         self._removed: set[str] = set()
+        self._next_index = 0
+        self._counted: set[str] = set()
         self._last: Outcome | None = None
         self._message = ""
         self._spool = Spool(self.root)
@@ -243,6 +245,7 @@ class Recorder:
             state=self._state(shown is not None),
             task=shown.header.task if shown else settings.task,
             episode_id=shown.header.episode_id if shown else "",
+            episode_index=self._index_of_next(shown),
             episode_time_s=shown.limit_s if shown else settings.episode_time_s,
             frames=shown.rows if shown else 0,
             late=shown.late if shown else 0,
@@ -258,6 +261,10 @@ class Recorder:
             notes=shown.notes() if shown else self._slow(now_ns),
             reasons=shown.reasons() if shown else {},
         )
+
+    def _index_of_next(self, current: Take | None) -> int:
+        """Return the number in the dataset that the current or else the next take gets, if all are saved."""
+        return self._next_index + sum(take is not current for take in list(self._unended.values()))
 
     def _slow(self, now_ns: int) -> dict[str, list[str]]:
         """Return a note for each slow stream, judged by its recent samples."""
@@ -276,7 +283,7 @@ class Recorder:
     def _problem(self) -> str:
         """Return what is wrong. A failed take is reported at once, not only when it is closed."""
         failed = (
-            f"episode {take.header.episode_id} has failed: {take.trouble}"
+            f"the take {take.header.episode_id} has failed: {take.trouble}"
             for take in list(self._unended.values())
             if take.trouble
         )
@@ -292,6 +299,7 @@ class Recorder:
         try:
             take = self._take_of(self.settings)
             self._message = ""
+            logger.info("recording episode %d", self._index_of_next(take))
             return take.header.episode_id
         except BaseException:
             for stream in self.streams:
@@ -353,36 +361,54 @@ class Recorder:
             if outcome.state in ("ready", "rejected"):
                 kept = self._saved if outcome.state == "ready" else self._rejected
                 kept.add(outcome.episode_id)
+            index = self._next_index
+            self._next_index += outcome.state == "ready" and outcome.episode_id not in self._counted
             if outcome.state == "discarded" and outcome.length:
                 self._removed.add(outcome.episode_id)
             if not self.recording:  # checked under the lock, or it would undo the request of a start
                 for stream in self.streams:
                     stream.keep_from(None)
-        self._log(outcome)
+        self._log(index, outcome)
         try:
             self._on_end(outcome)
         finally:  # only now, because `close` waits until then
             with self._lock:
                 del self._unended[outcome.episode_id]
 
-    def _log(self, outcome: Outcome) -> None:
-        episode, state = f"episode {outcome.episode_id}", _WORDS.get(outcome.state, outcome.state)
+    def _log(self, index: int, outcome: Outcome) -> None:
+        frames = f"{outcome.length} frames ({outcome.duration_s:.1f} s)"
         if outcome.reasons:
-            self._message = f"{episode} is {state}: {'; '.join(outcome.reasons)}"
-            if outcome.ended_by == "interrupted" and outcome.state == "rejected":
-                self._message += f"; lerobot-recorder accept {self.root} keeps it"
+            self._message = self._failure(index, outcome)
         elif outcome.ended_by == "disk_full":
             self._message = (
-                f"no room is left on the disk of {self.root.parent}: {episode} is saved up to its last whole "
-                f"frame, {outcome.length} frames; free some space, or wait for the encoder"
+                f"no room is left on the disk of {self.root.parent}: episode {index} is saved up to its last "
+                f"whole frame, {frames}; free some space, or wait for the encoder"
             )
         else:
-            cut = ", cut short by the end of the recorder" if outcome.ended_by == "interrupted" else ""
-            logger.info("%s is %s: %d frames, %.3f s%s", episode, state, outcome.length, outcome.wait_s, cut)
-            if outcome.notes:
-                logger.warning("%s: %s", episode, "; ".join(outcome.notes))
+            self._log_good(index, outcome, frames)
             return
         logger.warning("%s", self._message)
+
+    def _failure(self, index: int, outcome: Outcome) -> str:
+        """Describe a take that is bad, or could not be saved."""
+        reasons = "; ".join(outcome.reasons)
+        if outcome.state == "ready":
+            return f"episode {index} is saved, although {reasons}"
+        where = "left to the next start, which recovers it" if outcome.state == "recording" else outcome.state
+        kept = ""
+        if outcome.ended_by == "interrupted" and outcome.state == "rejected":
+            kept = f"; lerobot-recorder accept {self.root} keeps it"
+        return f"the take of episode {index} is {where}: {reasons}{kept}"
+
+    def _log_good(self, index: int, outcome: Outcome, frames: str) -> None:
+        if outcome.state != "ready":
+            logger.info("the take of episode %d is %s: %s", index, outcome.state, frames)
+            return
+        cut = ", cut short by the end of the recorder" if outcome.ended_by == "interrupted" else ""
+        wait = f"; written {outcome.wait_s:.1f} s after its end" if outcome.wait_s >= _LONG_WAIT_S else ""
+        logger.info("episode %d is saved: %s%s%s", index, frames, cut, wait)
+        if outcome.notes:
+            logger.warning("episode %d: %s", index, "; ".join(outcome.notes))
 
     def _newest_outcome(self) -> Outcome | None:
         """Wait for the last take to be closed and return its outcome; only for the disk's thread."""
@@ -392,6 +418,19 @@ class Recorder:
         return self._last
 
     # The disk
+
+    def _count(self) -> None:
+        """Count the episodes before the next one; that the dataset cannot be read is reported elsewhere."""
+        with self._lock:
+            saved = set(self._saved)
+        try:
+            waiting = self._spool.waiting()
+            index, counted = self._spool.next_index(waiting), {episode.episode_id for episode in waiting}
+        except (RecorderError, OSError):
+            return
+        with self._lock:
+            self._counted = counted
+            self._next_index = index + len(self._saved - saved - counted)
 
     def _recover(self) -> None:
         try:
@@ -405,9 +444,12 @@ class Recorder:
         except (RecorderError, OSError) as error:
             self._message = str(error)
             logger.error("cannot clean up the spool: %s", error)
+        self._count()
 
     def _accept(self) -> str:
         episode_id = self._spool.accept().episode_id
+        self._count()
+        logger.info("accepted the take %s: it is episode %d", episode_id, self._next_index - 1)
         with self._lock:
             self._saved.add(episode_id)
             self._rejected.discard(episode_id)
@@ -419,6 +461,7 @@ class Recorder:
         last = self._newest_outcome()
         known = last if last is not None and last.state != "discarded" else None
         episode_id = self._spool.delete_last(known.episode_id if known else None)
+        self._count()
         with self._lock:
             was_saved = episode_id in self._saved
             if was_saved:
@@ -427,12 +470,14 @@ class Recorder:
             self._rejected.discard(episode_id)
             if known is not None and known is self._last:
                 self._last = replace(known, state="deleted")
+        logger.info("deleted %s", f"episode {self._next_index}" if was_saved else f"the take {episode_id}")
         return Deleted(episode_id, was_saved)
 
     def _undo_delete(self) -> Restored:
         self._newest_outcome()  # wait for a take that is just being discarded: it is the one to bring back
         episode = self._spool.undo_delete()
         episode_id, state = episode.episode_id, episode.state
+        self._count()
         with self._lock:
             counts = state == "ready" and episode_id in self._removed
             self._removed.discard(episode_id)
@@ -442,6 +487,8 @@ class Recorder:
                 self._rejected.add(episode_id)
             if self._last is not None and self._last.episode_id == episode_id:
                 self._last = replace(self._last, state=state)
+        name = f"episode {self._next_index - 1}" if state == "ready" else f"the take {episode_id}"
+        logger.info("restored %s; it is in %s/", name, state)
         return Restored(episode_id, state, counts)
 
     def _mark_last(self, success: bool) -> str:

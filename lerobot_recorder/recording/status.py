@@ -118,6 +118,7 @@ class RecorderSnapshot:
         state: ``idle``, ``starting``, ``recording`` or ``saving``.
         task: of the current or the next episode.
         episode_id: of the current episode; empty if none is being recorded.
+        episode_index: number that the current or the next episode gets in the dataset, from 0 up.
         episode_time_s: length of the current or the next episode; 0: until it is saved.
         frames: rows of the current episode.
         late: rows of the current episode that were taken more than half a period late.
@@ -138,6 +139,7 @@ class RecorderSnapshot:
     state: TakeState
     task: str
     episode_id: str
+    episode_index: int
     episode_time_s: float
     frames: int
     late: int
@@ -203,6 +205,8 @@ class RecorderStatus:
             for streams, ``resetting`` during the pause, and ``finished``.
         task: of the current or the next episode.
         episode: number of the current or the next episode of this run, from 1 up.
+        episode_index: number that the current or the next episode gets in the dataset, from 0 up. It changes
+            if an episode that waits is deleted or cannot be encoded.
         num_episodes: episodes that an unattended run records; 0: each episode is started by hand.
         elapsed_s: seconds since the current episode started.
         episode_time_s: length of the current or the next episode in seconds; 0: until it is saved.
@@ -226,6 +230,7 @@ class RecorderStatus:
     state: RecorderState = "idle"
     task: str = ""
     episode: int = 1
+    episode_index: int = 0
     num_episodes: int = 0
     elapsed_s: float = 0.0
     episode_time_s: float = 0.0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
-from lerobot_recorder.dataset import is_journaled, spool_path
+from lerobot_recorder.dataset import counted_ids, is_journaled, load_info, spool_path
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.manifest import read_manifest
@@ -42,6 +43,18 @@ class SpoolListing:
     def waiting(self) -> list[SpooledEpisode]:
         """List the episodes that are not in the dataset yet, in the order in which they ended."""
         return self.episodes("ready", "claimed", "committing")
+
+    def next_index(self, waiting: Iterable[SpooledEpisode]) -> int:
+        """Return the number in the dataset that an episode after the waiting ones gets.
+
+        Raises:
+            DatasetError: the dataset cannot be read.
+        """
+        ids = {episode.episode_id for episode in waiting}
+        info = load_info(self.root)
+        if info is None:
+            return len(ids)
+        return info.total_episodes + len(ids - counted_ids(self.root) if ids else ids)
 
     def rejected(self) -> list[SpooledEpisode]:
         """List the bad and interrupted takes, in the order in which they ended."""

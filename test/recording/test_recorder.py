@@ -10,6 +10,7 @@ import pytest
 
 from lerobot_recorder.dataset.features import AGES_FEATURE, SUCCESS_FEATURE, with_defaults
 from lerobot_recorder.dataset.info import DatasetInfo, to_json
+from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.errors import (
     ConfigError,
     DatasetMismatchError,
@@ -865,3 +866,39 @@ def test_a_stream_starts_again_after_its_clock_was_set_back(bench, monkeypatch):
     robot.push(now_ns - 3600 * SECOND, only=("state",))
     assert stream.newest().stamp_ns == now_ns - 3600 * SECOND
     assert stream.health(now_ns).received == 2
+
+
+def test_an_episode_has_the_number_that_it_gets_in_the_dataset(bench, caplog):
+    robot = bench()
+    caplog.set_level("INFO", "lerobot_recorder")
+    for _ in range(2):
+        robot.start()
+        robot.run(3)
+        robot.recorder.save().result(10)
+    assert "episode 1 is saved: 3 frames (0.3 s)" in caplog.text
+    robot.recorder.close()
+    with BatchEncoder(robot.root):
+        pass
+    robot.recorder = robot.open()
+    robot.start()
+    assert robot.recorder.status().episode_index == 2
+    robot.run(3)
+    robot.recorder.discard().result(10)
+    assert "the take of episode 2 is discarded: 3 frames" in caplog.text
+    assert robot.recorder.undo_delete().result(10).state == "ready"
+    assert robot.recorder.status().episode_index == 3
+    robot.recorder.delete_last().result(10)
+    robot.wait(lambda: "deleted" in caplog.text)
+    assert robot.recorder.status().episode_index == 2
+
+
+def test_an_episode_that_is_both_waiting_and_in_the_dataset_is_counted_once(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.recorder.save().result(10)
+    robot.recorder.close()
+    waiting = Spool(robot.root).waiting()
+    with BatchEncoder(robot.root):
+        pass
+    assert Spool(robot.root).next_index(waiting) == 1
