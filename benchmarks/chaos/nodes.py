@@ -44,6 +44,9 @@ def wait_for(condition: Callable[[], Any], timeout_s: float, what: str) -> Any:
     return found
 
 
+_LOST_ANSWER = "client will not receive response"  # a warning of rclpy
+
+
 class NodeProcess:
     """One node, in a session of its own.
 
@@ -63,6 +66,7 @@ class NodeProcess:
         self.status_s = self.started_s = time.monotonic()
         self.completed: list[dict[str, Any]] = []
         self.killed = False
+        self._log = log
         with log.open("a") as lines:
             lines.write(f"--- {label} starts\n")
             lines.flush()
@@ -95,6 +99,10 @@ class NodeProcess:
     def exit_status(self) -> int | None:
         """How it ended; None while it runs."""
         return self._process.poll()
+
+    def count_lost_answers(self) -> int:
+        """Count the answers that the round's nodes could not send: DDS had not yet found the client."""
+        return self._log.read_text(errors="replace").count(_LOST_ANSWER)
 
     def kill(self, number: signal.Signals) -> None:
         """Send it a signal that ends it."""

@@ -36,7 +36,7 @@ class Answer:
     """What came of a call.
 
     Attributes:
-        success: as the service has it; None where the node died before it answered.
+        success: as the service has it; None where the node died before it answered, or its answer was lost.
         message: its sentence.
     """
 
@@ -104,12 +104,15 @@ class Operator:
                 time.sleep(_POLL_S)
             time.sleep(_MATCH_S)
         request = kind.Request() if data is None else kind.Request(data=data)
+        lost = process.count_lost_answers()
         future = self._clients[name].call_async(request)
         while not future.done():
             if not process.running:
                 time.sleep(_MATCH_S)  # the answer may have been sent before
                 break
             if time.monotonic() > deadline:
+                if process.count_lost_answers() > lost:
+                    break
                 raise StuckError(f"{process.label} has not answered {service} for {ANSWER_S:g} s")
             time.sleep(_POLL_S)
         if not future.done():

@@ -336,7 +336,10 @@ class Round:
     def _record(self) -> None:
         """Record an episode, as far as the nodes live, and do something with it or an earlier one."""
         self._watch()
-        if not self._do("start_episode").success:
+        started = self._do("start_episode").success
+        if started is None and self._nodes["recorder"].running:  # perhaps it started
+            self._do("discard_episode")
+        if not started:
             time.sleep(0.2)
             return
         recorder = self._nodes["recorder"]
