@@ -12,10 +12,11 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_recorder.arms.arm import open_arm
-from lerobot_recorder.arms.calibration import load_calibration
+from lerobot_recorder.arms.arm import Arm
+from lerobot_recorder.arms.calibration import Role, load_calibration
 from lerobot_recorder.arms.settings import JointSample, TeleopSettings
 from lerobot_recorder.arms.teleop import TeleopLoop
+from lerobot_recorder.simulation import ArmOnSimulation
 
 MEASURED = ("rate_hz", "tick_ms_p99", "leader_age_ms_p50", "leader_age_ms_p99")
 HEADINGS = ("rate Hz", "tick ms p99", "leader's age ms p50", "p99", "longest gap ms", "CPU cores")
@@ -29,9 +30,8 @@ def main() -> None:
         if sample.source == "follower":
             stamps.append(sample.stamp_ns)
 
-    follower = open_arm("follower", args.follower, load_calibration(args.follower_calibration, "follower"))
-    leader = open_arm("leader", args.leader, load_calibration(args.leader_calibration, "leader"))
-    with follower, leader:
+    follower = opened("follower", args.follower, args.follower_calibration)
+    with follower, opened("leader", args.leader, args.leader_calibration) as leader:
         started = time.process_time()
         loop = TeleopLoop(follower, leader, TeleopSettings(rate_hz=args.rate_hz), publish)
         loop.start()
@@ -44,6 +44,11 @@ def main() -> None:
     table = Table(*HEADINGS, box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_row(*(f"{figure:.2f}" for figure in (*figures, longest_gap_ms, cpu)))
     Console(width=120).print(table)
+
+
+def opened(role: Role, port: str, calibration: str) -> Arm:
+    found = load_calibration(calibration, role)
+    return (ArmOnSimulation(role, found) if port == "sim" else Arm(role, port, found)).open()
 
 
 def parse_arguments() -> argparse.Namespace:

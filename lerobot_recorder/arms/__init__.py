@@ -20,7 +20,7 @@ settings       settings and samples of the arms
 =============  =============================================================================
 """
 
-from lerobot_recorder.arms.arm import Arm, open_arm
+from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.bus import ServoBus
 from lerobot_recorder.arms.calibrate import FULL_TURN, STANDARD_IDS, Calibrator, JointRange
 from lerobot_recorder.arms.calibration import (
@@ -98,7 +98,6 @@ __all__ = [
     "forward",
     "load_calibration",
     "load_movement",
-    "open_arm",
     "reach",
     "scan_port",
     "serial_ports",

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
@@ -166,6 +167,8 @@ def _describe(joint: JointCalibration) -> str:
 _FULL_LOAD = 1000
 _FIRST_TRIES = 3
 
+T = TypeVar("T", bound="Arm")
+
 
 @dataclass(frozen=True)
 class JointHealth:
@@ -207,7 +210,7 @@ class Arm:
         timeout_s: float = TIMEOUT_S,
         can_fall: bool = True,
     ) -> None:
-        """Create the arm; ``connect`` opens it.
+        """Create the arm; ``open`` connects it.
 
         Args:
             role: "follower" or "leader"
@@ -247,23 +250,27 @@ class Arm:
             self.disconnect()
             raise
 
-    def open(self) -> None:
+    def open(self: T) -> T:
         """Connect for the first time, with retries: servos that have just been powered need a moment.
 
+        Returns:
+            This arm.
+
         Raises:
-            DeviceError: the arm cannot be connected; it is closed again.
+            DeviceError: the arm cannot be connected; it is closed again. The message says what to do.
         """
         try:
             for _ in range(_FIRST_TRIES - 1):
                 try:
                     self.connect()
-                    return
+                    return self
                 except BusError as error:
                     logger.debug("Trying again: %s", error)
             self.connect()
         except BaseException:
             self.close()
             raise
+        return self
 
     def disconnect(self) -> None:
         """Close the port. The servos stay as they are."""
@@ -275,7 +282,7 @@ class Arm:
         """Close the port. The servos stay as they are."""
         self.disconnect()
 
-    def __enter__(self) -> Arm:
+    def __enter__(self: T) -> T:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -372,23 +379,6 @@ class Arm:
 
     def _write(self, name: str, register: Register, value: int) -> None:
         self.bus.write(self._ids[name], register, value)
-
-
-def open_arm(role: Role, port: str, calibration: Calibration, *, write_calibration: bool = False) -> Arm:
-    """Connect an arm.
-
-    Args:
-        role: "follower" or "leader"
-        port: path of its serial port
-        calibration: the arm's calibration
-        write_calibration: write the calibration to servos that hold a different one, else raise an error
-
-    Raises:
-        DeviceError: the arm cannot be connected. The message says what to do.
-    """
-    arm = Arm(role, port, calibration, write_calibration=write_calibration)
-    arm.open()
-    return arm
 
 
 def _health(block: bytes) -> JointHealth:

@@ -36,8 +36,6 @@ _ROLL = (0.0611, 0.0, 0.0)
 _JAW = (0.0234, 0.0, 0.0202)
 _JAW_CLOSED_RAD = math.radians(10)
 
-TIP = (0.0981, 0.0, -0.0079)
-"""Tip of the fixed jaw, in the gripper's frame."""
 GRASP = (0.0870, 0.0, 0.0080)
 """Middle of a small object held between the jaws, in the gripper's frame."""
 

@@ -20,7 +20,6 @@ from lerobot_recorder.arms import (
     TeleopLoop,
     TeleopSettings,
     load_calibration,
-    open_arm,
 )
 from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.errors import ConfigError, DeviceError
@@ -39,7 +38,6 @@ from lerobot_recorder.simulation import (
     SIMULATED_SOURCE,
     ArmOnSimulation,
     SimulatedCamera,
-    open_simulated_arm,
     simulated_calibration,
 )
 
@@ -107,8 +105,8 @@ class HardwareNode(ManagedNode):
         calibration = load_calibration(name, role)
         write = settings["write_calibration"]
         if settings["port"] == SIMULATED_SOURCE:
-            return open_simulated_arm(role, calibration, write_calibration=write)
-        return open_arm(role, settings["port"], calibration, write_calibration=write)
+            return ArmOnSimulation(role, calibration, write_calibration=write).open()
+        return Arm(role, settings["port"], calibration, write_calibration=write).open()
 
     def _start_loop(self) -> None:
         self._loop = TeleopLoop(

@@ -6,8 +6,8 @@ line pass it in.
 
 =============  =============================================================================
 arm            ``SimulatedArm``: six servos on a pseudo-terminal
-servo, line    one servo; the line that connects them
-faults         corrupt bytes, silence, unplugging
+servo          one servo
+line           the line that connects them; corrupt bytes, silence and other faults
 leader         ``PickAndPlace``: motion of the leader's operator
 tabletop       the table, the cube and the plate
 camera         ``SimulatedCamera``: draws the arm at a steady rate
@@ -18,11 +18,9 @@ scene/         the renderer
 from lerobot_recorder.simulation.arm import (
     ArmOnSimulation,
     SimulatedArm,
-    open_simulated_arm,
     simulated_arm,
 )
 from lerobot_recorder.simulation.camera import SimulatedCamera, simulated_calibration
-from lerobot_recorder.simulation.faults import Faults
 from lerobot_recorder.simulation.leader import PickAndPlace
 from lerobot_recorder.simulation.scene import Renderer, viewpoint_of
 from lerobot_recorder.simulation.tabletop import Tabletop
@@ -33,13 +31,11 @@ SIMULATED_SOURCE = "sim"
 __all__ = [
     "SIMULATED_SOURCE",
     "ArmOnSimulation",
-    "Faults",
     "PickAndPlace",
     "Renderer",
     "SimulatedArm",
     "SimulatedCamera",
     "Tabletop",
-    "open_simulated_arm",
     "simulated_arm",
     "simulated_calibration",
     "viewpoint_of",

@@ -19,9 +19,8 @@ import numpy as np
 
 from lerobot_recorder.arms import JOINTS, SIMULATED, Arm, Calibration, Role, Vector
 from lerobot_recorder.errors import PortError
-from lerobot_recorder.simulation.faults import Faults
 from lerobot_recorder.simulation.leader import PickAndPlace, home
-from lerobot_recorder.simulation.line import ServoLine
+from lerobot_recorder.simulation.line import Faults, ServoLine
 from lerobot_recorder.simulation.servo import SimulatedServo
 
 _TCGETS2 = 0x802C542A
@@ -182,7 +181,9 @@ class ArmOnSimulation(Arm):
         simulation: the simulated servos
     """
 
-    def __init__(self, role: Role, calibration: Calibration, *, write_calibration: bool = False) -> None:
+    def __init__(
+        self, role: Role, calibration: Calibration = SIMULATED, *, write_calibration: bool = False
+    ) -> None:
         self.simulation = simulated_arm(role, calibration)
         super().__init__(
             role,
@@ -197,21 +198,6 @@ class ArmOnSimulation(Arm):
         """Close the port and end its simulated servos."""
         super().close()
         self.simulation.close()
-
-
-def open_simulated_arm(
-    role: Role, calibration: Calibration = SIMULATED, *, write_calibration: bool = False
-) -> ArmOnSimulation:
-    """Start simulated servos and connect an arm to them.
-
-    Args:
-        role: "follower" or "leader"
-        calibration: the arm's calibration
-        write_calibration: write the calibration to servos that hold a different one, else raise an error
-    """
-    arm = ArmOnSimulation(role, calibration, write_calibration=write_calibration)
-    arm.open()
-    return arm
 
 
 def simulated_arm(role: str, calibration: Calibration = SIMULATED) -> SimulatedArm:

@@ -10,12 +10,12 @@ import pytest
 from arms import UPRIGHT, eventually
 
 from lerobot_recorder.arms import registers as r
-from lerobot_recorder.arms.arm import Arm, open_arm
+from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED, Calibration
 from lerobot_recorder.arms.protocol import Alarm
 from lerobot_recorder.arms.registers import Register
 from lerobot_recorder.errors import BusError, BusTimeoutError, CalibrationError, DeviceError, PortError
-from lerobot_recorder.simulation import ArmOnSimulation, SimulatedArm, open_simulated_arm
+from lerobot_recorder.simulation import ArmOnSimulation, SimulatedArm
 
 OTHER = Calibration(
     {**SIMULATED.joints, "elbow_flex": dataclasses.replace(SIMULATED.joints["elbow_flex"], range_max=3000)}
@@ -24,7 +24,7 @@ OTHER = Calibration(
 
 @pytest.fixture
 def follower() -> Iterator[Arm]:
-    with open_simulated_arm("follower") as arm:
+    with ArmOnSimulation("follower").open() as arm:
         yield arm
 
 
@@ -142,7 +142,7 @@ def test_a_follower_is_set_up_as_lerobot_does(follower: Arm) -> None:
 
 def test_a_leader_keeps_its_gains_and_is_let_go(simulated: SimulatedArm) -> None:
     simulated.servos["elbow_flex"].write(r.TORQUE_ENABLE.address, b"\x01")
-    with open_arm("leader", simulated.port, SIMULATED):
+    with Arm("leader", simulated.port, SIMULATED).open():
         servo = simulated.servos["elbow_flex"]
         assert (servo.get(r.TORQUE_ENABLE), servo.get(r.P_COEFFICIENT), servo.get(r.ACCELERATION)) == (
             0,
@@ -153,12 +153,12 @@ def test_a_leader_keeps_its_gains_and_is_let_go(simulated: SimulatedArm) -> None
 
 def test_multi_turn_feedback_is_switched_off(simulated: SimulatedArm) -> None:
     a_joint_at(simulated, r.PHASE, 0x1C)
-    with open_arm("follower", simulated.port, SIMULATED):
+    with Arm("follower", simulated.port, SIMULATED).open():
         assert simulated.servos["elbow_flex"].get(r.PHASE) == 0x0C
 
 
 def test_what_is_set_up_survives_a_power_cut(simulated: SimulatedArm) -> None:
-    with open_arm("follower", simulated.port, SIMULATED):
+    with Arm("follower", simulated.port, SIMULATED).open():
         simulated.cut_power()
         simulated.restore_power()
     assert simulated.servos["gripper"].get(r.TORQUE_LIMIT) == 500
@@ -170,7 +170,7 @@ def test_an_arm_that_was_left_powered_is_not_dropped(simulated: SimulatedArm) ->
     first.connect()
     first.enable_torque(True)
     first.disconnect()
-    with open_arm("follower", simulated.port, SIMULATED):
+    with Arm("follower", simulated.port, SIMULATED).open():
         assert all(servo.get(r.TORQUE_ENABLE) for servo in simulated.servos.values())
 
 
@@ -178,24 +178,24 @@ def test_another_calibration_is_refused_with_both_values(simulated: SimulatedArm
     with pytest.raises(
         CalibrationError, match=r"elbow_flex -964, 946 to 3149 instead of -964, 946 to 3000\. Pass"
     ):
-        open_arm("follower", simulated.port, OTHER)
+        Arm("follower", simulated.port, OTHER).open()
 
 
 def test_a_calibration_is_written_when_asked(simulated: SimulatedArm, caplog) -> None:
     with (
         caplog.at_level(logging.WARNING),
-        open_arm("follower", simulated.port, OTHER, write_calibration=True),
+        Arm("follower", simulated.port, OTHER, write_calibration=True).open(),
     ):
         assert "elbow_flex -964, 946 to 3149 instead of" in caplog.text
     simulated.restore_power()
-    with open_arm("follower", simulated.port, OTHER):
+    with Arm("follower", simulated.port, OTHER).open():
         pass
 
 
 def test_a_servo_that_does_not_answer_is_named(simulated: SimulatedArm) -> None:
     simulated.servos["wrist_flex"].silent = True
     with pytest.raises(BusTimeoutError, match=r"servo 4 \(wrist_flex\)"):
-        open_arm("follower", simulated.port, SIMULATED)
+        Arm("follower", simulated.port, SIMULATED).open()
 
 
 def test_an_arm_without_power_is_told_from_a_broken_one(simulated: SimulatedArm) -> None:
@@ -203,13 +203,13 @@ def test_an_arm_without_power_is_told_from_a_broken_one(simulated: SimulatedArm)
     with pytest.raises(
         BusTimeoutError, match=r"no servo of the leader answers on .*: check that its power supply"
     ):
-        open_arm("leader", simulated.port, SIMULATED)
+        Arm("leader", simulated.port, SIMULATED).open()
 
 
 def test_another_kind_of_servo_is_named(simulated: SimulatedArm) -> None:
     simulated.servos["wrist_flex"]._memory[3:5] = (1284).to_bytes(2, "little")
     with pytest.raises(DeviceError, match=r"wrist_flex .* expected an STS3215 servo, found SCS0009"):
-        open_arm("follower", simulated.port, SIMULATED)
+        Arm("follower", simulated.port, SIMULATED).open()
 
 
 def test_servos_of_different_firmware_are_refused_with_their_versions(simulated: SimulatedArm) -> None:
@@ -217,13 +217,13 @@ def test_servos_of_different_firmware_are_refused_with_their_versions(simulated:
     with pytest.raises(
         DeviceError, match=r"different firmware: .*elbow_flex 3\.10, wrist_flex 3\.9, .*LeRobot"
     ):
-        open_arm("follower", simulated.port, SIMULATED)
+        Arm("follower", simulated.port, SIMULATED).open()
 
 
 def test_a_failed_connection_leaves_the_port_free(simulated: SimulatedArm) -> None:
     with pytest.raises(CalibrationError):
-        open_arm("follower", simulated.port, OTHER)
-    with open_arm("follower", simulated.port, SIMULATED):
+        Arm("follower", simulated.port, OTHER).open()
+    with Arm("follower", simulated.port, SIMULATED).open():
         pass
 
 
@@ -250,4 +250,4 @@ def test_a_disconnected_arm_says_so(follower: Arm) -> None:
 
 def test_a_wrong_port_is_said() -> None:
     with pytest.raises(PortError, match="/dev/ttyNone does not exist"):
-        open_arm("follower", "/dev/ttyNone", SIMULATED)
+        Arm("follower", "/dev/ttyNone", SIMULATED).open()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lerobot_recorder.arms import registers as r
-from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.bus import MARKS, ServoBus
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 from lerobot_recorder.arms.protocol import Alarm, Packet
@@ -173,7 +173,7 @@ def test_no_request_has_the_size_of_a_mark(simulated: SimulatedArm, monkeypatch)
         return exchange(bus, request, servos, size, action)
 
     monkeypatch.setattr(ServoBus, "_exchange", noted)
-    with open_arm("follower", simulated.port, SIMULATED) as arm:
+    with Arm("follower", simulated.port, SIMULATED).open() as arm:
         arm.read()
         arm.health()
         arm.enable_torque(True)

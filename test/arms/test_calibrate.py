@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lerobot_recorder.arms import registers as r
-from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.bus import ServoBus
 from lerobot_recorder.arms.calibrate import FULL_TURN, Calibrator, JointRange
 from lerobot_recorder.arms.calibration import GRIPPER, JOINTS, SIMULATED
@@ -53,7 +53,7 @@ def test_the_servos_hold_what_was_found(simulated: SimulatedArm, bus: ServoBus, 
     calibration = calibrator.finish()
     bus.close()
     simulated.restore_power()
-    with open_arm("leader", simulated.port, calibration):
+    with Arm("leader", simulated.port, calibration).open():
         pass
 
 

@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lerobot_recorder.arms.kinematics import TIP, forward, grasp_point, reach
+from lerobot_recorder.arms.kinematics import forward, grasp_point, reach
 from lerobot_recorder.errors import ConfigError
+
+TIP = (0.0981, 0.0, -0.0079)
+"""Tip of the fixed jaw, in the gripper's frame."""
 
 BODY = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll")
 

@@ -16,7 +16,7 @@ from lerobot_recorder.arms.protocol import Alarm
 from lerobot_recorder.arms.settings import JointSample, TeleopSettings
 from lerobot_recorder.arms.teleop import TeleopLoop
 from lerobot_recorder.errors import ConfigError, DeviceError, PortError
-from lerobot_recorder.simulation import ArmOnSimulation, SimulatedArm, open_simulated_arm
+from lerobot_recorder.simulation import ArmOnSimulation, SimulatedArm
 from lerobot_recorder.simulation.servo import SimulatedServo
 
 TICK_S = 0.01
@@ -270,7 +270,7 @@ def test_settings_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
 
 @pytest.fixture
 def arms() -> Iterator[tuple[Arm, Arm]]:
-    with open_simulated_arm("follower") as follower, open_simulated_arm("leader") as leader:
+    with ArmOnSimulation("follower").open() as follower, ArmOnSimulation("leader").open() as leader:
         yield follower, leader
 
 

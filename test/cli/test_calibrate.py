@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED, Calibration, load_calibration
 
 MIDDLE = {name: (joint.range_min + joint.range_max) // 2 for name, joint in SIMULATED.joints.items()}
@@ -51,7 +51,7 @@ def test_an_arm_is_calibrated_into_lerobots_file(invoke, simulated, operator, pu
     for name in MOVED:
         found, built = calibration.joints[name], SIMULATED.joints[name]
         assert found.range_max - found.range_min == built.range_max - built.range_min
-    open_arm("follower", simulated.port, calibration).close()
+    Arm("follower", simulated.port, calibration).open().close()
 
 
 def test_the_ranges_are_shown_last_as_they_are(invoke, simulated, operator, put, home):

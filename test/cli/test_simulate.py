@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 
 COMMAND = [sys.executable, "-c", "from lerobot_recorder.cli.app import main; main()", "simulate", "--link"]
@@ -26,7 +26,7 @@ def test_a_driver_opens_the_link_like_a_port(tmp_path, role, number):
     try:
         assert process.stdout is not None
         assert f"{role} at {link}" in process.stdout.readline()
-        arm = open_arm(role, str(link), SIMULATED)
+        arm = Arm(role, str(link), SIMULATED).open()
         position_rad, _ = arm.read()
         assert len(position_rad) == len(JOINTS)
         arm.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lerobot_recorder.arms.arm import open_arm
+from lerobot_recorder.arms.arm import Arm
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED, Calibration
 from lerobot_recorder.arms.registers import MODEL_STS3215
 from lerobot_recorder.simulation import SimulatedArm
@@ -65,6 +65,6 @@ def test_lerobots_bus_drives_the_simulated_arm_and_ours_reads_what_it_wrote(
         assert list(units) == pytest.approx([said["position"][name] for name in JOINTS], abs=0.2)
         assert set(said["middle"].values()) == {2047}
         calibration = Calibration.load(new)
-        with open_arm("follower", simulated.port, calibration) as arm:
+        with Arm("follower", simulated.port, calibration).open() as arm:
             position, _ = arm.read()
             assert calibration.to_ticks(position) == pytest.approx(2047)

@@ -7,7 +7,6 @@ arm            the arm's shape
 solids         boxes, cylinders and prisms, projected and shaded
 ground         the table's surface with shadows
 table          the texture of the table
-sensor         noise and vignetting
 =============  =============================================================================
 """
 

@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from lerobot_recorder.simulation.scene.table import FINEST, table_texture, world_to_texture
+from lerobot_recorder.simulation.scene.solids import Array
+from lerobot_recorder.simulation.scene.table import FINEST, Image, table_texture, world_to_texture
 from lerobot_recorder.simulation.scene.viewpoint import NEAREST_M, View
-
-Image = NDArray[np.uint8]
-Array = NDArray[np.float64]
 
 LIGHT = np.array((0.34, 0.42, 0.84))
 """Direction towards the lamp."""

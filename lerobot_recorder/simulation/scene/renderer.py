@@ -15,16 +15,19 @@ from numpy.typing import NDArray
 from lerobot_recorder.arms import Frame
 from lerobot_recorder.simulation.scene.arm import build
 from lerobot_recorder.simulation.scene.ground import LIGHT, MOVING, STILL, cast_shadows, draw_table
-from lerobot_recorder.simulation.scene.sensor import Sensor
-from lerobot_recorder.simulation.scene.solids import Assembly, Placed
+from lerobot_recorder.simulation.scene.solids import Array, Assembly, Placed
+from lerobot_recorder.simulation.scene.table import Image
 from lerobot_recorder.simulation.scene.viewpoint import NEAREST_M, View, Viewpoint, look
-
-Image = NDArray[np.uint8]
-Array = NDArray[np.float64]
 
 _SUBPIXEL_BITS = 4
 _AMBIENT, _SKY, _DIFFUSE = 0.42, 0.14, 0.58
 _GLOSS, _SHINE = 0.2, 24
+
+_NOISE = 2.6  # standard deviation, grey levels: an ordinary webcam in room light
+_OFFSET = 9  # keeps the noise positive, so that saturating 8-bit arithmetic can add it
+_OFFSETS = np.array((_OFFSET, _OFFSET, _OFFSET, 0), float)  # OpenCV takes four doubles as a value per channel
+_SPARE = 96  # the noise is larger than the image, and lies differently on each one
+_DARK_CORNERS = 0.16
 
 
 @lru_cache(maxsize=1)
@@ -45,7 +48,7 @@ class Renderer:
         self._viewpoint = viewpoint
         self._size = (width, height)
         self._scene = _scene()
-        self._sensor = Sensor(width, height)
+        self._sensor = _Sensor(width, height)
         self._background: Image | None = None
         if viewpoint.link == "base":
             view = look(viewpoint, {"base": np.eye(4)}, width, height)
@@ -100,3 +103,35 @@ def _shade(colours: Array, normals: Array, towards: Array) -> Array:
     shine = _GLOSS * np.maximum(np.einsum("fi,fi->f", normals, half_way), 0) ** _SHINE
     brightness = _AMBIENT + _SKY * normals[:, 2] + _DIFFUSE * lit
     return np.asarray(np.minimum(colours * brightness[:, None] + 255 * shine[:, None], 255))
+
+
+class _Sensor:
+    """Lens and sensor of a camera: darker corners, and noise that is new in every image."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._random = np.random.default_rng()
+        self._shape = (height, width)
+        self._vignette = _vignette(width, height)
+        self._noise = _noise(self._random, height + _SPARE, width + _SPARE)
+
+    def expose(self, image: Image) -> None:
+        """Change an image, RGB, uint8, (height, width, 3), in place."""
+        row, column = self._random.integers(0, _SPARE, 2)
+        noise = self._noise[row : row + self._shape[0], column : column + self._shape[1]]
+        cv2.multiply(image, self._vignette, dst=image, scale=1 / 255)
+        cv2.add(image, noise, dst=image)
+        cv2.subtract(image, _OFFSETS, dst=image)
+
+
+def _vignette(width: int, height: int) -> Image:
+    x = np.linspace(-1, 1, width)[None, :]
+    y = np.linspace(-1, 1, height)[:, None] * height / width
+    mask = 255 * (1 - _DARK_CORNERS * (x**2 + y**2))
+    return np.repeat(np.asarray(np.clip(mask, 0, 255), np.uint8)[..., None], 3, axis=2)
+
+
+def _noise(random: np.random.Generator, rows: int, columns: int) -> Image:
+    """Noise of a colour sensor: part of it common to the colours, as interpolating its mosaic makes it."""
+    common = random.normal(0, 0.6 * _NOISE, (rows, columns, 1))
+    own = random.normal(0, 0.8 * _NOISE, (rows, columns, 3))
+    return np.asarray(np.clip(np.rint(common + own) + _OFFSET, 0, 2 * _OFFSET), np.uint8)

@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lerobot_recorder.arms import Frame
-
-Point = tuple[float, float, float]
-Array = NDArray[np.float64]
+from lerobot_recorder.simulation.scene.solids import Array, Point
 
 NEAREST_M = 0.01
 
