@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import Any, cast
 
 from lerobot_recorder.nodes.events import Diagnostic
 from lerobot_recorder.recording import (
     Outcome,
     Recorder,
-    RecorderSnapshot,
     RecorderState,
     RecorderStatus,
     Schedule,
-    StreamHealth,
-    StreamSpec,
     StreamStatus,
 )
 
 _OK, _WARN, _ERROR = range(3)
-_PHASES: Mapping[str, RecorderState] = {
-    "waiting": "waiting",
-    "saving": "saving",
-    "resetting": "resetting",
-    "finished": "finished",
-}
 _SHOWN = ("frames", "late", "queued", "saved", "rejected", "free_bytes", "seconds_left")
 
 
 def recorder_status(
     recorder: Recorder, schedule: Schedule, missing: Sequence[str], refused: str
 ) -> RecorderStatus:
-    """Return the status to publish.
+    """Return the status to publish: the recorder's, and what the schedule of an unattended run adds.
 
     Args:
         recorder: records the episodes.
@@ -41,55 +32,18 @@ def recorder_status(
         missing: a sentence for each stream that delivers nothing.
         refused: why the next episode does not start; empty if nothing is wrong.
     """
-    snapshot, now_s = recorder.status(), time.monotonic()
-    return RecorderStatus(
-        state=_state(snapshot, schedule, now_s),
-        task=snapshot.task,
+    status, now_s = recorder.status(missing), time.monotonic()
+    phase = schedule.phase(now_s)
+    shown = status.state if status.state != "idle" or phase in ("manual", "recording") else phase
+    return replace(
+        status,
+        state=cast("RecorderState", shown),
         episode=schedule.saved + 1,
-        episode_index=snapshot.episode_index,
         num_episodes=schedule.num_episodes,
-        elapsed_s=snapshot.elapsed_s,
-        episode_time_s=snapshot.episode_time_s,
         reset_time_s=schedule.reset_time_s,
         remaining_s=schedule.reset_left_s(now_s),
-        episode_id=snapshot.episode_id,
-        frames=snapshot.frames,
-        late=snapshot.late,
-        queued=snapshot.queued,
-        saved=snapshot.saved,
-        rejected=snapshot.rejected,
-        wait_s=snapshot.last.wait_s if snapshot.last else None,
-        message=refused or snapshot.message,
-        missing=tuple(missing),
-        streams={
-            stream.spec.name: _stream_status(stream.spec, snapshot, missing) for stream in recorder.streams
-        },
-        free_bytes=snapshot.disk.free_bytes,
-        seconds_left=snapshot.disk.seconds_left,
+        message=refused or status.message,
     )
-
-
-def _state(snapshot: RecorderSnapshot, schedule: Schedule, now_s: float) -> RecorderState:
-    if snapshot.state == "starting":
-        return "recording"
-    if snapshot.state != "idle":
-        return snapshot.state
-    return _PHASES.get(schedule.phase(now_s), "idle")
-
-
-def _stream_status(spec: StreamSpec, snapshot: RecorderSnapshot, missing: Sequence[str]) -> StreamStatus:
-    name, health = spec.name, snapshot.streams[spec.name]
-    absent = [line for line in missing if line.startswith(f"{name}:")] or _silent(spec, health)
-    trouble = [f"{name}: {health.trouble}"] if health.trouble else []
-    wrong = [*(absent or snapshot.notes.get(name, [])), *snapshot.reasons.get(name, []), *trouble]
-    counted = {**asdict(health), **snapshot.figures.get(name, {})}
-    return StreamStatus(**counted, silent=bool(absent), wrong="; ".join(wrong))
-
-
-def _silent(spec: StreamSpec, health: StreamHealth) -> list[str]:
-    if health.age_s is None:
-        return [f"{spec.name}: nothing is received"]
-    return [f"{spec.name}: nothing for {health.age_s:.1f} s"] if health.age_s > spec.max_age_s else []
 
 
 def saved(outcome: Outcome) -> tuple[bool, str]:

@@ -14,7 +14,7 @@ row_queue      the bounded queue to the writer thread, and which step is too slo
 rows           builds rows from samples
 streams        the newest samples of one source, looked up by time
 clock          clocks for ticks and samples, and where the ticks of an episode start
-quality        counts what is wrong with an episode, and judges it
+quality        counts what is wrong with an episode
 disk           how long the free space lasts
 status         the recorder's settings and status, and how a take ended
 schedule       unattended runs: a number of episodes, with pauses
@@ -31,12 +31,10 @@ from lerobot_recorder.recording.status import (
     CompletedEpisode,
     Outcome,
     RecorderSettings,
-    RecorderSnapshot,
     RecorderState,
     RecorderStatus,
-    StreamStatus,
 )
-from lerobot_recorder.recording.streams import Sample, Stream, StreamHealth, StreamSpec
+from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, StreamStatus
 
 __all__ = [
     "Clock",
@@ -48,7 +46,6 @@ __all__ = [
     "QualityRules",
     "Recorder",
     "RecorderSettings",
-    "RecorderSnapshot",
     "RecorderState",
     "RecorderStatus",
     "Restored",
@@ -56,7 +53,6 @@ __all__ = [
     "Sample",
     "Schedule",
     "Stream",
-    "StreamHealth",
     "StreamSpec",
     "StreamStatus",
     "SystemClock",

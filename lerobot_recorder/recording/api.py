@@ -76,25 +76,21 @@ class Episode:
             self._rows.raise_failure()
 
     def _save(self) -> None:
-        if self._writer is not None and self._writer.length:
-            self._writer.save()
-        elif self._writer is not None:
-            self._writer.discard()
+        self._end(EpisodeWriter.save)
 
     def _set_aside(self, error: BaseException) -> None:
         """Keep the whole rows; if that fails, leave the take to the next start, which recovers it."""
+        reason = f"interrupted by {type(error).__name__}: {error}"
         if self._rows is not None:
             self._rows.stop()
         try:
-            self._reject(f"interrupted by {type(error).__name__}: {error}")
+            self._end(lambda writer: writer.reject(reason, ended_by="interrupted"))
         except RecorderError as failure:
             logger.error("cannot set aside the take %s: %s", self.episode_id, failure)
 
-    def _reject(self, reason: str) -> None:
-        if self._writer is not None and self._writer.length:
-            self._writer.reject(reason, ended_by="interrupted")
-        elif self._writer is not None:
-            self._writer.discard()
+    def _end(self, keep: Callable[[EpisodeWriter], object]) -> None:
+        if self._writer is not None:
+            (keep if self._writer.length else EpisodeWriter.discard)(self._writer)
 
 
 class EpisodeRecorder:

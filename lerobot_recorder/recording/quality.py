@@ -1,10 +1,10 @@
-"""Counts what is wrong with an episode, and judges it."""
+"""Counts what is wrong with an episode."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -67,7 +67,9 @@ class _Shown:
 
     @property
     def size(self) -> tuple[int, int]:
-        return image_size(self.image)
+        if isinstance(self.image, EncodedImage):
+            return self.image.width, self.image.height
+        return self.image.shape[1], self.image.shape[0]
 
     def repeats(self, before: _Shown) -> bool:
         return self.fingerprint == before.fingerprint and _are_equal(self.image, before.image)
@@ -241,19 +243,6 @@ class TickQuality:
         }
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """Whether an episode is good enough for a dataset.
-
-    Attributes:
-        good: whether it is
-        reasons: why not, one sentence each
-    """
-
-    good: bool
-    reasons: tuple[str, ...] = field(default=())
-
-
 def least_rate_hz(spec: StreamSpec, fps: int) -> float:
     """Return the rate of new samples below which a stream makes an episode bad."""
     return spec.min_rate_hz or (_TOO_SLOW * fps if spec.is_image else 0.0)
@@ -296,17 +285,9 @@ def _expected(spec: StreamSpec, fps: int) -> str:
     return f"fps is {fps}; record with fewer fps, or set {spec.name}.min_rate_hz if it is slow on purpose"
 
 
-def judge(streams: Iterable[StreamQuality], rules: QualityRules) -> Verdict:
-    """Judge an episode by its streams."""
-    reasons = tuple(reason for stream in streams for reason in stream.reasons(rules))
-    return Verdict(not reasons, reasons)
-
-
-def image_size(image: Image) -> tuple[int, int]:
-    """Return an image's width and height."""
-    if isinstance(image, EncodedImage):
-        return image.width, image.height
-    return image.shape[1], image.shape[0]
+def bad_because(streams: Iterable[StreamQuality], rules: QualityRules) -> tuple[str, ...]:
+    """Return what makes an episode bad, one sentence each; nothing if it is good."""
+    return tuple(reason for stream in streams for reason in stream.reasons(rules))
 
 
 def _fingerprint(image: Image) -> int:
@@ -318,9 +299,9 @@ def _fingerprint(image: Image) -> int:
 def _are_equal(image: Image, other: Image) -> bool:
     if isinstance(image, EncodedImage) or isinstance(other, EncodedImage):
         return image == other
+    # Bytes, because in depth images NaN would not equal NaN.
     return np.array_equal(_bytes_of(image), _bytes_of(other))
 
 
 def _bytes_of(image: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
-    """Return an image's bytes, for comparison: in depth images NaN would not equal NaN."""
     return np.ascontiguousarray(image).view(np.uint8)

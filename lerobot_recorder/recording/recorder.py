@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from lerobot_recorder.dataset import SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, StreamError
@@ -19,8 +19,8 @@ from lerobot_recorder.recording.disk import DiskMonitor, typical_bytes
 from lerobot_recorder.recording.opening import check_fps, fitting_features, probe_cameras, take_settings
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
-from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderSnapshot, TakeState
-from lerobot_recorder.recording.streams import Stream
+from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderStatus
+from lerobot_recorder.recording.streams import Stream, StreamStatus
 from lerobot_recorder.recording.take import Take
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool
 
@@ -114,9 +114,8 @@ class Recorder:
         self._take: Take | None = None
         self._unended: dict[str, Take] = {}
         self._starting = False
-        self._saved: set[str] = set()
-        self._rejected: set[str] = set()
-        self._removed: set[str] = set()
+        self._states: dict[str, str] = {}
+        """Of the episodes that it counts, or would count again after ``undo_delete``."""
         self._next_index = 0
         self._counted: set[str] = set()
         self._last: Outcome | None = None
@@ -127,7 +126,10 @@ class Recorder:
         self._disk = ThreadPoolExecutor(1, "recorder-disk")
         self._disk.submit(self._recover)
         self._watch = DiskMonitor(
-            self._spool, self._bytes_per_s, self._end_on_full_disk, lambda: _seconds_needed(self.settings)
+            self._spool,
+            self._bytes_per_s,
+            lambda: self._stop("disk_full"),
+            lambda: _seconds_needed(self.settings),
         )
 
     # Commands
@@ -144,9 +146,10 @@ class Recorder:
             DiskFullError: the episode does not fit on the disk.
         """
         with self._lock:
-            if self._starting or (self._take is not None and not self._take.over):
+            if self.recording:
                 raise EpisodeStateError("an episode is being recorded already: save or discard it first")
-            self._check_streams()
+            if missing := self.missing():
+                raise StreamError("the episode cannot start: " + "; ".join(missing.values()))
             self._watch.require(_seconds_needed(self.settings))
             self._starting = True
         return self._disk.submit(self._open)
@@ -187,7 +190,7 @@ class Recorder:
 
         Resolves to its identifier, or fails if there is none or it is in the dataset already.
         """
-        take = self._take
+        take = self._current
         if take is not None and take.mark_success(success):
             marked: Future[str] = Future()
             marked.set_result(take.header.episode_id)
@@ -196,17 +199,13 @@ class Recorder:
 
     def start_afresh(self) -> None:
         """Forget all samples and set a running take aside, because the clock has jumped."""
-        take = self._take
-        if take is not None and not take.over:
-            take.end("clock")
+        self._stop("clock")
         for stream in self.streams:
             stream.reset()
 
     def finish(self) -> None:
         """End a running take as ``close`` does; return at once."""
-        take = self._take
-        if take is not None and not take.over:
-            take.end("interrupted")
+        self._stop("interrupted")
 
     def close(self) -> None:
         """Stop; save a running take, or set it aside if it is bad. Wait for all saves to finish."""
@@ -226,10 +225,19 @@ class Recorder:
         return {stream: line for stream in self.streams if (line := stream.missing(now_ns))}
 
     @property
+    def _current(self) -> Take | None:
+        """The take that is being recorded."""
+        take = self._take
+        return take if take is not None and not take.over else None
+
+    def _stop(self, how: Ending) -> None:
+        if (take := self._current) is not None:
+            take.end(how)
+
+    @property
     def recording(self) -> bool:
         """Whether an episode is being recorded or about to start."""
-        take = self._take
-        return self._starting or (take is not None and not take.over)
+        return self._starting or self._current is not None
 
     @property
     def busy(self) -> bool:
@@ -237,48 +245,51 @@ class Recorder:
         take = self._take
         return self.recording or bool(self._unended) or (take is not None and not take.result.done())
 
-    def status(self) -> RecorderSnapshot:
-        """Return a snapshot of its state; reads no disk."""
-        now_ns, take, settings = self._clock.now_ns(), self._take, self.settings
-        shown = take if take is not None and not take.over else None
-        return RecorderSnapshot(
-            state=self._state(shown is not None),
-            task=shown.header.task if shown else settings.task,
-            episode_id=shown.header.episode_id if shown else "",
-            episode_index=self._index_of_next(shown),
-            episode_time_s=shown.limit_s if shown else settings.episode_time_s,
-            frames=shown.rows if shown else 0,
-            late=shown.late if shown else 0,
-            queued=shown.queued if shown else 0,
-            elapsed_s=max(0.0, (now_ns - shown.header.started_at_ns) / 1e9) if shown else 0.0,
-            saved=len(self._saved),
-            rejected=len(self._rejected),
-            last=self._last,
-            disk=self._watch.forecast,
+    def status(self, missing: Sequence[str] = ()) -> RecorderStatus:
+        """Return a snapshot of its state; reads no disk.
+
+        Args:
+            missing: a sentence for each stream that delivers nothing, which begins with its name
+        """
+        now_ns, take, disk = self._clock.now_ns(), self._current, self._watch.forecast
+        status = RecorderStatus(
+            state="recording" if self._starting or take else "saving" if self._unended else "idle",
+            task=self.settings.task,
+            episode_index=self._index_of_next(take),
+            episode_time_s=self.settings.episode_time_s,
+            saved=len(self._in("ready")),
+            rejected=len(self._in("rejected")),
+            wait_s=self._last.wait_s if self._last else None,
             message=self._problem(),
-            streams={stream.spec.name: stream.health(now_ns) for stream in self.streams},
-            figures=shown.figures() if shown else {},
-            notes=shown.notes() if shown else self._slow(now_ns),
-            reasons=shown.reasons() if shown else {},
+            missing=tuple(missing),
+            streams={
+                each.spec.name: self._stream_status(each, take, now_ns, missing) for each in self.streams
+            },
+            free_bytes=disk.free_bytes,
+            seconds_left=disk.seconds_left,
         )
+        return status if take is None else replace(status, **take.status(now_ns))
+
+    def _in(self, state: str) -> set[str]:
+        """Return the identifiers of the episodes that it counts in a state."""
+        return {episode_id for episode_id, each in list(self._states.items()) if each == state}
 
     def _index_of_next(self, current: Take | None) -> int:
         """Return the number in the dataset that the current or else the next take gets, if all are saved."""
         return self._next_index + sum(take is not current for take in list(self._unended.values()))
 
-    def _slow(self, now_ns: int) -> dict[str, list[str]]:
-        """Return a note for each slow stream, judged by its recent samples."""
-        return {
-            stream.spec.name: slow_source(stream.spec, stream.health(now_ns).rate_hz, self.fps)
-            for stream in self.streams
-        }
-
-    def _state(self, recording: bool) -> TakeState:
-        if recording:
-            return "recording"
-        if self._starting:
-            return "starting"
-        return "saving" if self._unended else "idle"
+    def _stream_status(
+        self, stream: Stream, take: Take | None, now_ns: int, missing: Sequence[str]
+    ) -> StreamStatus:
+        status, spec = stream.status(now_ns), stream.spec
+        absent = [line for line in missing if line.startswith(f"{spec.name}:")] or stream.silent(now_ns)
+        trouble = [f"{spec.name}: {status.trouble}"] if status.trouble else []
+        if take is None:
+            wrong = [*(absent or slow_source(spec, status.rate_hz, self.fps)), *trouble]
+            return replace(status, silent=bool(absent), wrong="; ".join(wrong))
+        quality = take.quality[spec.name]
+        wrong = [*(absent or quality.notes()), *quality.reasons(take.settings.rules), *trouble]
+        return replace(status, **quality.figures(), silent=bool(absent), wrong="; ".join(wrong))
 
     def _problem(self) -> str:
         """Return what is wrong. A failed take is reported at once, not only when it is closed."""
@@ -290,10 +301,6 @@ class Recorder:
         return next(failed, self._message or self._watch.problem)
 
     # Starting
-
-    def _check_streams(self) -> None:
-        if missing := self.missing():
-            raise StreamError("the episode cannot start: " + "; ".join(missing.values()))
 
     def _open(self) -> str:
         try:
@@ -348,8 +355,8 @@ class Recorder:
     # Ending
 
     def _end(self, how: Ending) -> Future[Outcome]:
-        take = self._take
-        if take is None or take.over:
+        take = self._current
+        if take is None:
             why = f" ({self._problem()})" if self._problem() else ""
             raise EpisodeStateError(f"no episode is being recorded: start one first{why}")
         return take.end(how)
@@ -358,13 +365,10 @@ class Recorder:
         with self._lock:
             if self._last is None or outcome.episode_id > self._last.episode_id:
                 self._last = outcome
-            if outcome.state in ("ready", "rejected"):
-                kept = self._saved if outcome.state == "ready" else self._rejected
-                kept.add(outcome.episode_id)
+            if outcome.state != "recording" and outcome.length:
+                self._states[outcome.episode_id] = outcome.state
             index = self._next_index
             self._next_index += outcome.state == "ready" and outcome.episode_id not in self._counted
-            if outcome.state == "discarded" and outcome.length:
-                self._removed.add(outcome.episode_id)
             if not self.recording:  # checked under the lock, or it would undo the request of a start
                 for stream in self.streams:
                     stream.keep_from(None)
@@ -410,19 +414,23 @@ class Recorder:
         if outcome.notes:
             logger.warning("episode %d: %s", index, "; ".join(outcome.notes))
 
-    def _newest_outcome(self) -> Outcome | None:
-        """Wait for the last take to be closed and return its outcome; only for the disk's thread."""
+    def _last_kept(self) -> Outcome | None:
+        """Wait for the last take to be closed; return its outcome, None if it was discarded.
+
+        Only for the disk's thread.
+        """
         for take in list(self._unended.values()):
             if take.over:
                 take.result.result()
-        return self._last
+        last = self._last
+        return last if last is not None and last.state != "discarded" else None
 
     # The disk
 
     def _count(self) -> None:
         """Count the episodes before the next one; that the dataset cannot be read is reported elsewhere."""
         with self._lock:
-            saved = set(self._saved)
+            saved = self._in("ready")
         try:
             waiting = self._spool.waiting()
             index, counted = self._spool.next_index(waiting), {episode.episode_id for episode in waiting}
@@ -430,7 +438,7 @@ class Recorder:
             return
         with self._lock:
             self._counted = counted
-            self._next_index = index + len(self._saved - saved - counted)
+            self._next_index = index + len(self._in("ready") - saved - counted)
 
     def _recover(self) -> None:
         try:
@@ -451,55 +459,41 @@ class Recorder:
         self._count()
         logger.info("accepted the take %s: it is episode %d", episode_id, self._next_index - 1)
         with self._lock:
-            self._saved.add(episode_id)
-            self._rejected.discard(episode_id)
-            if self._last is not None and self._last.episode_id == episode_id:
-                self._last = replace(self._last, state="ready")
+            self._note_state(episode_id, "ready")
         return episode_id
 
     def _delete_last(self) -> Deleted:
-        last = self._newest_outcome()
-        known = last if last is not None and last.state != "discarded" else None
-        episode_id = self._spool.delete_last(known.episode_id if known else None)
+        last = self._last_kept()
+        episode_id = self._spool.delete_last(last.episode_id if last else None)
         self._count()
         with self._lock:
-            was_saved = episode_id in self._saved
-            if was_saved:
-                self._removed.add(episode_id)
-            self._saved.discard(episode_id)
-            self._rejected.discard(episode_id)
-            if known is not None and known is self._last:
-                self._last = replace(known, state="deleted")
+            was_saved = self._states.get(episode_id) == "ready"
+            self._note_state(episode_id, "deleted", counts=was_saved)
         logger.info("deleted %s", f"episode {self._next_index}" if was_saved else f"the take {episode_id}")
         return Deleted(episode_id, was_saved)
 
     def _undo_delete(self) -> Restored:
-        self._newest_outcome()  # wait for a take that is just being discarded: it is the one to bring back
+        self._last_kept()  # wait for a take that is just being discarded: it is the one to bring back
         episode = self._spool.undo_delete()
         episode_id, state = episode.episode_id, episode.state
         self._count()
         with self._lock:
-            counts = state == "ready" and episode_id in self._removed
-            self._removed.discard(episode_id)
-            if counts:
-                self._saved.add(episode_id)
-            if state == "rejected":
-                self._rejected.add(episode_id)
-            if self._last is not None and self._last.episode_id == episode_id:
-                self._last = replace(self._last, state=state)
+            counts = state == "ready" and self._states.get(episode_id) in ("deleted", "discarded")
+            self._note_state(episode_id, state, counts=counts or state == "rejected")
         name = f"episode {self._next_index - 1}" if state == "ready" else f"the take {episode_id}"
         logger.info("restored %s; it is in %s/", name, state)
         return Restored(episode_id, state, counts)
 
-    def _mark_last(self, success: bool) -> str:
-        last = self._newest_outcome()
-        known = last if last is not None and last.state != "discarded" else None
-        return self._spool.mark_success(success, known.episode_id if known else None)
+    def _note_state(self, episode_id: str, state: str, *, counts: bool = True) -> None:
+        self._states.pop(episode_id, None)
+        if counts:
+            self._states[episode_id] = state
+        if self._last is not None and self._last.episode_id == episode_id:
+            self._last = replace(self._last, state=state)
 
-    def _end_on_full_disk(self) -> None:
-        take = self._take
-        if take is not None and not take.over:
-            take.end("disk_full")
+    def _mark_last(self, success: bool) -> str:
+        last = self._last_kept()
+        return self._spool.mark_success(success, last.episode_id if last else None)
 
     def _bytes_per_s(self) -> float:
         """Return what the last take wrote per second, or else an estimate for such images."""
@@ -507,14 +501,6 @@ class Recorder:
         if take is not None and (measured := take.bytes_per_s):
             return measured
         return typical_bytes(probe_cameras(self.streams).values()) * self.fps
-
-    def update_settings(self, **changes: Any) -> None:
-        """Change the settings of the next episode.
-
-        Raises:
-            ConfigError: a value is out of range.
-        """
-        self.settings = replace(self.settings, **changes)
 
 
 def _seconds_needed(settings: RecorderSettings) -> float:

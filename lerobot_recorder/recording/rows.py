@@ -22,13 +22,11 @@ class Row:
 
     Attributes:
         vectors: values of the vector features, float32
-        images: sample of each camera feature, not decoded yet
         samples: sample of each stream, by the stream's name
         ages_s: their ages in seconds, by the stream's name
     """
 
     vectors: dict[str, np.ndarray[Any, np.dtype[np.float32]]]
-    images: dict[str, Sample]
     samples: dict[str, Sample]
     ages_s: dict[str, float]
 
@@ -44,22 +42,19 @@ def row_at(streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = ()) ->
     Raises:
         StreamError: a stream has no such sample.
     """
-    samples = {stream.spec.name: _sample_at(stream, time_ns) for stream in streams}
+    samples: dict[str, Sample] = {}
+    for stream in streams:
+        if (sample := stream.at(time_ns)) is None:
+            raise StreamError(f"{stream.spec.name}: no sample from before the tick")
+        samples[stream.spec.name] = sample
     ages_s = {name: (time_ns - sample.stamp_ns) / 1e9 for name, sample in samples.items()}
-    images = {stream.spec.feature: samples[stream.spec.name] for stream in streams if stream.spec.is_image}
     vectors = {
         key: np.concatenate([samples[name].value for name in names]).astype(np.float32)
         for key, names in vector_sources([stream.spec for stream in streams]).items()
     }
     if ages:
         vectors[AGES_FEATURE] = np.array([ages_s[name] for name in ages], np.float32)
-    return Row(vectors, images, samples, ages_s)
-
-
-def _sample_at(stream: Stream, time_ns: int) -> Sample:
-    if (sample := stream.at(time_ns)) is None:
-        raise StreamError(f"{stream.spec.name}: no sample from before the tick")
-    return sample
+    return Row(vectors, samples, ages_s)
 
 
 def vector_sources(specs: Sequence[StreamSpec]) -> dict[str, list[str]]:

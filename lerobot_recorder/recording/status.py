@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.recording.disk import DiskForecast
 from lerobot_recorder.recording.quality import QualityRules
-from lerobot_recorder.recording.streams import StreamHealth
+from lerobot_recorder.recording.streams import StreamStatus
 from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.status import STATUS_VERSION
 
 RecorderState = Literal["idle", "recording", "saving", "waiting", "resetting", "finished"]
-TakeState = Literal["idle", "starting", "recording", "saving"]
 
 Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
 """Why a take ends if nothing has failed."""
@@ -108,91 +106,6 @@ class RecorderSettings:
         require_text("task", self.task)
         require_text("robot_type", self.robot_type)
         check_settings(self)
-
-
-@dataclass(frozen=True)
-class RecorderSnapshot:
-    """What a `Recorder` knows of its own state.
-
-    Attributes:
-        state: ``idle``, ``starting``, ``recording`` or ``saving``.
-        task: of the current or the next episode.
-        episode_id: of the current episode; empty if none is being recorded.
-        episode_index: number that the current or the next episode gets in the dataset, from 0 up.
-        episode_time_s: length of the current or the next episode; 0: until it is saved.
-        frames: rows of the current episode.
-        late: rows of the current episode that were taken more than half a period late.
-        queued: rows that wait for the disk.
-        elapsed_s: seconds since the current episode started.
-        saved: episodes saved since the recorder started, without those that were taken back.
-        rejected: takes set aside since the recorder started.
-        last: the last outcome.
-        disk: how long the free space lasts.
-        message: what is wrong; empty if nothing is.
-        streams: health of each stream.
-        figures: counts of each stream in the current take.
-        notes: what the operator should know of each stream although it does not make the take bad; while
-            nothing is recorded, that the stream is slow.
-        reasons: what makes the current take bad, by stream.
-    """
-
-    state: TakeState
-    task: str
-    episode_id: str
-    episode_index: int
-    episode_time_s: float
-    frames: int
-    late: int
-    queued: int
-    elapsed_s: float
-    saved: int
-    rejected: int
-    last: Outcome | None
-    disk: DiskForecast
-    message: str
-    streams: dict[str, StreamHealth]
-    figures: dict[str, dict[str, Any]]
-    notes: dict[str, list[str]]
-    reasons: dict[str, list[str]]
-
-
-@dataclass(frozen=True)
-class StreamStatus:
-    """State of one stream.
-
-    Attributes:
-        rate_hz: messages per second; 0 if none arrived lately.
-        age_s: age of the newest sample in seconds; null if there is none.
-        received: samples received since the start.
-        faults: what was wrong with messages, and how often: in the current take, else since the start.
-        trouble: what is wrong with the newest message; empty if nothing is.
-        stale_ticks: rows of the current take without a sample that is new enough; 0 while nothing is
-            recorded, like the counts that follow.
-        repeated_ticks: rows of the current take that repeat the sample of the row before.
-        mean_age_s: mean age of the samples of the current take, in seconds; null while nothing is
-            recorded.
-        max_age_s: largest age of a sample of the current take, in seconds.
-        repeated_images: images of the current take that equal the one before.
-        longest_same_image_s: longest time without a change of the image, in seconds.
-        size_changes: images of the current take whose size differs from the one before.
-        silent: whether the stream delivers nothing.
-        wrong: what is wrong with the stream; empty if nothing is.
-    """
-
-    rate_hz: float = 0.0
-    age_s: float | None = None
-    received: int = 0
-    faults: Mapping[str, int] = field(default_factory=dict)
-    trouble: str = ""
-    stale_ticks: int = 0
-    repeated_ticks: int = 0
-    mean_age_s: float | None = None
-    max_age_s: float = 0.0
-    repeated_images: int = 0
-    longest_same_image_s: float = 0.0
-    size_changes: int = 0
-    silent: bool = False
-    wrong: str = ""
 
 
 @dataclass(frozen=True)

@@ -95,22 +95,42 @@ class StreamSpec:
 
 
 @dataclass(frozen=True)
-class StreamHealth:
-    """The present state of a stream.
+class StreamStatus:
+    """State of one stream.
 
     Attributes:
-        rate_hz: messages per second; 0 if there was none recently
-        age_s: seconds since the newest sample's stamp; None if there is no sample
-        received: number of samples since the start
-        faults: number of messages since the start, by what was wrong with them
-        trouble: what is wrong with the newest message; empty if nothing is
+        rate_hz: messages per second; 0 if none arrived lately.
+        age_s: age of the newest sample in seconds; null if there is none.
+        received: samples received since the start.
+        faults: what was wrong with messages, and how often: in the current take, else since the start.
+        trouble: what is wrong with the newest message; empty if nothing is.
+        stale_ticks: rows of the current take without a sample that is new enough; 0 while nothing is
+            recorded, like the counts that follow.
+        repeated_ticks: rows of the current take that repeat the sample of the row before.
+        mean_age_s: mean age of the samples of the current take, in seconds; null while nothing is
+            recorded.
+        max_age_s: largest age of a sample of the current take, in seconds.
+        repeated_images: images of the current take that equal the one before.
+        longest_same_image_s: longest time without a change of the image, in seconds.
+        size_changes: images of the current take whose size differs from the one before.
+        silent: whether the stream delivers nothing.
+        wrong: what is wrong with the stream; empty if nothing is.
     """
 
-    rate_hz: float
-    age_s: float | None
-    received: int
+    rate_hz: float = 0.0
+    age_s: float | None = None
+    received: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     trouble: str = ""
+    stale_ticks: int = 0
+    repeated_ticks: int = 0
+    mean_age_s: float | None = None
+    max_age_s: float = 0.0
+    repeated_images: int = 0
+    longest_same_image_s: float = 0.0
+    size_changes: int = 0
+    silent: bool = False
+    wrong: str = ""
 
 
 class Stream:
@@ -207,28 +227,35 @@ class Stream:
         """Return the seconds since the last sample in real time, independent of stamps and clock."""
         return time.monotonic() - self._received_at_s
 
-    def health(self, now_ns: int) -> StreamHealth:
-        """Return rate, age and faults."""
+    def status(self, now_ns: int) -> StreamStatus:
+        """Return what is known without a take: rate, age and faults."""
         with self._lock:
             newest = self._samples[-1].stamp_ns if self._samples else None
             age_s = None if newest is None else (now_ns - newest) / 1e9
-            return StreamHealth(self._rate(now_ns), age_s, self._received, dict(self._faults), self._trouble)
+            return StreamStatus(self._rate(now_ns), age_s, self._received, dict(self._faults), self._trouble)
+
+    def silent(self, now_ns: int) -> list[str]:
+        """Return a sentence if the stream delivers nothing."""
+        age_s, spec = self.status(now_ns).age_s, self.spec
+        if age_s is None:
+            return [f"{spec.name}: nothing is received"]
+        return [f"{spec.name}: nothing for {age_s:.1f} s"] if age_s > spec.max_age_s else []
 
     def missing(self, now_ns: int) -> str:
         """Return why the stream cannot be recorded now; empty if it can."""
-        health, spec = self.health(now_ns), self.spec
+        status, spec = self.status(now_ns), self.spec
         source = spec.source or spec.name
         if self.conflict:
             return f"{spec.name}: {self.conflict}"
-        if health.age_s is None:
-            unusable = "; ".join(f"{what} ({number} times)" for what, number in health.faults.items())
+        if status.age_s is None:
+            unusable = "; ".join(f"{what} ({number} times)" for what, number in status.faults.items())
             return f"{spec.name}: {unusable or 'nothing is received'} on {source}"
-        if health.age_s > spec.max_age_s:
+        if status.age_s > spec.max_age_s:
             by = " by its headers" if spec.by_header else ""
-            why = f": {health.trouble}" if health.trouble else ""
-            return f"{spec.name}: nothing for {health.age_s:.1f} s{by} on {source}{why}"
-        if health.age_s < -spec.max_age_s:
-            return self._ahead(-health.age_s)
+            why = f": {status.trouble}" if status.trouble else ""
+            return f"{spec.name}: nothing for {status.age_s:.1f} s{by} on {source}{why}"
+        if status.age_s < -spec.max_age_s:
+            return self._ahead(-status.age_s)
         return ""
 
     def _ahead(self, by_s: float) -> str:

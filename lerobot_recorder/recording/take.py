@@ -15,12 +15,12 @@ import numpy as np
 
 from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.recording.clock import Clock, ClockSteps
-from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, Verdict, judge
+from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, bad_because
 from lerobot_recorder.recording.row_queue import QUEUE_ROWS, Pace, RowQueue
 from lerobot_recorder.recording.rows import Row, row_at
 from lerobot_recorder.recording.status import CUT_SHORT, Ending, Outcome
 from lerobot_recorder.recording.streams import Sample, Stream
-from lerobot_recorder.spool import AGES, SOURCE_STAMPS, EpisodeWriter, SpooledEpisode
+from lerobot_recorder.spool import AGES, SOURCE_STAMPS, EpisodeWriter
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,8 @@ class Take:
 
     Attributes:
         header: the episode's header
+        settings: its settings
+        quality: the counts of each stream, by name
         result: set when the take has ended and is safe on disk
     """
 
@@ -72,14 +74,14 @@ class Take:
         self._streams = streams
         self._clock = clock
         self._steps = ClockSteps(clock)
-        self._settings = settings
+        self.settings = settings
         self._on_end = on_end
         self._stop = threading.Event()
         self._ending: Ending | None = None
         self._ended_at = 0.0
         self._failure: Exception | None = None
         self._success: bool | None = None
-        self._quality = {stream.spec.name: StreamQuality(stream, self.header.fps) for stream in streams}
+        self.quality = {stream.spec.name: StreamQuality(stream, self.header.fps) for stream in streams}
         self._ticks = TickQuality(1 / self.header.fps)
         self._settled_ns = 0
         self._pace = Pace(writer)
@@ -101,20 +103,17 @@ class Take:
         """Number of rows taken."""
         return self._ticks.ticks
 
-    @property
-    def queued(self) -> int:
-        """Number of rows that wait for the disk."""
-        return self._queue.waiting
-
-    @property
-    def limit_s(self) -> float:
-        """Length in seconds after which it ends by itself; 0: no limit."""
-        return (self._settings.max_rows or 0) / self.header.fps
-
-    @property
-    def late(self) -> int:
-        """Number of rows taken more than half a period late."""
-        return self._ticks.late
+    def status(self, now_ns: int) -> dict[str, Any]:
+        """Return the fields of the recorder's status that describe it."""
+        return {
+            "task": self.header.task,
+            "episode_id": self.header.episode_id,
+            "episode_time_s": (self.settings.max_rows or 0) / self.header.fps,
+            "elapsed_s": max(0.0, (now_ns - self.header.started_at_ns) / 1e9),
+            "frames": self.rows,
+            "late": self._ticks.late,
+            "queued": self._queue.waiting,
+        }
 
     @property
     def bytes_per_s(self) -> float:
@@ -131,18 +130,6 @@ class Take:
     def over(self) -> bool:
         """Whether the take has ended and takes no more rows."""
         return self._stop.is_set()
-
-    def figures(self) -> dict[str, dict[str, Any]]:
-        """Return the figures of each stream so far."""
-        return {name: counted.figures() for name, counted in self._quality.items()}
-
-    def reasons(self) -> dict[str, list[str]]:
-        """Return what makes the take bad so far, by stream."""
-        return {name: counted.reasons(self._settings.rules) for name, counted in self._quality.items()}
-
-    def notes(self) -> dict[str, list[str]]:
-        """Return what the operator should know but does not make the take bad, by stream."""
-        return {name: counted.notes() for name, counted in self._quality.items()}
 
     def end(self, how: Ending) -> Future[Outcome]:
         """Take no more rows, and save, discard or set aside those taken; return at once."""
@@ -161,7 +148,7 @@ class Take:
 
     def _tick(self) -> None:
         try:
-            while not self._stop.is_set() and self.rows != self._settings.max_rows:
+            while not self._stop.is_set() and self.rows != self.settings.max_rows:
                 time_ns = self.header.started_at_ns + self.rows * 1_000_000_000 // self.header.fps
                 if not self._clock.wait_until(time_ns, self._stop):
                     break
@@ -201,15 +188,15 @@ class Take:
         return True
 
     def _take_row(self, time_ns: int) -> None:
-        row = row_at(self._streams, time_ns, self._settings.ages)
+        row = row_at(self._streams, time_ns, self.settings.ages)
         for stream in self._streams:
             stream.keep_from(time_ns)
         try:
             self._queue.put_nowait(row)
         except queue.Full:
-            raise OverrunError(self._pace.overrun(self._settings.queue_rows)) from None
+            raise OverrunError(self._pace.overrun(self.settings.queue_rows)) from None
         for name, sample in row.samples.items():
-            self._quality[name].note_tick(sample, row.ages_s[name])
+            self.quality[name].note_tick(sample, row.ages_s[name])
 
     # The thread that writes
 
@@ -239,7 +226,7 @@ class Take:
             if stream.spec.is_image:
                 name, feature = stream.spec.name, stream.spec.feature
                 images[feature] = self._decode(stream, row.samples[name])
-                self._quality[name].note_image(row.samples[name], images[feature])
+                self.quality[name].note_image(row.samples[name], images[feature])
         with self._pace.appending():
             self._writer.append({**row.vectors, **_ages(row), **images})
 
@@ -247,7 +234,7 @@ class Take:
         """Decode a sample once, even if several ticks took it."""
         name = stream.spec.name
         if name not in self._decoded or self._decoded[name][0] is not sample:
-            self._quality[name].check_declared(sample.value)
+            self.quality[name].check_declared(sample.value)
             with self._pace.decoding():
                 self._decoded[name] = (sample, stream.decode(sample.value))
         return self._decoded[name][1]
@@ -277,52 +264,30 @@ class Take:
         return self._outcome("recording", ended_by="error", reasons=(reason,), verdict="bad")
 
     def _close(self) -> Outcome:
-        verdict = self._judge()
-        facts = {
-            "verdict": "good" if verdict.good else "bad",
+        writer, reasons = self._writer, self._reasons()
+        accepted = bool(reasons) and self.settings.rules.on_bad_episode == "keep"
+        facts: dict[str, Any] = {
+            "verdict": "bad" if reasons else "good",
+            "reasons": reasons,
             "ended_by": self._ended_by(),
-            "streams": self.figures(),
+            "streams": {name: counted.figures() for name, counted in self.quality.items()},
             "ticks": self._ticks.figures(),
-            "success": self._success,
-            "notes": tuple(note for notes in self.notes().values() for note in notes),
+            "notes": tuple(note for counted in self.quality.values() for note in counted.notes()),
         }
-        accepted = not verdict.good and self._settings.rules.on_bad_episode == "keep"
-        if self._ending == "discard" or self._writer.length == 0:
-            return self._discard(**facts, reasons=verdict.reasons, accepted=accepted)
-        if verdict.good or accepted:
-            episode = self._writer.save(**facts, reasons=verdict.reasons, accepted=accepted)
-        else:
-            episode = self._writer.reject(*verdict.reasons, **facts)
-        return self._kept(episode)
+        marks, size = {"success": self._success, "accepted": accepted}, writer.size_bytes
+        if self._ending == "discard" or writer.length == 0:
+            writer.discard(**facts, **marks)
+            why = (str(self._failure),) if self._failure else ()
+            return self._outcome("discarded", size_bytes=size, reasons=why, ended_by="discard")
+        end = writer.reject if reasons and not accepted else writer.save
+        return self._outcome(end(**facts, **marks).state, size_bytes=size, **facts)
 
-    def _discard(self, **facts: Any) -> Outcome:
-        size, length = self._writer.size_bytes, self._writer.length
-        self._writer.discard(**facts)
-        reasons = (str(self._failure),) if self._failure else ()
-        return self._outcome("discarded", length=length, size_bytes=size, reasons=reasons, ended_by="discard")
-
-    def _kept(self, episode: SpooledEpisode) -> Outcome:
-        manifest = episode.manifest
-        return self._outcome(
-            episode.state,
-            length=manifest.length,
-            verdict=manifest.verdict,
-            reasons=manifest.reasons,
-            notes=manifest.notes,
-            ended_by=manifest.ended_by,
-            size_bytes=self._writer.size_bytes,
-            ticks=manifest.ticks,
-            streams=manifest.streams,
-        )
-
-    def _judge(self) -> Verdict:
-        verdict = judge(self._quality.values(), self._settings.rules)
-        extra = []
+    def _reasons(self) -> tuple[str, ...]:
+        """Return what makes the take bad."""
+        found = [] if self._ending is None or self._ending not in CUT_SHORT else [CUT_SHORT[self._ending]]
         if self._failure is not None and not isinstance(self._failure, DiskFullError):
-            extra.append(str(self._failure))
-        if self._ending is not None and self._ending in CUT_SHORT:
-            extra.append(CUT_SHORT[self._ending])
-        return Verdict(verdict.good and not extra, (*extra, *verdict.reasons))
+            found.insert(0, str(self._failure))
+        return (*found, *bad_because(self.quality.values(), self.settings.rules))
 
     def _ended_by(self) -> str:
         if isinstance(self._failure, DiskFullError):
@@ -332,7 +297,7 @@ class Take:
         return "error" if self._failure is not None else (self._ending or "save")
 
     def _outcome(self, state: str, **facts: Any) -> Outcome:
-        length = facts.pop("length", self._writer.length)
+        length = self._writer.length
         return Outcome(
             episode_id=self.header.episode_id,
             state=state,

@@ -179,8 +179,9 @@ class EpisodeWriter:
         Raises:
             SpoolError: as for ``save``.
         """
-        outcome = {"verdict": "bad", "ended_by": "reject", **outcome}
-        return self._end("rejected", reasons=tuple(reasons), **outcome)
+        return self._end(
+            "rejected", **{"verdict": "bad", "ended_by": "reject", "reasons": reasons, **outcome}
+        )
 
     def discard(self, **outcome: Any) -> None:
         """Remove the episode; one with rows stays in ``discarded/`` for a while.

@@ -242,7 +242,7 @@ def test_two_streams_of_one_topic_take_what_two_publishers_send(graph, subscribe
         graph.node.create_timer(0.02, lambda publisher=publisher, message=message: publisher.publish(message))
 
     def received() -> int:
-        return min(stream.health(0).received for stream in topics.streams)
+        return min(stream.status(0).received for stream in topics.streams)
 
     graph.wait(received)
     faults = [stream.faults() for stream in topics.streams]

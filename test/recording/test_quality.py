@@ -7,7 +7,7 @@ import pytest
 
 from lerobot_recorder.errors import StreamError
 from lerobot_recorder.recording import QualityRules, Sample, Stream, StreamSpec
-from lerobot_recorder.recording.quality import StreamQuality, judge, slow_source
+from lerobot_recorder.recording.quality import StreamQuality, bad_because, slow_source
 from lerobot_recorder.spool import EncodedImage
 
 SECOND = 1_000_000_000
@@ -87,7 +87,7 @@ def test_stale_ticks_are_reported_with_the_faults_of_the_messages():
     quality.note_tick(sample, 0.7)
     assert quality.figures()["repeated_ticks"] == 1
     assert quality.figures()["faults"] == {"no joint a in the message": 1}
-    assert judge([quality], RULES).reasons == (
+    assert bad_because([quality], RULES) == (
         "state: 1 of 2 ticks had no sample within 0.5 s (the oldest was 0.70 s old)",
         "state: no joint a in the message (1 times)",
     )
@@ -100,7 +100,7 @@ def test_vectors_that_are_not_finite_are_left_out_and_noted(value):
     stream.push(Sample(1, np.array([0.5])))
     stream.push(Sample(2, np.array([value])))
     assert stream.newest().stamp_ns == 1
-    assert stream.health(3).trouble == "a value is NaN or infinite"
+    assert stream.status(3).trouble == "a value is NaN or infinite"
     assert quality.notes() == ["state: 1 messages with NaN or infinity were left out"]
     assert quality.reasons(RULES) == []
 
@@ -111,9 +111,9 @@ def test_kinds_of_faults_are_bounded():
         stream.fault(f"the message has {number} values")
     assert len(stream.faults()) < 30
     assert sum(stream.faults().values()) == 1000
-    assert stream.health(0).trouble == "the message has 999 values"
+    assert stream.status(0).trouble == "the message has 999 values"
     stream.push(Sample(0, np.array([1.0])))
-    assert stream.health(0).trouble == ""
+    assert stream.status(0).trouble == ""
 
 
 CAMERA = StreamSpec("top", "observation.images.top", is_image=True, max_age_s=5.0)

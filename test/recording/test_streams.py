@@ -10,9 +10,9 @@ def test_the_list_of_faults_does_not_grow_with_messages():
     stream = Stream(StreamSpec("state", "observation.state", ("a",)))
     for number in range(1000):
         stream.fault(f"message {number}: " + "x" * 100_000)
-    health = stream.health(0)
-    assert sum(health.faults.values()) == 1000
-    assert len(json.dumps({**asdict(health), "missing": stream.missing(0)})) < 10_000
+    status = stream.status(0)
+    assert sum(status.faults.values()) == 1000
+    assert len(json.dumps({**asdict(status), "missing": stream.missing(0)})) < 10_000
 
 
 def test_equal_faults_are_counted_together_even_if_they_are_long():
