@@ -21,8 +21,10 @@ _KEYS: dict[bytes, Command] = {
     b" ": "finish",
     b"\n": "finish",
     b"\r": "finish",
+    b"n": "finish",
     b"\x1b[D": "again",
     b"\x1bOD": "again",
+    b"r": "again",
     b"\x1b": "stop",
     b"q": "stop",
     b"e": "encode",
@@ -30,7 +32,10 @@ _KEYS: dict[bytes, Command] = {
     b"u": "undo",
     b"a": "accept",
 }
-_ONE_KEY = re.compile(rb"\x1b[\[O].|.", re.DOTALL)
+_ONE_KEY = re.compile(rb"\x1b+(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])?|.", re.DOTALL)
+_UNFINISHED = re.compile(rb"\x1b+(?:\[[0-?]*[ -/]*|O)?\Z")
+_ESCAPE_S = 0.5
+"""How long Escape waits for the rest of an arrow key, whose bytes may arrive one by one over a network."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +77,22 @@ class Keyboard:
         while not self._closing.is_set():
             if not select.select([self._fd], [], [], 0.2)[0]:
                 continue
-            pressed = os.read(self._fd, 64)
-            if not pressed:
+            if not (pressed := self._read_keys()):
                 return
             for key in _ONE_KEY.findall(pressed):
-                if key in _KEYS:
-                    self._events.put(KeyPressed(_KEYS[key]))
+                command = _KEYS.get(key[:1] + key[1:].lstrip(b"\x1b"))  # Alt puts another Escape before it
+                if command is not None:
+                    self._events.put(KeyPressed(command))
+
+    def _read_keys(self) -> bytes:
+        """Read whole keys, empty at the end of the input: an Escape may be the start of an arrow key."""
+        pressed = os.read(self._fd, 64)
+        while _UNFINISHED.search(pressed) and select.select([self._fd], [], [], _ESCAPE_S)[0]:
+            more = os.read(self._fd, 64)
+            if not more:
+                break
+            pressed += more
+        return pressed
 
 
 def _standard_input() -> int:

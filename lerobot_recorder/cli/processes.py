@@ -26,6 +26,7 @@ from lerobot_recorder.errors import ConfigError
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
 _LINES_KEPT = 20
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
+HELD = "LEROBOT_RECORDER_HELD"  # makes a node wait for a byte on its standard input before it opens a device
 _PARENT = "LEROBOT_RECORDER_PARENT"  # a node whose parent is no longer this process stops
 _EVENTS = "LEROBOT_RECORDER_EVENTS"  # makes nodes print their statuses as JSON and read service calls
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -22,7 +24,11 @@ _STATES = {
     "waiting": ("waiting for the robot", "yellow"),
     "finished": ("finished", "green"),
 }
-_KEYS = "→ start or save   ← discard and repeat   d delete last   u undo   a accept   e encode now   q quit"
+_KEYS = "→ start or save   ← discard and repeat   d delete last   u undo   a accept   e encode now   q end"
+_LEAVE = "Ctrl-C leaves the encoding for the next start"
+_GRACE_S = 10.0
+"""How long a stream without samples is no problem: nodes start, and the follower approaches the leader."""
+
 _BAR_WIDTH = 40
 
 
@@ -33,11 +39,16 @@ class Screen:
         shows_keys: whether the view lists the keys
     """
 
-    def __init__(self, run: RunStatus, console: Console | None = None) -> None:
+    def __init__(
+        self, run: RunStatus, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.shows_keys = False
         self._run = run
         self._console = console or Console(highlight=False, soft_wrap=True)
         self._live: Live | None = None
+        self._clock = clock
+        self._grace_until_s = clock() + _GRACE_S
+        self._printed: deque[str] = deque(maxlen=20)
 
     def __enter__(self) -> Screen:
         if self._console.is_terminal:
@@ -53,68 +64,107 @@ class Screen:
 
     def print(self, remark: Remark) -> None:
         """Print a line."""
+        self._printed.append(remark.text)
         source = Text(f"{remark.source:<9}", "dim")
         self._console.print(source.append(remark.text, _STYLES[remark.level]))
 
     def _view(self) -> RenderableType:
         table = Table.grid(padding=(0, 2))
-        for name, content in rows(self._run):
+        for name, content in self.rows():
             table.add_row(Text(name, "dim"), content)
-        if self.shows_keys:
-            table.add_row(Text("keys", "dim"), Text(_KEYS))
         return Group(Text(), table)
 
+    def rows(self) -> Iterator[tuple[str, RenderableType]]:
+        """Yield the current state as pairs of a name and its content."""
+        for problem in self._run.problems:
+            yield "problem", Text(problem, "red")
+        if self._run.ending:
+            yield from _ending(self._run)
+        elif self._run.recorder is None or self._is_starting():
+            yield from _starting(self._run.recorder)
+        else:
+            yield from self._running(self._run.recorder)
+        if self.shows_keys and not self._run.ending:
+            yield "keys", Text(_KEYS)
 
-def rows(run: RunStatus) -> Iterator[tuple[str, RenderableType]]:
-    """Yield the current state as pairs of a name and its content."""
-    if run.recorder is None:
-        yield "state", Text("starting")
-        return
-    status = run.recorder
-    yield "state", _state(status)
-    if status.task:
-        yield "task", Text(status.task)
-    yield "streams", _streams(status.streams)
+    def _is_starting(self) -> bool:
+        return not self._run.ready and self._clock() < self._grace_until_s
+
+    def _running(self, status: RecorderStatus) -> Iterator[tuple[str, RenderableType]]:
+        yield "state", _state(status)
+        if status.task:
+            yield "task", Text(status.task)
+        yield "streams", _streams(status.streams)
+        yield from _faults(status)
+        if status.message and not status.missing and status.message not in self._printed:
+            yield "problem", Text(status.message, "red")
+        if self._run.encoder is not None:
+            yield "encoder", _encoder(self._run.encoder)
+        yield "disk", _disk(status)
+
+
+def _starting(status: RecorderStatus | None) -> Iterator[tuple[str, RenderableType]]:
+    line = Text("starting", "bold")
+    if status is not None:
+        silent = [name for name, stream in status.streams.items() if _is_silent(stream)]
+        line.append(f"   waiting for {', '.join(silent) or 'the robot'}", "not bold dim")
+    yield "state", line
+
+
+def _ending(run: RunStatus) -> Iterator[tuple[str, RenderableType]]:
+    """Show what is still done after the last episode: only the encoder works."""
+    yield "state", Text("ending", "bold green")
+    if run.encoder is not None and run.encoder.state != "ended":
+        yield "encoder", _encoder(run.encoder)
+        if run.encoder.waiting or run.encoder.encoding:
+            yield "", Text(_LEAVE, "dim")
+
+
+def _faults(status: RecorderStatus) -> Iterator[tuple[str, RenderableType]]:
+    """Show what is missing, or else what is wrong with a stream."""
     for line in status.missing:
         yield "missing", Text(line, "yellow")
     if not status.missing:
         for stream in status.streams.values():
             if stream.wrong:
                 yield "wrong", Text(stream.wrong, "yellow")
-    if status.message:
-        yield "problem", Text(status.message, "red")
-    if run.encoder is not None:
-        yield "encoder", _encoder(run.encoder)
-    yield "disk", _disk(status)
 
 
 def _state(status: RecorderStatus) -> RenderableType:
-    text, style = _STATES.get(status.state, ("ready to start", "green"))
+    """Return the state with the number in the dataset, and how much of the run is done."""
+    idle = ("not ready", "yellow") if status.missing else ("ready", "green")
+    line = Text.assemble(_STATES.get(status.state, idle), "   ")
     of = f" of {status.num_episodes}" if status.num_episodes else ""
-    line = Text.assemble((text, style), f"   episode {status.episode}{of}   ")
+    done = f"{status.episode - 1}{of} saved   "
     if status.state == "recording":
+        line.append(f"episode {status.episode_index}   {done}")
         return _with_bar(line, status.elapsed_s, status.episode_time_s, "s")
     if status.state == "resetting":
-        line.append(f"next in {status.remaining_s:.0f} s")
-    return line
+        line.append(f"episode {status.episode_index} in {status.remaining_s:.0f} s   ")
+    elif status.state in ("idle", "waiting"):
+        line.append(f"next: episode {status.episode_index}   ")
+    return line.append(done)
 
 
 def _streams(streams: Mapping[str, StreamStatus]) -> Text:
     line = Text()
     for name, stream in streams.items():
-        age = stream.age_s
-        lost = age is None or age > 1
-        line.append(f"{name} ", "dim").append("nothing" if lost else f"{stream.rate_hz:.0f} Hz")
+        rate = "nothing" if _is_silent(stream) else f"{stream.rate_hz:.0f} Hz"
+        line.append(f"{name} ", "dim").append(rate)
         line.append("   ")
     return line
 
 
+def _is_silent(stream: StreamStatus) -> bool:
+    return stream.age_s is None or stream.age_s > 1
+
+
 def _encoder(status: EncoderStatus) -> RenderableType:
-    waiting = f"   {status.waiting} waiting, {status.waiting_s:.0f} s of recording" if status.waiting else ""
-    batch = status.encoding
+    waiting = f"   {status.waiting} waiting ({duration(status.waiting_s)})" if status.waiting else ""
+    batch, done = status.encoding, f"   {status.committed} in the dataset" if status.committed else ""
     if not batch:
-        return Text(f"{status.state}   {status.committed} done{waiting}")
-    text = Text(f"{status.state} {batch.episodes}{waiting}   ")
+        return Text(f"{status.state}{done}{waiting}")
+    text = Text(f"{status.state} {_episodes(batch.episodes)}{done}{waiting}   ")
     return _with_bar(text, batch.frames_done, batch.frames, "frames")
 
 
@@ -136,6 +186,10 @@ def _with_bar(text: Text, done: float, total: float, unit: str) -> RenderableTyp
         text, ProgressBar(total, done, width=_BAR_WIDTH), f"{done:.{digits}f} / {total:.{digits}f} {unit}"
     )
     return grid
+
+
+def _episodes(number: int) -> str:
+    return "1 episode" if number == 1 else f"{number} episodes"
 
 
 def duration(seconds: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lerobot_recorder.cli.keyboard import Command, Keyboard, KeyPressed
-from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
+from lerobot_recorder.cli.processes import HELD, NodeEnded, NodeOutput, NodeProcess
 from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import Remark, RunStatus, end_reason, log_remark
 from lerobot_recorder.launching import END_S
@@ -31,6 +31,9 @@ _NOTHING_TO_DELETE = (
 )
 
 
+_IS_ENDING = "the recording is ending: keys do nothing now"
+
+
 @dataclass(frozen=True)
 class Interrupted:
     """The recording is asked to end: by Ctrl-C, by SIGTERM, or because the terminal was closed."""
@@ -39,9 +42,10 @@ class Interrupted:
 class Session:
     """The nodes of one recording, from start to end.
 
-    When the recorder ends, the hardware node is stopped and the encoder encodes the remaining episodes. The
-    first interruption ends the recorder, the second leaves unencoded episodes for the next start, the third
-    ends everything at once.
+    The hardware node may move arms, so it waits until recorder and encoder are ready. When the recorder ends,
+    the hardware node is stopped and the encoder encodes the remaining episodes. An interruption ends the
+    recorder; the next one, or one after the recorder has ended, leaves unencoded episodes for the next start;
+    one more ends everything at once.
 
     Attributes:
         status: what the nodes have reported
@@ -62,7 +66,9 @@ class Session:
         self._nodes: dict[str, NodeProcess] = {}
         self._running: set[str] = set()
         self._asked_to_end: set[str] = set()
-        self._interruptions = 0
+        self._is_held = "hardware" in arguments
+        self._is_leaving = False
+        self._is_aborted = False
         self._stop_when_saved = False
 
     def run(self) -> RunStatus:
@@ -76,7 +82,7 @@ class Session:
             try:
                 with self._screen:
                     self._start()
-                    while self._running and self._interruptions < 3:
+                    while self._running and not self._is_aborted:
                         self._take(self._events.get())
             finally:
                 self._end()
@@ -86,7 +92,8 @@ class Session:
 
     def _start(self) -> None:
         for name, arguments in self._arguments.items():
-            self._nodes[name] = NodeProcess(name, arguments, self._environment, self._events)
+            held = {HELD: "1"} if name == "hardware" else {}
+            self._nodes[name] = NodeProcess(name, arguments, {**self._environment, **held}, self._events)
         self._running = set(self._arguments)
 
     def _end(self) -> None:
@@ -110,17 +117,25 @@ class Session:
             remark = log_remark(output.node, output.line)
         else:
             remark = self.status.take(output.line)
+            self._release_hardware()
             self._stop_if_saved()
         if remark is not None:
             self._screen.print(remark)
+
+    def _release_hardware(self) -> None:
+        """Let the hardware node begin once the others have read their parameters and opened the dataset."""
+        if self._is_held and self.status.recorder and self.status.encoder and not self.status.ending:
+            self._is_held = False
+            self._nodes["hardware"].send("")
 
     def _note_end(self, end: NodeEnded) -> None:
         self._running.discard(end.node)
         if self._is_failure(end):
             self._fail(end)
-        if end.node == "hardware":
+        if end.node == "hardware" or (end.node == "encoder" and self.status.encoder is None):
             self._ask_to_end("recorder")
         elif end.node == "recorder":
+            self.status.ending = True
             self._ask_to_end("hardware", "encoder")
 
     def _is_failure(self, end: NodeEnded) -> bool:
@@ -130,6 +145,8 @@ class Session:
 
     def _ask_to_end(self, *names: str) -> None:
         for name in names:
+            if name == "recorder":
+                self.status.ending = True
             if name in self._running:
                 self._asked_to_end.add(name)
                 self._nodes[name].interrupt()
@@ -137,26 +154,24 @@ class Session:
     def _fail(self, end: NodeEnded) -> None:
         reason = end_reason(list(self._nodes[end.node].last_lines))
         encoder = self.status.encoder
-        waits = end.node == "encoder" and (encoder is None or encoder.waiting)
+        waits = end.node == "encoder" and encoder is not None and (encoder.waiting or self.status.completed)
         left = "; recorded episodes wait in the spool" if waits else ""
         self.status.problems.append(f"the {end.node} node ended: {reason}{left}")
-        if self._running:
+        if end.node == "encoder" and encoder is not None and self._running:
             self._screen.print(Remark(end.node, f"ended: {reason}{left}", "error"))
 
     def _interrupt(self) -> None:
-        self._interruptions += 1
-        if self._interruptions == 1:
-            self._screen.print(Remark("record", self._ending()))
+        if not self.status.ending:
+            take = ": saving the current episode" if self._is_recording() else ""
+            self._screen.print(Remark("record", f"ending{take}"))
             self._ask_to_end("recorder")
-        elif self._interruptions == 2:
-            self._screen.print(Remark("record", "episodes that are not encoded yet wait for the next start"))
+        elif not self._is_leaving:
+            self._is_leaving = True
             self._asked_to_end |= self._running
             for name in self._running:
                 self._nodes[name].terminate()
-
-    def _ending(self) -> str:
-        take = "saving the current episode, " if self._is_recording() else ""
-        return f"ending: {take}encoding saved episodes; press Ctrl-C again to leave the encoding for later"
+        else:
+            self._is_aborted = True
 
     # The operator's keys
 
@@ -168,7 +183,9 @@ class Session:
 
     def _run_command(self, command: Command) -> None:
         recording = self._is_recording()
-        if command == "finish":
+        if self.status.ending:
+            self._screen.print(Remark("record", _IS_ENDING))
+        elif command == "finish":
             self._call("recorder", "save_episode" if recording else "start_episode")
         elif command == "stop":
             self._save_and_stop(recording)

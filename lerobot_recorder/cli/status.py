@@ -14,7 +14,14 @@ from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
 from lerobot_recorder.status import from_json
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
-_LOGGED_CALLS = ("save_episode", "discard_episode")
+_LOGGED_CALLS = (
+    "start_episode",
+    "save_episode",
+    "discard_episode",
+    "delete_last_episode",
+    "undo_delete",
+    "accept_episode",
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,8 @@ class RunStatus:
         completed: the episodes of this run by ID, as announced when they were saved
         committed: the episodes that were added to the dataset during this run
         problems: the failures, one sentence each
+        ready: whether all streams have delivered at some time
+        ending: whether no more episodes are recorded
     """
 
     recorder: RecorderStatus | None = None
@@ -49,6 +58,8 @@ class RunStatus:
     completed: dict[str, CompletedEpisode] = field(default_factory=dict)
     committed: list[CommittedEpisode] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    ready: bool = False
+    ending: bool = False
 
     @property
     def root(self) -> Path | None:
@@ -61,6 +72,7 @@ class RunStatus:
         source = message["from"]
         if "status" in message and source == "recorder":
             self.recorder = from_json(RecorderStatus, message["status"])
+            self.ready = self.ready or not self.recorder.missing
         elif "status" in message and source == "encoder":
             self.encoder = from_json(EncoderStatus, message["status"])
         elif "episode_completed" in message:

@@ -129,8 +129,6 @@ class DatasetWriter:
         entry = Journal(tuple(committed), tuple(paths))
         journal.write_journal(self.root, entry)
         journal.finish(self.root, entry, self._forget)
-        total = committed[-1].episode_index + 1
-        logger.info("committed %d episodes to %s, %d in all", len(committed), self.root, total)
         return committed
 
     def _committed_before(

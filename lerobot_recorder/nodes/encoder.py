@@ -61,14 +61,13 @@ class EncoderNode(ManagedNode):
             return
         status = self._encoder.status()
         if left := status.waiting + (status.encoding.episodes if status.encoding else 0):
-            self.get_logger().info(
-                f"encoding {left} more episodes; interrupt again to leave them for the next start"
-            )
+            more = "1 more episode" if left == 1 else f"{left} more episodes"
+            self.get_logger().info(f"encoding {more}; Ctrl-C leaves the rest for the next start")
         self._encoder.finish()
 
     def stop_now(self) -> None:
         """Leave the remaining episodes for the next start."""
-        self.get_logger().info("stopping; episodes that are not encoded yet wait for the next start")
+        self.get_logger().info("ending; episodes that are not encoded yet wait for the next start")
         self._encoder.abort()
 
     def stopped(self) -> bool:

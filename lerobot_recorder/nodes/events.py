@@ -7,6 +7,9 @@ service calls from standard input, each as a line of JSON::
     {"call": "start_episode"}
     {"call": "mark_success", "data": true}
     {"from": "recorder", "answer": {"call": "start_episode", "success": true, "message": "..."}}
+
+If it also sets ``LEROBOT_RECORDER_HELD``, the node waits for one byte on standard input before it opens a
+device.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import select
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -30,9 +34,11 @@ from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.status import to_json
 
 _REQUESTED = "LEROBOT_RECORDER_EVENTS"
+_HELD = "LEROBOT_RECORDER_HELD"
 _STDIN, _STDOUT = 0, 1
 _LAST_EVENTS_S = 2.0
 _LONGEST_LINE = 10_000
+_LOOK_S = 0.1
 
 
 class ParentEvents:
@@ -67,6 +73,16 @@ def parent_events() -> ParentEvents | None:
     events = ParentEvents(_STDOUT)
     atexit.register(events.close)
     return events
+
+
+def released(is_stopped: Callable[[], bool], descriptor: int = _STDIN) -> bool:
+    """Wait until the parent process lets a held node begin; return whether the node may begin."""
+    if not os.environ.get(_HELD):
+        return True
+    while not is_stopped():
+        if select.select([descriptor], [], [], _LOOK_S)[0]:
+            return bool(os.read(descriptor, 1))
+    return False
 
 
 def read_commands(handle: Callable[[bytes], object], descriptor: int = _STDIN) -> None:

@@ -21,7 +21,7 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from lerobot_recorder.errors import RecorderError
-from lerobot_recorder.nodes.events import read_commands
+from lerobot_recorder.nodes.events import read_commands, released
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.services import Services
 
@@ -153,6 +153,8 @@ def run(make: Callable[[], ManagedNode]) -> int:
 def _live(make: Callable[[], ManagedNode], signals: Signals, logs: NodeLog) -> int:
     node = executor = None
     try:
+        if not released(lambda: signals.stop_requests > 0):
+            return 0
         node = make()
         logs.log = node.get_logger()
         executor = GuardedExecutor(node)

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import termios
+import time
 
 import pytest
 
@@ -52,6 +53,9 @@ def start(stdin: int, keys: int) -> subprocess.Popen:
         (b"\x1b", "stop"),
         (b"q", "stop"),
         (b"u", "undo"),
+        (b"n", "finish"),
+        (b"r", "again"),
+        (b"\x1b\x1b", "stop"),
     ],
 )
 def test_keys_mean_what_they_mean_in_lerobot(terminal, pressed, command):
@@ -61,6 +65,30 @@ def test_keys_mean_what_they_mean_in_lerobot(terminal, pressed, command):
         os.write(controller, pressed)
         assert program.stdout.readline() == command + "\n"
         assert program.wait(10) == 0
+
+
+@pytest.mark.parametrize(("arrow", "command"), [(b"\x1b[C", "finish"), (b"\x1bOD", "again")])
+def test_an_arrow_key_whose_bytes_come_one_by_one_is_no_escape(terminal, arrow, command):
+    controller, stdin = terminal
+    with start(stdin, 2) as program:
+        assert program.stdout.readline() == "listening\n"
+        for byte in arrow:
+            os.write(controller, bytes([byte]))
+            time.sleep(0.04)  # as over a network
+        assert program.stdout.readline() == command + "\n"
+        os.write(controller, b"q")
+        assert program.stdout.readline() == "stop\n"
+
+
+@pytest.mark.parametrize("sequence", [b"\x1b[A", b"\x1b[1;2C", b"\x1b[200~", b"\x1bx", b"\x1b["])
+def test_sequences_of_other_keys_mean_nothing(terminal, sequence):
+    controller, stdin = terminal
+    with start(stdin, 1) as program:
+        program.stdout.readline()
+        os.write(controller, sequence)
+        time.sleep(0.01)
+        os.write(controller, b"qu" if sequence == b"\x1b[" else b"u")
+        assert program.stdout.readline() == "undo\n"
 
 
 def test_other_keys_mean_nothing(terminal):

@@ -61,7 +61,8 @@ class FakeNode:
         self._end("terminate")
 
     def send(self, line: str) -> None:
-        self.stage.calls.append(f"call {self.name}/{json.loads(line)['call']}")
+        call = f"call {self.name}/{json.loads(line)['call']}" if line else f"release {self.name}"
+        self.stage.calls.append(call)
 
     def end(self, grace_s: float) -> None:
         self.stage.calls.append(f"end {self.name}")
@@ -105,7 +106,8 @@ def test_a_hardware_node_that_ends_by_itself_is_a_problem_too(stage):
 
 def test_recording_goes_on_without_the_encoder(stage):
     stage.last_lines["encoder"] = ["Segmentation fault"]
-    run = record(NodeEnded("encoder", -11), NodeEnded("recorder", 0), stage=stage)
+    encoder = stage.heard(**{"from": "encoder", "status": {"state": "encoding", "waiting": 2}})
+    run = record(encoder, NodeEnded("encoder", -11), NodeEnded("recorder", 0), stage=stage)
     expected = "the encoder node ended: Segmentation fault; recorded episodes wait in the spool"
     assert run.problems == [expected]
     assert stage.calls[0] == "interrupt hardware"
@@ -141,6 +143,41 @@ def test_signals_are_interruptions(stage, number):
     record(lambda: os.kill(os.getpid(), number), stage=stage)
     assert stage.calls[0] == "interrupt recorder"
     assert signal.getsignal(number) is before
+
+
+def test_an_interruption_after_the_last_episode_leaves_the_encoding(stage):
+    stage.stubborn.add("encoder")
+    record(NodeEnded("recorder", 0), Interrupted(), NodeEnded("encoder", 0), stage=stage)
+    assert stage.calls[:2] == ["interrupt hardware", "interrupt encoder"]
+    assert "terminate encoder" in stage.calls
+
+
+def test_no_arm_moves_before_recorder_and_encoder_are_ready(stage):
+    ready = {"from": "encoder", "status": {"state": "idle"}}
+    record(stage.status("idle"), stage.heard(**ready), NodeEnded("recorder", 0), stage=stage)
+    assert stage.calls[:2] == ["release hardware", "interrupt hardware"]
+
+
+@pytest.mark.parametrize("node", ["recorder", "encoder"])
+def test_an_arm_stays_at_rest_when_another_node_cannot_start(stage, node):
+    stage.last_lines[node] = ["error: vcodec: no such codec"]
+    run = record(stage.status("idle"), NodeEnded(node, 1), stage=stage)
+    assert "release hardware" not in stage.calls
+    assert "vcodec: no such codec" in run.problems[0]
+
+
+def test_a_problem_is_reported_once(stage, capsys):
+    stage.last_lines["hardware"] = ["error: /dev/ttyACM0 is busy"]
+    run = record(NodeEnded("hardware", 1), stage=stage)
+    assert "busy" in run.problems[0]
+    assert "busy" not in capsys.readouterr().out
+
+
+def test_keys_are_answered_while_the_recording_ends(stage, capsys):
+    stage.stubborn.add("encoder")
+    record(NodeEnded("recorder", 0), KeyPressed("finish"), NodeEnded("encoder", 0), stage=stage)
+    assert not any(call.startswith("call") for call in stage.calls)
+    assert "the recording is ending: keys do nothing now" in capsys.readouterr().out
 
 
 def test_the_nodes_end_when_something_unforeseen_happens(stage):
@@ -195,7 +232,8 @@ def test_quitting_between_episodes_ends_at_once(stage):
 
 
 def test_a_key_for_a_node_that_has_ended_is_answered(stage, capsys):
-    record(NodeEnded("encoder", 1), KeyPressed("encode"), NodeEnded("recorder", 0), stage=stage)
+    encoder = stage.heard(**{"from": "encoder", "status": {"state": "idle"}})
+    record(encoder, NodeEnded("encoder", 1), KeyPressed("encode"), NodeEnded("recorder", 0), stage=stage)
     assert not any(call.startswith("call") for call in stage.calls)
     assert "encode_pending is not possible: the encoder node has ended" in capsys.readouterr().out
 
