@@ -1,31 +1,44 @@
 """Starts the hardware, recorder and encoder nodes; ends them when the recorder has finished.
 
 ``ros2 launch lerobot_recorder record.launch.py --show-args`` lists the arguments. They override the parameter
-file.
+file. A launch that includes this file continues when the recorder ends, unless ``shutdown_on_exit`` is true.
 """
 
 from __future__ import annotations
 
 import os
+import sys
+from functools import partial
 from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction, SetEnvironmentVariable, Shutdown
+from launch import Action, Event, EventHandler, LaunchContext, LaunchDescription
+from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown
+from launch.events import matches_action
+from launch.events.process import ProcessExited, ShutdownProcess
 from launch_ros.actions import Node
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.launching import END_S, GRACE_PERIOD_S, NODE_OPTIONS, OPTIONS
+from lerobot_recorder.launching import (
+    END_S,
+    GRACE_PERIOD_S,
+    LAUNCH_ARGUMENTS,
+    NODE_OPTIONS,
+    PARENT_VARIABLE,
+    PROFILE_VARIABLE,
+    is_launched,
+    node_values,
+    require_config,
+)
 from lerobot_recorder.settings import Parameter
 
-CONFIG = Path(__file__).resolve().parents[1] / "config"
-PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
-PRESETS = {"so100": CONFIG / "so100.yaml", "sim": CONFIG / "so100_sim.yaml", "none": CONFIG / "so100.yaml"}
+FILE = Path(__file__).resolve()
+CONFIG = FILE.parents[1] / "config"
+PRESETS = {"so100": CONFIG / "so100.yaml", "sim": CONFIG / "so100_sim.yaml"}
 
 
 def generate_launch_description() -> LaunchDescription:
-    declared = [_declared(option) for option in OPTIONS.values()]
-    transport = SetEnvironmentVariable(PROFILE, os.environ.get(PROFILE, str(CONFIG / "fastdds.xml")))
-    return LaunchDescription([*declared, transport, OpaqueFunction(function=_nodes)])
+    declared = [_declared(option) for option in LAUNCH_ARGUMENTS.values()]
+    return LaunchDescription([*declared, OpaqueFunction(function=_start)])
 
 
 def _declared(option: Parameter) -> DeclareLaunchArgument:
@@ -38,30 +51,54 @@ def _declared(option: Parameter) -> DeclareLaunchArgument:
     return DeclareLaunchArgument(option.name, default_value="", description=option.help)
 
 
-def _nodes(context: LaunchContext) -> list[Node]:
-    given = {name: text for name in OPTIONS if (text := context.launch_configurations[name])}
-    kind = context.launch_configurations["hardware"]
-    config = Path(given.get("config", PRESETS[kind])).expanduser()
+def _start(context: LaunchContext) -> list[Action]:
+    run = Run(ends_launch=_ends_launch(context.launch_configurations["shutdown_on_exit"]))
+    run.nodes = _nodes(context, run)
+    failed = EventHandler(
+        matcher=lambda event: isinstance(event, RecordingFailed), entities=OpaqueFunction(function=_fail)
+    )
+    return [RegisterEventHandler(failed), *run.nodes.values()]
+
+
+# Which nodes
+
+
+def _nodes(context: LaunchContext, run: Run) -> dict[str, Node]:
+    given = {name: text for name in LAUNCH_ARGUMENTS if (text := context.launch_configurations[name])}
+    kind = given["hardware"]
+    config = _config(kind, given.get("config"))
+    environment = {PARENT_VARIABLE: str(os.getpid())}  # SIGTERM ends launch without ending its processes
+    if PROFILE_VARIABLE not in context.environment:
+        environment[PROFILE_VARIABLE] = str(CONFIG / "fastdds.xml")
+    names = [name for name in NODE_OPTIONS if name != "hardware" or kind != "none"]
+    return {
+        name: _node(
+            name,
+            given,
+            config,
+            namespace=given.get("namespace"),
+            additional_env=environment,
+            on_exit=partial(run.note_end, name),
+        )
+        for name in names
+    }
+
+
+def _config(kind: str, given: str | None) -> Path:
+    require_config(kind, given, "config:=robot.yaml")
+    config = Path(given).expanduser() if given else PRESETS[kind]
     if not config.is_file():
-        raise RuntimeError(f"config: there is no parameter file {config}")
-    nodes = [
-        _node("recorder", given, config, on_exit=Shutdown(reason="the recorder ended")),
-        _node("encoder", given, config),
-    ]
-    if kind != "none":
-        ended = Shutdown(reason="the hardware node ended")
-        nodes.insert(0, _node("hardware", given, config, on_exit=ended))
-    return nodes
+        raise ConfigError(f"config: there is no parameter file {config}")
+    return config
 
 
 def _node(name: str, given: dict[str, str], config: Path, **options: object) -> Node:
-    values = _values(given, NODE_OPTIONS[name])
+    values = node_values(name, given)
     return Node(
         package="lerobot_recorder",
         executable=f"{name}_node",
         name=name,
-        namespace=given.get("namespace"),
-        output="screen",
+        output="both",
         parameters=[str(config), *([values] if values else [])],
         sigterm_timeout=str(GRACE_PERIOD_S[name]),
         sigkill_timeout=str(END_S),
@@ -69,16 +106,60 @@ def _node(name: str, given: dict[str, str], config: Path, **options: object) -> 
     )
 
 
-def _values(given: dict[str, str], options: tuple[Parameter, ...]) -> dict[str, object]:
-    return {option.name: _typed(option, given[option.name]) for option in options if option.name in given}
+# How they end
 
 
-def _typed(option: Parameter, text: str) -> object:
-    kind = type(option.default)
-    try:
-        return option.check(kind(text))
-    except ConfigError as error:
-        raise RuntimeError(str(error)) from None
-    except ValueError:
-        expected = "a whole number" if kind is int else "a number"
-        raise RuntimeError(f"{option.name}: expected {expected}, found {text!r}") from None
+class RecordingFailed(Event):
+    """A node failed: the launch ends, with an exit status other than 0."""
+
+    name = "lerobot_recorder.RecordingFailed"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+
+class Run:
+    """The nodes of a recording, which end together.
+
+    Attributes:
+        ends_launch: whether everything else that was launched ends with them
+        nodes: the nodes by name
+        failures: a sentence for each node that failed
+    """
+
+    def __init__(
+        self, *, ends_launch: bool
+    ) -> None:  # no dataclass: launch does not import this file as a module
+        self.ends_launch = ends_launch
+        self.nodes: dict[str, Node] = {}
+        self.failures: list[str] = []
+
+    def note_end(self, name: str, event: ProcessExited, context: LaunchContext) -> list[Action]:
+        """Return what follows from the end of a node; without an encoder, episodes wait in the spool."""
+        if event.returncode != 0:
+            self.failures.append(f"the {name} node ended with exit status {event.returncode}")
+        if name == "encoder" and not context.is_shutdown:
+            return []
+        others = [node for other, node in self.nodes.items() if other != name]
+        following: list[Action] = [
+            EmitEvent(event=ShutdownProcess(process_matcher=matches_action(node))) for node in others
+        ]
+        return [*following, self._end_launch(name)] if self.ends_launch else following
+
+    def _end_launch(self, name: str) -> Action:
+        failures, self.failures = self.failures, []
+        if failures:
+            return EmitEvent(event=RecordingFailed("; ".join(failures)))
+        return Shutdown(reason=f"the {name} node ended")
+
+
+def _fail(context: LaunchContext) -> None:
+    """Raise an error in a handler of its own: it is launch's only way to another exit status than 0.
+
+    In the handler of a process's end it would skip other handlers of that event.
+    """
+    raise RuntimeError(context.locals.event.reason)
+
+
+def _ends_launch(wanted: str) -> bool:
+    return wanted == "true" or (wanted == "auto" and is_launched(sys.argv, FILE))

@@ -22,12 +22,12 @@ from typing import IO
 
 from lerobot_recorder.cli.terminal import shipped_config
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.launching import PARENT_VARIABLE, PROFILE_VARIABLE
 
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
 _LINES_KEPT = 20
 _NAMESPACE = re.compile(r"[A-Za-z_]\w*(/[A-Za-z_]\w*)*", re.ASCII)
 HELD = "LEROBOT_RECORDER_HELD"  # makes a node wait for a byte on its standard input before it opens a device
-_PARENT = "LEROBOT_RECORDER_PARENT"  # a node whose parent is no longer this process stops
 _EVENTS = "LEROBOT_RECORDER_EVENTS"  # makes nodes print their statuses as JSON and read service calls
 
 
@@ -71,7 +71,7 @@ class NodeProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                env={**environment, _EVENTS: "1", _PARENT: str(os.getpid())},
+                env={**environment, _EVENTS: "1", PARENT_VARIABLE: str(os.getpid())},
                 text=True,
                 errors="replace",
                 start_new_session=True,
@@ -202,7 +202,7 @@ def node_environment(*, isolated: bool) -> dict[str, str]:
             this computer, so that the nodes neither see nor disturb other sessions
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
-    environment.setdefault("FASTDDS_DEFAULT_PROFILES_FILE", str(shipped_config("fastdds.xml")))
+    environment.setdefault(PROFILE_VARIABLE, str(shipped_config("fastdds.xml")))
     if isolated:
         environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         environment.setdefault("ROS_LOCALHOST_ONLY", "1")

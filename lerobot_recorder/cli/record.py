@@ -16,7 +16,7 @@ from lerobot_recorder.cli.summary import summarise
 from lerobot_recorder.cli.terminal import shipped_config
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, RecorderError
-from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, Hardware
+from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, Hardware, require_config
 from lerobot_recorder.spool import Spool
 
 
@@ -114,6 +114,7 @@ def _parsed(assignment: str) -> tuple[str, str, str]:
 
 
 def _config(config: Path | None, hardware: str) -> Path:
+    require_config(hardware, config, "--config robot.yaml")
     if config is None:
         return shipped_config("so100_sim.yaml" if hardware == "sim" else "so100.yaml")
     if not config.expanduser().is_file():

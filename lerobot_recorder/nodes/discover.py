@@ -31,7 +31,7 @@ from lerobot_recorder.discovery import (
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.bindings import message_class
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
-from lerobot_recorder.nodes.lifetime import stop_with_parent
+from lerobot_recorder.nodes.lifetime import Parent
 from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
 
@@ -183,7 +183,7 @@ def _is_command(name: str, kind: str) -> bool:
 
 def main() -> int:
     """Observe for some seconds after the first message, and print the survey."""
-    stop_with_parent()
+    Parent().watch()
     rclpy.init()
     node = DiscoverNode()
     executor = GuardedExecutor(node)

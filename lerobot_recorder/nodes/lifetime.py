@@ -13,6 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from types import FrameType
 
 import rclpy
@@ -21,12 +22,12 @@ from rclpy.logging import get_logger
 from rclpy.signals import SignalHandlerOptions
 
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.launching import PARENT_VARIABLE
 from lerobot_recorder.nodes.events import read_commands, released
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.services import Services
 
 CORE = "lerobot_recorder"
-_PARENT = "LEROBOT_RECORDER_PARENT"  # the number of the process that started this one
 _PR_SET_PDEATHSIG = 1
 
 
@@ -123,14 +124,36 @@ class Signals:
         self._last = (number, now)
 
 
-def stop_with_parent() -> None:
-    """Let the kernel interrupt this process when its parent dies, if the parent requests it."""
-    parent = os.environ.get(_PARENT)
-    if parent is None:
-        return
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
-    if str(os.getppid()) != parent:  # it died before the call
-        signal.raise_signal(signal.SIGINT)
+class Parent:
+    """The process that started the node, if it requests that the node ends with it."""
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+        self._is_gone = False
+
+    def watch(self) -> None:
+        """Let the kernel interrupt this process when its parent dies, if the parent requests it."""
+        if (requested := os.environ.get(PARENT_VARIABLE)) is None:
+            return
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
+        self._number = os.getppid()
+        if not _runs(requested):  # it died before the call
+            self._is_gone = True
+            signal.raise_signal(signal.SIGINT)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it has ended."""
+        return self._is_gone or self._number not in (None, os.getppid())
+
+
+def _runs(process: str) -> bool:
+    """Return whether a process runs; it need not be the parent: a debugger may be between the two."""
+    try:
+        status = Path("/proc", process, "stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
 def run(make: Callable[[], ManagedNode]) -> int:
@@ -142,15 +165,15 @@ def run(make: Callable[[], ManagedNode]) -> int:
     Returns:
         The exit status: 0, or 1 if the node could not be created or failed; the reason is on standard error.
     """
-    signals = Signals()
-    stop_with_parent()
+    signals, parent = Signals(), Parent()
+    parent.watch()
     gc.freeze()  # otherwise each full collection scans all imported modules, for 30 to 50 ms
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     with forwarded_logs() as logs:
-        return _live(make, signals, logs)
+        return _live(make, signals, parent, logs)
 
 
-def _live(make: Callable[[], ManagedNode], signals: Signals, logs: NodeLog) -> int:
+def _live(make: Callable[[], ManagedNode], signals: Signals, parent: Parent, logs: NodeLog) -> int:
     node = executor = None
     try:
         if not released(lambda: signals.stop_requests > 0):
@@ -159,7 +182,7 @@ def _live(make: Callable[[], ManagedNode], signals: Signals, logs: NodeLog) -> i
         logs.log = node.get_logger()
         executor = GuardedExecutor(node)
         read_commands(partial(executor.create_task, node.own_services.call))
-        _spin(node, executor, signals)
+        _spin(node, executor, signals, parent)
         if node.failure is not None:
             raise node.failure
     except RecorderError as error:
@@ -182,13 +205,13 @@ def _failed(reason: str) -> int:
     return 1
 
 
-def _spin(node: ManagedNode, executor: GuardedExecutor, signals: Signals) -> None:
+def _spin(node: ManagedNode, executor: GuardedExecutor, signals: Signals, parent: Parent) -> None:
     answered = 0
     while not node.stopped():
         executor.spin_once(timeout_sec=SPIN_S)
         if answered < 1 and (signals.stop_requests or node.finished()):
             node.stop()
             answered = 1
-        elif answered < 2 <= signals.stop_requests:
+        elif answered == 1 and (signals.stop_requests >= 2 or parent.is_gone):
             node.stop_now()
             answered = 2

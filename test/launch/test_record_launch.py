@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -14,24 +16,44 @@ import pytest
 pytest.importorskip("launch_ros", reason="launch comes with a ROS 2 installation only")
 
 from launch import LaunchContext
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
 
-from lerobot_recorder.launching import NODE_OPTIONS
-from lerobot_recorder.settings import Parameter
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.launching import LAUNCH_ARGUMENTS
 
-FILE = Path(__file__).resolve().parents[2] / "launch" / "record.launch.py"
-ARGUMENTS = (
-    "config",
-    "episode_time_s",
-    "hardware",
-    "namespace",
-    "num_episodes",
-    "repo_id",
-    "reset_time_s",
-    "root",
-    "task",
-    "video_encoding_batch_size",
-)
+ROOT = Path(__file__).resolve().parents[2]
+FILE, ROBOT = ROOT / "launch" / "record.launch.py", ROOT / "config" / "ros2_control.yaml"
+ALONE = {"ROS_DOMAIN_ID": "67", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
+PATIENCE_S = 120.0
+SHORT = {
+    "hardware": "sim",
+    "num_episodes": "1",
+    "episode_time_s": "1",
+    "reset_time_s": "1",
+    "video_encoding_batch_size": "9",
+}
+
+LARGER = """
+import sys
+from launch import LaunchDescription
+from launch.actions import ExecuteProcess, IncludeLaunchDescription, RegisterEventHandler, Shutdown
+from launch.event_handlers import OnProcessExit
+
+def ended(event, context):
+    if not event.process_name.startswith("encoder_node"):
+        return []
+    program = "import os; print('others continue', os.environ.get('FASTDDS_DEFAULT_PROFILES_FILE'))"
+    other = ExecuteProcess(
+        cmd=[sys.executable, "-c", program], output="screen", on_exit=[Shutdown(reason="all done")]
+    )
+    return [other]
+
+def generate_launch_description():
+    return LaunchDescription([
+        IncludeLaunchDescription({file!r}, launch_arguments={arguments!r}.items()),
+        RegisterEventHandler(OnProcessExit(on_exit=ended)),
+    ])
+"""
 
 
 @pytest.fixture(scope="module")
@@ -46,53 +68,39 @@ def launch_file() -> ModuleType:
 
 def nodes(launch_file: ModuleType, **given: str) -> dict[str, Any]:
     context = LaunchContext()
-    context.launch_configurations.update({**dict.fromkeys(ARGUMENTS, ""), "hardware": "so100", **given})
-    return {node.node_executable: node for node in launch_file._nodes(context)}
-
-
-def values(
-    launch_file: ModuleType, text: dict[str, str], options: tuple[Parameter, ...]
-) -> dict[str, object]:
-    return launch_file._values(text, options)
+    defaults = dict.fromkeys(LAUNCH_ARGUMENTS, "") | {"hardware": "so100"}
+    context.launch_configurations.update({**defaults, **given})
+    run = launch_file.Run(ends_launch=True)
+    return {node.node_executable: node for node in launch_file._nodes(context, run).values()}
 
 
 def test_every_argument_is_described(launch_file):
     entities = launch_file.generate_launch_description().entities
     declared = {each.name: each for each in entities if isinstance(each, DeclareLaunchArgument)}
-    assert tuple(sorted(declared)) == ARGUMENTS
+    assert declared.keys() == LAUNCH_ARGUMENTS.keys()
     assert all(each.description for each in declared.values())
 
 
 @pytest.mark.parametrize(
-    ("hardware", "started"),
+    ("given", "started"),
     [
-        ("so100", ["encoder_node", "hardware_node", "recorder_node"]),
-        ("sim", ["encoder_node", "hardware_node", "recorder_node"]),
-        ("none", ["encoder_node", "recorder_node"]),
+        ({"hardware": "so100"}, ["encoder_node", "hardware_node", "recorder_node"]),
+        ({"hardware": "sim"}, ["encoder_node", "hardware_node", "recorder_node"]),
+        ({"hardware": "none", "config": str(ROBOT)}, ["encoder_node", "recorder_node"]),
     ],
 )
-def test_the_nodes_are_started(launch_file, hardware, started):
-    assert sorted(nodes(launch_file, hardware=hardware)) == started
-
-
-def test_what_is_given_goes_to_the_nodes_that_know_it(launch_file):
-    given = {"root": "/data", "num_episodes": "3", "reset_time_s": "2", "video_encoding_batch_size": "5"}
-    recorder = values(launch_file, given, NODE_OPTIONS["recorder"])
-    encoder = values(launch_file, given, NODE_OPTIONS["encoder"])
-    assert recorder == {"root": "/data", "num_episodes": 3, "reset_time_s": 2.0}
-    assert encoder == {"root": "/data", "video_encoding_batch_size": 5}
-    assert isinstance(recorder["reset_time_s"], float)
-
-
-@pytest.mark.parametrize(("name", "value"), [("num_episodes", "2.5"), ("episode_time_s", "soon")])
-def test_a_value_of_another_type_is_refused_by_name(launch_file, name, value):
-    with pytest.raises(RuntimeError, match=f"{name}: expected .* number, found '{value}'"):
-        nodes(launch_file, **{name: value})
+def test_the_nodes_are_started(launch_file, given, started):
+    assert sorted(nodes(launch_file, **given)) == started
 
 
 def test_a_missing_parameter_file_is_named(launch_file):
-    with pytest.raises(RuntimeError, match=r"no parameter file /nowhere\.yaml"):
+    with pytest.raises(ConfigError, match=r"no parameter file /nowhere\.yaml"):
         nodes(launch_file, config="/nowhere.yaml")
+
+
+def test_a_launch_file_sets_no_environment_of_other_nodes(launch_file):
+    actions = launch_file.generate_launch_description().entities
+    assert not [each for each in actions if isinstance(each, SetEnvironmentVariable)]
 
 
 # With the real nodes
@@ -107,21 +115,69 @@ def is_installed() -> bool:
         return False
 
 
-@pytest.mark.skipif(not is_installed(), reason="the package is not installed for ros2 launch")
+needs_ros2 = pytest.mark.skipif(not is_installed(), reason="the package is not installed for ros2 launch")
+
+
+def start(file: str, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["ros2", "launch", *file.split(), *arguments],
+        env={**os.environ, **ALONE, "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def run(file: str, *arguments: str) -> tuple[int, str]:
+    process = start(file, *arguments)
+    output, _ = process.communicate(timeout=PATIENCE_S)
+    return process.returncode, output
+
+
+def given(**arguments: str) -> list[str]:
+    return [f"{name}:={value}" for name, value in {**SHORT, **arguments}.items()]
+
+
+@needs_ros2
 def test_the_nodes_record_in_a_namespace_and_all_end_with_the_recorder(tmp_path):
     root = tmp_path / "dataset"
-    given = {"hardware": "sim", "namespace": "left", "root": str(root), "num_episodes": "2"}
-    given |= {"episode_time_s": "1", "reset_time_s": "1", "video_encoding_batch_size": "9"}
-    alone = {"ROS_DOMAIN_ID": "67", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
-    ended = subprocess.run(
-        ["ros2", "launch", str(FILE), *(f"{name}:={value}" for name, value in given.items())],
-        env={**os.environ, **alone},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "[left.recorder]" in ended.stdout + ended.stderr
+    status, output = run("lerobot_recorder record.launch.py", *given(namespace="left", root=str(root)))
+    assert status == 0, output
+    assert "[left.recorder]" in output
     check = [sys.executable, "-c", "from lerobot_recorder.cli.app import main; main()", "check", str(root)]
     assert subprocess.run(check, check=False).returncode == 0
+
+
+@needs_ros2
+def test_a_failed_node_ends_the_launch_with_its_reason_and_an_exit_status(tmp_path):
+    place = tmp_path / "file"
+    place.touch()
+    status, output = run(str(FILE), *given(root=str(place)))
+    assert status == 1, output
+    assert "the recorder node ended with exit status 1" in output
+    assert str(place) in output
+
+
+@needs_ros2
+def test_a_larger_launch_continues_when_the_recorder_has_ended(tmp_path):
+    arguments = {**SHORT, "root": str(tmp_path / "dataset")}
+    file = tmp_path / "larger.launch.py"
+    file.write_text(LARGER.format(file=str(FILE), arguments=arguments), encoding="utf-8")
+    status, output = run(str(file))
+    assert status == 0, output
+    assert "others continue None" in output
+
+
+@needs_ros2
+def test_a_terminated_launch_leaves_no_node_behind(tmp_path):
+    arguments = given(num_episodes="0", root=str(tmp_path / "dataset"))
+    with start(str(FILE), *arguments) as process:
+        assert process.stdout is not None
+        lines = (line for line in iter(process.stdout.readline, "") if "started with pid" in line)
+        started = list(itertools.islice(lines, 3))
+        pids = [int(line.rpartition("[")[2].rstrip("]\n")) for line in started]
+        descriptors = [os.pidfd_open(pid) for pid in pids]
+        process.terminate()
+        for descriptor in descriptors:
+            assert select.select([descriptor], [], [], PATIENCE_S)[0]
+            os.close(descriptor)
