@@ -23,7 +23,7 @@ RETRIES = 2
 """As LeRobot's ``num_read_retries``."""
 
 MARKS = tuple(size for size in range(20, 52) if size not in {block.size for block in BLOCKS})
-"""Sizes in bytes of reads that only tell old replies from new ones; no other read has such a size."""
+"""Sizes in bytes of reads that only distinguish old replies from new ones; no other read has such a size."""
 _SCAN_TIMEOUT_S = 0.006
 """Short, as most IDs are unused; a servo whose reply comes too late still answers the broadcast."""
 _BROADCAST_S = 0.8

@@ -128,8 +128,8 @@ def _rank(topic: SeenTopic) -> tuple[int, str]:
     """Order candidates for the action; the lowest is the best."""
     commands = bool(topic.words & _COMMANDS)
     if topic.type == JOINT_STATE and topic.received:
-        told = commands and bool(topic.words & _FOLLOWS)
-        return (0 if told else 1 if _leads(topic) else 2 if commands else _NEVER), topic.name
+        to_follower = commands and bool(topic.words & _FOLLOWS)
+        return (0 if to_follower else 1 if _leads(topic) else 2 if commands else _NEVER), topic.name
     if topic.type == CONTROLLER_STATE and topic.received:
         return 3, topic.name
     if topic.type == TRAJECTORY or (topic.type == ARRAY and commands):

@@ -385,7 +385,7 @@ class Recorder:
             self._message = self._failure(index, outcome)
         elif outcome.ended_by == "disk_full":
             self._message = (
-                f"no room is left on the disk of {self.root.parent}: episode {index} is saved up to its last "
+                f"no space left on the disk of {self.root.parent}: episode {index} is saved up to its last "
                 f"whole frame, {frames}; free some space, or wait for the encoder"
             )
         else:

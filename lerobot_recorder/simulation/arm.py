@@ -149,7 +149,7 @@ class SimulatedArm:
     def _answer(self, master: int, data: bytes) -> None:
         with self._lock:
             self._advance()
-            replies = list(self._line.receive(self.faults.hear(data), _baud_rate(master)))
+            replies = list(self._line.receive(self.faults.deliver(data), _baud_rate(master)))
         ready = b""
         for reply in [] if self.faults.silent else replies:
             delay, answer = self.faults.pass_on(reply)

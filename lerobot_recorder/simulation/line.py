@@ -105,7 +105,7 @@ class Faults:
     random: Random = field(default_factory=lambda: Random(0))
     _kept: bytes = b""
 
-    def hear(self, data: bytes) -> bytes:
+    def deliver(self, data: bytes) -> bytes:
         """Return the part of an instruction that the servos receive."""
         return b"" if self._occurs(self.unheard) else data
 

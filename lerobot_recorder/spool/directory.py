@@ -198,6 +198,6 @@ def disk_errors(path: Path, and_then: str = "") -> Iterator[None]:
         raise
     except OSError as error:
         if is_full(error):
-            full = f"no room is left for {path}: free some space, or record elsewhere{and_then}"
+            full = f"no space left for {path}: free some space, or record elsewhere{and_then}"
             raise DiskFullError(full) from error
         raise SpoolError(f"{path} cannot be written: {error.strerror or error}{and_then}") from error

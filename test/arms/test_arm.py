@@ -42,32 +42,32 @@ def a_joint_at(arm: SimulatedArm, register: Register, value: int) -> None:
     arm.servos["elbow_flex"].write(register.address, register.encode(value))
 
 
-def test_it_says_where_it_is(follower: Arm) -> None:
+def test_positions_and_velocities_are_read(follower: Arm) -> None:
     position, velocity = follower.read()
     assert dict(zip(JOINTS, position, strict=True)) == pytest.approx(simulation(follower).pose(), abs=0.001)
     assert velocity == pytest.approx(np.zeros(6))
 
 
-def test_it_goes_where_it_is_sent(follower: Arm) -> None:
+def test_it_moves_to_its_goal(follower: Arm) -> None:
     follower.enable_torque(True)
     follower.write_goal(UPRIGHT)
     eventually(lambda: follower.read()[0] == pytest.approx(UPRIGHT, abs=0.003))
 
 
-def test_it_moves_while_it_goes(follower: Arm) -> None:
+def test_it_reports_a_velocity_while_it_moves(follower: Arm) -> None:
     follower.enable_torque(True)
     follower.write_goal(UPRIGHT)
     eventually(lambda: follower.read()[1][1] > 1.0)
 
 
-def test_no_goal_is_out_of_its_limits(follower: Arm) -> None:
+def test_goals_are_clipped_to_the_limits(follower: Arm) -> None:
     follower.write_goal(np.full(6, 10.0))
     eventually(
         lambda: held(follower, "elbow_flex", r.GOAL_POSITION) == SIMULATED.joints["elbow_flex"].range_max
     )
 
 
-def test_torque_begins_where_it_is(follower: Arm) -> None:
+def test_enabling_torque_holds_the_present_position(follower: Arm) -> None:
     follower.write_goal(UPRIGHT)
     position, _ = follower.read()
     follower.enable_torque(True)
@@ -77,7 +77,7 @@ def test_torque_begins_where_it_is(follower: Arm) -> None:
     assert held(follower, "gripper", r.TORQUE_ENABLE) == 0
 
 
-def test_torque_begins_where_it_is_although_a_goal_is_lost(follower: Arm) -> None:
+def test_enabling_torque_holds_the_present_position_if_a_goal_is_lost(follower: Arm) -> None:
     follower.write_goal(UPRIGHT)
     position, _ = follower.read()
     lost: list[bytes] = []
@@ -105,7 +105,7 @@ def test_a_servo_that_was_without_power_is_set_up_again(follower: Arm) -> None:
     assert held(follower, "elbow_flex", r.ACCELERATION) == 254
 
 
-def test_all_servos_are_let_go_even_if_one_does_not_answer(follower: Arm) -> None:
+def test_all_servos_are_released_even_if_one_does_not_answer(follower: Arm) -> None:
     follower.enable_torque(True)
     simulation(follower).servos["shoulder_pan"].silent = True
     with pytest.raises(BusError, match=r"torque is not off on every joint: .*shoulder_pan"):
@@ -113,7 +113,7 @@ def test_all_servos_are_let_go_even_if_one_does_not_answer(follower: Arm) -> Non
     assert held(follower, "gripper", r.TORQUE_ENABLE) == 0
 
 
-def test_it_says_how_it_is(follower: Arm) -> None:
+def test_the_health_of_each_servo_is_read(follower: Arm) -> None:
     simulation(follower).servos["wrist_roll"].supply_v = 3.2
     health = follower.health()
     assert health["elbow_flex"].voltage_v == pytest.approx(7.4)
@@ -140,7 +140,7 @@ def test_a_follower_is_set_up_as_lerobot_does(follower: Arm) -> None:
     assert held(follower, "elbow_flex", r.MAX_TORQUE_LIMIT) == 1000
 
 
-def test_a_leader_keeps_its_gains_and_is_let_go(simulated: SimulatedArm) -> None:
+def test_a_leader_keeps_its_gains_and_is_released(simulated: SimulatedArm) -> None:
     simulated.servos["elbow_flex"].write(r.TORQUE_ENABLE.address, b"\x01")
     with Arm("leader", simulated.port, SIMULATED).open():
         servo = simulated.servos["elbow_flex"]
@@ -157,7 +157,7 @@ def test_multi_turn_feedback_is_switched_off(simulated: SimulatedArm) -> None:
         assert simulated.servos["elbow_flex"].get(r.PHASE) == 0x0C
 
 
-def test_what_is_set_up_survives_a_power_cut(simulated: SimulatedArm) -> None:
+def test_settings_survive_a_power_cut(simulated: SimulatedArm) -> None:
     with Arm("follower", simulated.port, SIMULATED).open():
         simulated.cut_power()
         simulated.restore_power()
@@ -181,7 +181,7 @@ def test_another_calibration_is_refused_with_both_values(simulated: SimulatedArm
         Arm("follower", simulated.port, OTHER).open()
 
 
-def test_a_calibration_is_written_when_asked(simulated: SimulatedArm, caplog) -> None:
+def test_a_calibration_is_written_when_requested(simulated: SimulatedArm, caplog) -> None:
     with (
         caplog.at_level(logging.WARNING),
         Arm("follower", simulated.port, OTHER, write_calibration=True).open(),
@@ -198,7 +198,7 @@ def test_a_servo_that_does_not_answer_is_named(simulated: SimulatedArm) -> None:
         Arm("follower", simulated.port, SIMULATED).open()
 
 
-def test_an_arm_without_power_is_told_from_a_broken_one(simulated: SimulatedArm) -> None:
+def test_an_arm_without_power_is_distinguished_from_a_broken_one(simulated: SimulatedArm) -> None:
     simulated.cut_power()
     with pytest.raises(
         BusTimeoutError, match=r"no servo of the leader answers on .*: check that its power supply"
@@ -237,17 +237,17 @@ def test_it_can_be_connected_again_and_keeps_its_counts(follower: Arm) -> None:
     assert follower.errors["wrist_flex"].timeouts >= 3
 
 
-def test_a_disconnected_arm_complains_of_nothing(follower: Arm) -> None:
+def test_a_disconnected_arm_has_no_alarms(follower: Arm) -> None:
     follower.disconnect()
     assert not any(follower.alarms.values())
 
 
-def test_a_disconnected_arm_says_so(follower: Arm) -> None:
+def test_using_a_disconnected_arm_is_an_error(follower: Arm) -> None:
     follower.disconnect()
     with pytest.raises(DeviceError, match=r"the follower on .* is not connected"):
         follower.read()
 
 
-def test_a_wrong_port_is_said() -> None:
+def test_a_wrong_port_is_an_error() -> None:
     with pytest.raises(PortError, match="/dev/ttyNone does not exist"):
         Arm("follower", "/dev/ttyNone", SIMULATED).open()

@@ -79,12 +79,12 @@ def test_a_scan_finds_servos_that_answer_late(bus: ServoBus, simulated: Simulate
     assert sorted(bus.scan(range(9))) == list(IDS)
 
 
-def test_what_is_written_is_read(bus: ServoBus) -> None:
+def test_written_values_are_read_back(bus: ServoBus) -> None:
     bus.write(2, r.GOAL_POSITION, 1234)
     assert bus.read(2, r.GOAL_POSITION) == 1234
 
 
-def test_sync_write_reaches_all_it_names(bus: ServoBus) -> None:
+def test_sync_write_reaches_all_named_servos(bus: ServoBus) -> None:
     before = bus.read(2, r.GOAL_POSITION)
     bus.sync_write(r.GOAL_POSITION, {1: 1500, 6: 2500})
     assert [bus.read(servo, r.GOAL_POSITION) for servo in (1, 2, 6)] == [1500, before, 2500]
@@ -104,7 +104,7 @@ def test_a_silent_servo_is_named(bus: ServoBus, simulated: SimulatedArm) -> None
     assert bus.errors[2].total == 0
 
 
-def test_a_silent_bus_is_told_from_a_silent_servo(bus: ServoBus, simulated: SimulatedArm) -> None:
+def test_a_silent_bus_is_distinguished_from_a_silent_servo(bus: ServoBus, simulated: SimulatedArm) -> None:
     simulated.cut_power()
     with pytest.raises(BusTimeoutError, match=r"no servo on .* answers: check the power supply"):
         positions(bus)
@@ -117,7 +117,7 @@ def test_servos_are_called_by_their_names(simulated: SimulatedArm) -> None:
             bus.ping(3)
 
 
-def test_broken_packets_are_told_from_silence(bus: ServoBus, simulated: SimulatedArm) -> None:
+def test_broken_packets_are_distinguished_from_silence(bus: ServoBus, simulated: SimulatedArm) -> None:
     simulated.faults.corrupt = 1.0
     with pytest.raises(PacketError, match=r"broken packets from servo 1 on"):
         bus.ping(1)
@@ -125,7 +125,7 @@ def test_broken_packets_are_told_from_silence(bus: ServoBus, simulated: Simulate
 
 
 @pytest.mark.parametrize("fault", ["corrupt", "missing", "wrong_id", "late", "merged"])
-def test_faults_are_survived_and_nothing_stale_comes_back(fault: str, simulated: SimulatedArm) -> None:
+def test_faults_are_survived_and_no_stale_value_is_returned(fault: str, simulated: SimulatedArm) -> None:
     """Whatever is read is what was written just before, never the answer to an earlier question."""
     read = 0
     with ServoBus(simulated.port, retries=4) as bus:
@@ -218,24 +218,24 @@ def test_a_replugged_port_can_be_opened_again(bus: ServoBus, simulated: Simulate
         assert positions(again) == actual(simulated)
 
 
-def test_a_port_that_does_not_exist_is_said() -> None:
+def test_a_port_that_does_not_exist_is_an_error() -> None:
     with pytest.raises(PortError, match="/dev/ttyNone does not exist: plug the arm in"):
         ServoBus("/dev/ttyNone")
 
 
-def test_a_busy_port_is_said(bus: ServoBus, simulated: SimulatedArm) -> None:
+def test_a_busy_port_is_an_error(bus: ServoBus, simulated: SimulatedArm) -> None:
     with pytest.raises(PortError, match="is in use by another program"):
         ServoBus(simulated.port)
 
 
-def test_a_file_is_no_port(tmp_path) -> None:
+def test_a_file_is_not_a_port(tmp_path) -> None:
     path = tmp_path / "file"
     path.touch()
     with pytest.raises(PortError, match="is not a serial port"):
         ServoBus(str(path))
 
 
-def test_servos_at_another_speed_do_not_hear(bus: ServoBus) -> None:
+def test_servos_at_another_baud_rate_do_not_answer(bus: ServoBus) -> None:
     bus.baud_rate = 115_200
     with pytest.raises(BusTimeoutError):
         bus.ping(1)

@@ -44,7 +44,7 @@ def test_an_arm_is_calibrated_by_hand(simulated: SimulatedArm, bus: ServoBus, by
     assert (calibration.joints[FULL_TURN].range_min, calibration.joints[FULL_TURN].range_max) == (0, 4095)
 
 
-def test_the_servos_hold_what_was_found(simulated: SimulatedArm, bus: ServoBus, by_hand) -> None:
+def test_the_calibration_is_written_to_the_servos(simulated: SimulatedArm, bus: ServoBus, by_hand) -> None:
     calibrator = Calibrator(bus)
     by_hand(**MIDDLE)
     calibrator.set_middle()
@@ -106,7 +106,7 @@ def test_a_position_beyond_one_turn_is_named_before_an_offset_is_written(
     assert simulated.servos["elbow_flex"].get(r.HOMING_OFFSET) == 0
 
 
-def test_the_arm_is_let_go_first(simulated: SimulatedArm, bus: ServoBus) -> None:
+def test_the_torque_is_switched_off_first(simulated: SimulatedArm, bus: ServoBus) -> None:
     bus.write(3, r.TORQUE_ENABLE, 1)
     Calibrator(bus)
     assert simulated.servos["elbow_flex"].get(r.TORQUE_ENABLE) == 0

@@ -44,7 +44,7 @@ def inverted() -> Calibration:
     )
 
 
-def test_lerobots_file_is_read_and_written_alike(lerobot_file: Path, tmp_path: Path) -> None:
+def test_lerobots_file_is_written_as_it_was_read(lerobot_file: Path, tmp_path: Path) -> None:
     calibration = Calibration.load(lerobot_file)
     assert calibration.joints["gripper"] == JointCalibration(6, 0, 1372, 2033, 3486)
     calibration.save(tmp_path / "new" / "copy.json")
@@ -129,7 +129,7 @@ def test_poses_are_not_changed_in_place() -> None:
         ({"elbow_flex": JointCalibration(2, 0, 0, 900, 3000)}, "two joints have the same ID"),
     ],
 )
-def test_what_cannot_be_is_refused(change: dict[str, JointCalibration | None], message: str) -> None:
+def test_impossible_values_are_refused(change: dict[str, JointCalibration | None], message: str) -> None:
     joints = {name: joint for name, joint in {**SIMULATED.joints, **change}.items() if joint}
     with pytest.raises(CalibrationError, match=message):
         Calibration(joints)
@@ -151,7 +151,7 @@ def test_what_cannot_be_is_refused(change: dict[str, JointCalibration | None], m
         ("drive_mode", True, "elbow_flex: drive_mode is True, expected an integer"),
     ],
 )
-def test_a_value_that_no_servo_holds_is_named_when_the_file_is_loaded(
+def test_a_value_that_no_servo_can_hold_is_named_when_the_file_is_loaded(
     key: str, value: object, message: str, tmp_path: Path
 ) -> None:
     entries = json.loads(LEROBOT_FILE)
@@ -170,7 +170,7 @@ def test_the_largest_values_that_a_servo_holds_are_loaded(change: dict[str, int]
     assert Calibration({**SIMULATED.joints, "elbow_flex": joint}).joints["elbow_flex"] == joint
 
 
-def test_lerobots_old_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+def test_lerobots_old_format_is_refused_with_a_hint(tmp_path: Path) -> None:
     path = tmp_path / "main_follower.json"
     old = {
         "homing_offset": [2048, -1024, 1024, -2048, 0, 100],
@@ -190,7 +190,7 @@ def test_lerobots_old_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["", "[]", "3", '{"gripper": {}}', '{"gripper": 3}', '{"gripper": {"id": "x"}}']
 )
-def test_a_file_that_is_no_calibration_is_named(text: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_calibration_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
     path.write_text(text)
     with pytest.raises(CalibrationError, match=r"bad\.json"):
@@ -207,7 +207,7 @@ def test_a_file_that_is_no_calibration_is_named(text: str, tmp_path: Path) -> No
         ("leader", "teleoperators/so100_leader"),
     ],
 )
-def test_lerobots_places_are_searched(role: str, directory: str, tmp_path: Path, monkeypatch) -> None:
+def test_lerobots_directories_are_searched(role: str, directory: str, tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HF_LEROBOT_CALIBRATION", str(tmp_path))
     path = tmp_path / directory / "my_arm.json"
     path.parent.mkdir(parents=True)
@@ -222,7 +222,7 @@ def test_the_home_of_lerobot_is_honoured(tmp_path: Path, monkeypatch) -> None:
     assert default_path("me", "leader") == tmp_path / "calibration/teleoperators/so_leader/me.json"
 
 
-def test_a_missing_calibration_says_where_it_was_looked_for(tmp_path: Path, monkeypatch) -> None:
+def test_the_error_of_a_missing_calibration_lists_the_searched_paths(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setenv("HF_LEROBOT_CALIBRATION", str(tmp_path))
     with pytest.raises(CalibrationError, match=r"robots/so_follower/lost.json.*lerobot-recorder calibrate"):
         load_calibration("lost", "follower")

@@ -35,13 +35,13 @@ def test_joints_that_are_not_named_are_left_alone(desk: CommandFilter) -> None:
     assert np.isnan(desk.latest.position_rad).tolist() == [True, True, True, True, False, True]
 
 
-def test_its_age_counts(desk: CommandFilter) -> None:
+def test_a_target_is_as_old_as_its_command(desk: CommandFilter) -> None:
     desk.take(["wrist_roll"], [0.5], 0.2, SETTINGS)
     assert desk.latest is not None
     assert desk.latest.time_s == pytest.approx(CLOCK.now - 0.2)
 
 
-def test_a_little_beyond_the_limits_is_cut(desk: CommandFilter) -> None:
+def test_a_command_slightly_outside_the_limits_is_clipped(desk: CommandFilter) -> None:
     desk.take(["shoulder_pan"], [HIGHEST + 0.04], 0.0, SETTINGS)
     assert desk.latest is not None
     assert desk.latest.position_rad[0] == pytest.approx(HIGHEST)
@@ -60,7 +60,7 @@ def test_a_little_beyond_the_limits_is_cut(desk: CommandFilter) -> None:
         (["shoulder_pan"], [0.1], math.nan, "stale", "nan s old"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_said_once_and_counted(
+def test_implausible_commands_are_refused_counted_and_logged_once(
     names: list[str], position: list[float], age_s: float, kind: str, said: str, desk: CommandFilter, caplog
 ) -> None:
     with caplog.at_level(logging.WARNING):
@@ -72,7 +72,7 @@ def test_what_cannot_be_meant_is_refused_said_once_and_counted(
     assert said in caplog.text
 
 
-def test_a_refused_command_leaves_the_one_before(desk: CommandFilter) -> None:
+def test_a_refused_command_does_not_replace_the_last_one(desk: CommandFilter) -> None:
     desk.take(["wrist_roll"], [0.5], 0.0, SETTINGS)
     before = desk.latest
     desk.take(["wrist_roll"], [50], 0.0, SETTINGS)

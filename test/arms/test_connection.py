@@ -17,7 +17,7 @@ def connection(arm: FakeArm, clock: FakeClock) -> ArmConnection:
     return ArmConnection(arm, clock)
 
 
-def test_it_reads_with_the_time(connection: ArmConnection, clock: FakeClock) -> None:
+def test_a_reading_has_its_time(connection: ArmConnection, clock: FakeClock) -> None:
     reading = connection.read()
     assert reading is not None
     assert reading.time_s == clock.now
@@ -34,7 +34,7 @@ def test_one_failed_reading_is_skipped(connection: ArmConnection, arm: FakeArm, 
     assert (connection.skipped, connection.connections) == (1, 1)
 
 
-def test_failures_for_some_time_are_a_loss(
+def test_an_arm_that_fails_for_some_time_is_lost(
     connection: ArmConnection, arm: FakeArm, clock: FakeClock, caplog
 ) -> None:
     arm.failure = SILENT
@@ -48,13 +48,13 @@ def test_failures_for_some_time_are_a_loss(
     assert len(caplog.records) == 1
 
 
-def test_a_port_that_is_gone_is_a_loss_at_once(connection: ArmConnection, arm: FakeArm) -> None:
+def test_an_arm_whose_port_is_gone_is_lost_at_once(connection: ArmConnection, arm: FakeArm) -> None:
     arm.failure = GONE
     assert connection.read() is None
     assert not connection.is_connected
 
 
-def test_a_lost_arm_is_looked_for_now_and_then(
+def test_a_lost_arm_is_reconnected_at_intervals(
     connection: ArmConnection, arm: FakeArm, clock: FakeClock
 ) -> None:
     arm.failure = GONE
@@ -67,7 +67,9 @@ def test_a_lost_arm_is_looked_for_now_and_then(
     assert (connection.is_connected, connection.connections) == (True, 2)
 
 
-def test_another_arm_on_the_port_stays_out(connection: ArmConnection, arm: FakeArm, clock: FakeClock) -> None:
+def test_another_arm_on_the_port_is_refused(
+    connection: ArmConnection, arm: FakeArm, clock: FakeClock
+) -> None:
     arm.failure = GONE
     connection.read()
     arm.failure = CalibrationError("it holds another calibration")
@@ -76,7 +78,7 @@ def test_another_arm_on_the_port_stays_out(connection: ArmConnection, arm: FakeA
     assert connection.trouble == "it holds another calibration"
 
 
-def test_what_is_done_with_a_lost_arm_says_why_not(connection: ArmConnection, arm: FakeArm) -> None:
+def test_an_action_on_a_lost_arm_fails_with_the_reason(connection: ArmConnection, arm: FakeArm) -> None:
     arm.failure = GONE
     assert not connection.attempt(lambda arm: arm.enable_torque(True))
     with pytest.raises(DeviceError, match=r"the follower is not connected: port /dev/fake failed"):

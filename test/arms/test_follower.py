@@ -39,7 +39,7 @@ def test_it_is_powered_before_it_is_driven(driver: FollowerDriver, arm: FakeArm,
     assert arm.position == pytest.approx(UPRIGHT)
 
 
-def test_it_is_not_powered_unless_asked(arm: FakeArm, clock: FakeClock) -> None:
+def test_it_is_not_powered_unless_requested(arm: FakeArm, clock: FakeClock) -> None:
     driver = FollowerDriver(arm, torque=False, clock=clock)
     run(driver, clock, UPRIGHT, 10)
     assert arm.torque == arm.goals == []
@@ -54,14 +54,14 @@ def test_without_targets_it_holds(driver: FollowerDriver, arm: FakeArm, clock: F
     assert len(arm.goals) == count
 
 
-def test_an_old_target_is_not_gone_to(driver: FollowerDriver, arm: FakeArm, clock: FakeClock) -> None:
+def test_an_old_target_is_ignored(driver: FollowerDriver, arm: FakeArm, clock: FakeClock) -> None:
     target = Target(clock.now, UPRIGHT)
     clock.pass_s(SETTINGS.command_timeout_s + 0.01)
     driver.drive(target, SETTINGS)
     assert arm.goals == []
 
 
-def test_how_old_the_target_was_is_measured(driver: FollowerDriver, clock: FakeClock) -> None:
+def test_the_age_of_the_target_is_measured(driver: FollowerDriver, clock: FakeClock) -> None:
     target = Target(clock.now, UPRIGHT)
     clock.pass_s(0.02)
     driver.drive(target, SETTINGS)
@@ -99,7 +99,7 @@ def _fail(enabled: bool) -> None:
     raise BusTimeoutError("servo 3 does not answer")
 
 
-def test_an_arm_that_cannot_be_let_go_is_never_powered_again_but_let_go_later(
+def test_an_arm_that_cannot_be_released_is_released_later_and_not_powered_again(
     driver: FollowerDriver, arm: FakeArm, clock: FakeClock
 ) -> None:
     enable, arm.enable_torque = arm.enable_torque, _fail  # type: ignore[method-assign]
@@ -114,7 +114,7 @@ def test_an_arm_that_cannot_be_let_go_is_never_powered_again_but_let_go_later(
     assert not driver.trouble
 
 
-def test_an_arm_that_was_away_when_it_should_be_let_go_is_let_go_when_it_is_back(
+def test_an_arm_that_was_disconnected_when_it_was_to_be_released_is_released_later(
     driver: FollowerDriver, arm: FakeArm, clock: FakeClock
 ) -> None:
     arm.failure = PortError("gone")
@@ -127,7 +127,7 @@ def test_an_arm_that_was_away_when_it_should_be_let_go_is_let_go_when_it_is_back
     assert arm.torque == [True, False]
 
 
-def test_an_arm_that_is_still_powered_although_it_shall_not_be_is_announced_and_let_go(
+def test_an_arm_that_was_left_powered_is_released_after_a_warning(
     arm: FakeArm, clock: FakeClock, caplog
 ) -> None:
     arm.enable_torque(True)
@@ -156,7 +156,7 @@ def test_a_joint_that_lost_its_torque_stops_the_arm_until_it_is_set_up_again(
     assert arm.position == pytest.approx(UPRIGHT)
 
 
-def test_danger_holds_it_where_it_is_until_it_is_driven_again(
+def test_an_alarm_holds_it_until_it_is_driven_again(
     driver: FollowerDriver, arm: FakeArm, clock: FakeClock
 ) -> None:
     run(driver, clock, FOLDED, 2)
@@ -177,7 +177,7 @@ def test_danger_holds_it_where_it_is_until_it_is_driven_again(
     assert arm.position == pytest.approx(UPRIGHT)
 
 
-def test_its_health_is_looked_at(driver: FollowerDriver, arm: FakeArm, clock: FakeClock) -> None:
+def test_its_servos_are_monitored(driver: FollowerDriver, arm: FakeArm, clock: FakeClock) -> None:
     arm.temperature_c = 65
     clock.pass_s(1.0)
     driver.read()
@@ -185,29 +185,31 @@ def test_its_health_is_looked_at(driver: FollowerDriver, arm: FakeArm, clock: Fa
 
 
 @pytest.mark.parametrize(("on_exit", "torque"), [("off", [True, False]), ("hold", [True])])
-def test_the_torque_is_left_as_asked(
+def test_the_torque_is_left_as_requested(
     on_exit: str, torque: list[bool], driver: FollowerDriver, arm: FakeArm
 ) -> None:
     driver.end(TeleopSettings(torque_on_exit=on_exit))
     assert arm.torque == torque
 
 
-@pytest.mark.parametrize(("pose", "said"), [(FOLDED, False), (UPRIGHT, True)])
-def test_an_arm_that_will_fall_is_announced(pose: np.ndarray, said: bool, clock: FakeClock, caplog) -> None:
+@pytest.mark.parametrize(("pose", "warned"), [(FOLDED, False), (UPRIGHT, True)])
+def test_releasing_an_arm_that_will_fall_logs_a_warning(
+    pose: np.ndarray, warned: bool, clock: FakeClock, caplog
+) -> None:
     driver = FollowerDriver(FakeArm(position=pose), torque=True, clock=clock)
     driver.read()
     with caplog.at_level(logging.WARNING):
         driver.end(SETTINGS)
-    assert ("will fall: hold it" in caplog.text) == said
+    assert ("will fall: hold it" in caplog.text) == warned
 
 
-def test_torque_that_cannot_be_switched_off_is_said(driver: FollowerDriver, arm: FakeArm, caplog) -> None:
+def test_torque_that_cannot_be_switched_off_is_logged(driver: FollowerDriver, arm: FakeArm, caplog) -> None:
     arm.failure = PortError("the cable is gone")
     driver.end(SETTINGS)
     assert "Cannot switch off the follower's torque: the cable is gone" in caplog.text
 
 
-def test_an_arm_that_is_lost_at_the_end_is_connected_to_let_it_go(
+def test_an_arm_that_is_lost_at_the_end_is_reconnected_to_release_it(
     driver: FollowerDriver, arm: FakeArm, clock: FakeClock
 ) -> None:
     arm.failure = PortError("the cable is gone")
@@ -217,7 +219,7 @@ def test_an_arm_that_is_lost_at_the_end_is_connected_to_let_it_go(
     assert arm.torque == [True, False]
 
 
-def test_an_arm_that_is_away_at_the_end_is_said(
+def test_an_arm_that_is_disconnected_at_the_end_is_logged(
     driver: FollowerDriver, arm: FakeArm, clock: FakeClock, caplog
 ) -> None:
     arm.failure = PortError("the cable is gone")

@@ -46,7 +46,7 @@ def test_the_gripper_opens_away_from_the_fixed_jaw():
     z=st.floats(0.0, 0.1),
     pitch=st.floats(1.0, 1.57),
 )
-def test_reaching_brings_the_grasp_point_there(bearing, distance, z, pitch):
+def test_reach_moves_the_grasp_point_to_the_position(bearing, distance, z, pitch):
     target = distance * math.cos(bearing), distance * math.sin(bearing), z
     joints = reach(*target, pitch)
     assert set(joints) == set(BODY)
@@ -54,6 +54,6 @@ def test_reaching_brings_the_grasp_point_there(bearing, distance, z, pitch):
     assert joints["shoulder_lift"] + joints["elbow_flex"] + joints["wrist_flex"] == pytest.approx(pitch)
 
 
-def test_a_place_out_of_reach_is_refused():
+def test_a_position_out_of_reach_is_refused():
     with pytest.raises(ConfigError, match="cannot reach"):
         reach(0.6, 0, 0)

@@ -29,7 +29,7 @@ def test_a_slow_start_begins_slowly_and_arrives() -> None:
     assert goals[-1] == pytest.approx(UPRIGHT)
 
 
-def test_a_slow_start_is_slow_on_all_of_its_way() -> None:
+def test_a_slow_start_never_exceeds_its_speed() -> None:
     motion = Motion(SIMULATED, FOLDED)
     goals = ticks(motion, UPRIGHT, SLOW, 300)
     steps = np.abs(np.diff(np.vstack([FOLDED, goals]), axis=0)).max(axis=1)
@@ -38,7 +38,7 @@ def test_a_slow_start_is_slow_on_all_of_its_way() -> None:
     assert moving[-10:].max() < 0.3 * moving.max() + 0.03
 
 
-def test_a_target_that_moves_takes_an_approach_along() -> None:
+def test_an_approach_moves_along_with_its_target() -> None:
     motion = Motion(SIMULATED, FOLDED)
     moved = np.array([0.01, 0, 0, 0, 0, 0])
     first = ticks(motion, UPRIGHT, SLOW, 1)[0]
@@ -54,7 +54,7 @@ def test_once_caught_up_it_follows_at_once() -> None:
     assert ticks(motion, target, SLOW, 1)[0] == pytest.approx(target)
 
 
-def test_a_leader_that_keeps_moving_is_caught_up_with() -> None:
+def test_an_approach_catches_up_with_a_moving_leader() -> None:
     motion = Motion(SIMULATED, FOLDED)
     for number in range(1000):
         target = UPRIGHT + 0.8 * np.sin(number * TICK_S * 2)
@@ -71,7 +71,7 @@ def test_a_target_beyond_the_limits_is_followed_to_the_limit() -> None:
     assert motion.limited == 300
 
 
-def test_a_target_that_is_never_caught_up_with_is_no_end() -> None:
+def test_an_approach_does_not_end_before_it_catches_up() -> None:
     motion = Motion(SIMULATED, FOLDED)
     settings = TeleopSettings(max_relative_target=0.05)
     for _ in range(21_000):
@@ -79,7 +79,7 @@ def test_a_target_that_is_never_caught_up_with_is_no_end() -> None:
     assert motion.phase == "approaching"
 
 
-def test_after_a_hold_the_target_is_approached_anew() -> None:
+def test_after_a_hold_the_target_is_approached_again() -> None:
     motion = Motion(SIMULATED, FOLDED)
     ticks(motion, FOLDED, SLOW, 1)
     motion.hold()
@@ -88,13 +88,13 @@ def test_after_a_hold_the_target_is_approached_anew() -> None:
     assert motion.phase == "approaching"
 
 
-def test_a_long_pause_between_ticks_is_no_long_step() -> None:
+def test_a_long_pause_between_ticks_causes_no_long_step() -> None:
     motion = Motion(SIMULATED, FOLDED)
     goal = motion.towards(UPRIGHT, FOLDED, 10.0, SLOW)
     assert np.abs(goal - FOLDED).max() < 0.05
 
 
-def test_a_match_is_waited_for_and_says_what_is_off() -> None:
+def test_a_match_is_waited_for_and_names_the_joint_that_differs() -> None:
     motion = Motion(SIMULATED, FOLDED)
     away = FOLDED.copy()
     away[2] -= 0.5
@@ -105,7 +105,7 @@ def test_a_match_is_waited_for_and_says_what_is_off() -> None:
     assert motion.phase == "following"
 
 
-def test_the_largest_step_is_kept_from_where_the_arm_is() -> None:
+def test_the_largest_step_is_measured_from_the_present_position() -> None:
     motion = Motion(SIMULATED, FOLDED)
     settings = TeleopSettings(max_relative_target=5.0)
     ticks(motion, FOLDED, settings, 1)
@@ -143,7 +143,7 @@ def test_a_gripper_may_close_at_once() -> None:
     assert ticks(motion, opened, SLOW, 1)[0][GRIPPER] == pytest.approx(1.8)
 
 
-def test_joints_without_a_target_stay() -> None:
+def test_joints_without_a_target_keep_their_goals() -> None:
     motion = Motion(SIMULATED, FOLDED)
     target = np.full(6, np.nan)
     target[GRIPPER] = 1.0
@@ -156,7 +156,7 @@ def test_joints_without_a_target_stay() -> None:
     st.lists(st.lists(st.floats(-10, 10), min_size=6, max_size=6), min_size=1, max_size=20),
     st.sampled_from([SLOW, MATCH, TeleopSettings(max_relative_target=10.0)]),
 )
-def test_no_target_leads_out_of_the_limits(targets: list[list[float]], settings: TeleopSettings) -> None:
+def test_any_target_is_clipped_to_the_limits(targets: list[list[float]], settings: TeleopSettings) -> None:
     motion = Motion(SIMULATED, FOLDED)
     for target in targets:
         goal = motion.towards(np.array(target), motion.goal, TICK_S, settings)

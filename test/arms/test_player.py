@@ -51,7 +51,7 @@ def test_the_first_pose_is_approached_and_then_every_row_sent_once(follower):
     assert max(comparison.lagged["mean"].values()) < 1.0
 
 
-def test_a_follower_that_does_not_come_is_said(follower, monkeypatch):
+def test_a_follower_that_does_not_reach_the_first_pose_is_an_error(follower, monkeypatch):
     monkeypatch.setattr(module, "_ARRIVING_S", 0.1)
     follower.obeys = False
     with pytest.raises(DeviceError, match="shoulder_pan is 11 degrees off; check that its torque is on"):
@@ -59,7 +59,7 @@ def test_a_follower_that_does_not_come_is_said(follower, monkeypatch):
     assert "replaying" not in follower.phases
 
 
-def test_a_gripper_that_something_holds_open_does_not_keep_it_from_beginning(follower):
+def test_a_gripper_that_an_object_holds_open_does_not_prevent_the_start(follower):
     def take(pose):
         follower.sent.append(pose)
         follower.player.note(time.time(), np.append(pose[:5], 0.9))
@@ -69,7 +69,7 @@ def test_a_gripper_that_something_holds_open_does_not_keep_it_from_beginning(fol
     assert follower.phases[-1] == "finished"
 
 
-def test_a_follower_that_falls_silent_ends_it(follower, monkeypatch):
+def test_a_follower_without_joint_states_ends_the_replay(follower, monkeypatch):
     monkeypatch.setattr(module, "_SILENT_S", -1.0)
     with pytest.raises(DeviceError, match="no joint states of the follower for -1 s"):
         follower.player.run()

@@ -35,7 +35,7 @@ def test_a_port_that_another_program_has_open_is_refused(
         open_port(simulated.port, 1_000_000, 0.1)
 
 
-def test_a_file_is_no_port_whoever_has_files_open(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_open_file_is_not_a_port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "port_holder", lambda port: "python (process 4242)")
     (tmp_path / "file").touch()
     with pytest.raises(PortError, match="is not a serial port"):

@@ -46,7 +46,7 @@ def test_this_process_does_not_count(port: str, process: Path, tmp_path: Path) -
     assert port_holder(port, tmp_path) is None
 
 
-def test_what_may_not_be_looked_into_is_passed_over(port: str, process: Path, tmp_path: Path) -> None:
+def test_processes_that_may_not_be_inspected_are_skipped(port: str, process: Path, tmp_path: Path) -> None:
     (tmp_path / "1").mkdir()
     (tmp_path / "self").mkdir()
     (process / "fd" / "5").symlink_to(port)

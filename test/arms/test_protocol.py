@@ -55,7 +55,7 @@ def test_a_packet_survives_the_wire(packet: Packet) -> None:
 
 
 @given(st.lists(packets, max_size=5), st.data())
-def test_packets_are_found_however_the_bytes_arrive(sent: list[Packet], data: st.DataObject) -> None:
+def test_packets_are_found_in_any_pieces(sent: list[Packet], data: st.DataObject) -> None:
     wire = b"".join(packet.encode() for packet in sent)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(wire)), max_size=6)))
     decoder = Decoder()
@@ -69,7 +69,7 @@ def test_packets_are_found_however_the_bytes_arrive(sent: list[Packet], data: st
 
 
 @given(st.lists(st.binary(max_size=300), max_size=5))
-def test_any_bytes_give_only_packets_that_check_out(chunks: list[bytes]) -> None:
+def test_any_bytes_give_only_packets_with_a_correct_checksum(chunks: list[bytes]) -> None:
     decoder, wire = Decoder(), b"".join(chunks)
     found = [packet for chunk in chunks for packet in decoder.feed(chunk)]
     assert all(packet.encode() in wire for packet in found)
@@ -104,7 +104,7 @@ def test_signs_survive(value: int) -> None:
     assert from_sign_magnitude(to_sign_magnitude(value, 10), 10) == value
 
 
-def test_signs_are_a_bit_of_their_own() -> None:
+def test_negative_values_have_a_sign_bit() -> None:
     assert to_sign_magnitude(-117, 11) == 0x0875
     assert from_sign_magnitude(0x8001, 15) == -1
     with pytest.raises(ValueError, match="2048 does not fit"):

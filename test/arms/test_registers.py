@@ -16,7 +16,7 @@ def test_values_are_little_endian_with_a_sign_bit() -> None:
 
 
 @pytest.mark.parametrize(("register", "value"), [(r.ID, 256), (r.ID, -1), (r.HOMING_OFFSET, 2048)])
-def test_what_does_not_fit_is_refused(register: Register, value: int) -> None:
+def test_values_that_do_not_fit_are_refused(register: Register, value: int) -> None:
     with pytest.raises(ValueError, match=str(value)):
         register.encode(value)
 

@@ -28,19 +28,19 @@ def test_lerobots_units_become_the_followers_angles():
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("degrees", np.pi / 180), ("as_published", 1.0)])
-def test_other_units_are_taken_as_they_are_said_to_be(unit, factor):
+def test_other_units_are_converted_as_requested(unit, factor):
     rows = np.full((2, 6), 0.5)
     movement = load_movement(30, (NAMES, rows), None, SIMULATED, unit)
     assert np.allclose(movement.action_rad, 0.5 * factor)
     assert movement.state_rad is None
 
 
-def test_what_a_larger_leader_asks_for_is_cut_to_the_followers_range():
+def test_actions_of_a_larger_leader_are_clipped_to_the_followers_range():
     movement = load_movement(30, (NAMES, np.full((1, 6), 400.0)), None, SIMULATED)
     assert np.allclose(movement.action_rad[0], SIMULATED.limits_rad[:, 1])
 
 
-def test_a_robot_that_is_no_so100_is_refused():
+def test_another_robot_than_an_so100_is_refused():
     action = ("left.pos", "gripper.pos"), np.zeros((1, 2))
     with pytest.raises(
         DatasetError, match=r"action is not of an SO-100: expected shoulder_pan, .* found left"
@@ -48,7 +48,7 @@ def test_a_robot_that_is_no_so100_is_refused():
         load_movement(30, action, None, SIMULATED)
 
 
-def test_it_begins_where_the_follower_was_unless_that_is_far_from_where_it_was_sent():
+def test_it_begins_at_the_first_state_unless_that_is_far_from_the_first_action():
     action = np.zeros((2, 6))
     assert (Movement(30, action, action + 0.1).start_rad == 0.1).all()
     assert (Movement(30, action, action + 2.0).start_rad == 0.0).all()
@@ -56,14 +56,14 @@ def test_it_begins_where_the_follower_was_unless_that_is_far_from_where_it_was_s
 
 
 @given(angles, angles, st.floats(0.1, 5))
-def test_the_way_to_the_first_pose_is_never_faster_than_told(present, first, speed):
+def test_the_approach_is_never_faster_than_its_speed(present, first, speed):
     way = approach(present, first, speed, 50.0)
     assert np.allclose(way[0], present)
     assert np.allclose(way[-1], first)
     assert np.abs(np.diff(way, axis=0)).max() <= speed / 50 * 1.001
 
 
-def test_a_delay_is_told_apart_from_an_error():
+def test_a_delay_is_distinguished_from_an_error():
     def pose(times_s):
         return np.sin(2 * np.asarray(times_s))[:, None] * np.ones(6)
 
@@ -79,7 +79,7 @@ def test_a_delay_is_told_apart_from_an_error():
     assert all(lagged["mean"][joint] <= lagged["p95"][joint] for joint in JOINTS)
 
 
-def test_there_may_be_nothing_to_compare():
+def test_without_states_there_is_no_comparison():
     still = np.zeros((2, 6))
     assert compare(Movement(30, still, None), [0.0, 1.0], still) is None
     assert compare(Movement(30, still, still), [], still[:0]) is None

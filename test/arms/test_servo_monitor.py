@@ -38,14 +38,14 @@ def test_an_alarm_that_lasts_is_a_danger(
     assert reason in monitor.danger()
 
 
-def test_a_moment_is_no_danger(monitor: ServoMonitor, clock: FakeClock) -> None:
+def test_a_brief_alarm_is_ignored(monitor: ServoMonitor, clock: FakeClock) -> None:
     for alarm in (Alarm.VOLTAGE, Alarm(0), Alarm.VOLTAGE):
         monitor.update({"elbow_flex": alarm})
         clock.pass_s(FILTER_TIME_S * 0.9)
     assert not monitor.danger()
 
 
-def test_a_gripper_may_press(monitor: ServoMonitor, clock: FakeClock) -> None:
+def test_a_gripper_may_be_overloaded(monitor: ServoMonitor, clock: FakeClock) -> None:
     for _ in range(2):
         monitor.update({"gripper": Alarm.OVERLOAD})
         clock.pass_s(FILTER_TIME_S * 1.01)
@@ -53,7 +53,7 @@ def test_a_gripper_may_press(monitor: ServoMonitor, clock: FakeClock) -> None:
     assert monitor.warnings() == ["gripper: it is overloaded: check what blocks it"]
 
 
-def test_a_gripper_may_not_burn(monitor: ServoMonitor, clock: FakeClock) -> None:
+def test_a_hot_gripper_is_a_danger(monitor: ServoMonitor, clock: FakeClock) -> None:
     monitor.update({"gripper": Alarm.OVERHEAT})
     clock.pass_s(FILTER_TIME_S * 1.01)
     assert "gripper: it is too hot" in monitor.danger()

@@ -40,7 +40,7 @@ def test_more_than_one_servo_is_refused(simulated: SimulatedArm) -> None:
 
 
 @pytest.mark.parametrize(("number", "name"), [(2825, "STS3250"), (1234, "model number 1234")])
-def test_another_model_is_refused_as_it_is(
+def test_another_model_is_refused_unchanged(
     number: int, name: str, new_servo: SimulatedServo, simulated: SimulatedArm
 ) -> None:
     new_servo._set(r.MODEL_NUMBER, number)
@@ -50,7 +50,7 @@ def test_another_model_is_refused_as_it_is(
 
 
 @pytest.mark.parametrize("servo_id", [-1, 253, 254, 300])
-def test_an_id_that_no_servo_can_have_is_refused_before_anything_is_written(
+def test_an_invalid_id_is_refused_before_anything_is_written(
     servo_id: int, new_servo: SimulatedServo, simulated: SimulatedArm
 ) -> None:
     new_servo.write(r.TORQUE_ENABLE.address, b"\x01")
@@ -59,7 +59,7 @@ def test_an_id_that_no_servo_can_have_is_refused_before_anything_is_written(
     assert (new_servo.id, new_servo.get(r.TORQUE_ENABLE)) == (1, 1)
 
 
-def test_no_servo_is_said(simulated: SimulatedArm) -> None:
+def test_no_servo_is_an_error(simulated: SimulatedArm) -> None:
     simulated.cut_power()
     with pytest.raises(DeviceError, match=r"no servo answers on .*: connect one"):
         set_up_servo(simulated.port, 5, [1])

@@ -10,30 +10,30 @@ from lerobot_recorder.simulation import SimulatedArm, line
 PORTS = {"/dev/ttyACM0": "USB Single Serial", "/dev/ttyACM1": "USB Single Serial", "/dev/ttyS0": "n/a"}
 
 
-def test_the_port_that_is_gone_is_the_arms() -> None:
+def test_the_port_that_disappears_is_the_arms() -> None:
     after = {port: name for port, name in PORTS.items() if port != "/dev/ttyACM1"}
     assert unplugged_port(PORTS, after) == "/dev/ttyACM1"
 
 
-def test_no_port_gone_is_said() -> None:
+def test_no_unplugged_port_is_an_error() -> None:
     with pytest.raises(
         DeviceError, match=r"no port has disappeared \(found: /dev/ttyACM0, .*\): pull the USB cable"
     ):
         unplugged_port(PORTS, PORTS)
 
 
-def test_two_ports_gone_are_too_many() -> None:
+def test_two_unplugged_ports_are_an_error() -> None:
     with pytest.raises(
         DeviceError, match="2 ports have disappeared, /dev/ttyACM0, /dev/ttyACM1: pull only one"
     ):
         unplugged_port(PORTS, {"/dev/ttyS0": "n/a"})
 
 
-def test_this_machine_can_be_asked_for_its_ports() -> None:
+def test_the_ports_of_this_machine_are_listed() -> None:
     assert all(isinstance(name, str) for name in serial_ports().values())
 
 
-def test_a_scan_tells_what_is_on_a_port(simulated: SimulatedArm) -> None:
+def test_a_scan_finds_the_servos_on_a_port(simulated: SimulatedArm) -> None:
     found = list(scan_port(simulated.port, ids=range(10)))
     assert [servo.id for servo in found] == [1, 2, 3, 4, 5, 6]
     first = found[0]
@@ -48,7 +48,7 @@ def test_a_scan_finds_servos_at_other_speeds(simulated: SimulatedArm) -> None:
     assert found == {6: 57_600, **dict.fromkeys(range(1, 6), 1_000_000)}
 
 
-def test_a_servo_that_does_not_know_the_sync_read_is_read_too(
+def test_a_servo_without_sync_read_is_read_too(
     simulated: SimulatedArm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line, "_sync_read", lambda parameters, servos: iter(()))

@@ -69,7 +69,7 @@ def test_both_arms_are_published_in_every_tick() -> None:
     assert (bench.samples[0].position_rad == FOLDED).all()
 
 
-def test_no_target_is_told_before_the_follower_follows() -> None:
+def test_no_target_is_published_before_the_follower_follows() -> None:
     bench = Bench(teleop_start="match")
     bench.leader.position = UPRIGHT.copy()
     bench.tick(10)
@@ -82,7 +82,7 @@ def test_no_target_is_told_before_the_follower_follows() -> None:
     assert told[0].position_rad == pytest.approx(FOLDED + 0.1)
 
 
-def test_an_approach_tells_no_target() -> None:
+def test_no_target_is_published_during_an_approach() -> None:
     bench = Bench()
     bench.leader.position = UPRIGHT.copy()
     bench.tick(300)
@@ -91,7 +91,7 @@ def test_an_approach_tells_no_target() -> None:
     assert before.position_rad == pytest.approx(UPRIGHT, abs=0.05)
 
 
-def test_a_command_is_told_once_with_all_joints_and_as_asked() -> None:
+def test_a_command_is_published_once_with_all_joints_as_requested() -> None:
     bench = Bench(leader=False)
     bench.tick(1)
     before = time.time_ns()
@@ -114,7 +114,7 @@ def test_the_gripper_opens_in_proportion() -> None:
     assert bench.follower.position[GRIPPER] == pytest.approx(SIMULATED.limits_rad[GRIPPER, 1] / 2)
 
 
-def test_when_the_leader_is_away_the_follower_holds_and_is_still_published() -> None:
+def test_when_the_leader_is_lost_the_follower_holds_and_is_still_published() -> None:
     bench = Bench(command_timeout_s=0.1)
     bench.tick(2)
     bench.leader.failure = PortError("the cable is gone")
@@ -129,7 +129,7 @@ def test_when_the_leader_is_away_the_follower_holds_and_is_still_published() -> 
     assert status.values["leader.connected"] == "false"
 
 
-def test_a_leader_that_does_not_know_where_it_is_is_not_followed() -> None:
+def test_a_leader_whose_position_is_unknown_is_not_followed() -> None:
     bench = Bench(command_timeout_s=0.1)
     bench.tick(2)
     bench.leader.alarms["elbow_flex"] = Alarm.ENCODER
@@ -163,7 +163,7 @@ def test_nothing_is_published_while_an_arm_cannot_be_read() -> None:
     assert bench.samples == []
 
 
-def test_a_match_is_waited_for_and_said() -> None:
+def test_waiting_for_a_match_is_in_the_status() -> None:
     bench = Bench(teleop_start="match")
     bench.leader.position = UPRIGHT.copy()
     bench.tick(10)
@@ -204,7 +204,7 @@ def test_a_leader_alone_is_read() -> None:
     assert bench.loop.status().message == "reading the leader"
 
 
-def test_no_arm_at_all_is_refused() -> None:
+def test_a_loop_without_arms_is_refused() -> None:
     with pytest.raises(ConfigError, match="neither a follower nor a leader"):
         TeleopLoop(None, None, TeleopSettings(), lambda sample: None)
 
@@ -234,7 +234,7 @@ def test_settings_take_effect_at_once() -> None:
     assert bench.loop.status().message == "holding"
 
 
-def test_the_status_names_what_has_fault() -> None:
+def test_the_status_names_faults() -> None:
     bench = Bench()
     bench.follower.alarms["gripper"] = Alarm.OVERLOAD
     bench.tick(2)
@@ -263,7 +263,7 @@ def test_the_status_names_what_has_fault() -> None:
         {"torque_off_warning_s": -1},
     ],
 )
-def test_settings_that_cannot_be_are_refused(change: dict[str, Any]) -> None:
+def test_invalid_settings_are_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(change))):
         TeleopSettings(**change)
 
@@ -329,7 +329,7 @@ def test_a_noisy_wire_ends_nothing(arms, start) -> None:
 
 
 @pytest.mark.parametrize(("fault", "mend"), [("unplug", "replug"), ("cut_power", "restore_power")])
-def test_a_follower_that_goes_away_is_said_and_comes_back(fault: str, mend: str, arms, start) -> None:
+def test_a_follower_that_is_lost_is_in_the_status_and_reconnects(fault: str, mend: str, arms, start) -> None:
     loop, samples = start()
     getattr(simulated(arms[0]), fault)()
     eventually(lambda: loop.status().level == 2)
@@ -379,7 +379,7 @@ def dip(servo: SimulatedServo, hurt: bool) -> None:
         (dip, "torque lost, perhaps by a voltage drop"),
     ],
 )
-def test_what_hurts_a_joint_holds_the_arm_until_it_is_driven_again(harm, reason: str, arms, start) -> None:
+def test_an_overloaded_joint_holds_the_arm_until_it_is_driven_again(harm, reason: str, arms, start) -> None:
     loop, _ = start()
     elbow = simulated(arms[0]).servos["elbow_flex"]
     harm(elbow, True)
@@ -413,7 +413,7 @@ def test_torque_is_switched_by_other_threads(arms, start) -> None:
     assert loop.status().message == "holding"
 
 
-def test_what_cannot_be_switched_says_why(arms) -> None:
+def test_a_switch_that_fails_gives_the_reason(arms) -> None:
     loop = TeleopLoop(None, arms[1], TeleopSettings(), lambda sample: None)
     with pytest.raises(DeviceError, match="is not running: start it first"):
         loop.enable_torque(True)
@@ -426,7 +426,7 @@ def test_what_cannot_be_switched_says_why(arms) -> None:
 
 
 @pytest.mark.parametrize(("on_exit", "powered"), [("off", 0), ("hold", 6)])
-def test_the_end_leaves_the_torque_as_asked(on_exit: str, powered: int, arms, start) -> None:
+def test_the_end_leaves_the_torque_as_requested(on_exit: str, powered: int, arms, start) -> None:
     loop, _ = start(torque_on_exit=on_exit)
     servos = simulated(arms[0]).servos.values()
     eventually(lambda: all(servo.get(r.TORQUE_ENABLE) for servo in servos))
@@ -434,7 +434,7 @@ def test_the_end_leaves_the_torque_as_asked(on_exit: str, powered: int, arms, st
     assert sum(servo.get(r.TORQUE_ENABLE) for servo in servos) == powered
 
 
-def test_a_failure_of_the_loop_lets_the_arm_go(arms, caplog) -> None:
+def test_a_failure_of_the_loop_releases_the_arm(arms, caplog) -> None:
     def publish(sample: JointSample) -> None:
         if all(servo.get(r.TORQUE_ENABLE) for servo in simulated(arms[0]).servos.values()):
             raise RuntimeError("nobody listens")

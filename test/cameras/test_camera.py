@@ -45,7 +45,7 @@ class TestWatch:
             clock.now_s += 1 / rate_hz
             watch.note(image(**size))
 
-    def test_a_camera_at_its_rate_is_well(self, watch, clock):
+    def test_a_camera_at_its_rate_is_ok(self, watch, clock):
         self.feed(watch, clock, 29.5, 3)
         status = watch.status(SETTINGS)
         assert (status.level, status.message) == (OK, "ok")
@@ -77,7 +77,7 @@ class TestWatch:
         watch.note(image())
         assert watch.status(SETTINGS).level == OK
 
-    def test_a_video_may_stand_still(self, watch, clock):
+    def test_a_video_may_repeat_its_images(self, watch, clock):
         watch.opened(30, is_live=False)
         still = image()
         for _ in range(60):
@@ -97,7 +97,7 @@ class TestWatch:
         self.feed(watch, clock, 30, 0.1)
         assert watch.status(SETTINGS).level == OK
 
-    def test_another_size_than_asked_is_told(self, watch, clock):
+    def test_another_size_than_requested_is_a_warning(self, watch, clock):
         self.feed(watch, clock, 30, 2, width=16, height=12)
         status = watch.status(SETTINGS)
         assert status.level == WARN
@@ -169,7 +169,7 @@ def test_a_camera_that_cannot_be_opened_does_not_start(device):
     camera.stop()
 
 
-def test_an_unplugged_camera_is_reported_and_opened_again(device, watch):
+def test_an_unplugged_camera_is_reported_and_reopened(device, watch):
     watched = watch("/dev/video0", width=8, height=6)
     watched.take(3)
     device.plugged.clear()
@@ -181,7 +181,7 @@ def test_an_unplugged_camera_is_reported_and_opened_again(device, watch):
     assert device.openings == 2
 
 
-def test_a_frozen_camera_is_opened_again(device, watch):
+def test_a_frozen_camera_is_reopened(device, watch):
     watched = watch("/dev/video0", width=8, height=6)
     watched.take()
     device.frozen.set()
@@ -190,7 +190,7 @@ def test_a_frozen_camera_is_opened_again(device, watch):
     watched.take()
 
 
-def test_pixels_are_asked_for_only_while_someone_wants_them(device, watch):
+def test_pixels_are_requested_only_while_they_are_needed(device, watch):
     wanted = threading.Event()
     watched = watch("/dev/video0", want_rgb=wanted.is_set)
     watched.take(2)
@@ -199,7 +199,7 @@ def test_pixels_are_asked_for_only_while_someone_wants_them(device, watch):
     watched.take_until(lambda: device.wanted[-1])
 
 
-def test_a_stopped_camera_lets_go_of_the_device_and_delivers_no_more(device):
+def test_a_stopped_camera_closes_the_device_and_delivers_no_more(device):
     delivered = []
     camera = Camera(SETTINGS, delivered.append)
     camera.start()
@@ -234,12 +234,12 @@ def test_a_receiver_that_fails_does_not_end_the_camera(device):
         ("rtsp://127.0.0.1:9/", "127.0.0.1:9"),
     ],
 )
-def test_what_cannot_be_opened_is_named(source, named):
+def test_a_source_that_cannot_be_opened_is_named(source, named):
     with pytest.raises(CameraError, match=f"camera top: .*{named}"):
         Camera(CameraSettings("top", source), lambda _: None).start()
 
 
-def test_an_arm_that_cannot_tell_its_pose_is_reported(monkeypatch, watch):
+def test_an_arm_whose_pose_is_unknown_is_reported(monkeypatch, watch):
     def pose() -> dict[str, float]:
         raise RuntimeError("no arm")
 

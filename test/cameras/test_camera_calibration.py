@@ -72,7 +72,7 @@ def test_a_missing_file_is_refused_by_name(tmp_path):
         load_camera_calibration(tmp_path / "gone.yaml")
 
 
-def test_a_simulated_camera_projects_as_its_calibration_says():
+def test_a_simulated_camera_projects_according_to_its_calibration():
     settings = CameraSettings("top", "sim", width=320, height=240)
     projection = np.reshape(simulated_calibration(settings).projection, (3, 4))
     view = look(viewpoint_of("top"), forward(RESTING), 320, 240)

@@ -9,7 +9,7 @@ from lerobot_recorder.cameras.source import SourceClock, driver_time_ns
 MS = 1_000_000
 
 
-def test_the_networks_stutter_does_not_reach_the_stamps():
+def test_network_jitter_does_not_reach_the_stamps():
     clock = SourceClock()
     delays_ms = (5, 60, 5, 200, 170, 140, 110, 5)
     stamps = [clock.stamp_ns(i / 30, round(i / 30 * 1e9) + delay * MS) for i, delay in enumerate(delays_ms)]
@@ -29,12 +29,12 @@ def test_a_clock_that_jumps_is_followed():
     assert clock.stamp_ns(3.0, 5_033 * MS) == 5_033 * MS
 
 
-def test_without_a_clock_the_arrival_counts():
+def test_without_a_clock_the_stamp_is_the_arrival():
     assert SourceClock().stamp_ns(None, 42) == 42
 
 
 @pytest.mark.parametrize(
     ("driver_s", "expected"), [(99.9, 99.9), (101.0, 100.0), (3.5, 100.0), (None, 100.0)]
 )
-def test_a_driver_is_believed_if_it_speaks_of_just_now(driver_s, expected):
+def test_a_drivers_time_is_used_if_it_is_recent(driver_s, expected):
     assert driver_time_ns(driver_s, 100 * 10**9) == pytest.approx(expected * 1e9)

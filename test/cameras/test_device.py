@@ -74,13 +74,13 @@ def device(**settings) -> Device:
     return Device(CameraSettings("top", "0", **settings))
 
 
-def test_size_and_rate_are_asked_for(ffmpeg):
+def test_size_and_rate_are_requested(ffmpeg):
     device(width=800, height=600, fps=25)
     assert ffmpeg.opened[0]["video_size"] == "800x600"
     assert ffmpeg.opened[0]["framerate"] == "25"
 
 
-def test_a_frame_that_the_bus_cut_short_is_left_out(ffmpeg, jpegs):
+def test_a_truncated_frame_is_skipped(ffmpeg, jpegs):
     ffmpeg.coming = [Packet(jpegs[0][:1000], time.time())]
     assert device().read(want_rgb=True) is None
 
@@ -119,7 +119,7 @@ def test_the_pixel_format_chooses_what_is_tried(ffmpeg, pixel_format, tried):
         (errno.EINVAL, "offers"),
     ],
 )
-def test_a_refusal_comes_with_a_way_out(ffmpeg, monkeypatch, number, way_out):
+def test_the_error_of_a_refused_device_explains_what_to_do(ffmpeg, monkeypatch, number, way_out):
     monkeypatch.setattr("lerobot_recorder.cameras.device.list_cameras", list)
     ffmpeg.offers, ffmpeg.refusal = (), number
     with pytest.raises(CameraError, match=way_out):

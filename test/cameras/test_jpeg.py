@@ -28,12 +28,12 @@ def test_an_image_is_decoded_only_if_wanted(gradient):
     assert jpeg_image(jpeg, 7, want_rgb=True).rgb.shape == (48, 64, 3)
 
 
-def test_an_image_cut_short_is_none(gradient):
+def test_a_truncated_image_is_none(gradient):
     jpeg = encode_jpeg(gradient)
     assert jpeg_image(jpeg[: len(jpeg) // 2], 7, want_rgb=False) is None
 
 
-def test_what_follows_the_end_is_cut_off(gradient):
+def test_bytes_after_the_end_are_removed(gradient):
     jpeg = encode_jpeg(gradient)
     image = jpeg_image(jpeg + b"statistics of an OpenMV", 7, want_rgb=True)
     assert (image.width, image.height) == (64, 48)

@@ -94,7 +94,7 @@ def test_pixels_come_only_when_wanted(server, connect, jpegs):
     assert camera.read(want_rgb=True).rgb.shape == (144, 176, 3)
 
 
-def test_the_servers_times_space_the_stamps(server, connect, jpegs):
+def test_stamps_follow_the_servers_times(server, connect, jpegs):
     server.parts = [part(jpeg, f"X-Timestamp: {1000 + i / 30:.6f}") for i, jpeg in enumerate(jpegs)]
     camera = connect()
     stamps = [camera.read(want_rgb=False).stamp_ns for _ in jpegs]
@@ -114,7 +114,7 @@ def test_the_boundary_may_be_written_in_several_ways(server, connect, jpegs, quo
     assert connect().read(want_rgb=False).jpeg == jpegs[0]
 
 
-def test_an_image_that_is_none_is_left_out(server, connect, jpegs):
+def test_a_part_that_is_not_an_image_is_skipped(server, connect, jpegs):
     server.parts = [part(b"oops"), part(jpegs[0])]
     camera = connect()
     assert camera.read(want_rgb=True) is None
@@ -138,7 +138,7 @@ def test_the_end_of_the_stream_is_an_error(server, connect, jpegs):
         camera.read(want_rgb=False)
 
 
-def test_a_length_that_is_no_number_is_an_error(server, connect):
+def test_an_invalid_length_is_an_error(server, connect):
     server.parts = [f"--{BOUNDARY}\r\nContent-Length: many\r\n\r\n".encode()]
     with pytest.raises(CameraError, match="stopped"):
         connect().read(want_rgb=False)
@@ -150,13 +150,13 @@ def test_a_web_page_is_not_a_camera(server, connect):
         connect()
 
 
-def test_a_refusal_is_told(server, connect):
+def test_a_refused_request_is_an_error(server, connect):
     server.status = 401
     with pytest.raises(CameraError, match="401"):
         connect()
 
 
-def test_nobody_there_is_told(connect):
+def test_an_unreachable_server_is_an_error(connect):
     with pytest.raises(CameraError, match="Connection refused"):
         connect("http://127.0.0.1:9/")
 
@@ -167,7 +167,7 @@ def test_a_camera_takes_it_by_its_url(server, watch, jpegs):
     assert [image.jpeg for image in watched.take(len(jpegs))] == jpegs
 
 
-def test_a_stream_that_ends_is_opened_again(server, watch, jpegs):
+def test_a_stream_that_ends_is_reopened(server, watch, jpegs):
     server.parts, server.hang_up = [part(jpegs[0])], True
     watched = watch(server.url)
     assert [image.jpeg for image in watched.take(2)] == 2 * jpegs[:1]
@@ -175,7 +175,7 @@ def test_a_stream_that_ends_is_opened_again(server, watch, jpegs):
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_what_a_camera_appends_to_an_image_is_cut_off(server, connect, jpegs, length):
+def test_bytes_that_a_camera_appends_to_an_image_are_removed(server, connect, jpegs, length):
     server.parts = [part(jpeg + b"\0\0ESP32: 17 fps", length=length) for jpeg in jpegs]
     server.parts.append(f"--{BOUNDARY}--\r\n".encode())
     camera = connect()
@@ -183,7 +183,7 @@ def test_what_a_camera_appends_to_an_image_is_cut_off(server, connect, jpegs, le
 
 
 @pytest.mark.parametrize("headers", [("Content-Length: -5",), ("X: " + "y" * 100_000,)])
-def test_headers_that_cannot_be_are_an_error(server, connect, jpegs, headers):
+def test_invalid_headers_are_an_error(server, connect, jpegs, headers):
     server.parts = [part(jpegs[0], *headers, length=False)]
     with pytest.raises(CameraError, match="stopped"):
         connect().read(want_rgb=False)

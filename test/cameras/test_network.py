@@ -47,6 +47,6 @@ def test_an_rtsp_stream_is_decoded_at_the_asked_size_and_its_silence_noticed(ser
     assert not np.array_equal(delivered[0].rgb, delivered[-1].rgb)
 
 
-def test_its_own_clock_spaces_the_stamps(server):
+def test_stamps_follow_the_cameras_own_clock(server):
     stamps = [image.stamp_ns for image in read_all(server)]
     assert all(earlier <= later for earlier, later in pairwise(stamps))

@@ -49,7 +49,7 @@ def test_a_short_delay_is_caught_up(time):
     assert instants(pace, time, range(20, 120, 20)) == [0, 0, 10, 30, 50]
 
 
-def test_after_a_long_one_it_starts_anew_instead_of_hurrying(time):
+def test_after_a_long_delay_it_starts_again_without_a_burst(time):
     pace = Pace()
     pace.wait_until(0)
     time.sleep(5)

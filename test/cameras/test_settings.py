@@ -19,7 +19,7 @@ from lerobot_recorder.errors import ConfigError
         {"pixel_format": "gif"},
     ],
 )
-def test_what_cannot_be_is_refused_by_name(wrong):
+def test_invalid_settings_are_refused_by_name(wrong):
     with pytest.raises(ConfigError, match="camera"):
         CameraSettings(**{"name": "top", "source": "sim"} | wrong)
 

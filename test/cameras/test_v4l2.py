@@ -90,7 +90,7 @@ def path(tmp_path) -> str:
     return str(tmp_path / "video0")
 
 
-def test_a_camera_says_what_it_is_and_offers(driver, path):
+def test_name_formats_and_controls_are_read(driver, path):
     info = describe(path)
     assert (info.name, info.bus) == ("HD Webcam", "usb-0000:00:14.0-1")
     assert info.modes == (
@@ -128,7 +128,7 @@ def test_devices_that_the_user_may_not_open_are_listed_apart(driver, path, tmp_p
     assert list_forbidden(tmp_path) == [str(locked)]
 
 
-def test_files_that_are_no_devices_are_not_listed(path, tmp_path):
+def test_files_that_are_not_devices_are_not_listed(path, tmp_path):
     assert list_cameras(tmp_path) == []
 
 
@@ -147,7 +147,7 @@ def test_controls_are_set_before_what_depends_on_them(driver, path, wanted, expe
     assert driver.values == expected
 
 
-def test_an_unknown_control_is_refused_with_those_there_are(driver, path):
+def test_the_error_of_an_unknown_control_lists_the_known_ones(driver, path):
     with pytest.raises(CameraError, match=r"no control 'gain'; it has brightness, auto_exposure"):
         set_controls(path, {"gain": 3})
 

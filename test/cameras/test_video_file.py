@@ -72,7 +72,7 @@ def test_an_mjpeg_track_in_a_container_passes_undecoded_too(pace, tmp_path, jpeg
     assert film.rate_hz == pytest.approx(25)
 
 
-def test_it_keeps_its_own_size_when_none_is_asked(pace, footage):
+def test_it_keeps_its_own_size_when_none_is_requested(pace, footage):
     assert VideoFileSource(settings(footage, width=0, height=0)).read(want_rgb=True).rgb.shape == (
         144,
         176,
@@ -80,7 +80,7 @@ def test_it_keeps_its_own_size_when_none_is_asked(pace, footage):
     )
 
 
-def test_colours_are_in_rgb_order(pace, tmp_path):
+def test_colors_are_in_rgb_order(pace, tmp_path):
     path = tmp_path / "red.mjpeg"
     path.write_bytes(cv2.imencode(".jpg", np.full((32, 32, 3), (0, 0, 250), np.uint8))[1].tobytes())
     red, green, blue = VideoFileSource(settings(path)).read(want_rgb=True).rgb.mean(axis=(0, 1))
@@ -100,7 +100,7 @@ def test_jpeg_images_pass_byte_for_byte_at_the_asked_rate(pace, mjpeg_file, jpeg
     assert np.diff(pace.due_ns) == pytest.approx(1e9 / 15, rel=0.01)
 
 
-def test_a_broken_jpeg_is_left_out(pace, tmp_path, jpegs):
+def test_a_broken_jpeg_is_skipped(pace, tmp_path, jpegs):
     path = tmp_path / "camera.mjpeg"
     path.write_bytes(jpegs[0] + jpegs[1][:-40] + jpegs[2])
     film = VideoFileSource(settings(path))
@@ -121,7 +121,7 @@ def test_a_file_without_video_is_named(tmp_path, content):
         VideoFileSource(settings(path))
 
 
-def test_a_video_whose_time_begins_late_does_not(pace, footage, tmp_path):
+def test_a_video_whose_time_starts_late_is_played_at_once(pace, footage, tmp_path):
     path = tmp_path / "clip.ts"
     with av.open(str(footage)) as source, av.open(str(path), "w") as output:
         stream = output.add_stream_from_template(source.streams.video[0])
@@ -135,7 +135,7 @@ def test_a_video_whose_time_begins_late_does_not(pace, footage, tmp_path):
     assert abs(pace.due_ns[0]) < 1e8
 
 
-def test_damaged_images_of_a_video_are_left_out(pace, footage, tmp_path):
+def test_damaged_images_of_a_video_are_skipped(pace, footage, tmp_path):
     data = bytearray(footage.read_bytes())
     middle = len(data) // 2
     data[middle : middle + 2000] = bytes(2000)

@@ -147,7 +147,7 @@ def test_uncompressed_images_are_decoded(webcam):
     assert "jpeg" not in image
 
 
-def test_an_unplugged_camera_is_told_and_opened_again(webcam):
+def test_an_unplugged_camera_is_reported_and_reopened(webcam):
     webcam.watch()
     webcam.wait(webcam.images)
     webcam.be("unplugged")
@@ -159,7 +159,7 @@ def test_an_unplugged_camera_is_told_and_opened_again(webcam):
     webcam.wait(lambda: webcam.status()["level"] == OK)
 
 
-def test_a_frozen_camera_is_told_and_opened_again(webcam):
+def test_a_frozen_camera_is_reported_and_reopened(webcam):
     webcam.watch()
     webcam.wait(webcam.images)
     webcam.be("frozen")
@@ -169,27 +169,27 @@ def test_a_frozen_camera_is_told_and_opened_again(webcam):
     webcam.wait(lambda: webcam.status()["level"] == OK)
 
 
-def test_a_camera_that_another_program_has_is_refused(webcam):
+def test_a_camera_that_another_program_uses_is_refused(webcam):
     webcam.be("busy")
     webcam.watch()
     webcam.wait(lambda: webcam.heard)
     assert "another program uses it" in webcam.heard[0]["error"]
 
 
-def test_a_camera_for_which_the_usb_bus_has_no_room_is_refused(webcam):
+def test_a_camera_without_usb_bandwidth_is_refused(webcam):
     webcam.be("full")
     webcam.watch()
     webcam.wait(lambda: webcam.heard)
     assert "the USB bus has no bandwidth left: use pixel_format mjpeg" in webcam.heard[0]["error"]
 
 
-def test_a_camera_slower_than_asked_is_told(webcam):
+def test_a_camera_slower_than_requested_is_reported(webcam):
     webcam.watch(fps=60)
     webcam.wait(lambda: webcam.status()["level"] == WARN)
     assert "expected 60" in webcam.status()["message"]
 
 
-def test_a_size_that_is_not_offered_is_told(webcam):
+def test_a_size_that_is_not_offered_is_an_error(webcam):
     webcam.watch(width=800, height=600)
     webcam.wait(lambda: webcam.status()["level"] == WARN)
     assert "176x144" in webcam.status()["message"]
@@ -204,7 +204,7 @@ def test_exposure_focus_and_other_controls_are_set(webcam):
     ]  # fmt: skip
 
 
-def test_it_says_what_it_offers(webcam):
+def test_formats_and_controls_are_listed(webcam):
     ask = "from lerobot_recorder.cameras.v4l2 import describe; print(describe('/dev/video0'))"
     said = webcam.run("-c", ask).stdout
     assert "name='Virtual Webcam'" in said

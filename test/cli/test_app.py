@@ -50,7 +50,7 @@ def test_a_directory_comes_before_the_dataset_of_that_name(invoke, home, monkeyp
 
 
 @pytest.mark.parametrize("command", ON_DATASETS)
-def test_each_command_says_where_it_looked_for_a_dataset(invoke, home, command):
+def test_each_command_prints_where_it_looked_for_a_dataset(invoke, home, command):
     result = invoke(command, "me/nothing", *(["--episode", "0"] if command == "replay" else []))
     assert result.exit_code == 1
     assert f"me/nothing and no {home}/me/nothing" in result.output

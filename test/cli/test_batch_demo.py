@@ -60,7 +60,7 @@ def test_the_chart_has_a_bar_for_each(tmp_path):
     assert (tmp_path / "chart.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_without_matplotlib_it_says_so_and_goes_on(tmp_path, monkeypatch, capsys):
+def test_without_matplotlib_it_prints_a_hint_and_continues(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(contact_sheet, "LIBRARY", "no_such_library")
     monkeypatch.chdir(tmp_path)
     module.batch_demo(sizes="1", episodes=1, episode_time_s=0.2)

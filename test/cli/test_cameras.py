@@ -23,14 +23,14 @@ def devices(monkeypatch):
     return connect
 
 
-def test_no_camera_is_said(invoke, devices):
+def test_no_camera_is_an_error(invoke, devices):
     devices()
     result = invoke("cameras")
     assert result.exit_code == 1
     assert result.output.startswith("error: no camera is connected to this computer: plug one in, or name a")
 
 
-def test_cameras_that_the_user_may_not_open_are_said(invoke, devices):
+def test_cameras_that_the_user_may_not_open_are_an_error(invoke, devices):
     devices(forbidden=["/dev/video0", "/dev/video1"])
     result = invoke("cameras")
     assert result.exit_code == 1
@@ -46,7 +46,7 @@ def test_simulated_cameras_are_seen_through(invoke, tmp_path):
         assert decode_rgb((tmp_path / f"{name}.jpg").read_bytes()).shape == (48, 64, 3)
 
 
-def test_what_a_camera_offers_is_told(invoke, devices, tmp_path):
+def test_formats_and_controls_of_a_camera_are_printed(invoke, devices, tmp_path):
     modes = (
         Mode("MJPG", 1280, 720, (30.0, 15.0)),
         Mode("MJPG", 640, 480, ()),

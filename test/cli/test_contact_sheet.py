@@ -72,7 +72,7 @@ def test_many_joints_have_a_legend_of_several_lines(tmp_path):
     assert drawn(tmp_path, many).shape[0] > drawn(tmp_path, an_episode()).shape[0]
 
 
-def test_without_matplotlib_the_error_says_how_to_install_it(tmp_path, monkeypatch):
+def test_without_matplotlib_the_error_explains_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LIBRARY", "no_such_library")
     with pytest.raises(ConfigError, match=r"pip install 'lerobot_recorder\[demo\]'"):
         write_contact_sheet([an_episode()], tmp_path / "sheet.png")

@@ -24,7 +24,7 @@ def invoke(*arguments: object):
     return CliRunner().invoke(app, ["discover", *map(str, arguments)])
 
 
-def test_it_writes_a_file_and_tells_what_it_records(robot, tmp_path):
+def test_it_writes_a_file_and_prints_what_it_records(robot, tmp_path):
     file = tmp_path / "robot.yaml"
     result = invoke(file)
     assert result.exit_code == 0
@@ -44,7 +44,7 @@ def test_a_file_is_only_replaced_when_that_is_asked(robot, tmp_path):
     assert "state.topic" in file.read_text()
 
 
-def test_without_ros_it_says_so(monkeypatch, tmp_path):
+def test_without_ros_it_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: None)
     result = invoke(tmp_path / "robot.yaml")
     assert result.exit_code == 1
@@ -52,7 +52,7 @@ def test_without_ros_it_says_so(monkeypatch, tmp_path):
 
 
 @pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
-def test_in_an_empty_graph_it_says_what_to_do(monkeypatch, tmp_path):
+def test_in_an_empty_graph_the_error_explains_what_to_do(monkeypatch, tmp_path):
     monkeypatch.setattr(discover, "node_environment", lambda isolated: node_environment(isolated=True))
     result = invoke("--seconds", 0.5, tmp_path / "robot.yaml")
     assert result.exit_code == 1

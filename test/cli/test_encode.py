@@ -35,7 +35,7 @@ def test_what_waits_becomes_a_dataset_without_faults(spool):
     assert (checked.exit_code, checked.output) == (0, f"{spool.root}: no faults in 2 episodes, 12 frames\n")
 
 
-def test_nothing_recorded_is_said(tmp_path):
+def test_nothing_recorded_is_an_error(tmp_path):
     result = invoke("encode", tmp_path / "dataset")
     assert result.exit_code == 1
     assert f"error: {tmp_path}/dataset: expected a dataset" in result.output

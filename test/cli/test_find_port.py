@@ -46,7 +46,7 @@ def test_it_may_come_back_under_another_name(invoke, ports, tmp_path, monkeypatc
         ([PORTS, ONE], "error: no port appeared: the arm was on /dev/ttyACM1"),
     ],
 )
-def test_what_does_not_tell_the_port_is_one_sentence(invoke, ports, states, sentence):
+def test_an_ambiguous_port_is_an_error(invoke, ports, states, sentence):
     ports(*states)
     result = invoke("find-port", "--patience-s", "0")
     assert result.exit_code == 1

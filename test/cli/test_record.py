@@ -65,7 +65,7 @@ def test_a_parameter_needs_node_name_and_value(assignment):
         arguments_by_node(Path("f"), {}, [assignment])
 
 
-def test_without_ros_it_says_so(monkeypatch):
+def test_without_ros_it_is_an_error(monkeypatch):
     monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: None)
     result = invoke("record")
     assert result.exit_code == 1
@@ -201,7 +201,7 @@ def test_two_robots_in_one_namespace_record_nothing_and_say_so(tmp_path, monkeyp
 
 
 @needs_ros
-def test_what_a_node_objects_to_is_one_sentence(tmp_path):
+def test_an_error_of_a_node_is_one_sentence(tmp_path):
     process = start(tmp_path / "dataset", "-phardware.follower.port=/dev/no_such_port")
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 1

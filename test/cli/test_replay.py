@@ -54,7 +54,7 @@ def test_a_follower_is_started_alone_where_a_port_is_given(invoke, nodes, tmp_pa
     assert hardware[2] == nodes["replay"][2] == "__ns:=/left"
 
 
-def test_the_errors_are_told_by_joint(invoke, nodes, tmp_path):
+def test_the_errors_are_printed_by_joint(invoke, nodes, tmp_path):
     result = invoke("replay", tmp_path, "--episode", 0)
     rows = {line.split()[0]: line.split()[1:] for line in result.output.splitlines()}
     assert rows["elbow_flex"] == ["0.50", "1.00", "4.00", "0.50", "1.00", "2.00"]
@@ -101,7 +101,7 @@ def test_a_missing_dataset_is_one_sentence(invoke, nodes):
 
 
 @needs_ros
-def test_what_a_node_objects_to_is_one_sentence(invoke, tmp_path):
+def test_an_error_of_a_node_is_one_sentence(invoke, tmp_path):
     result = invoke("replay", tmp_path, "--episode", 0, "--port", "/dev/no_such_port", "--calibration", "sim")
     assert result.exit_code == 1
     assert result.output.splitlines()[-1].startswith("error: the ")

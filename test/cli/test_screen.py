@@ -70,7 +70,7 @@ def test_what_is_wrong_with_a_stream_is_seen_while_the_take_can_be_repeated():
     assert lines["wrong"] == "top: the same picture for 2.0 s"
 
 
-def test_before_an_episode_what_is_missing_is_said_once():
+def test_before_an_episode_what_is_missing_is_shown_once():
     said = "top: nothing is received on cameras/top"
     lines = shown({"top": stream(age_s=None, wrong=said)}, state="waiting", missing=[said])
     assert lines["missing"] == said

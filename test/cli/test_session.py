@@ -113,7 +113,7 @@ def test_recording_goes_on_without_the_encoder(stage):
     assert stage.calls[0] == "interrupt hardware"
 
 
-def test_nodes_that_were_told_to_end_may_do_so_by_the_signal(stage):
+def test_nodes_that_were_asked_to_end_may_end_by_the_signal(stage):
     stage.stubborn.add("hardware")
     run = record(NodeEnded("recorder", 0), NodeEnded("hardware", -signal.SIGINT), stage=stage)
     assert run.problems == []

@@ -47,7 +47,7 @@ def test_joints_of_other_names_are_those_of_their_aliases() -> None:
         [f"{side}_{joint}" for side in ("left", "right") for joint in JOINTS],
     ],
 )
-def test_what_is_not_one_arm_has_no_unit_of_an_arm(names: list[str]) -> None:
+def test_topics_of_other_robots_have_no_unit_of_an_arm(names: list[str]) -> None:
     with pytest.raises(ConfigError, match=r"positions of one arm, .*: give each arm a stream of its own"):
         so100_binding(names)
 

@@ -53,7 +53,7 @@ def test_a_control_needs_a_number(control):
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_a_calibration_file_is_told_as_it_is(calibration_file, scheme):
+def test_a_calibration_file_is_published_unchanged(calibration_file, scheme):
     settings = CameraSettings("top", "0", 64, 48)
     info = camera_info(settings, f"{scheme}{calibration_file}", "frame")
     assert (info.width, info.height, info.header.frame_id) == (64, 48, "frame")
@@ -70,7 +70,7 @@ def hear(graph, kind, topic):
     return heard, graph.node.create_subscription(kind, f"cameras/top/{topic}", heard.append, 10)
 
 
-def test_a_camera_without_jpeg_is_compressed_for_who_listens(graph):
+def test_images_are_compressed_while_there_is_a_subscriber(graph):
     graph.start("hardware", {"cameras": ["top"], "top.transport": "both", **SMALL})
     compressed, subscription = hear(graph, CompressedImage, "image_raw/compressed")
     graph.wait(lambda: compressed)
@@ -81,7 +81,7 @@ def test_a_camera_without_jpeg_is_compressed_for_who_listens(graph):
     assert image_to_rgb(raw[0]).std() > 10
 
 
-def test_pixels_and_jpeg_are_those_of_the_same_pictures(graph):
+def test_pixels_and_jpeg_are_those_of_the_same_images(graph):
     parameters = {"cameras": ["top"], "top.transport": "both", "top.pixel_format": "mjpeg", **SMALL}
     graph.start("hardware", parameters)
     raw, _ = hear(graph, Image, "image_raw")
@@ -89,7 +89,7 @@ def test_pixels_and_jpeg_are_those_of_the_same_pictures(graph):
     graph.wait(lambda: {str(m.header.stamp) for m in raw} & {str(m.header.stamp) for m in compressed})
 
 
-def test_every_picture_comes_with_the_calibration(graph):
+def test_every_image_comes_with_the_calibration(graph):
     graph.start("hardware", {"cameras": ["top"], **SMALL})
     raw, _ = hear(graph, Image, "image_raw")
     infos, _ = hear(graph, CameraInfo, "camera_info")

@@ -47,7 +47,7 @@ def message(pixels: np.ndarray, encoding: str, padding: int = 0) -> Image:
         ("bgra8", np.dstack([RGB[..., ::-1], np.full((4, 6), 9, np.uint8)])),
     ],
 )
-def test_colour_encodings_give_the_same_pixels_whatever_their_step(encoding, pixels, padding):
+def test_color_encodings_give_the_same_pixels_with_any_step(encoding, pixels, padding):
     assert np.array_equal(
         conversion.image_to_rgb(message(np.ascontiguousarray(pixels), encoding, padding)), RGB
     )
@@ -135,7 +135,7 @@ def test_depth_that_compression_has_rounded_is_refused():
         conversion.compressed_to_png(CompressedImage(format="jpeg", data=array.array("B", b"\xff\xd8")))
 
 
-def test_images_that_cannot_be_read_say_why():
+def test_the_error_of_an_unreadable_image_names_the_reason():
     with pytest.raises(StreamError, match=r"'bayer_rggb8' are not supported: expected rgb8, .*nv21; others"):
         conversion.image_to_rgb(message(RGB, "bayer_rggb8"))
     with pytest.raises(StreamError) as refusal:
@@ -168,7 +168,7 @@ def test_images_survive_the_way_through_a_message():
     assert np.array_equal(conversion.image_to_rgb(conversion.rgb_to_image(RGB)), RGB)
 
 
-def test_what_is_wrong_with_a_message_of_many_names_is_a_short_text():
+def test_the_fault_of_a_message_with_many_names_is_a_short_text():
     take = vectors.extractor("sensor_msgs/msg/JointState", ("one", "two"), "position")
     with pytest.raises(
         StreamError, match=r"no joint one in the message, it has two, joint_0, .* more"
@@ -187,7 +187,7 @@ def test_joints_are_found_by_name_in_any_order():
         take(JointState(name=["wrist", "x", "elbow"]))
 
 
-def test_a_joint_of_the_very_name_comes_before_one_of_the_like():
+def test_exact_joint_names_are_preferred():
     for found in (["gripper", "gripper_joint"], ["gripper_joint", "gripper"]):
         for name in found:
             take = vectors.extractor("sensor_msgs/msg/JointState", (name,), "position")
@@ -206,7 +206,7 @@ def test_commands_of_the_usual_controllers():
 
 
 @pytest.mark.parametrize("aim", ["reference", "desired"])
-def test_controllers_tell_what_they_aim_at(aim):
+def test_the_reference_of_controllers_is_read(aim):
     take = vectors.extractor("control_msgs/msg/JointTrajectoryControllerState", ("a", "b"), "velocity")
     point = JointTrajectoryPoint(positions=[8.0, 9.0], velocities=[2.0, 1.0])
     assert take(SimpleNamespace(joint_names=["b", "a"], **{aim: point})).tolist() == [1.0, 2.0]
@@ -231,7 +231,7 @@ def test_twists_and_poses():
 
 
 @pytest.mark.parametrize("kind", ["Twist", "Wrench", "Pose"])
-def test_stamped_messages_give_what_plain_ones_do(kind):
+def test_stamped_messages_give_the_same_as_plain_ones(kind):
     plain = getattr(geometry, kind)()
     part = "position" if kind == "Pose" else "linear" if kind == "Twist" else "force"
     getattr(plain, part).z = 3.0

@@ -30,7 +30,7 @@ def test_failed_episodes_are_tried_again_by_a_service(graph, tmp_path):
     assert numbers_in(root) == [0]
 
 
-def test_a_paused_encoder_says_that_nothing_is_encoded(graph, tmp_path):
+def test_a_paused_encoder_reports_that_nothing_is_encoded(graph, tmp_path):
     root = tmp_path / "data"
     record(root, 0, 1)
     graph.start("encoder", {"root": str(root), "paused": True})
@@ -41,7 +41,7 @@ def test_a_paused_encoder_says_that_nothing_is_encoded(graph, tmp_path):
     graph.wait(lambda: graph.status["encoder"]["committed"] == 2)
 
 
-def test_an_encoder_that_could_not_do_all_ends_with_1(graph, tmp_path):
+def test_an_encoder_that_failed_to_encode_an_episode_exits_with_1(graph, tmp_path):
     root = tmp_path / "data"
     record(root, 0)
     with BatchEncoder(root):

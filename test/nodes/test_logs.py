@@ -31,7 +31,7 @@ def test_each_record_keeps_its_level():
     assert log.lines == [("info", "this is 1"), ("warning", "two"), ("error", "three")]
 
 
-def test_what_the_arms_say_is_in_the_nodes_log(graph):
+def test_messages_of_the_arms_are_in_the_nodes_log(graph):
     with SimulatedArm() as arm:
         parameters = {"follower.port": arm.port, "follower.calibration": "sim", "cameras": [""]}
         process = graph.start("hardware", parameters)

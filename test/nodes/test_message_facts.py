@@ -42,5 +42,5 @@ POINT = JointTrajectoryPoint(velocities=[1.0])
         (COMPRESSED, CompressedImage(format="h264", data=array.array("B", b"\0\0\0\1")), {}),
     ],
 )
-def test_a_message_tells_what_its_topic_carries(kind, message, facts):
+def test_a_message_shows_what_its_topic_carries(kind, message, facts):
     assert facts_of(kind, message) == facts

@@ -90,7 +90,7 @@ def test_a_second_publisher_in_a_take_makes_it_a_bad_one(graph, make_robot, othe
     assert "nodes /other, /test" in rejected.manifest.reasons[0]
 
 
-def test_several_publishers_are_recorded_where_that_is_asked_for(graph, make_robot, other, tmp_path):
+def test_several_publishers_are_recorded_where_that_is_requested(graph, make_robot, other, tmp_path):
     other(JointState, "robot/joint_states", same_joints())
     parameters = make_robot().recorder_parameters(tmp_path / "data")
     graph.start("recorder", {**parameters, "state.allow_multiple_publishers": True})

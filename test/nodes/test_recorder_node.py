@@ -26,7 +26,7 @@ def start_episode(graph, frames: int = 0) -> None:
 
 
 @pytest.mark.parametrize("reliable", [True, False])
-def test_what_is_published_is_recorded(graph, make_robot, tmp_path, reliable):
+def test_published_values_are_recorded(graph, make_robot, tmp_path, reliable):
     root = tmp_path / "data"
     robot = make_robot(reliable=reliable)
     graph.start("recorder", robot.recorder_parameters(root))
@@ -88,7 +88,7 @@ def test_images_of_another_size_than_declared_are_missing_and_refused(graph, mak
     assert reason in refusal
 
 
-def test_a_robot_that_falls_silent_is_noticed_and_the_take_can_be_accepted(graph, make_robot, tmp_path):
+def test_a_robot_that_stops_publishing_is_noticed_and_the_take_can_be_accepted(graph, make_robot, tmp_path):
     root, robot = tmp_path / "data", make_robot()
     graph.start("recorder", robot.recorder_parameters(root))
     start_episode(graph, 5)
@@ -101,7 +101,7 @@ def test_a_robot_that_falls_silent_is_noticed_and_the_take_can_be_accepted(graph
     assert len(Spool(root).ready()) == 1
 
 
-def test_unattended_it_records_so_many_episodes_and_ends(graph, make_robot, tmp_path):
+def test_unattended_it_records_the_number_of_episodes_and_ends(graph, make_robot, tmp_path):
     root = tmp_path / "data"
     parameters = make_robot().recorder_parameters(root)
     recorder = graph.start(
@@ -111,7 +111,7 @@ def test_unattended_it_records_so_many_episodes_and_ends(graph, make_robot, tmp_
     assert [episode.length for episode in Spool(root).ready()] == [15, 15]
 
 
-def test_killed_in_the_middle_nothing_is_lost(graph, make_robot, tmp_path):
+def test_a_killed_recorder_loses_nothing(graph, make_robot, tmp_path):
     root = tmp_path / "data"
     parameters = make_robot().recorder_parameters(root)
     recorder = graph.start("recorder", parameters)
@@ -204,7 +204,7 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
         ({"state.unit": "furlongs"}, "state.unit: expected one of 'so100', 'degrees', 'as_published'"),
     ],
 )
-def test_what_cannot_be_used_ends_it_with_one_sentence(graph, make_robot, tmp_path, wrong, reason):
+def test_invalid_parameters_end_it_with_one_sentence(graph, make_robot, tmp_path, wrong, reason):
     recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
     assert graph.end_of(recorder) == 1
     errors = [line for line in recorder.last_lines if line.startswith("error: ")]

@@ -41,13 +41,13 @@ def both(graph, heard, name: str, key: str, found) -> None:
     graph.wait(lambda: found(float(heard[name][2][key])))
 
 
-def test_rates_and_ages_are_told_at_any_time(graph, robot, heard):
+def test_rates_and_ages_are_always_in_the_status(graph, robot, heard):
     both(graph, heard, "top", "rate_hz", lambda rate: rate > 1)
     both(graph, heard, "state", "age_s", lambda age: age < 0.5)
     assert heard["top"][1].endswith(" Hz")
 
 
-def test_joints_that_vanish_and_nan_are_told_before_an_episode(graph, robot, heard):
+def test_missing_joints_and_nan_are_reported_before_an_episode(graph, robot, heard):
     robot.playing = False
     state = {"name": ["one_joint"], "position": [1.0]}
     graph.do(lambda: graph.node.create_timer(0.02, lambda: robot.joints.publish(JointState(**state))))
@@ -60,7 +60,7 @@ def test_joints_that_vanish_and_nan_are_told_before_an_episode(graph, robot, hea
     graph.wait(lambda: heard["state"][0] == ERROR and "NaN" in heard["state"][1])
 
 
-def test_a_frozen_camera_and_stale_ticks_are_told_while_there_is_time_to_repeat_the_take(graph, robot, heard):
+def test_a_frozen_camera_and_stale_ticks_are_reported_during_the_take(graph, robot, heard):
     graph.wait(lambda: graph.call("recorder/start_episode")[0])
     robot.pixels = np.zeros((32, 48, 3), np.uint8)
     both(graph, heard, "top", "repeated_images", lambda count: count > 0)
@@ -83,7 +83,7 @@ def test_a_camera_that_changes_its_size_ends_the_take_with_the_reason(graph, rob
     assert graph.wait(lambda: graph.completed)[0]["streams"]["top"]["size_changes"] == 1
 
 
-def test_a_slow_camera_is_told_before_the_start_while_it_is_recorded_and_in_the_verdict(graph, robot, heard):
+def test_a_slow_camera_is_reported_before_and_during_the_take_and_in_the_verdict(graph, robot, heard):
     robot.timer.timer_period_ns = 200_000_000
     robot.timer.reset()
     graph.wait(lambda: "images a second, fps is 30" in stream(graph, "top")["wrong"])

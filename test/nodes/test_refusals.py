@@ -16,7 +16,7 @@ TOO_SMALL = "expected images of 16 to 8192 pixels a side"
         ({"repo_id": "../x"}, "repo_id: expected user/name, such as me/pick_cube, found '../x'"),
     ],
 )
-def test_what_cannot_be_recorded_ends_it_at_its_start(graph, make_robot, tmp_path, wrong, reason):
+def test_streams_that_cannot_be_recorded_end_it_at_its_start(graph, make_robot, tmp_path, wrong, reason):
     recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
     assert graph.end_of(recorder) == 1
     assert recorder.last_lines[-1].startswith("error: ")

@@ -72,7 +72,7 @@ def test_the_follower_repeats_what_was_recorded(graph, tmp_path):
     assert [each for each in news if each in said]
 
 
-def test_what_keeps_it_from_replaying_is_one_sentence(graph, tmp_path):
+def test_a_replay_that_cannot_start_ends_with_one_sentence(graph, tmp_path):
     replay = graph.start("replay", {"root": str(tmp_path), "episode": 0})
     assert graph.end_of(replay) == 1
     assert replay.last_lines[-1] == f"error: {tmp_path}: no dataset, there is no meta/info.json"

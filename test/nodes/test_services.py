@@ -25,7 +25,7 @@ def ended(error: Exception | None = None) -> Future:
         (ZeroDivisionError("nobody thought of this"), "unexpected ZeroDivisionError: nobody thought of this"),
     ],
 )
-def test_whatever_fails_is_answered_and_the_next_call_too(graph, error, reason):
+def test_a_call_that_fails_is_answered_and_so_is_the_next(graph, error, reason):
     works = [ended(error), ended()]
     services = graph.do(lambda: Services(graph.node))
     graph.do(lambda: services.trigger("work", lambda: works.pop(0), lambda result: (True, result)))

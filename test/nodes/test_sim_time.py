@@ -117,7 +117,7 @@ def test_by_the_time_of_arrival_the_rows_are_nearly_the_same(graph, tmp_path):
     assert np.median(np.abs(slow - fast)) <= 4  # two messages
 
 
-def test_a_bag_that_begins_anew_cuts_the_take_short(graph, tmp_path):
+def test_a_bag_that_starts_again_ends_the_take(graph, tmp_path):
     root, bag = tmp_path / "data", Bag(graph)
     start_recorder(graph, root, "header")
     bag.hold(lambda: not graph.status["recorder"]["missing"])
@@ -159,7 +159,7 @@ def node(tmp_path):
 
 
 @pytest.mark.parametrize("by_s", [3600.0, -3600.0])
-def test_a_system_clock_that_is_set_cuts_the_take_short(node, monkeypatch, by_s):
+def test_a_system_clock_that_is_set_ends_the_take(node, monkeypatch, by_s):
     def push() -> None:
         stream.push(Sample(time.time_ns(), np.array([1.0])))
 

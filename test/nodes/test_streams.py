@@ -72,7 +72,7 @@ def joint_states(**settings) -> dict:
     return {"streams": ["state"], **{f"state.{name}": value for name, value in named.items()}}
 
 
-def test_messages_that_overtook_each_other_count_in_their_order():
+def test_messages_out_of_order_are_sorted():
     listener = Listener(binding=None)  # type: ignore[arg-type]
     second = 10**9
     assert [listener.note_arrival(came) for came in (1, 5, 3, 4, 6)] == [1, 5, 5, 5, 6]
@@ -81,7 +81,7 @@ def test_messages_that_overtook_each_other_count_in_their_order():
     ]  # fmt: skip
 
 
-def test_a_publisher_that_comes_back_with_another_reliability_is_heard(graph, make_robot, tmp_path):
+def test_a_publisher_that_returns_with_another_reliability_is_received(graph, make_robot, tmp_path):
     robot = make_robot()
     graph.start("recorder", robot.recorder_parameters(tmp_path / "data"))
     for reliability in (RELIABLE, BEST_EFFORT, RELIABLE):
@@ -131,7 +131,7 @@ def test_qos_overrides_have_the_last_word(graph, make_robot, tmp_path):
         ),
     ],
 )
-def test_what_cannot_work_is_refused_at_the_start(graph, make_robot, tmp_path, wrong, reason):
+def test_impossible_subscriptions_are_refused_at_the_start(graph, make_robot, tmp_path, wrong, reason):
     recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
     assert graph.end_of(recorder) == 1
     assert reason in recorder.last_lines[-1]
@@ -161,7 +161,7 @@ def test_several_topics_fill_one_feature(graph, make_robot, tmp_path):
     ).mean() > 0.8  # the two subscriptions may hear a message either side of a tick
 
 
-def test_what_is_published_instead_is_told_with_its_type_where_that_is_another(graph, subscribe):
+def test_topics_that_are_published_instead_are_named_with_their_type(graph, subscribe):
     graph.node.create_publisher(CompressedImage, "front/image_raw/compressed", 10)
     graph.node.create_publisher(CameraInfo, "front/image_info", 10)
     graph.node.create_publisher(Image, "cam/image_raw", 10)
@@ -172,7 +172,7 @@ def test_what_is_published_instead_is_told_with_its_type_where_that_is_another(g
     graph.wait(lambda: graph.do(lambda: topics.hint(topics.streams[0])) == hint)
 
 
-def test_what_was_latched_before_the_recorder_came_is_heard_and_so_is_who_no_longer_latches(graph, subscribe):
+def test_latched_messages_are_received_and_so_are_publishers_that_stop_latching(graph, subscribe):
     message = JointState(name=["one", "two"], position=[1.0, 2.0])
     latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     publisher = graph.node.create_publisher(JointState, "robot/joint_states", latched)
@@ -187,7 +187,7 @@ def test_what_was_latched_before_the_recorder_came_is_heard_and_so_is_who_no_lon
 
 
 @pytest.mark.parametrize(("sec", "found"), [(-1, "a negative stamp"), (0, "no stamp")])
-def test_a_stamp_that_is_no_time_is_a_fault(graph, subscribe, sec, found):
+def test_an_invalid_stamp_is_a_fault(graph, subscribe, sec, found):
     (stream,) = subscribe(joint_states(stamp="header")).streams
     publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
     message = JointState(name=["one", "two"], position=[1.0, 2.0])
@@ -204,7 +204,7 @@ def test_an_image_without_pixels_is_a_fault(graph, subscribe):
     assert stream.newest() is None
 
 
-def test_a_jpeg_that_was_cut_short_is_a_fault_and_not_recorded(graph, subscribe):
+def test_a_truncated_jpeg_is_a_fault_and_not_recorded(graph, subscribe):
     (stream,) = subscribe({"streams": ["top"], "top.topic": "robot/camera/compressed"}).streams
     publisher = graph.node.create_publisher(CompressedImage, "robot/camera/compressed", 10)
     jpeg = cv2.imencode(".jpg", np.zeros((32, 48, 3), np.uint8))[1].tobytes()
@@ -214,7 +214,7 @@ def test_a_jpeg_that_was_cut_short_is_a_fault_and_not_recorded(graph, subscribe)
     assert stream.newest() is None
 
 
-def test_a_message_that_fails_in_a_way_of_its_own_is_a_fault_and_the_next_one_counts(graph, subscribe):
+def test_a_message_that_cannot_be_converted_is_a_fault_and_the_next_one_is_used(graph, subscribe):
     topics = subscribe(joint_states())
     (stream,) = topics.streams
     listener = topics._listeners["state"]
@@ -233,7 +233,7 @@ def test_a_message_that_fails_in_a_way_of_its_own_is_a_fault_and_the_next_one_co
     graph.wait(lambda: stream.newest() is not None)
 
 
-def test_two_streams_of_one_topic_take_what_two_publishers_send(graph, subscribe):
+def test_two_streams_of_one_topic_receive_from_two_publishers(graph, subscribe):
     hand = {"hand.topic": "robot/joint_states", "hand.names": ["finger"]}
     topics = subscribe({**joint_states(), **hand, "streams": ["state", "hand"]})
     for names in (["one", "two"], ["finger"]):
@@ -252,7 +252,7 @@ def test_two_streams_of_one_topic_take_what_two_publishers_send(graph, subscribe
 
 
 @pytest.mark.parametrize("names", [["three"], ["one", "three"]])
-def test_where_only_other_joints_come_or_only_some_that_is_a_fault(graph, subscribe, names):
+def test_missing_joints_are_a_fault(graph, subscribe, names):
     (stream,) = subscribe(joint_states(names=names)).streams
     publisher = graph.node.create_publisher(JointState, "robot/joint_states", 10)
     message = JointState(name=["one", "two"], position=[1.0, 2.0])

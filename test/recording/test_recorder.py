@@ -317,7 +317,7 @@ def test_a_take_ends_while_there_is_space_for_the_encoder(bench):
     robot.recorder._watch._look()
     robot.wait(lambda: robot.outcomes)
     assert (robot.outcomes[0].state, robot.outcomes[0].length) == ("ready", 3)
-    with pytest.raises(EpisodeStateError, match=r"start one first \(no room is left"):
+    with pytest.raises(EpisodeStateError, match=r"start one first \(no space left"):
         robot.recorder.save()
 
 
@@ -328,7 +328,7 @@ def test_a_disk_that_fills_up_ends_and_saves_the_take_with_a_message(bench):
     robot.wait(lambda: robot.recorder._take._writer.length == 3)
 
     def full(row):
-        raise DiskFullError("no room is left")
+        raise DiskFullError("no space left")
 
     robot.recorder._take._writer.append = full
     robot.run(1)

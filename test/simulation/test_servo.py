@@ -65,7 +65,7 @@ def test_a_hand_moves_it_only_without_torque(servo: SimulatedServo) -> None:
     assert servo.get(r.PRESENT_POSITION) == 2500
 
 
-def test_the_homing_offset_shifts_what_it_says_but_not_where_it_is(servo: SimulatedServo) -> None:
+def test_the_homing_offset_shifts_the_reading_but_not_the_shaft(servo: SimulatedServo) -> None:
     put(servo, r.HOMING_OFFSET, BUILT.homing_offset + 100)
     assert servo.get(r.PRESENT_POSITION) == 1900
     assert servo.angle == 2000

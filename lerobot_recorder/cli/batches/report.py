@@ -44,7 +44,7 @@ def table(costs: Sequence[Cost]) -> Table:
 
 
 def advice(costs: Sequence[Cost], cores: int) -> str:
-    """Recommend a batch size for this machine, and say when another one is better.
+    """Recommend a batch size for this machine, and explain when another one is better.
 
     Args:
         costs: of the trials of several sizes, all of the same episodes

@@ -2,7 +2,7 @@
 
 =============  =============================================================================
 renderer       ``Renderer``: an image of the scene from a viewpoint
-viewpoint      where cameras stand, and what they see
+viewpoint      positions of the cameras, and projection
 arm            the arm's shape
 solids         boxes, cylinders and prisms, projected and shaded
 ground         the table's surface with shadows

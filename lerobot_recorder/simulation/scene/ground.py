@@ -1,4 +1,4 @@
-"""The table without anything on it, as a camera sees it, and the shadows that fall on it."""
+"""Draws the empty table from a camera's view, and the shadows on it."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class Detail:
     """How finely the table is drawn.
 
     Attributes:
-        pixels_per_m: of the table's texture
-        samples: taken of it, for each of the image's columns and rows
+        pixels_per_m: resolution of the table's texture
+        samples: samples of the texture per column and per row of the image
     """
 
     pixels_per_m: int
@@ -35,19 +35,19 @@ class Detail:
 
 
 STILL = Detail(FINEST, 3)
-"""For an image that is drawn once."""
+"""For a background that is drawn once."""
 MOVING = Detail(900, 0.75)
-"""For one that is drawn anew each time, by a camera so close that it shows nothing finer."""
+"""For an image that is drawn each time, by a camera close to the table."""
 
 
 def draw_table(view: View, width: int, height: int, detail: Detail) -> Image:
-    """Return the table as seen, without anything on it: RGB, uint8, (height, width, 3).
+    """Return the empty table as the camera sees it: RGB, uint8, (height, width, 3).
 
     Args:
         view: the camera
         width: pixels
         height: pixels
-        detail: how fine
+        detail: resolution
     """
     columns, rows = round(width * detail.samples), round(height * detail.samples)
     # The middle of the first pixel is at 0 for OpenCV, and half a pixel from the image's edge.
@@ -69,7 +69,7 @@ def draw_table(view: View, width: int, height: int, detail: Detail) -> Image:
 
 
 def cast_shadows(image: Image, view: View, vertices: Array, spans: Iterable[tuple[int, int]]) -> None:
-    """Darken an image of the table where convex solids keep the lamp's light from it.
+    """Darken an image of the table where convex solids block the lamp's light.
 
     Args:
         image: RGB, uint8, (height, width, 3), changed in place
@@ -105,10 +105,10 @@ def _darken(image: Image, mask: Image) -> None:
 
 
 def _hide_above_horizon(image: Image, view: View) -> None:
-    """Paint over what the table's plane shows behind the camera: its mirror image above the horizon."""
+    """Paint over the part above the horizon, where the table's plane behind the camera would appear."""
     height, width = image.shape[:2]
     corners = np.array(((0, 0), (width, 0), (width, height), (0, height)), float)
-    rays = np.column_stack([(corners - view.centre) / view.focal, np.ones(4)])
+    rays = np.column_stack([(corners - view.center) / view.focal, np.ones(4)])
     rise = rays @ view.world_to_camera[:, 2] + 0.03
     if (rise <= 0).all():
         return

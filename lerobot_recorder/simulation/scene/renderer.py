@@ -1,6 +1,6 @@
-"""Draw the scene from a viewpoint: the table, the shadows on it, the solids on top, as a sensor sees them.
+"""Draws the scene from a viewpoint: the table, shadows, solids, and the noise of a sensor.
 
-Painter's algorithm: convex solids from far to near, and of each the faces that look at the camera.
+Painter's algorithm: convex solids from far to near; of each solid, the faces that face the camera.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ _SUBPIXEL_BITS = 4
 _AMBIENT, _SKY, _DIFFUSE = 0.42, 0.14, 0.58
 _GLOSS, _SHINE = 0.2, 24
 
-_NOISE = 2.6  # standard deviation, grey levels: an ordinary webcam in room light
+_NOISE = 2.6  # standard deviation, gray levels: an ordinary webcam in room light
 _OFFSET = 9  # keeps the noise positive, so that saturating 8-bit arithmetic can add it
 _OFFSETS = np.array((_OFFSET, _OFFSET, _OFFSET, 0), float)  # OpenCV takes four doubles as a value per channel
-_SPARE = 96  # the noise is larger than the image, and lies differently on each one
+_SPARE = 96  # the noise is larger than the image and is shifted at random for each image
 _DARK_CORNERS = 0.16
 
 
@@ -79,30 +79,30 @@ class Renderer:
         points = np.rint(pixels * (1 << _SUBPIXEL_BITS)).astype(np.int32)
         towards = view.position - placed.points
         facing = (np.einsum("fi,fi->f", placed.normals, towards) > 0).tolist()
-        colours = _shade(scene.colours, placed.normals, towards).tolist()
-        for solid in np.argsort(-np.linalg.norm(placed.centres - view.position, axis=1)):
+        colors = _shade(scene.colors, placed.normals, towards).tolist()
+        for solid in np.argsort(-np.linalg.norm(placed.centers - view.position, axis=1)):
             first, last = scene.vertex_spans[solid]
             seen = [face for face in range(*scene.face_spans[solid]) if facing[face]]
             if seen and depth[first:last].min() > NEAREST_M:
                 # Under the faces, so that nothing behind shines through between their smoothed edges.
                 hull = cv2.convexHull(points[first:last]).astype(np.int32, copy=False)
-                _fill(image, hull, colours[seen[0]])
+                _fill(image, hull, colors[seen[0]])
                 for face in seen:
-                    _fill(image, points[scene.faces[face]], colours[face])
+                    _fill(image, points[scene.faces[face]], colors[face])
 
 
-def _fill(image: Image, corners: NDArray[np.int32], colour: Sequence[float]) -> None:
-    cv2.fillConvexPoly(image, corners, colour, cv2.LINE_AA, _SUBPIXEL_BITS)
+def _fill(image: Image, corners: NDArray[np.int32], color: Sequence[float]) -> None:
+    cv2.fillConvexPoly(image, corners, color, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def _shade(colours: Array, normals: Array, towards: Array) -> Array:
-    """Return the faces' colours, (faces, 3), in the light of the room and the lamp, with its reflection."""
+def _shade(colors: Array, normals: Array, towards: Array) -> Array:
+    """Return the faces' colors, (faces, 3), in the light of the room and the lamp, with its reflection."""
     lit = np.maximum(normals @ LIGHT, 0)
     half_way = towards / np.linalg.norm(towards, axis=1, keepdims=True) + LIGHT
     half_way /= np.linalg.norm(half_way, axis=1, keepdims=True)
     shine = _GLOSS * np.maximum(np.einsum("fi,fi->f", normals, half_way), 0) ** _SHINE
     brightness = _AMBIENT + _SKY * normals[:, 2] + _DIFFUSE * lit
-    return np.asarray(np.minimum(colours * brightness[:, None] + 255 * shine[:, None], 255))
+    return np.asarray(np.minimum(colors * brightness[:, None] + 255 * shine[:, None], 255))
 
 
 class _Sensor:
@@ -131,7 +131,7 @@ def _vignette(width: int, height: int) -> Image:
 
 
 def _noise(random: np.random.Generator, rows: int, columns: int) -> Image:
-    """Noise of a colour sensor: part of it common to the colours, as interpolating its mosaic makes it."""
+    """Return the noise of a color sensor; its interpolated mosaic makes a part common to all colors."""
     common = random.normal(0, 0.6 * _NOISE, (rows, columns, 1))
     own = random.normal(0, 0.8 * _NOISE, (rows, columns, 3))
     return np.asarray(np.clip(np.rint(common + own) + _OFFSET, 0, 2 * _OFFSET), np.uint8)

@@ -60,7 +60,7 @@ def _lamp_light(x: Field, y: Field) -> Field:
 
 
 def _wood(random: np.random.Generator, x: Field, columns: int) -> Field:
-    """How dark the wood is, 0 to 1: planks along y, each with a tone and a grain of its own."""
+    """Return the darkness of the wood, 0 to 1: planks along y, each with its own tone and grain."""
     plank = np.floor((x - NEAR) / _PLANK_M).astype(int)
     within = (x - NEAR) / np.float32(_PLANK_M) - plank.astype(np.float32)
     tone = random.uniform(0.0, 0.3, plank.max() + 1).astype(np.float32)[plank]
@@ -71,7 +71,7 @@ def _wood(random: np.random.Generator, x: Field, columns: int) -> Field:
 
 
 def _rings(random: np.random.Generator, x: Field, columns: int) -> Field:
-    """Growth rings cut lengthways: waves across the grain, bent by slow noise along it."""
+    """Return growth rings cut lengthwise: waves across the grain, bent by slow noise along it."""
     shape = (len(x), columns)
     bend = _smooth_noise(random, shape, (10, 3)) + 0.25 * _smooth_noise(random, shape, (40, 8))
     wave = np.sin(x * 130 + bend * 14)
@@ -79,7 +79,7 @@ def _rings(random: np.random.Generator, x: Field, columns: int) -> Field:
 
 
 def _smooth_noise(random: np.random.Generator, shape: tuple[int, int], cells: tuple[int, int]) -> Field:
-    """Noise from 0 to 1 with so many independent values down and across."""
+    """Return noise from 0 to 1, smoothed from a grid of ``cells`` independent values, (down, across)."""
     noise = random.random(cells, np.float32)
     return np.asarray(cv2.resize(noise, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC))
 

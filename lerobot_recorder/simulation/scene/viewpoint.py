@@ -1,4 +1,4 @@
-"""Where each simulated camera is, by its name, and how a point of the world gets into its image."""
+"""Positions of the simulated cameras, by name, and the projection of points to their images."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Viewpoint:
         link: the link that it is mounted on; ``base`` does not move
         position: in the link's frame, m
         target: what it looks at, in the link's frame
-        up: roughly what is up in its image
+        up: direction that is up in its image, roughly
         view_deg: angle of view across the image's width
     """
 
@@ -64,32 +64,32 @@ class View:
         world_to_camera: (3, 4); the camera's axes are right, down, forward
         position: in the world, m
         focal: focal length, pixels
-        centre: of the image, pixels
+        center: of the image, pixels
     """
 
     world_to_camera: Array
     position: Array
     focal: float
-    centre: tuple[float, float]
+    center: tuple[float, float]
 
     def project(self, points: Array) -> tuple[Array, Array]:
         """Return the pixels, (n, 2), and the depths, (n,), of points of the world, (n, 3).
 
-        What is behind the camera has a depth below ``NEAREST_M`` and pixels without meaning.
+        Points behind the camera have a depth below ``NEAREST_M`` and meaningless pixels.
         """
         seen = points @ self.world_to_camera[:, :3].T + self.world_to_camera[:, 3]
         depth = seen[:, 2]
         scale = self.focal / np.maximum(depth, NEAREST_M)
-        return seen[:, :2] * scale[:, None] + self.centre, depth
+        return seen[:, :2] * scale[:, None] + self.center, depth
 
     def table_to_image(self) -> Array:
         """Return the homography of x, y on the table to pixels, (3, 3)."""
-        intrinsics = np.array(((self.focal, 0, self.centre[0]), (0, self.focal, self.centre[1]), (0, 0, 1)))
+        intrinsics = np.array(((self.focal, 0, self.center[0]), (0, self.focal, self.center[1]), (0, 0, 1)))
         return np.asarray(intrinsics @ self.world_to_camera[:, (0, 1, 3)])
 
 
 def look(viewpoint: Viewpoint, frames: dict[str, Frame], width: int, height: int) -> View:
-    """Return the camera as it is mounted on a link that stands like this."""
+    """Return a camera as it is mounted on a link, with the links at these frames."""
     camera = frames[viewpoint.link] @ viewpoint.mount()
     turn = camera[:3, :3].T
     focal = width / 2 / np.tan(np.radians(viewpoint.view_deg) / 2)
