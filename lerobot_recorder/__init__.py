@@ -58,6 +58,10 @@ else:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
+    def __dir__():
+        """Return the names that completion offers, whether they were imported yet or not."""
+        return sorted({*globals(), *__all__})
+
 
 def _version() -> str:
     """Read ``setup.cfg`` in a checkout, whose metadata may be old or missing, else the installed metadata."""

@@ -78,3 +78,11 @@ def test_an_installed_package_knows_its_version(tmp_path):
     metadata.parent.mkdir()
     metadata.write_text("Metadata-Version: 2.1\nName: lerobot_recorder\nVersion: 1.2.3\n")
     assert printed_version(tmp_path) == "1.2.3"
+
+
+def test_completion_offers_the_python_api_before_it_is_imported():
+    program = "import lerobot_recorder; print(*dir(lerobot_recorder))"
+    listed = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
+    assert {"BatchEncoder", "EpisodeRecorder", "__version__"} <= set(listed.split())

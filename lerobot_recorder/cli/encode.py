@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.options import option
-from lerobot_recorder.encoding import BatchEncoder, BatchSettings
+from lerobot_recorder.encoding import BatchEncoder, BatchSettings, progress_bar
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.settings import parameter, parameters_of
 from lerobot_recorder.spool import Spool
@@ -20,10 +18,6 @@ from lerobot_recorder.video import EncoderSettings
 
 _VIDEO = {each.name: each for each in parameters_of(EncoderSettings)}
 _PARALLEL = parameter(BatchSettings, "parallel_encodings")
-
-_POLL_S = 0.2
-_LINE_EVERY_S = 10.0
-"""Time between progress lines when the output is not a terminal."""
 
 
 def encode(
@@ -54,23 +48,12 @@ def encode(
 
 
 def _drain(encoder: BatchEncoder) -> None:
-    """Show a progress bar until all episodes are encoded; Ctrl-C leaves the rest in the spool."""
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    console = Console(stderr=True)
+    """Show the progress until all episodes are encoded; Ctrl-C leaves the rest in the spool."""
+    console = Console(stderr=True, highlight=False)
     try:
         encoder.finish()
-        with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-            bar = progress.add_task("looking for episodes", total=None)
-            printed_at = time.monotonic()
-            while not encoder.join(_POLL_S):
-                status = encoder.status()
-                if (batch := status.encoding) is None or not batch.frames:
-                    continue
-                text = f"{status.state} {batch.episodes} episodes"
-                progress.update(bar, description=text, completed=batch.frames_done, total=batch.frames)
-                if not console.is_terminal and time.monotonic() - printed_at >= _LINE_EVERY_S:
-                    printed_at = time.monotonic()
-                    console.print(f"{text}: {batch.frames_done} of {batch.frames} frames", highlight=False)
+        with progress_bar(console.print) as show:
+            encoder.wait(show)
     except KeyboardInterrupt:
         pass
     finally:

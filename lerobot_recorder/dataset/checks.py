@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 
 
 def check(
-    root: Path,
+    root: Path | str,
     probe: Probe,
     *,
     decoder: Decoder | None = None,

@@ -114,6 +114,10 @@ def _validate_declaration(key: str, feature: FeatureDict) -> None:
         )
     if dtype == "video":
         _validate_video(key, feature)
+    elif dtype == "image":
+        raise ConfigError(
+            f"feature {key!r}: images are stored as videos here: declare dtype 'video', with the same shape"
+        )
     elif dtype == "string" and shape != (1,):
         raise ConfigError(f"feature {key!r}: expected shape (1,) for a string, found {shape}")
     elif dtype != "string" and dtype not in VECTOR_DTYPES:

@@ -11,6 +11,7 @@ settings       `BatchSettings`: when episodes are encoded, and with which resour
 status         `EncoderStatus` and what it is made of: waiting episodes, results, faults
 batch          encodes a batch of claimed episodes and commits it
 earlier        the existing dataset, and what it requires of the next episodes
+progress       shows how far an encoder is
 camera         `encode_camera`: one camera of one episode
 pool           worker processes that run it at low priority
 worker         the program of a worker process
@@ -19,6 +20,7 @@ worker         the program of a worker process
 
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
 from lerobot_recorder.encoding.encoder import BatchEncoder
+from lerobot_recorder.encoding.progress import progress_bar
 from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig
 from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus, EncodingProgress
 
@@ -32,4 +34,5 @@ __all__ = [
     "EncoderStatus",
     "EncodingProgress",
     "encode_camera",
+    "progress_bar",
 ]

@@ -17,6 +17,7 @@ from lerobot_recorder.encoding.batch import Batch
 from lerobot_recorder.encoding.camera import CameraJob
 from lerobot_recorder.encoding.earlier import SeenDataset, codec_change, depth_in_dataset
 from lerobot_recorder.encoding.pool import WorkerPool, cores
+from lerobot_recorder.encoding.progress import OnProgress, progress_bar
 from lerobot_recorder.encoding.settings import EncoderConfig
 from lerobot_recorder.encoding.status import (
     CommittedEpisode,
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 POLL_S = 1.0
 """How often to look into the spool without a notification."""
+
+_PROGRESS_S = 0.2
 
 RETRY_S = 5.0
 """Delay after a failure, such as a full disk; it doubles with each failure in a row."""
@@ -121,8 +124,20 @@ class BatchEncoder:
         parallel_encodings: int = 0,
         nice: int = 19,
         encode_on_exit: bool = True,
+        on_progress: OnProgress | None = None,
     ) -> None:
-        """Start watching the spool; `EncoderConfig` describes the settings.
+        """Start watching the spool.
+
+        Args:
+            root: the dataset's directory.
+            batch_size: like the other settings, described by `EncoderConfig`.
+            settings: of the video encoder.
+            depth: how depth is encoded.
+            parallel_encodings: number of worker processes; 0: chosen by the number of cores.
+            nice: their niceness.
+            encode_on_exit: whether `close` encodes what remains.
+            on_progress: called with the status, several times a second, while `close` waits; by default a
+                bar shows the progress on a terminal, and the log elsewhere.
 
         Raises:
             ConfigError: a setting is out of range.
@@ -139,6 +154,7 @@ class BatchEncoder:
             nice=nice,
             encode_on_exit=encode_on_exit,
         )
+        self._on_progress = on_progress
         self._changed = threading.Condition()
         self._requests = _Requests()
         self._waiting = WaitingEpisodes()
@@ -228,10 +244,23 @@ class BatchEncoder:
         try:
             if self._config.encode_on_exit:
                 self.finish()
-                self.join()
+                self._show_progress()
         finally:
             self.abort()
             self.join()
+
+    def _show_progress(self) -> None:
+        """Wait until it has ended, and show how far it is."""
+        if self._on_progress is not None:
+            self.wait(self._on_progress)
+        elif not self.join(0):
+            with progress_bar(logger.info) as show:
+                self.wait(show)
+
+    def wait(self, on_progress: OnProgress) -> None:
+        """Wait until the thread has ended, and report the status meanwhile."""
+        while not self.join(_PROGRESS_S):
+            on_progress(self.status())
 
     # Results
 

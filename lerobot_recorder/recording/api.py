@@ -18,8 +18,9 @@ from lerobot_recorder.dataset import (
     is_video,
     validate_features,
 )
-from lerobot_recorder.errors import ConfigError, RecorderError, SpoolError
+from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, SpoolError
 from lerobot_recorder.recording.opening import check_videos
+from lerobot_recorder.recording.pacing import ticks
 from lerobot_recorder.recording.row_queue import RowQueue
 from lerobot_recorder.recording.status import require_text
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, PreparedRow, Spool
@@ -31,10 +32,11 @@ Frame = Mapping[str, Any]
 
 
 class Episode:
-    """An episode being recorded; add its frames in order.
+    """An episode being recorded; add its frames in order, then save or discard it.
 
     Attributes:
         episode_id: the episode's identifier
+        is_over: whether it was saved, discarded or set aside
     """
 
     def __init__(self, episode_id: str, begin: Callable[[str, Frame], EpisodeWriter]) -> None:
@@ -43,6 +45,7 @@ class Episode:
         self._writer: EpisodeWriter | None = None
         self._rows: RowQueue[PreparedRow] | None = None
         self._length = 0
+        self.is_over = False
 
     def __len__(self) -> int:
         """Return the number of frames."""
@@ -63,24 +66,55 @@ class Episode:
                 kind; the frame is not added. Or an earlier frame could not be written.
             DiskFullError: the disk is full; an earlier frame could not be written.
             DatasetMismatchError: depth has another unit than in the dataset.
+            EpisodeStateError: the episode is over.
         """
+        self._require_open()
+        if "task" in frame:
+            raise SpoolError("the frame has a task: pass it to episode() or start(), once for all frames")
         if self._writer is None or self._rows is None:
             self._writer = self._begin(self.episode_id, frame)
             self._rows = RowQueue(self._writer.write)
         self._rows.put(self._writer.prepare(frame))
         self._length += 1
 
-    def _drain(self) -> None:
-        if self._rows is not None:
-            self._rows.stop()
-            self._rows.raise_failure()
+    def save(self) -> None:
+        """Save the episode: it is on disk when this returns. One without frames leaves nothing.
 
-    def _save(self) -> None:
+        Raises:
+            SpoolError: a frame could not be written. The take stays in the spool.
+            EpisodeStateError: the episode is over.
+        """
+        self._require_open()
+        try:
+            if self._rows is not None:
+                self._rows.stop()
+                self._rows.raise_failure()
+        except BaseException as error:
+            self._set_aside(interruption(error))
+            raise
+        self.is_over = True
         self._end(EpisodeWriter.save)
 
-    def _set_aside(self, error: BaseException) -> None:
+    def discard(self) -> None:
+        """End the episode without saving it; ``Spool(root).undo_delete()`` brings back the last few.
+
+        Raises:
+            SpoolError: it cannot be moved.
+            EpisodeStateError: the episode is over.
+        """
+        self._require_open()
+        self.is_over = True
+        if self._rows is not None:
+            self._rows.stop()
+        self._end(EpisodeWriter.discard)
+
+    def _require_open(self) -> None:
+        if self.is_over:
+            raise EpisodeStateError("the episode is over: start another one")
+
+    def _set_aside(self, reason: str) -> None:
         """Keep the whole rows; if that fails, leave the take to the next start, which recovers it."""
-        reason = f"interrupted by {type(error).__name__}: {error}"
+        self.is_over = True
         if self._rows is not None:
             self._rows.stop()
         try:
@@ -93,6 +127,11 @@ class Episode:
             (keep if self._writer.length else EpisodeWriter.discard)(self._writer)
 
 
+def interruption(error: BaseException) -> str:
+    """Return the reason for which an exception rejects a take."""
+    return f"interrupted by {type(error).__name__}: {error}"
+
+
 class EpisodeRecorder:
     """Records episodes into the spool of a dataset, frame by frame.
 
@@ -103,8 +142,8 @@ class EpisodeRecorder:
     def __init__(
         self,
         root: Path | str,
-        features: Mapping[str, Mapping[str, Any]],
-        fps: int,
+        features: Mapping[str, Any],
+        fps: float,
         *,
         robot_type: str | None = None,
         image_format: str = "raw",
@@ -117,7 +156,7 @@ class EpisodeRecorder:
             features: as LeRobot declares them, without the default ones. Depth has ``info``
                 ``{"is_depth_map": True}``; its ``depth_unit`` is ``mm`` (uint16) or ``m`` (float32), by
                 default that of the first frame.
-            fps: frames per second
+            fps: frames per second, a whole number
             robot_type: kept in the dataset
             image_format: format of color images: ``raw``, ``png``, or ``jpeg`` for ``EncodedImage``
             name: the recorder's name; only one recorder per name can record into a dataset
@@ -135,8 +174,7 @@ class EpisodeRecorder:
         validate_features(self._features)
         if robot_type is not None:
             require_text("robot_type", robot_type)
-        if not isinstance(fps, int) or fps < 1:
-            raise ConfigError(f"fps: expected a whole number of at least 1, found {fps!r}")
+        fps = _whole(fps)
         check_videos(self._features, fps)
         check_appendable(self.root)
         check_fits(self.root, self._features, fps, robot_type)
@@ -147,6 +185,7 @@ class EpisodeRecorder:
         self._spool = Spool(self.root)
         self._spool.require()
         self._only_one = self._spool.lock_recorder(name)
+        self._current: Episode | None = None
         self._recover()
 
     def __enter__(self) -> EpisodeRecorder:
@@ -156,7 +195,9 @@ class EpisodeRecorder:
         self.close()
 
     def close(self) -> None:
-        """Stop; another recorder of that name may start."""
+        """Stop; another recorder of that name may start. An episode that was not saved is set aside."""
+        if self._current is not None and not self._current.is_over:
+            self._current._set_aside("interrupted: the recorder was closed before the episode was saved")
         self._spool.close()
         self._only_one.release()
 
@@ -164,24 +205,50 @@ class EpisodeRecorder:
     def episode(self, task: str) -> Iterator[Episode]:
         """Record an episode in a ``with`` block.
 
-        The end of the block saves it. After an exception it is complete in ``rejected/``.
+        The end of the block saves it, unless it was discarded. After an exception it is complete in
+        ``rejected/``.
 
         Args:
             task: the sentence that describes what the episode shows
 
         Raises:
             ConfigError: the task is not a text.
+            EpisodeStateError: another episode is being recorded.
             SpoolError: the spool cannot be written.
         """
-        require_text("task", task)
-        episode = Episode(self._spool.new_episode_id(), partial(self._begin, task))
+        episode = self.start(task)
         try:
             yield episode
-            episode._drain()
         except BaseException as error:
-            episode._set_aside(error)
+            if not episode.is_over:
+                episode._set_aside(interruption(error))
             raise
-        episode._save()
+        if not episode.is_over:
+            episode.save()
+
+    def start(self, task: str) -> Episode:
+        """Start an episode, where a ``with`` block does not fit; end it with ``save`` or ``discard``.
+
+        Args:
+            task: the sentence that describes what the episode shows
+
+        Raises:
+            ConfigError: the task is not a text.
+            EpisodeStateError: another episode is being recorded.
+        """
+        require_text("task", task)
+        if self._current is not None and not self._current.is_over:
+            raise EpisodeStateError("an episode is being recorded: save or discard it first")
+        self._current = Episode(self._spool.new_episode_id(), partial(self._begin, task))
+        return self._current
+
+    def ticks(self, seconds: float | None = None) -> Iterator[int]:
+        """Yield the numbers of frames, each when it is due: a loop over them runs at fps, without drift.
+
+        Args:
+            seconds: how long; None: until the loop is left
+        """
+        return ticks(self._fps, seconds)
 
     def _recover(self) -> None:
         """Recover and report interrupted takes; if that fails, they wait for the next start."""
@@ -215,6 +282,12 @@ class EpisodeRecorder:
         if noted != self._features:
             check_fits(self.root, cast("dict[str, FeatureDict]", noted), self._fps, self._robot_type)
             self._features = noted
+
+
+def _whole(fps: float) -> int:
+    if isinstance(fps, bool) or not isinstance(fps, (int, float)) or fps != fps // 1 or fps < 1:
+        raise ConfigError(f"fps: expected a whole number of at least 1, found {fps!r}")
+    return int(fps)
 
 
 def _with_unit(feature: dict[str, Any], image: Any) -> dict[str, Any]:

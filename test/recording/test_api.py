@@ -7,7 +7,14 @@ import pytest
 from takes import a_take
 
 from lerobot_recorder.encoding import BatchEncoder
-from lerobot_recorder.errors import ConfigError, DatasetError, DatasetMismatchError, DiskFullError, SpoolError
+from lerobot_recorder.errors import (
+    ConfigError,
+    DatasetError,
+    DatasetMismatchError,
+    DiskFullError,
+    EpisodeStateError,
+    SpoolError,
+)
 from lerobot_recorder.recording import EpisodeRecorder
 from lerobot_recorder.spool import EpisodeWriter, Spool
 
@@ -221,3 +228,68 @@ def test_a_dataset_that_cannot_be_appended_to_is_refused_at_the_start(tmp_path):
     (root / "data/chunk-000/file-000.parquet").unlink()
     with pytest.raises(DatasetError, match="data"):
         EpisodeRecorder(root, vector, 30)
+
+
+def test_an_episode_is_started_saved_and_discarded_without_a_block(tmp_path):
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder:
+        saved = recorder.start("Pick up")
+        saved.add(FRAME)
+        with pytest.raises(EpisodeStateError, match="save or discard it first"):
+            recorder.start("Pick up")
+        saved.save()
+        assert [each.episode_id for each in Spool(tmp_path / "d").ready()] == [saved.episode_id]
+        discarded = recorder.start("Pick up")
+        discarded.add(FRAME)
+        discarded.discard()
+        for end in (lambda: discarded.add(FRAME), discarded.save, discarded.discard):
+            with pytest.raises(EpisodeStateError, match="the episode is over"):
+                end()
+    assert len(Spool(tmp_path / "d").ready()) == 1
+    assert Spool(tmp_path / "d").undo_delete().episode_id == discarded.episode_id
+
+
+def test_an_episode_discarded_in_its_block_is_not_saved(tmp_path):
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder, recorder.episode("Pick up") as episode:
+        episode.add(FRAME)
+        episode.discard()
+    assert not Spool(tmp_path / "d").ready()
+
+
+def test_closing_a_recorder_sets_an_open_episode_aside(tmp_path):
+    recorder = EpisodeRecorder(tmp_path / "d", FEATURES, 30)
+    recorder.start("Pick up").add(FRAME)
+    recorder.close()
+    (rejected,) = Spool(tmp_path / "d").rejected()
+    assert "closed before the episode was saved" in rejected.manifest.reasons[0]
+
+
+def test_a_task_in_a_frame_is_sent_to_the_right_place(tmp_path):
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 30) as recorder, recorder.episode("Pick up") as episode:
+        with pytest.raises(SpoolError, match=r"pass it to episode\(\)"):
+            episode.add({**FRAME, "task": "Pick up"})
+        episode.add(FRAME)
+
+
+@pytest.mark.parametrize("fps", [30, 30.0, np.float64(30)])
+def test_a_whole_number_of_frames_a_second_is_accepted(tmp_path, fps):
+    with EpisodeRecorder(tmp_path / "d", FEATURES, fps) as recorder, recorder.episode("Pick up") as episode:
+        episode.add(FRAME)
+    header = Spool(tmp_path / "d").ready()[0].manifest.fps
+    assert (header, type(header)) == (30, int)
+
+
+@pytest.mark.parametrize("fps", [0, 29.97, float("nan"), float("inf"), "30", True])
+def test_other_rates_are_refused(tmp_path, fps):
+    with pytest.raises(ConfigError, match="fps: expected a whole number"):
+        EpisodeRecorder(tmp_path / "d", FEATURES, fps)
+
+
+def test_an_image_feature_is_pointed_to_video(tmp_path):
+    image = {**FEATURES["observation.images.top"], "dtype": "image"}
+    with pytest.raises(ConfigError, match="declare dtype 'video'"):
+        EpisodeRecorder(tmp_path / "d", {"observation.images.top": image}, 30)
+
+
+def test_the_recorder_paces_a_loop_at_its_rate(tmp_path):
+    with EpisodeRecorder(tmp_path / "d", FEATURES, 100) as recorder:
+        assert list(recorder.ticks(seconds=0.05)) == [0, 1, 2, 3, 4]
