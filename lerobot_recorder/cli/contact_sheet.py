@@ -25,7 +25,7 @@ SHEET_EPISODES = 8
 """Episodes that are shown at most."""
 
 LIBRARY = "matplotlib"
-INSTALL_HINT = "it needs matplotlib: pip install 'lerobot_recorder[demo]'"
+INSTALL_HINT = "it needs matplotlib: pip install matplotlib"
 
 _STATE, _ACTION = "observation.state", "action"
 _DPI = 100

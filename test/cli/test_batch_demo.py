@@ -65,7 +65,7 @@ def test_without_matplotlib_it_prints_a_hint_and_continues(tmp_path, monkeypatch
     monkeypatch.chdir(tmp_path)
     module.batch_demo(sizes="1", episodes=1, episode_time_s=0.2)
     printed = capsys.readouterr().out
-    assert "pip install 'lerobot_recorder[demo]'" in printed
+    assert "pip install matplotlib" in printed
     assert "Use batch size 1 on" in printed
     assert list(tmp_path.iterdir()) == []
 

@@ -74,6 +74,6 @@ def test_many_joints_have_a_legend_of_several_lines(tmp_path):
 
 def test_without_matplotlib_the_error_explains_how_to_install_it(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "LIBRARY", "no_such_library")
-    with pytest.raises(ConfigError, match=r"pip install 'lerobot_recorder\[demo\]'"):
+    with pytest.raises(ConfigError, match=r"pip install matplotlib"):
         write_contact_sheet([an_episode()], tmp_path / "sheet.png")
     assert list(tmp_path.iterdir()) == []
