@@ -164,8 +164,8 @@ def require_ros() -> None:
     """
     if find_spec("rclpy") is None:
         raise ConfigError(
-            "this Python has no ROS 2: source the setup file of a ROS 2 installation, or install ROS 2 from PyPI "
-            "as described under Install in the README"
+            "this Python has no ROS 2: source the setup file of a ROS 2 installation, or install one from "
+            "PyPI as described under Install in the README"
         )
 
 
