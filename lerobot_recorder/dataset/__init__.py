@@ -14,6 +14,7 @@ placement      which video goes into which file, and which rows LeRobot finds in
 recordings     provenance of episodes, ``meta/recordings``
 staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, wherever a commit was interrupted
+edits          edits: plans of pieces of episodes, composed and exchanged at once
 writer         `DatasetWriter`: one commit at a time; `check_fits`, `check_appendable`
 reader         reads recorded episodes
 checks         finds what is wrong with a dataset
@@ -25,6 +26,17 @@ video_faults   what can be wrong with videos
 """
 
 from lerobot_recorder.dataset.checks import check
+from lerobot_recorder.dataset.edits import (
+    KEEP,
+    Edit,
+    History,
+    Piece,
+    Source,
+    changed_bytes,
+    compose,
+    file_states,
+    parse_episodes,
+)
 from lerobot_recorder.dataset.episode import EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
 from lerobot_recorder.dataset.features import (
     AGE_SUFFIX,
@@ -61,31 +73,39 @@ from lerobot_recorder.dataset.writer import DatasetWriter, check_appendable, che
 __all__ = [
     "AGES_FEATURE",
     "AGE_SUFFIX",
+    "KEEP",
     "SUCCESS_FEATURE",
     "CountedDataset",
     "DatasetInfo",
     "DatasetPlace",
     "DatasetWriter",
+    "Edit",
     "EncodedEpisode",
     "EncodedVideo",
     "EpisodePlace",
     "FeatureDict",
     "Features",
     "Forget",
+    "History",
+    "Piece",
     "RecordedEpisode",
     "RecordedVectors",
     "Recording",
+    "Source",
     "Stats",
     "StreamAges",
     "VideoFiles",
+    "changed_bytes",
     "check",
     "check_appendable",
     "check_fits",
     "check_repo_id",
+    "compose",
     "counted_ids",
     "default_root",
     "depth_stats",
     "differences",
+    "file_states",
     "find_dataset",
     "image_stats",
     "is_depth",
@@ -93,6 +113,7 @@ __all__ = [
     "is_video",
     "load_info",
     "open_dataset",
+    "parse_episodes",
     "read_counted",
     "recorded_ids",
     "recordings_of",

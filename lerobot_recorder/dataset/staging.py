@@ -28,7 +28,7 @@ from lerobot_recorder.dataset.files import (
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, place_videos, tail_file
-from lerobot_recorder.dataset.statistics import Stats, aggregate_features, as_written, vector_stats
+from lerobot_recorder.dataset.statistics import Stats, as_written, vector_stats
 from lerobot_recorder.errors import DatasetError
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class Staging:
         self._directory = directory
         self._layout = existing.layout.at(directory)
         self._videos = videos
-        self._checksums = _readable_checksums(existing.layout.root)
+        self._checksums = readable_checksums(existing.layout.root)
 
     def stage(self, episodes: Sequence[EncodedEpisode]) -> list[EpisodePlace]:
         """Write all files that are new or change.
@@ -252,14 +252,14 @@ class Staging:
         older = self._old.episodes
         index = self._old.episodes_index or FileIndex()
         filled = older.num_rows if older else 0
-        rows = [(item, _flat(part)) for item, part in zip(new, stats, strict=True)]
+        rows = [(item, flat_stats(part)) for item, part in zip(new, stats, strict=True)]
         while rows:
             if filled >= EPISODES_PER_FILE:
                 index, filled = index.next(self._info.chunks_size), 0
             taken, rows = rows[: EPISODES_PER_FILE - filled], rows[EPISODES_PER_FILE - filled :]
             for item, _ in taken:
                 item.put_in("meta/episodes", index)
-            table = tables.episodes_table([_ordered(item.row, flat) for item, flat in taken])
+            table = tables.episodes_table([ordered_row(item.row, flat) for item, flat in taken])
             table = tables.conform(table, older.schema) if older else table
             path = _prepared(self._layout.episodes_file(index))
             tables.write_table(path, [older, table] if older and filled else [table])
@@ -293,7 +293,7 @@ class Staging:
     def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
         total = dict(self._old.stats)
         for part in stats:
-            total = self._added(total, part)
+            total = statistics.added(total, part)
         return _written(self._layout.stats, statistics.to_json(total))
 
     def _stats(self, new: Sequence[NewEpisode]) -> Iterator[dict[str, Stats]]:
@@ -302,15 +302,8 @@ class Staging:
         for item in new:
             known = item.stats(self._info.features)
             part = {key: as_written(stats, total.get(key)) for key, stats in known.items()}
-            total = self._added(total, part)
+            total = statistics.added(total, part)
             yield part
-
-    def _added(self, total: Mapping[str, Stats], part: Mapping[str, Stats]) -> dict[str, Stats]:
-        """Add an episode; a feature without statistics gets none, as they would not describe all rows."""
-        if not total:
-            return dict(part)
-        combined = aggregate_features([total, {key: part[key] for key in part if key in total}])
-        return {key: as_written(stats) for key, stats in combined.items()}
 
     def _stage_info(self, episodes: Sequence[EncodedEpisode], tasks: int) -> Path:
         info = self._info.grown(len(episodes), sum(episode.length for episode in episodes), tasks)
@@ -320,7 +313,8 @@ class Staging:
         return _written(self._layout.info, info_json.to_json(dataclasses.replace(info, features=features)))
 
 
-def _readable_checksums(root: Path) -> dict[str, Checksum]:
+def readable_checksums(root: Path) -> dict[str, Checksum]:
+    """Read the checksums of a dataset; none if their file is damaged."""
     try:
         return read_checksums(root)
     except DatasetError as error:
@@ -346,14 +340,15 @@ def _columns(episode: EncodedEpisode, place: EpisodePlace, info: DatasetInfo) ->
     return {key: values[key] for key in info.features if key in values}
 
 
-def _flat(stats: Mapping[str, Stats]) -> dict[str, Any]:
+def flat_stats(stats: Mapping[str, Stats]) -> dict[str, Any]:
+    """Return the columns that an episode's statistics have in the episodes files."""
     prefix = tables.STATS_PREFIX
     return {
         f"{prefix}{key}/{name}": value.tolist() for key, part in stats.items() for name, value in part.items()
     }
 
 
-def _ordered(row: tables.Row, stats: Mapping[str, Any]) -> tables.Row:
+def ordered_row(row: tables.Row, stats: Mapping[str, Any]) -> tables.Row:
     """Join a row and its statistics in LeRobot's order of columns."""
     place = {key: value for key, value in row.items() if key.startswith("meta/")}
     return {**{key: value for key, value in row.items() if key not in place}, **stats, **place}

@@ -269,6 +269,17 @@ def aggregate_features(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]
     return {key: aggregate([part[key] for part in parts if key in part]) for key in keys}
 
 
+def added(total: Mapping[str, Stats], part: Mapping[str, Stats]) -> dict[str, Stats]:
+    """Add an episode to the statistics of the ones before.
+
+    A feature that those have no statistics of gets none, as they would not describe all rows.
+    """
+    if not total:
+        return dict(part)
+    combined = aggregate_features([total, {key: part[key] for key in part if key in total}])
+    return {key: as_written(stats) for key, stats in combined.items()}
+
+
 def as_written(stats: Stats, before: Stats | None = None) -> Stats:
     """Return statistics as they are when read from a file, so that both give the same results.
 

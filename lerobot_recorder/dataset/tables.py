@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -139,30 +139,47 @@ def grow_data_file(path: Path, features: Features, tail: Path | None) -> Iterato
     Raises:
         DatasetError: the existing file cannot be read, or has other columns.
     """
-    with ExitStack() as stack:
-        source = stack.enter_context(open_parquet(tail)) if tail else None
-        schema = source.schema_arrow if source else data_schema(features)
-        sink = stack.enter_context(path.open("wb"))
-        writer = stack.enter_context(_writer(sink, schema))
-        file = DataFile(writer, sink, schema)
-        if source and tail:
-            for episode in _episodes(tail, source):
-                file.add(episode)
+    schema = data_file_schema(tail) if tail else data_schema(features)
+    with new_data_file(path, schema) as file:
+        for episode in read_episodes(tail) if tail else ():
+            file.add(episode)
         yield file
 
 
-def _episodes(path: Path, source: pq.ParquetFile) -> Iterator[pa.Table]:
-    """Read the rows of each episode, in any layout of row groups."""
-    waiting = source.schema_arrow.empty_table()
-    for group in range(source.num_row_groups):
-        with _readable(path):
-            waiting = pa.concat_tables([waiting, source.read_row_group(group)])
-            starts = np.flatnonzero(np.diff(waiting["episode_index"].to_numpy())) + 1
-        for start, stop in itertools.pairwise([0, *starts]):
-            yield waiting.slice(start, stop - start)
-        waiting = waiting.slice(starts[-1] if len(starts) else 0)
-    if waiting:
-        yield waiting
+@contextmanager
+def new_data_file(path: Path, schema: pa.Schema) -> Iterator[DataFile]:
+    """Write a new data file with these columns."""
+    with path.open("wb") as sink, _writer(sink, schema) as writer:
+        yield DataFile(writer, sink, schema)
+
+
+def data_file_schema(path: Path) -> pa.Schema:
+    """Read the columns of a data file.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    with open_parquet(path) as file:
+        return file.schema_arrow
+
+
+def read_episodes(path: Path) -> Iterator[pa.Table]:
+    """Read the rows of each episode in a data file, in any layout of row groups.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    with open_parquet(path) as source:
+        waiting = source.schema_arrow.empty_table()
+        for group in range(source.num_row_groups):
+            with _readable(path):
+                waiting = pa.concat_tables([waiting, source.read_row_group(group)])
+                starts = np.flatnonzero(np.diff(waiting["episode_index"].to_numpy())) + 1
+            for start, stop in itertools.pairwise([0, *starts]):
+                yield waiting.slice(start, stop - start)
+            waiting = waiting.slice(starts[-1] if len(starts) else 0)
+        if waiting:
+            yield waiting
 
 
 def _writer(sink: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:

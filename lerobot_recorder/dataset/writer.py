@@ -13,6 +13,7 @@ from typing import Any
 
 from lerobot_recorder import locks
 from lerobot_recorder.dataset import journal, recordings
+from lerobot_recorder.dataset.edits import History
 from lerobot_recorder.dataset.episode import EncodedEpisode, EpisodePlace
 from lerobot_recorder.dataset.existing import dataset_errors, find_committed, read_existing
 from lerobot_recorder.dataset.features import (
@@ -122,6 +123,17 @@ class DatasetWriter:
             waiting = [each for each in waiting if each.episode_id not in finished]
             return committed + (self._commit(waiting, info) if waiting else [])
 
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Keep other processes from changing the dataset; an interrupted commit or edit is finished first.
+
+        Raises:
+            DatasetError: another process keeps the dataset for too long, or the unfinished commit is damaged.
+        """
+        with self._locked():
+            self._recover()
+            yield
+
     def _commit(self, episodes: Sequence[EncodedEpisode], info: DatasetInfo) -> list[EpisodePlace]:
         staging = Staging(read_existing(self.root, info), journal.start_staging(self.root), self._videos)
         committed = staging.stage(episodes)
@@ -142,6 +154,7 @@ class DatasetWriter:
         return found
 
     def _recover(self) -> list[EpisodePlace]:
+        History(self.root).recover()
         entry = journal.read_journal(self.root)
         if entry is None:
             journal.drop_staged(self.root)

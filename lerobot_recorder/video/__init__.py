@@ -8,6 +8,7 @@ depth          depth maps to the 12-bit codes that LeRobot stores
 priority       keeps codecs from raising their own priority
 writer         images to a video file
 files          joins and probes video files, on the frame grid
+cut            `VideoCutter`: joins ranges of frames of video files
 sketches       `Sketches`: compares the frames of a video with reduced copies of its images
 decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
 =============  =============================================================================
@@ -16,6 +17,7 @@ decode         `VideoDecoder`: decodes whole videos and frames in random order, 
 import os
 
 from lerobot_recorder.video.colour import frame_to_rgb, rgb_to_i420, yuv_to_rgb
+from lerobot_recorder.video.cut import VideoCutter
 from lerobot_recorder.video.decode import VideoDecoder
 from lerobot_recorder.video.depth import DepthSettings, depth_settings, depth_unit, quantize_depth
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
@@ -42,6 +44,7 @@ __all__ = [
     "EncoderSettings",
     "Mp4Files",
     "Sketches",
+    "VideoCutter",
     "VideoDecoder",
     "VideoProbe",
     "available_encoders",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -24,7 +23,7 @@ GRID_TOLERANCE_S = 1e-6
 
 # The index comes first, for readers over a network. The file has no bit rate: it would be that of the first
 # part, so the bytes would depend on the steps in which the parts were joined.
-_MUXER = {"movflags": "faststart", "write_btrt": "0"}
+MUXER_OPTIONS = {"movflags": "faststart", "write_btrt": "0"}
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def probe(path: Path) -> VideoProbe:
             frames=len(times),
             width=stream.width,
             height=stream.height,
-            fps=_fraction(stream.base_rate or 0),
+            fps=fraction(stream.base_rate or 0),
             codec=stream.codec.canonical_name,
             pix_fmt=str(stream.pix_fmt),
             tag=container.metadata.get(SETTINGS_TAG, ""),
@@ -124,7 +123,7 @@ def _decode(container: Any, stream: Any, index: int) -> npt.NDArray[np.uint8] | 
     A key frame can be stored before frames that are displayed earlier, and those need the frames before it.
     If the frame does not appear, decoding starts again from an earlier point.
     """
-    ticks = 1 / (_fraction(stream.base_rate) * _fraction(stream.time_base))
+    ticks = 1 / (fraction(stream.base_rate) * fraction(stream.time_base))
     ahead = 0
     while True:
         container.seek(int(max(0, index - ahead) * ticks), stream=stream)
@@ -140,7 +139,7 @@ def _decode(container: Any, stream: Any, index: int) -> npt.NDArray[np.uint8] | 
         ahead = 2 * ahead + 2
 
 
-def _fraction(value: Any) -> Fraction:
+def fraction(value: Any) -> Fraction:
     """Return a rate or time base of PyAV, which has its own class for them since version 19."""
     return Fraction(value.numerator, value.denominator)
 
@@ -166,7 +165,7 @@ class Mp4Files:
         Raises:
             VideoError: a file is missing, or not a video.
         """
-        return bool(_identity(tail)[0]) and _identity(tail) == _identity(new)
+        return bool(stream_identity(tail)[0]) and stream_identity(tail) == stream_identity(new)
 
     def join(self, parts: Sequence[Path], output: Path, fps: int) -> None:
         """Write the frames of `parts` one after the other into `output`, without encoding them again.
@@ -181,7 +180,8 @@ class Mp4Files:
         sync(output)
 
 
-def _identity(path: Path) -> tuple[Any, ...]:
+def stream_identity(path: Path) -> tuple[Any, ...]:
+    """Return the tag of the encoder's settings, then the stream parameters of a video."""
     with opened(path) as container:
         stream: Any = container.streams.video[0]
         codec = stream.codec_context
@@ -191,7 +191,7 @@ def _identity(path: Path) -> tuple[Any, ...]:
 
 def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
     delay = max(_decoding_delay(part, fps) for part in parts)
-    with av.open(str(output), "w", format="mp4", options=_MUXER) as target:
+    with av.open(str(output), "w", format="mp4", options=MUXER_OPTIONS) as target:
         stream: Any = None
         frames = 0
         for part in parts:
@@ -201,7 +201,7 @@ def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
                     stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
                     stream.time_base = Fraction(1, fps)
                 first = frames
-                for packet in _on_grid(source, fps):
+                for packet in packets_on_grid(source, fps):
                     packet.stream = stream
                     packet.pts, packet.dts = first + packet.pts, frames - delay
                     target.mux_one(packet)
@@ -211,14 +211,15 @@ def _remux(parts: Sequence[Path], output: Path, fps: int) -> None:
 def _decoding_delay(path: Path, fps: int) -> int:
     """Return the number of frames between decoding and displaying the first frame."""
     with opened(path) as container:
-        return max((-packet.dts for packet in itertools.islice(_on_grid(container, fps), 1)), default=0)
+        first = next(packets_on_grid(container, fps), None)
+        return 0 if first is None else int(-first.dts)
 
 
-def _on_grid(source: Any, fps: int) -> Iterator[Any]:
+def packets_on_grid(source: Any, fps: int) -> Iterator[Any]:
     """Read the packets of a video in decoding order, with times in frames."""
     stream = source.streams.video[0]
     grid = Fraction(1, fps)
-    nearest = _frame_numbers(_fraction(stream.time_base), grid)
+    nearest = _frame_numbers(fraction(stream.time_base), grid)
     for count, packet in enumerate(packet for packet in source.demux(stream) if packet.pts is not None):
         shown, off_s = nearest(packet.pts)
         if off_s > GRID_TOLERANCE_S:

@@ -1,0 +1,26 @@
+"""Edits of a dataset: a plan of pieces becomes a new dataset, which takes the place of the old one at once.
+
+=============  =============================================================================
+plan           `Piece`: which rows of which episode; `Plan`s of delete, trim, split, merge, ...
+source         reads everything about the episodes of a dataset
+compose        writes the new dataset beside the old one; files that do not change are linked
+history        exchanges both, and keeps the old one for undo
+=============  =============================================================================
+"""
+
+from lerobot_recorder.dataset.edits.compose import changed_bytes, compose
+from lerobot_recorder.dataset.edits.history import Edit, History
+from lerobot_recorder.dataset.edits.plan import KEEP, Piece, parse_episodes
+from lerobot_recorder.dataset.edits.source import Source, file_states
+
+__all__ = [
+    "KEEP",
+    "Edit",
+    "History",
+    "Piece",
+    "Source",
+    "changed_bytes",
+    "compose",
+    "file_states",
+    "parse_episodes",
+]

@@ -1,0 +1,149 @@
+"""Reads everything that is known about the episodes of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import pyarrow as pa
+
+from lerobot_recorder.dataset import recordings, tables
+from lerobot_recorder.dataset.edits.plan import Piece
+from lerobot_recorder.dataset.episode import StreamAges
+from lerobot_recorder.dataset.existing import dataset_errors
+from lerobot_recorder.dataset.info import DatasetInfo, load_info
+from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
+from lerobot_recorder.dataset.reader import CountedDataset, read_counted
+from lerobot_recorder.errors import DatasetError
+
+FileState = tuple[int, int, int]
+"""Inode, size and time of the last change of a file."""
+
+
+class Source:
+    """A dataset whose episodes are used.
+
+    Attributes:
+        root: its directory.
+        dataset: its episode rows, as far as they are counted, without statistics.
+        files: the state of each of its files when it was opened, by path relative to ``root``.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Read the descriptions.
+
+        Raises:
+            DatasetError: there is no dataset, or it cannot be read.
+        """
+        self.root = root
+        self.files = file_states(root)
+        with dataset_errors(root):
+            info = load_info(root)
+            if info is None:
+                raise DatasetError(f"{root}: no dataset, there is no meta/info.json")
+            self.dataset: CountedDataset = read_counted(root, info, None)
+
+    @property
+    def info(self) -> DatasetInfo:
+        """Its ``info.json``."""
+        return self.dataset.info
+
+    @property
+    def layout(self) -> DatasetLayout:
+        """Where its files are."""
+        return self.dataset.layout
+
+    @property
+    def tasks(self) -> Sequence[str]:
+        """Its tasks in the order of their indices."""
+        return self.dataset.tasks
+
+    def piece(self, episode: int) -> Piece:
+        """Return a whole episode as a piece."""
+        return Piece(self.root, episode, 0, int(self.dataset.lengths[episode]))
+
+    def pieces(self) -> list[Piece]:
+        """Return all episodes."""
+        return [self.piece(episode) for episode in range(self.info.total_episodes)]
+
+    def is_whole(self, piece: Piece) -> bool:
+        """Return whether a piece is a whole episode of this dataset."""
+        return piece.start == 0 and piece.stop == self.dataset.lengths[piece.episode]
+
+    def seconds(self, episode: int) -> float:
+        """Return the length of an episode in seconds."""
+        return float(self.dataset.lengths[episode] / self.info.fps)
+
+    def check_rows(self) -> None:
+        """Check that the data files have the rows that the episodes say.
+
+        Raises:
+            DatasetError: they have others, or a file cannot be read, for example as it is being written.
+        """
+        lengths = self.dataset.lengths
+        for index in dict.fromkeys(self._files("data")):
+            path = self.layout.data_file(index)
+            expected = sum(int(lengths[episode]) for episode in self.in_file("data", index))
+            if (found := tables.summarize_data_file(path).rows) != expected:
+                raise DatasetError(
+                    f"{path}: expected {expected} rows, found {found}. Run `lerobot-recorder check "
+                    f"{self.root}` to see what is wrong"
+                )
+
+    def file(self, kind: str, episode: int) -> FileIndex:
+        """Return the number of an episode's file; for the kinds see ``CountedDataset.files``."""
+        return self._files(kind)[episode]
+
+    def in_file(self, kind: str, index: FileIndex) -> list[int]:
+        """List the episodes in a file."""
+        return [number for number, each in enumerate(self._files(kind)) if each == index]
+
+    def _files(self, kind: str) -> list[FileIndex]:
+        if kind not in self._known_files:
+            self._known_files[kind] = self.dataset.files(kind)
+        return self._known_files[kind]
+
+    @cached_property
+    def _known_files(self) -> dict[str, list[FileIndex]]:
+        return {}
+
+    def first_frame(self, key: str, episode: int) -> int:
+        """Return the number of an episode's first frame in its video file."""
+        return round(float(self.dataset.episodes[f"videos/{key}/from_timestamp"][episode]) * self.info.fps)
+
+    @cached_property
+    def rows(self) -> list[tables.Row]:
+        """The episode rows with their statistics."""
+        with dataset_errors(self.root):
+            found = [row for path in self.layout.episodes_files() for row in _rows(path)]
+            return found[: self.info.total_episodes]
+
+    @cached_property
+    def schema(self) -> pa.Schema:
+        """The columns of the episodes files."""
+        return tables.read_table(self.layout.episodes_files()[0]).schema
+
+    @cached_property
+    def recordings(self) -> Mapping[int, recordings.Recording]:
+        """The provenance of each episode by number; episodes of other programs have none."""
+        return recordings.recordings_of(self.layout.recordings_files())
+
+    def ages(self, episode: int) -> dict[str, StreamAges]:
+        """Read how old the samples of an episode were; empty if unknown."""
+        path = self.layout.ages_file(recordings.ages_index(episode))
+        return recordings.read_ages(path, episode)
+
+
+def _rows(path: Path) -> Iterator[tables.Row]:
+    yield from tables.read_table(path).to_pylist()
+
+
+def file_states(root: Path) -> dict[str, FileState]:
+    """Return the state of each file under a directory, by relative path."""
+    found = {}
+    for path in sorted(root.rglob("*")):
+        if path.is_file():
+            state = path.stat()
+            found[path.relative_to(root).as_posix()] = (state.st_ino, state.st_size, state.st_mtime_ns)
+    return found

@@ -1,0 +1,390 @@
+"""One edit at a time, in place; the dataset is the old or the new one at every instant."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import shutil
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lerobot_recorder.dataset import (
+    DatasetWriter,
+    Edit,
+    History,
+    Piece,
+    Source,
+    changed_bytes,
+    compose,
+    differences,
+    file_states,
+    user_features,
+    video_keys,
+)
+from lerobot_recorder.editing.selection import Selection
+from lerobot_recorder.errors import ConfigError, DatasetError, DatasetMismatchError
+from lerobot_recorder.spool import Spool
+from lerobot_recorder.video import Mp4Files, VideoCutter
+
+UNDO_BYTES = 20 * 1024**3
+"""Bytes that the undo of all edits may take on disk; beyond, the oldest edits become final."""
+
+_RESERVE = 64 * 1024**2
+_STREAM_ENTRIES = ("video.codec", "video.pix_fmt")
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an edit does to an episode.
+
+    Attributes:
+        episode: its number before; None for an episode of another dataset.
+        what: in words.
+        seconds: its length before.
+        task: its task before.
+        seconds_after: its length after the edit; 0 if it is removed.
+        becomes: its number after the edit; None if it is removed.
+    """
+
+    episode: int | None
+    what: str
+    seconds: float
+    task: str
+    seconds_after: float
+    becomes: int | None
+
+
+@dataclass(frozen=True)
+class _Plan:
+    what: str
+    pieces: Sequence[Piece]
+    changes: Sequence[Change]
+    others: Sequence[Source] = ()
+
+
+class DatasetEditor:
+    """Edits the dataset at ``root``, also while others record into it.
+
+    Every method returns what it changes, episode by episode. Files are touched only if they change, and
+    videos are not encoded again, except for at most ``g - 1`` frames before the first key frame of a trimmed
+    episode.
+
+    Args:
+        root: the dataset's directory.
+        dry_run: whether to change nothing.
+        at_key_frames: whether cuts move to the next key frame, so that no frame is encoded again.
+        progress: called with the numbers of files done and of all files.
+    """
+
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        dry_run: bool = False,
+        at_key_frames: bool = False,
+        progress: Progress = lambda _done, _total: None,
+    ) -> None:
+        self.root = Path(root).expanduser().absolute()
+        self._dry_run, self._at_key_frames, self._progress = dry_run, at_key_frames, progress
+        self._writer = DatasetWriter(self.root, Mp4Files(), forget=Spool(self.root).forget)
+
+    def delete(self, episodes: Selection | Iterable[int]) -> list[Change]:
+        """Remove episodes.
+
+        Raises:
+            ConfigError: no episode is chosen.
+            DatasetError: an episode does not exist, none would be left, or the dataset cannot be edited.
+        """
+
+        def plan(source: Source) -> _Plan:
+            chosen = _chosen(source, episodes)
+            return _keeping(source, [n for n in range(source.info.total_episodes) if n not in set(chosen)])
+
+        return self._edit(plan)
+
+    def keep(self, episodes: Selection | Iterable[int]) -> list[Change]:
+        """Remove all other episodes. Raises the same as `delete`."""
+        return self._edit(lambda source: _keeping(source, _chosen(source, episodes)))
+
+    def trim(self, episode: int, start_s: float = 0.0, stop_s: float | None = None) -> list[Change]:
+        """Remove the start and the end of an episode.
+
+        Args:
+            episode: its number.
+            start_s: seconds from its start to its new start.
+            stop_s: seconds from its start to its new end; None keeps the end.
+
+        Raises:
+            DatasetError: the episode does not exist, or is not that long, or the dataset cannot be edited.
+        """
+
+        def plan(source: Source) -> _Plan:
+            piece = _existing(source, episode)
+            start = self._cut(source, piece, start_s)
+            stop = piece.stop if stop_s is None else _row(source, piece, stop_s)
+            if not 0 <= start < stop:
+                raise DatasetError(f"{self.root}: nothing of episode {episode} would be left")
+            return _replaced(source, {episode: [dataclasses.replace(piece, start=start, stop=stop)]}, "trim")
+
+        return self._edit(plan)
+
+    def split(self, episode: int, at_s: float) -> list[Change]:
+        """Make two episodes of one; the success mark stays with the second one.
+
+        Args:
+            episode: its number.
+            at_s: seconds from its start to the start of the second one.
+
+        Raises:
+            DatasetError: the episode does not exist, or is not that long, or the dataset cannot be edited.
+        """
+
+        def plan(source: Source) -> _Plan:
+            piece = _existing(source, episode)
+            row = self._cut(source, piece, at_s)
+            if not piece.start < row < piece.stop:
+                raise DatasetError(f"{self.root}: episode {episode} cannot be split at {at_s:g} s")
+            first = dataclasses.replace(piece, stop=row, success=None)
+            return _replaced(source, {episode: [first, dataclasses.replace(piece, start=row)]}, "split")
+
+        return self._edit(plan)
+
+    def set_task(self, episodes: Selection | Iterable[int], task: str) -> list[Change]:
+        """Give episodes another task. Raises the same as `delete`."""
+        if not task.strip():
+            raise ConfigError("task: expected a sentence, found an empty one")
+
+        def plan(source: Source) -> _Plan:
+            chosen = _chosen(source, episodes)
+            new = {n: [dataclasses.replace(source.piece(n), task=task)] for n in chosen}
+            return _replaced(source, new, f"task {task!r}")
+
+        return self._edit(plan)
+
+    def set_success(self, episodes: Selection | Iterable[int], success: bool) -> list[Change]:
+        """Mark episodes as successes or failures. Raises the same as `delete`."""
+
+        def plan(source: Source) -> _Plan:
+            chosen = _chosen(source, episodes)
+            new = {n: [dataclasses.replace(source.piece(n), success=success)] for n in chosen}
+            return _replaced(source, new, "success" if success else "failure")
+
+        return self._edit(plan)
+
+    def merge(self, others: Sequence[Path | str]) -> list[Change]:
+        """Add all episodes of other datasets, which do not change.
+
+        Raises:
+            DatasetMismatchError: a dataset differs; the message names each difference.
+            DatasetError: a dataset cannot be read, or this one cannot be edited.
+        """
+        roots = [Path(other).expanduser().absolute() for other in others]
+        if not roots:
+            raise ConfigError("give at least one dataset to merge")
+
+        def plan(source: Source) -> _Plan:
+            sources = [Source(root) for root in roots]
+            for other in sources:
+                _check_mergeable(source, other)
+            pieces = [piece for each in (source, *sources) for piece in each.pieces()]
+            count = source.info.total_episodes
+            changes = [
+                Change(None, f"from {piece.root}", 0.0, "", piece.length / source.info.fps, number)
+                for number, piece in enumerate(pieces[count:], count)
+            ]
+            return _Plan(f"merge {', '.join(map(str, roots))}", pieces, changes, sources)
+
+        return self._edit(plan)
+
+    def undo(self) -> Edit:
+        """Take the last edit back; episodes that were recorded since stay.
+
+        Returns:
+            The edit that was undone.
+
+        Raises:
+            DatasetError: there is none, or another program has changed the dataset since.
+        """
+        with self._writer.exclusive():
+            history = History(self.root)
+            edits = history.edits()
+            if not edits:
+                raise DatasetError(f"{self.root}: there is no edit to undo")
+            last, current = edits[-1], Source(self.root)
+            count = current.info.total_episodes
+            if count < last.episodes_after or not history.is_current(last):
+                raise DatasetError(
+                    f"{self.root}: another program has changed the dataset since the edit; its state before "
+                    f"is in {history.old(last)}"
+                )
+            if self._dry_run:
+                return last
+            restored = history.old(last)
+            if count > last.episodes_after:
+                restored = self._with_later(history, last, current)
+            history.undo(last, restored)
+            return last
+
+    def edits(self) -> list[Edit]:
+        """List the edits that can be undone, oldest first."""
+        return History(self.root).edits()
+
+    def forget(self) -> int:
+        """Make all edits final, and free the disk space that undoing them needs.
+
+        Returns:
+            The number of bytes that were freed.
+        """
+        with self._writer.exclusive():
+            history = History(self.root)
+            edits = history.edits()
+            size = sum(map(history.size, edits))
+            if not self._dry_run:
+                for edit in edits:
+                    history.forget(edit)
+            return size
+
+    # How an edit is done
+
+    def _edit(self, plan: Callable[[Source], _Plan]) -> list[Change]:
+        with self._writer.exclusive():
+            source = Source(self.root.resolve())
+            _check_complete(source)
+            planned = plan(source)
+            if not self._dry_run and planned.changes:
+                self._apply(source, planned)
+            return list(planned.changes)
+
+    def _apply(self, source: Source, plan: _Plan) -> None:
+        history = History(self.root)
+        _require_room(source, plan)
+        new = history.begin()
+        try:
+            sources = {each.root: each for each in (source, *plan.others)}
+            cutter = VideoCutter(source.info.fps)
+            compose(new, source, plan.pieces, sources=sources, videos=cutter, progress=self._progress)
+            if file_states(source.root) != source.files:
+                raise DatasetError(
+                    f"{self.root}: another program has changed the dataset; nothing was edited. Wait until "
+                    "it has ended, then try again"
+                )
+            now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
+            history.apply(new, plan.what, (source.info.total_episodes, len(plan.pieces)), now)
+        except BaseException:
+            history.recover()
+            raise
+        self._limit(history)
+
+    def _with_later(self, history: History, edit: Edit, current: Source) -> Path:
+        """Compose the dataset before an edit and the episodes that were recorded since."""
+        old = Source(history.old(edit))
+        pieces = [*old.pieces(), *current.pieces()[edit.episodes_after :]]
+        sources = {old.root: old, current.root: current}
+        restored = history.restored(edit)
+        shutil.rmtree(restored, ignore_errors=True)
+        cutter = VideoCutter(current.info.fps)
+        compose(restored, old, pieces, sources=sources, videos=cutter, progress=self._progress)
+        return restored
+
+    def _limit(self, history: History) -> None:
+        edits = history.edits()
+        while len(edits) > 1 and sum(map(history.size, edits)) > UNDO_BYTES:
+            history.forget(edits.pop(0))
+
+    def _cut(self, source: Source, piece: Piece, at_s: float) -> int:
+        """Return the row at a time, moved to a key frame of all cameras if asked to."""
+        row = _row(source, piece, at_s)
+        if not self._at_key_frames or row == 0:
+            return row
+        keys = video_keys(source.info.features)
+        cutter = VideoCutter(source.info.fps)
+        found: set[int] | None = None
+        for key in keys:
+            first = source.first_frame(key, piece.episode)
+            video = source.layout.video_file(key, source.file(f"videos/{key}", piece.episode))
+            numbers = {n - first for n in cutter.key_frames(video, first + row, first + piece.stop)}
+            found = numbers if found is None else found & numbers
+        if found is None:
+            return row
+        if not found:
+            raise DatasetError(f"{source.root}: episode {piece.episode} has no key frame after {at_s:g} s")
+        return min(found)
+
+
+def _chosen(source: Source, episodes: Selection | Iterable[int]) -> list[int]:
+    selection = episodes if isinstance(episodes, Selection) else Selection(list(episodes))
+    return selection.of(source)
+
+
+def _existing(source: Source, episode: int) -> Piece:
+    return source.piece(Selection([episode]).of(source)[0])
+
+
+def _row(source: Source, piece: Piece, at_s: float) -> int:
+    row = round(at_s * source.info.fps)
+    if not 0 <= row <= piece.stop:
+        raise DatasetError(
+            f"{source.root}: episode {piece.episode} is {source.seconds(piece.episode):g} s long, "
+            f"expected a time in it, found {at_s:g} s"
+        )
+    return row
+
+
+def _keeping(source: Source, kept: Sequence[int]) -> _Plan:
+    removed = sorted(set(range(source.info.total_episodes)) - set(kept))
+    changes = [Change(n, "delete", source.seconds(n), source.dataset.task(n), 0.0, None) for n in removed]
+    return _Plan(f"delete {len(removed)} episodes", [source.piece(n) for n in kept], changes)
+
+
+def _replaced(source: Source, new: dict[int, list[Piece]], what: str) -> _Plan:
+    pieces: list[Piece] = []
+    changes: list[Change] = []
+    for number in range(source.info.total_episodes):
+        parts = new.get(number, [source.piece(number)])
+        if number in new:
+            seconds, task = source.seconds(number), source.dataset.task(number)
+            changes += [
+                Change(number, what, seconds, task, part.length / source.info.fps, len(pieces) + place)
+                for place, part in enumerate(parts)
+            ]
+        pieces += parts
+    return _Plan(f"{what} of episode {', '.join(map(str, new))}", pieces, changes)
+
+
+def _check_mergeable(source: Source, other: Source) -> None:
+    mine, theirs = source.info, other.info
+    if other.root.resolve() == source.root.resolve():
+        raise DatasetError(f"{other.root}: is the dataset itself")
+    found = differences(mine.features, user_features(theirs.features))
+    for name in ("fps", "robot_type"):
+        if getattr(mine, name) != getattr(theirs, name):
+            found.append(f"{name} is {getattr(mine, name)!r}, there it is {getattr(theirs, name)!r}")
+    for key in set(video_keys(mine.features)) & set(video_keys(theirs.features)):
+        here, there = (each.features[key].get("info") or {} for each in (mine, theirs))
+        found += [
+            f"{name} of {key} is {here.get(name)!r}, there it is {there.get(name)!r}"
+            for name in _STREAM_ENTRIES
+            if here.get(name) != there.get(name)
+        ]
+    if found:
+        raise DatasetMismatchError(f"{other.root}: cannot be merged into {source.root}: {'; '.join(found)}")
+
+
+def _check_complete(source: Source) -> None:
+    """Refuse a dataset that another program is writing: its last files have no end yet."""
+    if not source.info.total_episodes:
+        raise DatasetError(f"{source.root}: it has no episodes yet")
+    source.check_rows()
+
+
+def _require_room(source: Source, plan: _Plan) -> None:
+    needed = changed_bytes(source, plan.pieces, plan.others) + _RESERVE
+    free = shutil.disk_usage(source.root).free
+    if free < needed:
+        raise DatasetError(
+            f"{source.root}: the edit needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; "
+            "free some space, or make earlier edits final with `lerobot-recorder edit forget`"
+        )

@@ -1,0 +1,297 @@
+"""Joins ranges of frames of video files, copying packets wherever the stream allows it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import av.error
+import numpy.typing as npt
+
+from lerobot_recorder.durable import sync
+from lerobot_recorder.errors import VideoError
+from lerobot_recorder.video.files import MUXER_OPTIONS, fraction, opened, packets_on_grid, stream_identity
+from lerobot_recorder.video.priority import unchanged_priority
+from lerobot_recorder.video.settings import EncoderSettings
+from lerobot_recorder.video.writer import SETTINGS_TAG
+
+_ENCODERS = {"av1": "libsvtav1", "h264": "h264", "hevc": "hevc"}
+"""Encoders by the codec's name in ``info.json``."""
+
+_REORDERED = 32
+"""Packets after a key frame among which frames can be that are displayed before it."""
+
+_ENCODER_ENTRIES = ("g", "crf", "preset")
+
+
+class VideoPart(NamedTuple):
+    """A range of frames of a video file.
+
+    Attributes:
+        path: the file.
+        start: number of the first frame.
+        stop: number of the frame after the last one.
+    """
+
+    path: Path
+    start: int
+    stop: int
+
+    @property
+    def length(self) -> int:
+        """Number of frames."""
+        return self.stop - self.start
+
+
+class VideoCutter:
+    """Writes ranges of frames of video files into new files.
+
+    Args:
+        fps: frames per second of all files.
+    """
+
+    def __init__(self, fps: int) -> None:
+        self._fps = fps
+
+    def frames(self, path: Path) -> int:
+        """Count the frames of a video.
+
+        Raises:
+            VideoError: the file is missing, or not a video.
+        """
+        with opened(path) as container:
+            stream: Any = container.streams.video[0]
+            return int(stream.frames) or sum(packet.pts is not None for packet in container.demux(stream))
+
+    def key_frames(self, path: Path, start: int, stop: int) -> list[int]:
+        """List the key frames in a range of frames.
+
+        Raises:
+            VideoError: the file is missing, or not a video.
+        """
+        with opened(path) as container:
+            return list(self._key_frames(container, VideoPart(path, start, stop)))
+
+    def write(self, parts: Sequence[tuple[Path, int, int]], output: Path, info: Mapping[str, Any]) -> None:
+        """Write the frames of all parts into one file and sync it; frame k is at ``k / fps``.
+
+        Packets are copied. Frames that need others which are left out are encoded again, with the settings
+        in the file's metadata, or else in ``info``: those before the first key frame of a part, and, if the
+        frames are not stored in the order of display, those after its last one.
+
+        Args:
+            parts: file, first frame and the frame after the last one; at least one part, all with the same
+                stream parameters.
+            output: the file to write.
+            info: the ``info`` of the feature, with LeRobot's entries.
+
+        Raises:
+            VideoError: a part is not a video on the grid, or frames cannot be encoded so that they fit.
+        """
+        try:
+            with ExitStack() as stack:
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=output.parent)))
+                ranges = [VideoPart(*part) for part in parts]
+                whole = [each for part in ranges for each in self._decodable(part, folder, info)]
+                _check_equal(whole, output)
+                self._copy(whole, output)
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            raise VideoError(f"{output} cannot be written: {error}") from error
+        sync(output)
+
+    def images(self, path: Path, start: int, numbers: Sequence[int]) -> Iterator[npt.NDArray[Any]]:
+        """Decode some frames of a range.
+
+        Args:
+            path: the video.
+            start: first frame of the range.
+            numbers: frame numbers in the range, rising.
+
+        Yields:
+            RGB, uint8, (height, width, 3); of 12-bit videos the codes, uint16, (height, width).
+
+        Raises:
+            VideoError: a frame is missing.
+        """
+        wanted = iter(sorted({start + number for number in numbers}))
+        number = next(wanted, None)
+        part = VideoPart(path, start, start + max(numbers) + 1)
+        for shown, frame in self._decoded(part):
+            if shown == number:
+                depth = frame.format.components[0].bits > 8
+                yield frame.to_ndarray(format="gray12le" if depth else "rgb24")
+                number = next(wanted, None)
+                if number is None:
+                    return
+        if number is not None:
+            raise VideoError(f"{part.path} has no frame {number}")
+
+    # Parts that need no other frames
+
+    def _decodable(self, part: VideoPart, folder: Path, info: Mapping[str, Any]) -> Iterator[VideoPart]:
+        """Split a part into ranges that start at a key frame and end where no later frame is needed."""
+        with opened(part.path) as container:
+            keys = list(self._key_frames(container, part))
+            is_end = part.stop >= self.frames(part.path)
+            in_order = self._is_in_order(container, part)
+        first = keys[0] if keys else part.stop
+        last = part.stop if in_order or is_end or self._starts_key(part) else max(keys, default=first)
+        yield from self._encoded(VideoPart(part.path, part.start, first), folder, info)
+        if last > first:
+            yield VideoPart(part.path, first, last)
+        yield from self._encoded(VideoPart(part.path, max(first, last), part.stop), folder, info)
+
+    def _starts_key(self, part: VideoPart) -> bool:
+        """Return whether a key frame follows the part, and no frame of the part is stored after it."""
+        with opened(part.path) as container:
+            packets = list(itertools.islice(self._packets(container, part.stop), _REORDERED))
+        return packets[0].pts == part.stop and all(packet.pts >= part.stop for packet in packets)
+
+    def _encoded(self, part: VideoPart, folder: Path, info: Mapping[str, Any]) -> Iterator[VideoPart]:
+        if part.length <= 0:
+            return
+        output = folder / f"{len(list(folder.iterdir()))}.mp4"
+        options, tag = _encoder(part.path, info)
+        with av.open(str(output), "w", format="mp4") as target:
+            target.metadata[SETTINGS_TAG] = tag
+            stream: Any = None
+            for number, (_, frame) in enumerate(self._decoded(part)):
+                if stream is None:
+                    stream = target.add_stream(options.pop("vcodec"), self._fps, options=options)
+                    stream.width, stream.height = frame.width, frame.height
+                    stream.pix_fmt = frame.format.name
+                    with unchanged_priority():
+                        stream.codec_context.open(strict=False)
+                plain = av.VideoFrame.from_ndarray(frame.to_ndarray(), format=frame.format.name)
+                plain.pts, plain.time_base = number, Fraction(1, self._fps)
+                target.mux(stream.encode(plain))
+            if stream is not None:
+                target.mux(stream.encode())
+        yield VideoPart(output, 0, part.length)
+
+    # Reading
+
+    def _packets(self, container: Any, start: int) -> Iterator[Any]:
+        """Read packets from the last key frame that is not after ``start``, with times in frames."""
+        stream = container.streams.video[0]
+        ticks = Fraction(1, self._fps) / fraction(stream.time_base)
+        container.seek(int(start * ticks), stream=stream)
+        yield from packets_on_grid(container, self._fps)
+
+    def _key_frames(self, container: Any, part: VideoPart) -> Iterator[int]:
+        for packet in self._packets(container, part.start):
+            if packet.pts >= part.stop and packet.dts >= part.stop:
+                return
+            if packet.is_keyframe and part.start <= packet.pts < part.stop:
+                yield packet.pts
+
+    def _is_in_order(self, container: Any, part: VideoPart) -> bool:
+        """Return whether frames are stored in the order of display."""
+        shown = -1
+        for packet in self._packets(container, part.start):
+            if packet.pts < shown:
+                return False
+            shown = packet.pts
+            if shown > part.stop:
+                break
+        return True
+
+    def _decoded(self, part: VideoPart) -> Iterator[tuple[int, Any]]:
+        """Decode the frames of a part, with their numbers in the file."""
+        with opened(part.path) as container:
+            stream: Any = container.streams.video[0]
+            ticks = Fraction(1, self._fps) / fraction(stream.time_base)
+            container.seek(int(part.start * ticks), stream=stream)
+            for frame in container.decode(stream):
+                number = round(frame.pts / ticks)
+                if number >= part.stop:
+                    return
+                if number >= part.start:
+                    yield number, frame
+
+    # Writing
+
+    def _copy(self, parts: Sequence[VideoPart], output: Path) -> None:
+        delay = max(self._delay(part) for part in parts)
+        with av.open(str(output), "w", format="mp4", options=MUXER_OPTIONS) as target:
+            stream: Any = None
+            frames = 0
+            for part in parts:
+                with opened(part.path) as source:
+                    if stream is None:
+                        target.metadata.update(source.metadata)
+                        stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
+                        stream.time_base = Fraction(1, self._fps)
+                    first = frames
+                    for packet in self._within(source, part):
+                        packet.stream = stream
+                        packet.pts, packet.dts = first + packet.pts - part.start, frames - delay
+                        target.mux_one(packet)
+                        frames += 1
+                    if frames - first != part.length:
+                        raise VideoError(
+                            f"{part.path}: expected frames {part.start} to {part.stop - 1}, "
+                            f"found {frames - first} of them"
+                        )
+
+    def _within(self, source: Any, part: VideoPart) -> Iterator[Any]:
+        left = part.length
+        for packet in self._packets(source, part.start):
+            if part.start <= packet.pts < part.stop:
+                yield packet
+                left -= 1
+                if not left:
+                    return
+
+    def _delay(self, part: VideoPart) -> int:
+        """Return the number of frames between decoding and displaying the first frame."""
+        with opened(part.path) as source:
+            first = next(self._within(source, part), None)
+            return 0 if first is None else int(first.pts - first.dts)
+
+
+def _encoder(path: Path, info: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """Return the options to encode frames as the rest of a file, the codec included, and the file's tag."""
+    with opened(path) as container:
+        tag = container.metadata.get(SETTINGS_TAG, "")
+    known = _parsed(tag)
+    if known:
+        known.pop("pix_fmt", None)
+        if "svtav1-params" in known:
+            known["svtav1-params"] += ":lp=1"
+        return {name: str(value) for name, value in known.items()}, tag
+    codec = _ENCODERS.get(str(info.get("video.codec")), "")
+    if not codec:
+        raise VideoError(f"{path}: encoded by another program in an unknown way; cut at a key frame instead")
+    values = {name: info.get(f"video.{name}") for name in _ENCODER_ENTRIES}
+    settings = EncoderSettings(vcodec=codec, **{name: value for name, value in values.items() if value})
+    return {"vcodec": codec, **settings.options()}, tag
+
+
+def _parsed(tag: str) -> dict[str, Any]:
+    try:
+        found = json.loads(tag)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) and "vcodec" in found else {}
+
+
+def _check_equal(parts: Sequence[VideoPart], output: Path) -> None:
+    """Check that all parts have the same stream parameters, so that one decoder can read them.
+
+    Raises:
+        VideoError: they differ.
+    """
+    found = {stream_identity(part.path)[1:] for part in parts}
+    if len(found) > 1:
+        raise VideoError(
+            f"{output.name}: the frames before the first key frame cannot be encoded so that they fit the "
+            "rest, which another version or program has encoded; cut at a key frame instead"
+        )
