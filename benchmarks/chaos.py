@@ -1,11 +1,11 @@
-"""Record in trouble, for as long as it is told, and look whether anything is lost.
+"""Record in trouble for a given time, and check that nothing is lost.
 
 Design. Devices in a process of their own show the number of the moment, 30 a second: the poses of two
 simulated arms on pseudo-terminals, and the pictures of two network cameras. The three nodes run as users run
 them, in processes, on loopback in a ROS domain of their own; the hardware node reads the devices, the
 recorder takes its topics (raw and JPEG), the encoder makes h264, which leaves the numbers sharp.
 
-A round has a dataset of its own and one kind of trouble: kills of any node by SIGKILL, SIGTERM, SIGINT; EIO,
+A round has its own dataset and one kind of trouble: kills of any node by SIGKILL, SIGTERM, SIGINT; EIO,
 a failing fsync, a full and a slow disk, by a preloaded library; power cuts, which take away what was not
 synced; hostile messages to every topic; damaged copies of spool and dataset. Meanwhile an operator starts,
 saves, discards, marks, deletes and accepts at random, and a ledger keeps what was acknowledged. Then the
@@ -129,7 +129,9 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="begin no round after this time")
-    parser.add_argument("--rounds", type=int, default=0, help="this many rounds, whatever time they take")
+    parser.add_argument(
+        "--rounds", type=int, default=0, help="number of rounds; 0: as many as fit in the time"
+    )
     parser.add_argument("--first-round", type=int, default=0, help="number of the first round")
     parser.add_argument("--round-s", type=float, default=20.0, help="seconds of trouble in a round")
     parser.add_argument("--seed", type=int, default=0)

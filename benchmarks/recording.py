@@ -26,8 +26,11 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import rclpy
 from processes import Cost, cost, resident_bytes
@@ -39,6 +42,9 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment
+from lerobot_recorder.encoding import EncoderStatus
+from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
+from lerobot_recorder.status import from_json
 
 HERE = Path(__file__).parent
 JOINTS = ["shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper"]
@@ -84,6 +90,10 @@ class Result:
     problems: list[str] = field(default_factory=list)
 
 
+def read_status(kind: type, handle: Callable[[Any], None], message: String) -> None:
+    handle(from_json(kind, json.loads(message.data)))
+
+
 class Client:
     """Commands a recorder and reads its status, as an operator's program would."""
 
@@ -94,15 +104,14 @@ class Client:
         self.executor = SingleThreadedExecutor(context=self.context)
         self.executor.add_node(self.node)
         latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.status: dict = {}
-        self.encoder: dict = {}
-        self.completed: list[dict] = []
-        subscribe = self.node.create_subscription
-        subscribe(String, "recorder/status", lambda news: self.status.update(json.loads(news.data)), latched)
-        subscribe(String, "encoder/status", lambda news: self.encoder.update(json.loads(news.data)), latched)
-        subscribe(
-            String, "episode_completed", lambda news: self.completed.append(json.loads(news.data)), latched
-        )
+        self.status, self.encoder = RecorderStatus(), EncoderStatus()
+        self.completed: list[CompletedEpisode] = []
+        for topic, kind, handle in (
+            ("recorder/status", RecorderStatus, partial(setattr, self, "status")),
+            ("encoder/status", EncoderStatus, partial(setattr, self, "encoder")),
+            ("episode_completed", CompletedEpisode, self.completed.append),
+        ):
+            self.node.create_subscription(String, topic, partial(read_status, kind, handle), latched)
         self.services = {
             name: self.node.create_client(Trigger, f"recorder/{name}")
             for name in ("start_episode", "save_episode")
@@ -133,14 +142,13 @@ class Client:
 
     def encoded_s(self) -> float:
         """Return the recorded seconds that are encoded, according to the encoder's status."""
-        here = [each for each in self.completed if each["state"] == "ready"]
-        done = self.encoder.get("committed", 0)
-        committed_s = sum(each["length"] for each in here[:done]) / FPS
-        batch = self.encoder.get("encoding")
+        here = [each for each in self.completed if each.state == "ready"]
+        done, batch = self.encoder.committed, self.encoder.encoding
+        committed_s = sum(each.length for each in here[:done]) / FPS
         if not batch:
             return committed_s
-        batch_s = sum(each["length"] for each in here[done : done + batch["episodes"]]) / FPS
-        return committed_s + batch_s * batch["frames_done"] / batch["frames"]
+        batch_s = sum(each.length for each in here[done : done + batch.episodes]) / FPS
+        return committed_s + batch_s * batch.frames_done / batch.frames
 
     def close(self) -> None:
         self.stopped.set()
@@ -198,7 +206,7 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
         result.published = sum(json.loads(robot.communicate(timeout=30)[0].splitlines()[-1]).values())
         time.sleep(1.5)  # the last status
         result.received = sum(
-            stream["received"] for name, stream in client.status["streams"].items() if name.startswith("cam")
+            stream.received for name, stream in client.status.streams.items() if name.startswith("cam")
         )
     finally:
         robot.kill()
@@ -212,7 +220,7 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
 
 def record(client: Client, pids: dict[str, int], result: Result, episodes: int, seconds: float) -> None:
     if not client.wait(lambda: client.call("start_episode")[0], 30):
-        raise SystemExit(f"the recording does not start: {client.status.get('missing')}")
+        raise SystemExit(f"the recording does not start: {client.status.missing}")
     before = {name: cost(pid) for name, pid in pids.items()}
     encoding_from = time.perf_counter() + seconds
     for number in range(episodes):
@@ -253,17 +261,17 @@ def complaints(events: queue.SimpleQueue) -> list[str]:
     return found
 
 
-def count(result: Result, completed: list[dict], expected: int, setup: Setup) -> None:
+def count(result: Result, completed: list[CompletedEpisode], expected: int, setup: Setup) -> None:
     for episode in completed:
-        ticks = episode["ticks"]
+        ticks = episode.ticks
         if not ticks:
             continue
-        result.ticks += episode["length"]
-        result.spooled += episode["length"] * setup.cameras
+        result.ticks += episode.length
+        result.spooled += episode.length * setup.cameras
         result.repeated += sum(
-            stream["repeated_ticks"] for name, stream in episode["streams"].items() if name.startswith("cam")
+            stream["repeated_ticks"] for name, stream in episode.streams.items() if name.startswith("cam")
         )
-        result.missed += max(0, expected - AROUND_CALLS - episode["length"])
+        result.missed += max(0, expected - AROUND_CALLS - episode.length)
         result.late += ticks["late"]
         result.mean_lateness_s.append(ticks["mean_lateness_s"])
         result.max_lateness_s = max(result.max_lateness_s, ticks["max_lateness_s"])
@@ -398,15 +406,15 @@ def main() -> None:
         finally:
             shutil.rmtree(folder)
         table.add_row(*row(str(setup), result, args.episodes * args.seconds))
-        if said := verdict(result):
-            verdicts.append(f"{setup} {said}")
+        if text := verdict(result):
+            verdicts.append(f"{setup} {text}")
     if args.lerobot:
         for mode in ("default", "batched", "streaming"):
             console.print(f"recording with LeRobot, {mode}", style="dim")
             table.add_row(*lerobot_row(args.lerobot, mode, Setup("", 2, 640, 480), args))
     console.print(table)
-    for said in verdicts:
-        console.print(said, soft_wrap=True)
+    for text in verdicts:
+        console.print(text, soft_wrap=True)
 
 
 if __name__ == "__main__":

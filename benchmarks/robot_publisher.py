@@ -83,7 +83,7 @@ class RobotPublisher(Node):
             self.counts[name] += 1
 
     def settled(self, name: str) -> bool:
-        """Tell whether a camera has had its subscriber for a while; both ends match at different times."""
+        """Return whether a camera has had its subscriber for a while; both ends match at different times."""
         if name not in self.matched_s:
             if not self.images[name].get_subscription_count():
                 return False

@@ -94,6 +94,6 @@ def damaged_spool(spooled: Path, place: Path, epoch_s: float, random: Random) ->
     )
     yield from (f"after {what}: {fault}" for fault in faults)
     if (failed | waiting) and status == 0:
-        yield f"encode says nothing of what it could not use after {what}: {text[-2000:]}"
+        yield f"encode does not report what it could not use after {what}: {text[-2000:]}"
     shutil.rmtree(spool)
     shutil.rmtree(root, ignore_errors=True)

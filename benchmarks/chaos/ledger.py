@@ -12,7 +12,7 @@ class Promise:
     Attributes:
         saved: a save or an accept was acknowledged.
         gone: a discard or a deletion was acknowledged.
-        rejected: it was said to be set aside in ``rejected/``.
+        rejected: it was reported as set aside in ``rejected/``.
         doubtful: a call that may have removed it or brought it back was not answered.
     """
 

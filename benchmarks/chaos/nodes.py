@@ -17,6 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lerobot_recorder.encoding import EncoderStatus
+from lerobot_recorder.recording import RecorderStatus
+from lerobot_recorder.status import from_json
+
 NAMES = ("hardware", "recorder", "encoder")
 
 # Not by a `preexec_fn`: the fork that it needs hangs when another thread has converted a frame of a video.
@@ -48,23 +52,21 @@ _LOST_ANSWER = "client will not receive response"  # a warning of rclpy
 
 
 class NodeProcess:
-    """One node, in a session of its own.
+    """One node, in its own session.
 
     Attributes:
         name: of the node.
         label: its name in the graph, which no other process has had.
         status: the last one that it published, and when on the monotonic clock; empty before the first.
-        completed: what it has announced of episodes.
-        killed: whether it was told to end.
+        killed: whether it was asked to end.
     """
 
     def __init__(
         self, name: str, label: str, arguments: Sequence[str], environment: Mapping[str, str], log: Path
     ) -> None:
         self.name, self.label = name, label
-        self.status: dict[str, Any] = {}
+        self.status: RecorderStatus | EncoderStatus | None = None
         self.status_s = self.started_s = time.monotonic()
-        self.completed: list[dict[str, Any]] = []
         self.killed = False
         self._log = log
         with log.open("a") as lines:
@@ -125,7 +127,7 @@ class NodeProcess:
         Raises:
             StuckError: it does not end, or leaves processes behind.
         """
-        wait_for(lambda: not self.running, timeout_s, f"{self.label} was told to end")
+        wait_for(lambda: not self.running, timeout_s, f"{self.label} was asked to end")
         wait_for(lambda: not self.session(), 20.0, f"processes that {self.label} started have not ended")
         self._reader.join(5.0)
 
@@ -149,9 +151,8 @@ class NodeProcess:
             except ValueError:
                 continue
             if "status" in news:
-                self.status, self.status_s = news["status"], time.monotonic()
-            if "episode_completed" in news:
-                self.completed.append(news["episode_completed"])
+                kind = EncoderStatus if self.name == "encoder" else RecorderStatus
+                self.status, self.status_s = from_json(kind, news["status"]), time.monotonic()
 
 
 def _session(pid: int) -> int | None:

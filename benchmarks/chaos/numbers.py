@@ -77,7 +77,7 @@ def read_units(units: npt.ArrayLike, arm: str) -> int | None:
 
 
 def _digits(number: int, arm: str) -> list[int]:
-    """Return four digits of a number, and two that check them and tell the arms apart."""
+    """Return four digits of a number, and two that check them and distinguish the arms."""
     digits = [number // _BASE**place % _BASE for place in range(4)]
     check = int(np.dot(digits, _WEIGHTS)) + 11 * ARMS.index(arm)
     return [*digits, check % _BASE, check // _BASE % _BASE]

@@ -57,7 +57,7 @@ class Answer:
 
 
 class Operator:
-    """A node of its own; calls come from one thread, messages from any."""
+    """A separate node; calls come from one thread, messages from any."""
 
     def __init__(self) -> None:
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)

@@ -37,16 +37,17 @@ from lerobot_recorder.arms.calibration import JOINTS
 KINDS = ("kills", "errors", "full disk", "power cuts", "fuzz", "slow disk", "damage")
 
 START_S = 60.0
-"""Within this time a node that was started tells of itself, on a busy machine."""
+"""Within this time a node that was started must report, on a busy machine."""
 DRAIN_S = 180.0
 """Within this time all that waits is encoded."""
 END_S = 60.0
 _SILENT_S = 20.0
-"""A node that has told nothing for so long hangs."""
+"""A node that has reported nothing for this time hangs."""
+_ENCODING = ("encoding", "committing")
 _FAILING_DISK = ("errors", "full disk")
-"""Trouble for which a node may end with status 1 and a sentence: it could not do what it was asked to."""
+"""Trouble for which a node may end with status 1 and one sentence."""
 _REFUSED_S = 60.0
-"""Within this time an episode can be started again, whatever has happened."""
+"""Within this time it must be possible to start an episode again after any trouble."""
 _FEWEST_COPIES = 3
 _DESCRIPTORS = 12
 """By how many the open files of a node may rise between two moments at which it is idle."""
@@ -250,7 +251,7 @@ class Round:
         return encoder_parameters(self._root, batch_size=self._random.choice((1, 1, 2, 3)))
 
     def _up(self, name: str) -> NodeProcess:
-        """Return a node that runs and tells of itself; one that could not start is started again."""
+        """Return a node that runs and reports; one that could not start is started again."""
         deadline = time.monotonic() + START_S
         while True:
             process = self._nodes[name]
@@ -259,7 +260,7 @@ class Round:
             if not process.running and not process.killed:
                 self._replace(process)
             if time.monotonic() > deadline:
-                raise StuckError(f"{process.label} tells nothing of itself: not within {START_S:g} s")
+                raise StuckError(f"{process.label} has not reported within {START_S:g} s")
             time.sleep(0.1)
 
     def _replace(self, process: NodeProcess) -> None:
@@ -281,14 +282,14 @@ class Round:
             process.join(END_S)
 
     def _watch(self) -> None:
-        """Look whether all nodes live and tell of themselves."""
+        """Check that all nodes run and report."""
         for process in list(self._nodes.values()):
             if process.killed:
                 continue
             if not process.running:
                 self._replace(process)
             elif process.status and (silent_s := time.monotonic() - process.status_s) > _SILENT_S:
-                raise StuckError(f"{process.label} has told nothing for {silent_s:.0f} s")
+                raise StuckError(f"{process.label} has reported nothing for {silent_s:.0f} s")
 
     def _descriptors(self) -> dict[str, int]:
         return {process.label: process.descriptors() for process in self._nodes.values()}
@@ -410,7 +411,7 @@ class Round:
     def _await_work(self) -> None:
         """Wait until the encoder works, and a random while longer."""
         encoder, ends_s = self._nodes["encoder"], time.monotonic() + 3.0
-        while time.monotonic() < ends_s and encoder.status.get("state") not in ("encoding", "committing"):
+        while time.monotonic() < ends_s and not (encoder.status and encoder.status.state in _ENCODING):
             if not self._pause(0.02, 0.02):
                 return
         self._pause(0.0, 0.7)

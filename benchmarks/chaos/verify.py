@@ -35,7 +35,7 @@ _NOTHING_LEFT = ("but the images of the first are damaged", "but the first row i
 _SLIP = 0.5
 """By how many numbers the delay of a camera may rise from one row to the next: half a picture."""
 _GAP = 3
-"""A camera that has left so many numbers out may have been opened anew, with another delay."""
+"""A camera that has skipped this many numbers may have been reopened, with another delay."""
 
 
 @dataclass
