@@ -57,5 +57,7 @@ def _print_plan(plan: Plan, output: Path) -> None:
     width = max(len(stream.feature) for stream in plan.streams)
     for stream in plan.streams:
         typer.echo(f"{stream.feature:{width}}  {stream.topic.name}")
+    for line in plan.survey.losses:
+        typer.echo(f"\nwarning: {line}", err=True)
     typer.echo(f"\nwrote {output}; check it, then record with")
     typer.echo(f"  lerobot-recorder record --hardware none --config {output}")

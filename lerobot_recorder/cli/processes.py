@@ -20,9 +20,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import IO
 
-from lerobot_recorder.cli.terminal import shipped_config
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.launching import PARENT_VARIABLE, PROFILE_VARIABLE
+from lerobot_recorder.shipped import shipped_config
 
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
 _LINES_KEPT = 20

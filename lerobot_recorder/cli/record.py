@@ -13,10 +13,10 @@ from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import node_arguments, node_environment, require_ros
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import summarise
-from lerobot_recorder.cli.terminal import shipped_config
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, Hardware, require_config
+from lerobot_recorder.shipped import shipped_config
 from lerobot_recorder.spool import Spool
 
 

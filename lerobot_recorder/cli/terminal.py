@@ -1,4 +1,4 @@
-"""The operator's terminal: consoles, tables and the Enter key; also finds the config files of the package."""
+"""The operator's terminal: consoles, tables and the Enter key."""
 
 from __future__ import annotations
 
@@ -10,26 +10,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-import lerobot_recorder
 from lerobot_recorder.errors import ConfigError
-
-_PACKAGE = Path(lerobot_recorder.__file__).resolve().parent
-
-
-def shipped_config(name: str) -> Path:
-    """Return the path of a file in ``config/``.
-
-    Raises:
-        ConfigError: the file was not installed with the package
-    """
-    # Beside the package in a checkout, otherwise below the prefix of <prefix>/lib/python3.x/site-packages.
-    installed = [prefix / "share" / "lerobot_recorder" / "config" for prefix in _PACKAGE.parents[3:4]]
-    places = [_PACKAGE.parent / "config", *installed]
-    for place in places:
-        if (place / name).is_file():
-            return place / name
-    searched = " and ".join(map(str, places))
-    raise ConfigError(f"{name} is not in {searched}: install the package again")
 
 
 class EnterKey:

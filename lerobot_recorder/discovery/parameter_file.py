@@ -8,7 +8,7 @@ from typing import Any
 
 from lerobot_recorder.discovery.cameras import is_image
 from lerobot_recorder.discovery.plan import Plan
-from lerobot_recorder.discovery.seen import TRAJECTORY, TWISTS, SeenTopic
+from lerobot_recorder.discovery.seen import TRAJECTORY, TWISTS, SeenTopic, Survey
 from lerobot_recorder.discovery.stream import PlannedStream, identifier
 
 _SHORTEST_AGE_S = 0.5
@@ -40,6 +40,8 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
     yield "  ros__parameters:"
     yield _line("repo_id", repo_id)
     yield _line("robot_type", plan.survey.robot)
+    if any(stream.topic.has_losses and is_image(stream.topic) for stream in plan.streams):
+        yield "    # Images were lost in transport, so check this rate: the cameras' own is not known."
     yield _line("fps", plan.fps)
     yield _line("task", "")
     yield "    # 0: each episode is started by hand, with a key or a service."
@@ -51,15 +53,16 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
     if not any(stream.feature == "action" for stream in plan.streams):
         yield "    # No commands were seen: start what commands the robot, and discover again, for an action."
     for stream in plan.streams:
-        yield from _stream(stream, plan.survey.sliding)
+        yield from _stream(stream, plan.survey)
         yield from _min_rate(stream.name, stream.topic, plan.fps)
 
 
-def _stream(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:
+def _stream(stream: PlannedStream, survey: Survey) -> Iterator[str]:
     topic, name = stream.topic, stream.name
+    losses = [f"{topic.losses}; {survey.remedy}"] if topic.has_losses else []
     yield ""
     yield f"    # {_seen(topic)}"
-    for remark in (*_unit(stream, sliding), *stream.remarks):
+    for remark in (*_unit(stream, survey.sliding), *stream.remarks, *losses):
         yield f"    # {remark[0].upper()}{remark[1:]}."
     yield _line(f"{name}.topic", topic.name)
     yield _line(f"{name}.type", topic.type)
@@ -79,13 +82,13 @@ def _max_age(name: str, topic: SeenTopic) -> Iterator[str]:
     if _is_held(topic):
         yield "    # A command that is sent once per motion holds until the next; else, for 0.5 s."
         yield _line(f"{name}.max_age_s", _LONGEST_AGE_S)
-    elif topic.rate_hz and _PERIODS / topic.rate_hz > _SHORTEST_AGE_S:
+    elif topic.rate_hz and not topic.has_losses and _PERIODS / topic.rate_hz > _SHORTEST_AGE_S:
         yield _line(f"{name}.max_age_s", round(_PERIODS / topic.rate_hz, 1))
 
 
 def _min_rate(name: str, topic: SeenTopic, fps: int) -> Iterator[str]:
     """Set the minimum rate of a stream that is slower than fps, unless its values hold until the next."""
-    if not _is_held(topic) and 0 < topic.rate_hz < _SLOW * fps:
+    if not _is_held(topic) and not topic.has_losses and 0 < topic.rate_hz < _SLOW * fps:
         yield "    # Slower than fps, so rows repeat its samples; with fewer a second an episode is bad."
         yield _line(f"{name}.min_rate_hz", round(_SLOW * topic.rate_hz, 1))
 
@@ -98,7 +101,8 @@ def _is_held(topic: SeenTopic) -> bool:
 def _seen(topic: SeenTopic) -> str:
     rate = f"{topic.rate_hz:.1f} Hz" if topic.rate_hz else "once" if topic.received else "not seen"
     size = f", {topic.width}x{topic.height} {topic.encoding}" if topic.width else ""
-    return f"{rate}, {'reliable' if topic.reliable else 'best effort'}{size}"
+    losses = f", {topic.lost} of {topic.lost + topic.received} lost in transport" if topic.has_losses else ""
+    return f"{rate}, {'reliable' if topic.reliable else 'best effort'}{size}{losses}"
 
 
 def _unit(stream: PlannedStream, sliding: tuple[str, ...]) -> Iterator[str]:

@@ -41,6 +41,8 @@ def make_plan(survey: Survey) -> Plan:
     topics = survey.topics
     streams = (*state_streams(topics), *action_streams(topics), *camera_streams(topics))
     if not any(stream.topic.received for stream in streams):
+        if survey.losses:
+            raise StreamError("; ".join(survey.losses))
         raise StreamError(
             "no joint states, commands or images are published: start the robot's drivers first, and check "
             "that ROS_DOMAIN_ID is the same here and on the robot"
@@ -51,8 +53,12 @@ def make_plan(survey: Survey) -> Plan:
 
 
 def _fps(streams: tuple[PlannedStream, ...]) -> int:
-    """Return the largest usual rate that the slowest camera reaches."""
-    rates = [stream.topic.rate_hz for stream in streams if is_image(stream.topic) and stream.topic.rate_hz]
+    """Return the largest usual rate that the slowest camera reaches.
+
+    The rate of a camera that loses images in transport is unknown.
+    """
+    cameras = [stream.topic for stream in streams if is_image(stream.topic)]
+    rates = [topic.rate_hz for topic in cameras if topic.rate_hz and not topic.has_losses]
     if not rates:
         return _DEFAULT_FPS
     return max((fps for fps in _USUAL_FPS if fps <= min(rates) * _SLACK), default=_USUAL_FPS[0])

@@ -19,6 +19,10 @@ TYPES = (JOINT_STATE, TRAJECTORY, ARRAY, CONTROLLER_STATE, *TWISTS, IMAGE, COMPR
 """Message types that are observed."""
 
 
+_LEAST_LOSS = 0.05
+"""Fraction of the messages; with fewer losses the rate is still right."""
+
+
 @dataclass(frozen=True)
 class SeenTopic:
     """An observed topic. One whose messages hold different joints appears once for each set of joints.
@@ -35,6 +39,7 @@ class SeenTopic:
         encoding: encoding of images; of compressed ones ``jpeg``, ``png`` or ``16UC1``, empty for others
         width: width of images, in pixels
         height: height of images, in pixels
+        lost: number of messages that were sent but did not arrive, as far as the middleware knows
     """
 
     name: str
@@ -48,6 +53,20 @@ class SeenTopic:
     encoding: str = ""
     width: int = 0
     height: int = 0
+    lost: int = 0
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether so many messages were lost that their rate is unknown."""
+        return self.lost > 1 and self.lost > _LEAST_LOSS * (self.received + self.lost)
+
+    @property
+    def losses(self) -> str:
+        """How many messages were lost; empty if hardly any were."""
+        if not self.has_losses:
+            return ""
+        kind = "images" if self.type in (IMAGE, COMPRESSED) else "messages"
+        return f"{self.lost} of {self.received + self.lost} {kind} of {self.name} were lost in transport"
 
     @property
     def parts(self) -> list[str]:
@@ -68,11 +87,19 @@ class Survey:
         topics: topics of the types that can be recorded
         robot: name from the robot's description; empty if there is none
         sliding: joints that are measured in metres, from its description
+        remedy: what to do about messages that were lost; empty if none were
     """
 
     topics: tuple[SeenTopic, ...] = ()
     robot: str = ""
     sliding: tuple[str, ...] = ()
+    remedy: str = ""
+
+    @property
+    def losses(self) -> list[str]:
+        """A sentence for each topic that lost messages."""
+        lines = dict.fromkeys(topic.losses for topic in self.topics if topic.has_losses)
+        return [f"{line}; {self.remedy}" for line in lines]
 
     def to_json(self) -> str:
         """Return the survey as one line of JSON."""
@@ -83,4 +110,4 @@ class Survey:
         """Parse the output of ``to_json``."""
         content = json.loads(line)
         topics = (SeenTopic(**{**topic, "joints": tuple(topic["joints"])}) for topic in content["topics"])
-        return cls(tuple(topics), content["robot"], tuple(content["sliding"]))
+        return cls(tuple(topics), content["robot"], tuple(content["sliding"]), content["remedy"])

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -32,6 +34,7 @@ from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.bindings import message_class
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.lifetime import Parent
+from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
 from lerobot_recorder.nodes.message_facts import facts_of, joints_in
 from lerobot_recorder.nodes.qos import matching, offer_of
 
@@ -76,20 +79,21 @@ class DiscoverNode(GuardedNode):
     def __init__(self) -> None:
         super().__init__("discover", enable_rosout=False, start_parameter_services=False)
         self._heard: dict[tuple[str, str], _Parts] = {}
+        self._lost: Counter[tuple[str, str]] = Counter()
         self._descriptions: dict[str, str] = {}
         self.create_timer(_LOOK_S, self._look)
 
     @property
     def has_messages(self) -> bool:
-        """Whether any message has arrived."""
-        return any(self._heard.values())
+        """Whether any message has arrived, or was lost on its way."""
+        return any(self._heard.values()) or bool(self._lost)
 
     def survey(self) -> Survey:
         """Return the observations so far."""
         heard = sorted(self._heard.items(), key=lambda item: item[0])
         topics = [self._seen(name, kind, part) for (name, kind), parts in heard for part in _whole(parts)]
         robot, sliding = described(list(self._descriptions.values()))
-        return Survey(tuple(topics), robot, sliding)
+        return Survey(tuple(topics), robot, sliding, remedy() if self._lost else "")
 
     def _look(self) -> None:
         for name, kinds in self.get_topic_names_and_types():
@@ -105,7 +109,16 @@ class DiscoverNode(GuardedNode):
             return
         parts = self._heard[name, kind] = {}
         profile = matching(offer_of(publishers), _DEPTHS[kind in (IMAGE, COMPRESSED)])
-        self.create_subscription(message_class(kind), name, partial(_note, parts), profile)
+        counter = LossCounter(partial(self._note_lost, (name, kind)))
+
+        def note(message: Any, info: Mapping[str, Any]) -> None:
+            counter.note_message(info, len(publishers))
+            _note(parts, message)
+
+        counted_subscription(self, message_class(kind), name, note, counter, qos_profile=profile)
+
+    def _note_lost(self, topic: tuple[str, str], number: int) -> None:
+        self._lost[topic] += number
 
     def _listen_for_description(self, name: str) -> None:
         if name not in self._descriptions:
@@ -127,6 +140,7 @@ class DiscoverNode(GuardedNode):
             offer_of(publishers).reliable,
             heard.received,
             round(heard.rate_hz, 2),
+            lost=self._lost[name, kind],
             **facts,
         )
 

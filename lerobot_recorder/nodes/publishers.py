@@ -33,6 +33,11 @@ class Publishers:
             self._others.clear()
         self._names = sorted(f"{info.node_namespace.rstrip('/')}/{info.node_name}" for info in found)
 
+    @property
+    def number(self) -> int:
+        """Number of publishers."""
+        return len(self._names)
+
     def note_other(self, message: Any) -> None:
         """Note a message with none of the stream's joints."""
         if len(self._others) < _MOST_PARTS:

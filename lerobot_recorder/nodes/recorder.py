@@ -26,6 +26,7 @@ from lerobot_recorder.recording import (
     RecorderSettings,
     Restored,
     Schedule,
+    Stream,
 )
 
 _STEP_S = 0.05
@@ -215,7 +216,7 @@ class RecorderNode(ManagedNode):
     def _missing(self) -> list[str]:
         missing = self._recorder.missing()
         return [
-            line if stream.conflict else f"{line} ({self._topics.hint(stream)})"
+            line if _is_explained(stream) else f"{line} ({self._topics.hint(stream)})"
             for stream, line in missing.items()
         ]
 
@@ -224,6 +225,11 @@ class RecorderNode(ManagedNode):
         status = recorder_status(self._recorder, self._schedule, missing, self._refused)
         self._status.publish(status)
         self._diagnostics.publish(diagnostics(status))
+
+
+def _is_explained(stream: Stream) -> bool:
+    """Return whether it is known why a stream cannot be recorded, so that no topic needs to be suggested."""
+    return bool(stream.conflict) or stream.recent_arrivals().has_losses
 
 
 def main() -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,7 @@ from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.nodes.bindings import RECORDABLE, StreamBinding, binding_of, message_class
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
 from lerobot_recorder.nodes.guard import GuardedNode
+from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.publishers import Publishers
 from lerobot_recorder.nodes.qos import Offer, QosOverrides, matching, offer_of
@@ -32,6 +34,8 @@ _MATCH_S = 0.2
 _SENT_AGAIN_NS = 2_000_000_000
 """On a busy computer, messages overtake each other by less than this; by more, the clock was set back."""
 
+_LOG_LOSSES_S = 10.0
+
 _ALTERNATIVES = 3
 _ALIKE, _LESS_ALIKE = 0.6, 0.3
 """How similar names must be (1: equal) if the message types differ, and if they are the same."""
@@ -45,7 +49,10 @@ class Listener:
     publishers: Publishers = field(default_factory=Publishers)
     offer: Offer | None = None
     subscription: Subscription[Any] | None = None
+    losses: LossCounter | None = None
     came_ns: int = 0
+    lost: int = 0
+    logged_s: float = 0.0
 
     def note_arrival(self, came_ns: int) -> int:
         """Return the arrival time of a message, given the time at which the middleware received it.
@@ -119,6 +126,7 @@ class Subscriptions:
             self._check_conflict(listener)
             if offered and (offer := offer_of(offered)) != listener.offer:
                 self._subscribe(listener, offer)
+            self._log_losses(listener)
 
     def _check_conflict(self, listener: Listener) -> None:
         binding = listener.binding
@@ -130,16 +138,32 @@ class Subscriptions:
         if listener.subscription is not None:
             self._node.destroy_subscription(listener.subscription)
         binding, listener.offer = listener.binding, offer
-        listener.subscription = self._node.create_subscription(
+        binding.stream.remedy = remedy()
+        listener.losses = LossCounter(binding.stream.note_lost)
+        listener.subscription = counted_subscription(
+            self._node,
             message_class(binding.message_type),
             binding.topic,
             lambda message, info: self._receive(listener, message, info),
-            matching(offer, _kept(binding.stream.spec)),
+            listener.losses,
+            qos_profile=matching(offer, _kept(binding.stream.spec)),
             qos_overriding_options=self._overrides.options(binding.topic),
         )
 
+    def _log_losses(self, listener: Listener) -> None:
+        stream, now_s = listener.binding.stream, time.monotonic()
+        recent = stream.recent_arrivals()
+        lost = stream.arrivals().lost
+        if not stream.spec.is_image or lost == listener.lost or now_s - listener.logged_s < _LOG_LOSSES_S:
+            return
+        if losses := stream.describe_losses(recent):
+            listener.lost, listener.logged_s = lost, now_s
+            self._node.get_logger().warning(f"{stream.spec.name}: {losses}")
+
     def _receive(self, listener: Listener, message: Any, info: Mapping[str, Any]) -> None:
         received_ns = self._received_ns(listener, info)
+        if listener.losses is not None:
+            listener.losses.note_message(info, listener.publishers.number)
         binding, stream = listener.binding, listener.binding.stream
         try:
             value = binding.take(message)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import ConfigError, StreamError
-from lerobot_recorder.recording.streams import NOT_FINITE, Sample, Stream, StreamSpec
+from lerobot_recorder.recording.streams import NOT_FINITE, Arrivals, Sample, Stream, StreamSpec
 from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.spool import EncodedImage
 
@@ -88,6 +88,7 @@ class StreamQuality:
         self._fps = fps
         self._stream = stream
         self._faults_before = stream.faults()
+        self._arrivals_before = stream.arrivals()
         self._ticks = 0
         self._stale = 0
         self._repeated_ticks = 0
@@ -159,6 +160,7 @@ class StreamQuality:
             "longest_same_image_s": round(self._longest_same_s, 3),
             "size_changes": self._size_changes,
             "faults": self._faults(),
+            "lost": self._arrivals().lost,
         }
 
     def reasons(self, rules: QualityRules) -> list[str]:
@@ -177,6 +179,7 @@ class StreamQuality:
             found.append(f"{name}: the image did not change for {self._longest_same_s:.1f} s")
         if found:
             found += [f"{name}: {what} ({number} times)" for what, number in self._faults().items()]
+            found += self._losses()
         return found
 
     def notes(self) -> list[str]:
@@ -184,6 +187,8 @@ class StreamQuality:
         is_bad = self._is_slower_than(least_rate_hz(self.spec, self._fps))
         is_slow = self._is_slower_than(_usual_rate_hz(self.spec, self._fps))
         slow = [self._slow()] if is_slow and not is_bad else []
+        if slow or (self.spec.is_image and not is_bad and not self._stale):
+            slow += self._losses()
         left_out = self._faults().get(NOT_FINITE)
         return slow + (
             [f"{self.spec.name}: {left_out} messages with NaN or infinity were left out"] if left_out else []
@@ -201,8 +206,16 @@ class StreamQuality:
         new = self._ticks - self._repeated_ticks
         return (
             f"{self.spec.name}: only {new} of {self._ticks} rows have a new {_kind(self.spec)} "
-            f"({new * self._fps / self._ticks:.1f} a second), {_expected(self.spec, self._fps)}"
+            f"({new * self._fps / self._ticks:.1f} a second), "
+            f"{_expected(self.spec, self._fps, has_losses=self._arrivals().has_losses)}"
         )
+
+    def _arrivals(self) -> Arrivals:
+        return self._stream.arrivals().since(self._arrivals_before)
+
+    def _losses(self) -> list[str]:
+        losses = self._stream.describe_losses(self._arrivals())
+        return [f"{self.spec.name}: {losses}"] if losses else []
 
     def _faults(self) -> dict[str, int]:
         before = self._faults_before
@@ -254,11 +267,22 @@ def _usual_rate_hz(spec: StreamSpec, fps: int) -> float:
     return 0.0 if spec.min_rate_hz or is_held else _SLOW * fps
 
 
-def slow_source(spec: StreamSpec, rate_hz: float, fps: int) -> list[str]:
-    """Report a slow stream before it is recorded; nothing if its rate is unknown (0)."""
-    if not 0 < rate_hz < max(least_rate_hz(spec, fps), _usual_rate_hz(spec, fps)):
-        return []
-    return [f"{spec.name}: only {rate_hz:.1f} {_kind(spec)}s a second, {_expected(spec, fps)}"]
+def slow_source(stream: Stream, rate_hz: float, fps: int) -> list[str]:
+    """Report a slow stream, or images that are lost, before it is recorded.
+
+    Args:
+        stream: the stream
+        rate_hz: its samples per second; 0 if unknown
+        fps: rows per second
+    """
+    spec, arrivals, found = stream.spec, stream.recent_arrivals(), []
+    if 0 < rate_hz < max(least_rate_hz(spec, fps), _usual_rate_hz(spec, fps)):
+        expected = _expected(spec, fps, has_losses=arrivals.has_losses)
+        found.append(f"{spec.name}: only {rate_hz:.1f} {_kind(spec)}s a second, {expected}")
+    losses = stream.describe_losses(arrivals)
+    if losses and (found or spec.is_image):
+        found.append(f"{spec.name}: {losses}")
+    return found
 
 
 def check_rates(specs: Iterable[StreamSpec], fps: int) -> None:
@@ -279,9 +303,11 @@ def _kind(spec: StreamSpec) -> str:
     return "image" if spec.is_image else "sample"
 
 
-def _expected(spec: StreamSpec, fps: int) -> str:
+def _expected(spec: StreamSpec, fps: int, *, has_losses: bool) -> str:
     if spec.min_rate_hz:
         return f"min_rate_hz is {spec.min_rate_hz:g}"
+    if has_losses:  # the source is not slow
+        return f"fps is {fps}"
     return f"fps is {fps}; record with fewer fps, or set {spec.name}.min_rate_hz if it is slow on purpose"
 
 

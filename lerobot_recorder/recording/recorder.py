@@ -285,10 +285,11 @@ class Recorder:
         absent = [line for line in missing if line.startswith(f"{spec.name}:")] or stream.silent(now_ns)
         trouble = [f"{spec.name}: {status.trouble}"] if status.trouble else []
         if take is None:
-            wrong = [*(absent or slow_source(spec, status.rate_hz, self.fps)), *trouble]
+            wrong = [*(absent or slow_source(stream, status.rate_hz, self.fps)), *trouble]
             return replace(status, silent=bool(absent), wrong="; ".join(wrong))
         quality = take.quality[spec.name]
         wrong = [*(absent or quality.notes()), *quality.reasons(take.settings.rules), *trouble]
+        wrong = list(dict.fromkeys(wrong))
         return replace(status, **quality.figures(), silent=bool(absent), wrong="; ".join(wrong))
 
     def _problem(self) -> str:

@@ -28,6 +28,10 @@ _LONGEST_FAULT = 300
 _OTHER_FAULTS = "something else is wrong with a message"
 """Counts all further kinds of faults: a fault may contain a number, so that each one is a new kind."""
 
+_LOSS_WINDOW_S = 5.0
+_LEAST_LOSS = 0.01
+"""Fraction of the messages that is worth a sentence; subscribing may lose one."""
+
 _SET_BACK_NS = 2_000_000_000
 _SET_BACK_S = 1.0
 """Samples are this much older than the newest, and no others arrive for this long: then they are not late,
@@ -104,6 +108,8 @@ class StreamStatus:
         received: samples received since the start.
         faults: what was wrong with messages, and how often: in the current take, else since the start.
         trouble: what is wrong with the newest message; empty if nothing is.
+        lost: messages that were sent but did not arrive, as far as the middleware knows: in the current take,
+            else since the start.
         stale_ticks: rows of the current take without a sample that is new enough; 0 while nothing is
             recorded, like the counts that follow.
         repeated_ticks: rows of the current take that repeat the sample of the row before.
@@ -122,6 +128,7 @@ class StreamStatus:
     received: int = 0
     faults: Mapping[str, int] = field(default_factory=dict)
     trouble: str = ""
+    lost: int = 0
     stale_ticks: int = 0
     repeated_ticks: int = 0
     mean_age_s: float | None = None
@@ -133,6 +140,23 @@ class StreamStatus:
     wrong: str = ""
 
 
+@dataclass(frozen=True)
+class Arrivals:
+    """How many messages of a stream arrived, and how many were lost in transport."""
+
+    received: int = 0
+    lost: int = 0
+
+    def since(self, before: Arrivals) -> Arrivals:
+        """Return the difference to an earlier count."""
+        return Arrivals(self.received - before.received, self.lost - before.lost)
+
+    @property
+    def has_losses(self) -> bool:
+        """Whether the losses are worth a sentence."""
+        return self.lost > 1 and self.lost >= _LEAST_LOSS * (self.received + self.lost)
+
+
 class Stream:
     """The newest samples of one source. Any thread may push and read; neither waits for long.
 
@@ -142,6 +166,7 @@ class Stream:
             ``EncodedImage``; called by the thread that writes
         conflict: why samples may come from more than one source; empty if they do not. With a conflict no
             episode can start, and a running take becomes bad.
+        remedy: what to do if messages are lost in transport; empty if that is unknown
     """
 
     def __init__(self, spec: StreamSpec, decode: Callable[[Any], Any] = lambda value: value) -> None:
@@ -155,7 +180,10 @@ class Stream:
         self._received_at_s = time.monotonic()
         self._faults: dict[str, int] = {}
         self._trouble = ""
+        self._lost = 0
+        self._marks = deque([(time.monotonic(), Arrivals())], maxlen=2)
         self.conflict = ""
+        self.remedy = ""
 
     def set_conflict(self, why: str) -> None:
         """Set why samples may come from more than one source; empty if they do not."""
@@ -190,6 +218,33 @@ class Stream:
         """Count a fault of the newest message, which usually means that it cannot be used."""
         with self._lock:
             self._count_fault(what)
+
+    def note_lost(self, number: int) -> None:
+        """Count messages that were sent but did not arrive."""
+        with self._lock:
+            self._lost += number
+
+    def arrivals(self) -> Arrivals:
+        """Return the number of messages since the start."""
+        with self._lock:
+            return Arrivals(self._received, self._lost)
+
+    def recent_arrivals(self) -> Arrivals:
+        """Return the number of messages of the last few seconds."""
+        now_s, total = time.monotonic(), self.arrivals()
+        with self._lock:
+            if now_s - self._marks[-1][0] > _LOSS_WINDOW_S:
+                self._marks.append((now_s, total))
+            return total.since(self._marks[0][1])
+
+    def describe_losses(self, arrivals: Arrivals) -> str:
+        """Report lost messages and what to do; empty if there are hardly any."""
+        if not arrivals.has_losses:
+            return ""
+        kind, sent = "images" if self.spec.is_image else "messages", arrivals.received + arrivals.lost
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        source = self.spec.source or self.spec.name
+        return f"{arrivals.lost} of {sent} {kind} of {source} were lost in transport{remedy}"
 
     def faults(self) -> dict[str, int]:
         """Return the number of messages since the start, by what was wrong with them."""
@@ -232,7 +287,9 @@ class Stream:
         with self._lock:
             newest = self._samples[-1].stamp_ns if self._samples else None
             age_s = None if newest is None else (now_ns - newest) / 1e9
-            return StreamStatus(self._rate(now_ns), age_s, self._received, dict(self._faults), self._trouble)
+            return StreamStatus(
+                self._rate(now_ns), age_s, self._received, dict(self._faults), self._trouble, self._lost
+            )
 
     def silent(self, now_ns: int) -> list[str]:
         """Return a sentence if the stream delivers nothing."""
@@ -247,12 +304,14 @@ class Stream:
         source = spec.source or spec.name
         if self.conflict:
             return f"{spec.name}: {self.conflict}"
+        losses = self.describe_losses(self.recent_arrivals())
         if status.age_s is None:
             unusable = "; ".join(f"{what} ({number} times)" for what, number in status.faults.items())
-            return f"{spec.name}: {unusable or 'nothing is received'} on {source}"
+            why = f": {losses}" if losses else ""
+            return f"{spec.name}: {unusable or 'nothing is received'} on {source}{why}"
         if status.age_s > spec.max_age_s:
             by = " by its headers" if spec.by_header else ""
-            why = f": {status.trouble}" if status.trouble else ""
+            why = f": {status.trouble or losses}" if status.trouble or losses else ""
             return f"{spec.name}: nothing for {status.age_s:.1f} s{by} on {source}{why}"
         if status.age_s < -spec.max_age_s:
             return self._ahead(-status.age_s)

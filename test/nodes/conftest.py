@@ -21,7 +21,8 @@ from sensor_msgs.msg import Image, JointState  # noqa: E402
 from std_msgs.msg import String  # noqa: E402
 from std_srvs.srv import SetBool, Trigger  # noqa: E402
 
-from lerobot_recorder.cli.processes import NodeEnded, NodeProcess, node_environment  # noqa: E402
+from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment  # noqa: E402
+from lerobot_recorder.discovery import Survey  # noqa: E402
 from lerobot_recorder.nodes.guard import GuardedNode  # noqa: E402
 
 LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -97,6 +98,15 @@ class Graph:
         process = NodeProcess(name, arguments, self.environment, self.events)
         self.processes.append(process)
         return process
+
+    def survey(self) -> Survey:
+        """Let `discover` look around."""
+        process = self.run("discover", ["3"])
+        self.wait(lambda: not process.running)
+        while True:
+            event = self.events.get(timeout=10)
+            if isinstance(event, NodeOutput) and event.node == "discover" and not event.is_log:
+                return Survey.from_json(event.line)
 
     def end_of(self, process: NodeProcess) -> int:
         self.wait(lambda: not process.running)

@@ -2,25 +2,12 @@ from __future__ import annotations
 
 from sensor_msgs.msg import JointState
 
-from lerobot_recorder.cli.processes import NodeOutput, NodeProcess
-from lerobot_recorder.discovery import Survey
-
 ARM, GRIPPER = ("shoulder", "elbow"), ("finger",)
 
 
 def joints_seen(graph) -> set[tuple[str, ...]]:
     """Look as often as it takes to see anything: on a busy computer, publishers are found late."""
-    return graph.wait(lambda: {topic.joints for topic in survey(graph).topics})
-
-
-def survey(graph) -> Survey:
-    process = NodeProcess("discover", ["3"], graph.environment, graph.events)
-    graph.processes.append(process)
-    graph.wait(lambda: not process.running)
-    while True:
-        event = graph.events.get(timeout=10)
-        if isinstance(event, NodeOutput) and not event.is_log:
-            return Survey.from_json(event.line)
+    return graph.wait(lambda: {topic.joints for topic in graph.survey().topics})
 
 
 def publish(graph, *parts: tuple[str, ...]) -> None:

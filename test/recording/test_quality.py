@@ -190,7 +190,37 @@ def test_the_rate_of_less_than_a_second_is_not_judged():
     ],
 )
 def test_a_slow_stream_is_reported_before_an_episode(spec, rate_hz, is_slow):
-    assert bool(slow_source(spec, rate_hz, 30)) == is_slow
+    assert bool(slow_source(Stream(spec), rate_hz, 30)) == is_slow
+
+
+LOSSES = "top: 20 of 20 images of top were lost in transport; use the profile"
+
+
+def test_losses_explain_a_slow_camera_before_an_episode_instead_of_advice_for_slow_cameras():
+    stream = Stream(CAMERA)
+    stream.remedy = "use the profile"
+    stream.note_lost(20)
+    assert slow_source(stream, 5.0, 30) == ["top: only 5.0 images a second, fps is 30", LOSSES]
+    assert slow_source(stream, 30.0, 30) == [LOSSES]
+
+
+@pytest.mark.parametrize(("spec", "noted"), [(CAMERA, True), (STATE, False)])
+def test_losses_are_noted_if_they_do_not_make_the_take_bad_and_of_vectors_only_if_they_are_slow(spec, noted):
+    stream = Stream(spec)
+    stream.note_lost(5)  # before the take
+    quality = StreamQuality(stream, 30)
+    stream.note_lost(20)
+    assert bool(quality.notes()) == noted
+    assert quality.reasons(RULES) == []
+    assert quality.figures()["lost"] == 20
+
+
+def test_a_single_lost_message_is_counted_and_not_noted():
+    stream = Stream(CAMERA)
+    quality = StreamQuality(stream, 30)
+    stream.note_lost(1)
+    assert quality.notes() == []
+    assert quality.figures()["lost"] == 1
 
 
 def test_an_image_that_declares_another_size_is_refused_before_it_is_decoded():
