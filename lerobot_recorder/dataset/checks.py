@@ -128,15 +128,9 @@ def _videos(
 
 
 def _files(dataset: CountedDataset) -> list[Path]:
-    layout, info = dataset.layout, dataset.info
-    if not dataset.episodes:
-        return []
-    videos = [
-        layout.video_file(key, index)
-        for key in video_keys(info.features)
-        for index in dataset.files(f"videos/{key}")
-    ]
-    return [*layout.data_files(), *videos]
+    """List the files that a check reads."""
+    videos = [path for key in video_keys(dataset.info.features) for path in dataset.members(f"videos/{key}")]
+    return [*dataset.layout.data_files(), *videos] if dataset.episodes else []
 
 
 class Reading:

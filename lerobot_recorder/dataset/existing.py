@@ -228,7 +228,7 @@ def _committed(
     layout: DatasetLayout, info: DatasetInfo, lengths: Mapping[str, int]
 ) -> Iterator[tuple[str, EpisodePlace]]:
     for path in layout.recordings_files():
-        content = _content(path)
+        content = path.read_bytes()
         names = {name for name in lengths if json.dumps(name, ensure_ascii=False).encode() in content}
         for recording in recordings.read_recordings(path) if names else ():
             if recording is None or recording.get("episode_id") not in names:
@@ -240,13 +240,6 @@ def _committed(
                 and place.length == lengths[place.episode_id]
             ):
                 yield place.episode_id, place
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _place(

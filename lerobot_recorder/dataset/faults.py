@@ -95,13 +95,11 @@ def unequal(
 def strays(dataset: CountedDataset) -> Iterator[str]:
     """Look for files without episodes; LeRobot reads every data file that it finds."""
     layout = dataset.layout
-    known = {"data": layout.data_file}
     found = {"data": layout.data_files()}
     for key in video_keys(dataset.info.features):
-        known[f"videos/{key}"] = lambda index, key=key: layout.video_file(key, index)  # type: ignore[misc]
         found[f"videos/{key}"] = sorted((layout.root / "videos" / key).glob("*/*.mp4"))
     for kind, paths in found.items():
-        used = {known[kind](index) for index in dataset.files(kind)} if dataset.episodes else set()
+        used = dataset.members(kind)
         for path in paths:
             if path not in used and not dataset.is_unfinished(path):
                 yield f"{path}: no episode is in it."
@@ -181,9 +179,7 @@ class _DataFile:
 
 def data(dataset: CountedDataset, reached: Reached) -> Iterator[str]:
     """Check the rows of all data files, in the order in which LeRobot joins them."""
-    members: dict[Path, list[int]] = {}
-    for episode, index in enumerate(dataset.files("data")):
-        members.setdefault(dataset.layout.data_file(index), []).append(episode)
+    members = dataset.members("data")
     for path, episodes in members.items():
         if not path.is_file():
             yield f"{path}: missing, though episode {episodes[0]} is in it."

@@ -125,7 +125,9 @@ def _validate_declaration(key: str, feature: FeatureDict) -> None:
             f"feature {key!r}: unknown dtype {dtype!r}, expected 'video', 'string' or one of "
             f"{', '.join(sorted(VECTOR_DTYPES))}"
         )
-    _validate_names(key, feature)
+    names = feature.get("names")
+    if isinstance(names, (list, tuple)) and len(shape) == 1 and len(names) != shape[0]:
+        raise ConfigError(f"feature {key!r}: expected {shape[0]} names, found {len(names)}")
 
 
 def _validate_video(key: str, feature: FeatureDict) -> None:
@@ -136,12 +138,6 @@ def _validate_video(key: str, feature: FeatureDict) -> None:
             f"feature {key!r}: expected shape (height, width, {channels}) for a video, found {shape}"
             + ("; depth needs info {'is_depth_map': True}" if shape[-1] == 1 and channels == 3 else "")
         )
-
-
-def _validate_names(key: str, feature: FeatureDict) -> None:
-    names, shape = feature.get("names"), shape_of(feature)
-    if isinstance(names, (list, tuple)) and len(shape) == 1 and len(names) != shape[0]:
-        raise ConfigError(f"feature {key!r}: expected {shape[0]} names, found {len(names)}")
 
 
 def with_defaults(features: Mapping[str, FeatureDict]) -> Features:

@@ -16,6 +16,12 @@ from lerobot_recorder.errors import ConfigError, DatasetError
 
 CODEBASE_VERSION = "v3.0"
 
+_ORDER = (
+    *("codebase_version", "fps", "features", "total_episodes", "total_frames", "total_tasks", "chunks_size"),
+    *("data_files_size_in_mb", "video_files_size_in_mb", "data_path", "video_path", "robot_type", "splits"),
+)
+"""LeRobot's order of the entries."""
+
 
 @dataclass(frozen=True)
 class DatasetInfo:
@@ -92,22 +98,8 @@ def grown_splits(splits: Mapping[str, str], before: int, total: int) -> dict[str
 def to_json(info: DatasetInfo) -> str:
     """Write the info as LeRobot does."""
     features = {key: {**ft, "shape": list(shape_of(ft))} for key, ft in info.features.items()}
-    content = {
-        "codebase_version": info.codebase_version,
-        "fps": info.fps,
-        "features": features,
-        "total_episodes": info.total_episodes,
-        "total_frames": info.total_frames,
-        "total_tasks": info.total_tasks,
-        "chunks_size": info.chunks_size,
-        "data_files_size_in_mb": info.data_files_size_in_mb,
-        "video_files_size_in_mb": info.video_files_size_in_mb,
-        "data_path": info.data_path,
-        "video_path": info.video_path,
-        "robot_type": info.robot_type,
-        "splits": dict(info.splits),
-        **info.extra,
-    }
+    content = {name: getattr(info, name) for name in _ORDER}
+    content |= {"features": features, "splits": dict(info.splits), **info.extra}
     return json.dumps(content, indent=4, ensure_ascii=False)
 
 
@@ -146,8 +138,7 @@ def _entry(name: str, value: Any) -> Any:
     if name in ("robot_type", "video_path"):
         return _expected(name, value, value is None or isinstance(value, str), "a text or null")
     if name.startswith("total_"):
-        number = _whole(value)
-        return _expected(name, number, isinstance(number, int) and number >= 0, "a whole number from 0 up")
+        return _expected(name, _whole(value), _is_whole(_whole(value), 0), "a whole number from 0 up")
     return _whole(value)
 
 
@@ -160,6 +151,10 @@ def _expected(name: str, value: Any, is_fine: bool, expected: str) -> Any:
 def _whole(value: Any) -> Any:
     """Return a whole number as an integer, also if it is written as a float."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _is_whole(value: Any, low: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= low
 
 
 def _splits(value: Any) -> dict[str, str]:
@@ -189,7 +184,7 @@ def _check_feature(key: str, feature: Any) -> None:
     _expected(f"{name}.dtype", feature.get("dtype"), isinstance(feature.get("dtype"), str), "a text")
     shape = feature.get("shape")
     sizes = [_whole(size) for size in shape] if isinstance(shape, list) else []
-    are_sizes = bool(sizes) and all(isinstance(size, int) and size > 0 for size in sizes)
+    are_sizes = bool(sizes) and all(_is_whole(size, 1) for size in sizes)
     _expected(f"{name}.shape", shape, are_sizes, "a list of whole numbers from 1 up")
     info = feature.get("info")
     _expected(f"{name}.info", info, info is None or isinstance(info, dict), "an object or null")

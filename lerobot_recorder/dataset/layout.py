@@ -149,17 +149,9 @@ def check_template(name: str, template: str, keys: Sequence[str] = ()) -> None:
 
 def default_root(repo_id: str) -> Path:
     """Return the directory in which LeRobot looks for the dataset ``repo_id`` on this machine."""
-    home = os.environ.get("HF_LEROBOT_HOME")
-    if home:
-        return Path(home).expanduser() / repo_id
-    return _huggingface_home() / "lerobot" / repo_id
-
-
-def _huggingface_home() -> Path:
-    home = os.environ.get("HF_HOME")
-    if home:
-        return Path(home).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "huggingface"
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface"
+    home = os.environ.get("HF_LEROBOT_HOME") or Path(os.environ.get("HF_HOME") or cache) / "lerobot"
+    return Path(home).expanduser() / repo_id
 
 
 def spool_path(root: Path) -> Path:

@@ -18,57 +18,23 @@ from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import DatasetLayout
 
 _DTYPES = VECTOR_DTYPES | {"string", "video", "image", "language"}
-_COUNTS = ("total_episodes", "total_frames", "total_tasks")
 
 
 # info.json
 
 
 def declarations(info: DatasetInfo, path: Path) -> Iterator[str]:
-    """Check the types of those entries of ``info.json`` that the other checks rely on."""
-    for name in _COUNTS:
-        count = getattr(info, name)
-        if isinstance(count, bool) or not isinstance(count, int) or count < 0:
-            yield f"{path}: {name} is {count!r}, expected a whole number."
-    if not isinstance(info.features, dict) or not info.features:
-        yield f"{path}: features is {_kind(info.features)}, expected an object of features."
-        return
-    wrong = [(key, fault) for key, feature in info.features.items() for fault in _declaration(feature)]
-    yield from (f"{path}: feature {key!r} {fault}." for key, fault in wrong)
-    if not wrong:
-        yield from _templates(info, path)
-
-
-def _declaration(feature: Any) -> Iterator[str]:
-    if not isinstance(feature, dict):
-        yield f"is {_kind(feature)}, expected an object with dtype and shape"
-        return
-    dtype, shape = feature.get("dtype"), feature.get("shape")
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
-        yield f"has the dtype {dtype!r}, expected one of {', '.join(sorted(_DTYPES))}"
-    sizes = shape if isinstance(shape, (list, tuple)) else ()
-    whole = all(isinstance(size, int) and not isinstance(size, bool) and size > 0 for size in sizes)
-    if not 1 <= len(sizes) <= MAX_DIMENSIONS or not whole:
-        yield f"has the shape {shape!r}, expected a list of 1 to {MAX_DIMENSIONS} whole numbers from 1 up"
-    elif dtype in ("video", "image") and len(sizes) != 3:
-        yield f"has the shape {shape!r}, expected height, width and channels"
-
-
-def _kind(value: Any) -> str:
-    return "empty" if isinstance(value, dict) else f"a {type(value).__name__}"
-
-
-def _templates(info: DatasetInfo, path: Path) -> Iterator[str]:
-    wanted = {"data_path": info.data_path}
-    if any(map(is_video, info.features.values())):
-        wanted["video_path"] = info.video_path or ""
-    for name, template in wanted.items():
-        try:
-            found = str(template).format(video_key="key", chunk_index=0, file_index=0) if template else ""
-        except (KeyError, IndexError, ValueError, AttributeError):
-            found = ""
-        if not found:
-            yield f"{path}: {name} is {template!r}, expected a path with {{chunk_index}} and {{file_index}}."
+    """Check the dtypes and shapes of the features in ``info.json``, which `load_info` has read."""
+    for key, feature in info.features.items():
+        dtype, shape = feature["dtype"], feature["shape"]
+        if dtype not in _DTYPES:
+            expected = ", ".join(sorted(_DTYPES))
+            yield f"{path}: feature {key!r} has the dtype {dtype!r}, expected one of {expected}."
+        if len(shape) > MAX_DIMENSIONS:
+            most = f"a list of 1 to {MAX_DIMENSIONS} whole numbers from 1 up"
+            yield f"{path}: feature {key!r} has the shape {shape!r}, expected {most}."
+        elif dtype in ("video", "image") and len(shape) != 3:
+            yield f"{path}: feature {key!r} has the shape {shape!r}, expected height, width and channels."
 
 
 # Tasks

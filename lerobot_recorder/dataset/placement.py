@@ -75,11 +75,6 @@ class VideoFile:
         self.parts.append(video.path)
 
 
-def tail_file(index: FileIndex, path: Path, frames: int) -> VideoFile:
-    """Return the last file of a dataset, which may grow."""
-    return VideoFile(index, frames, media_size(path), [path])
-
-
 def place_videos(
     videos: Sequence[EncodedVideo],
     tail: VideoFile | None,
@@ -104,18 +99,18 @@ def place_videos(
     """
     file, files = tail, []
     for video in videos:
-        if file is None or not _has_room(file, video, fps, limit) or not joinable(file.parts[-1], video.path):
+        fits = (
+            file is not None
+            and file.size_with(video) < limit
+            and is_readable(file.frames, video.length, fps)
+            and joinable(file.parts[-1], video.path)
+        )
+        if file is None or not fits:
             file = VideoFile(next_index(file.index if file else None))
         if not file.starts:
             files.append(file)
         file.add(video)
     return files
-
-
-def _has_room(file: VideoFile, video: EncodedVideo, fps: int, limit: float) -> bool:
-    if file.size_with(video) >= limit:
-        return False
-    return is_readable(file.frames, video.length, fps)
 
 
 def media_size(path: Path) -> int:

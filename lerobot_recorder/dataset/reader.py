@@ -59,6 +59,13 @@ class CountedDataset:
         chunks, files = (self.episodes[f"{kind}/{part}"] for part in _FILE)
         return [FileIndex(int(chunk), int(file)) for chunk, file in zip(chunks, files, strict=True)]
 
+    def members(self, kind: str) -> dict[Path, list[int]]:
+        """Return the numbers of the episodes in each file; ``kind``: ``data`` or ``videos/<key>``."""
+        members: dict[Path, list[int]] = {}
+        for episode, index in enumerate(self.files(kind) if self.episodes else ()):
+            members.setdefault(self.layout.file(kind, index), []).append(episode)
+        return members
+
     def task(self, episode: int) -> str:
         """Return the task of an episode; empty if there is none."""
         return ", ".join(self.episodes["tasks"][episode]) if "tasks" in self.episodes else ""

@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +35,7 @@ _FOLDER, _FILES = "meta/recordings", "chunk-*/*.jsonl"
 _EPISODE_ID = re.compile(rb'"episode_id": ?"([^"\\]+)"')
 _SOURCE_SUFFIX = ".source_ns"
 _FILES_PER_CHUNK = 1000
+_WITHOUT = "move it out of the dataset to go on without these ages"
 
 Recording = dict[str, Any]
 
@@ -110,12 +110,8 @@ def counted_ids(root: Path) -> set[str]:
     """
     info = load_info(root)
     total = info.total_episodes if info else 0
-    known = (each for path in sorted((root / _FOLDER).glob(_FILES)) for each in read_recordings(path) if each)
-    return {str(each.get("episode_id")) for each in known if _is_counted(each.get("episode_index"), total)}
-
-
-def _is_counted(episode_index: Any, total: int) -> bool:
-    return isinstance(episode_index, int) and 0 <= episode_index < total
+    known = recordings_of(sorted((root / _FOLDER).glob(_FILES)))
+    return {str(line.get("episode_id")) for index, line in known.items() if 0 <= index < total}
 
 
 # Ages of samples
@@ -146,21 +142,10 @@ def count_ages(path: Path) -> dict[int, int]:
     Raises:
         DatasetError: the file cannot be read.
     """
-    with _readable(path):
+    with tables.readable(path, _WITHOUT):
         table = pq.read_table(path, page_checksum_verification=True)
         counted = table.group_by("episode_index").aggregate([([], "count_all")])
         return dict(zip(*(counted[name].to_pylist() for name in ("episode_index", "count_all")), strict=True))
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Raise errors that name the file, and what to do."""
-    try:
-        yield
-    except (OSError, pa.ArrowException, KeyError) as error:
-        raise DatasetError(
-            f"{path}: cannot be read: {error}; move it out of the dataset to go on without these ages"
-        ) from error
 
 
 def grow_ages_file(path: Path, older: Path, episodes: Sequence[pa.Table]) -> None:
@@ -193,7 +178,7 @@ def grow_ages_file(path: Path, older: Path, episodes: Sequence[pa.Table]) -> Non
 
 def _older_episodes(path: Path, before: int) -> Iterator[pa.Table]:
     """Read the episodes of a file, without those that were removed from the dataset."""
-    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+    with tables.readable(path, _WITHOUT), pq.ParquetFile(path, page_checksum_verification=True) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group)
             if table := table.filter(pc.less(table["episode_index"], before)):
@@ -208,20 +193,15 @@ def read_ages(path: Path, episode_index: int) -> dict[str, StreamAges]:
     """
     if not path.is_file():
         return {}
-    with _readable(path):
+    with tables.readable(path, _WITHOUT):
         only = [("episode_index", "=", episode_index)]
-        return _streams(pq.read_table(path, filters=only, page_checksum_verification=True))
-
-
-def _streams(table: pa.Table) -> dict[str, StreamAges]:
-    names = [name.removesuffix(AGE_SUFFIX) for name in table.column_names if name.endswith(AGE_SUFFIX)]
-    return {name: _stream(table, name) for name in names if not _is_null(table[f"{name}{AGE_SUFFIX}"])}
-
-
-def _is_null(column: pa.ChunkedArray) -> bool:
-    return bool(column.null_count == len(column))
-
-
-def _stream(table: pa.Table, name: str) -> StreamAges:
-    age_s, source_ns = table[f"{name}{AGE_SUFFIX}"], table[f"{name}{_SOURCE_SUFFIX}"]
-    return StreamAges(age_s.to_numpy().astype(np.float32), source_ns.to_numpy().astype(np.int64))
+        table = pq.read_table(path, filters=only, page_checksum_verification=True)
+        names = [name.removesuffix(AGE_SUFFIX) for name in table.column_names if name.endswith(AGE_SUFFIX)]
+        return {
+            name: StreamAges(
+                table[f"{name}{AGE_SUFFIX}"].to_numpy().astype(np.float32),
+                table[f"{name}{_SOURCE_SUFFIX}"].to_numpy().astype(np.int64),
+            )
+            for name in names
+            if table[f"{name}{AGE_SUFFIX}"].null_count < len(table)
+        }

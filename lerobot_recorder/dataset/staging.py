@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from lerobot_recorder.dataset import info as info_json
 from lerobot_recorder.dataset import recordings, statistics, tables
@@ -27,7 +28,7 @@ from lerobot_recorder.dataset.files import (
 )
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
-from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, place_videos, tail_file
+from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, media_size, place_videos
 from lerobot_recorder.dataset.statistics import Stats, as_written, vector_stats
 from lerobot_recorder.errors import DatasetError
 
@@ -104,7 +105,7 @@ class Staging:
         new = list(self._numbered(episodes, tasks))
         data = list(self._stage_data(new))
         videos = [path for key in video_keys(self._info.features) for path in self._stage_videos(key, new)]
-        stats = list(self._stats(new))
+        stats, total = self._stats(new)
         with_checksum = [
             *videos,
             *data,
@@ -116,7 +117,7 @@ class Staging:
             *with_checksum,
             *self._stage_recordings(new),
             self._stage_checksums(with_checksum),
-            self._stage_stats(stats),
+            _written(self._layout.stats, statistics.to_json(total)),
             self._stage_info(episodes, len(tasks)),
         ]
         self.paths = [path.relative_to(self._directory).as_posix() for path in written]
@@ -224,7 +225,7 @@ class Staging:
                 path,
             )
             return None
-        return tail_file(index, path, expected)
+        return VideoFile(index, expected, media_size(path), [path])
 
     def _free_video(self, key: str, last: FileIndex | None) -> FileIndex:
         """Choose the number of a new file; skip those of files that a crash has left."""
@@ -259,7 +260,7 @@ class Staging:
             taken, rows = rows[: EPISODES_PER_FILE - filled], rows[EPISODES_PER_FILE - filled :]
             for item, _ in taken:
                 item.put_in("meta/episodes", index)
-            table = tables.episodes_table([ordered_row(item.row, flat) for item, flat in taken])
+            table = pa.Table.from_pylist([ordered_row(item.row, flat) for item, flat in taken])
             table = tables.conform(table, older.schema) if older else table
             path = _prepared(self._layout.episodes_file(index))
             tables.write_table(path, [older, table] if older and filled else [table])
@@ -269,7 +270,12 @@ class Staging:
     def _stage_recordings(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
         """Write the provenance of each episode, a line each, in files as in ``meta/episodes``."""
         for index, items in itertools.groupby(new, key=lambda item: item.file("meta/episodes")):
-            lines = [_recording_line(item) for item in items]
+            lines = [
+                recordings.recording_line(
+                    item.place.episode_index, item.place.episode_id, item.episode.recording
+                )
+                for item in items
+            ]
             path = _prepared(self._layout.recordings_file(index))
             path.write_bytes(recordings.append_lines(self._old.layout.recordings_file(index), lines))
             yield path
@@ -290,20 +296,14 @@ class Staging:
             self._directory / CHECKSUMS_PATH, grown_checksums(self._checksums, self._directory, files)
         )
 
-    def _stage_stats(self, stats: Sequence[Mapping[str, Stats]]) -> Path:
-        total = dict(self._old.stats)
-        for part in stats:
-            total = statistics.added(total, part)
-        return _written(self._layout.stats, statistics.to_json(total))
-
-    def _stats(self, new: Sequence[NewEpisode]) -> Iterator[dict[str, Stats]]:
-        """Compute the statistics of each episode."""
-        total = dict(self._old.stats)
+    def _stats(self, new: Sequence[NewEpisode]) -> tuple[list[dict[str, Stats]], dict[str, Stats]]:
+        """Compute the statistics of each episode, and those of the whole dataset."""
+        parts, total = [], dict(self._old.stats)
         for item in new:
             known = item.stats(self._info.features)
-            part = {key: as_written(stats, total.get(key)) for key, stats in known.items()}
-            total = statistics.added(total, part)
-            yield part
+            parts.append({key: as_written(stats, total.get(key)) for key, stats in known.items()})
+            total = statistics.added(total, parts[-1])
+        return parts, total
 
     def _stage_info(self, episodes: Sequence[EncodedEpisode], tasks: int) -> Path:
         info = self._info.grown(len(episodes), sum(episode.length for episode in episodes), tasks)
@@ -320,11 +320,6 @@ def readable_checksums(root: Path) -> dict[str, Checksum]:
     except DatasetError as error:
         logger.warning("%s; the new checksums cover the new files only", error)
         return {}
-
-
-def _recording_line(item: NewEpisode) -> str:
-    place = item.place
-    return recordings.recording_line(place.episode_index, place.episode_id, item.episode.recording)
 
 
 def _columns(episode: EncodedEpisode, place: EpisodePlace, info: DatasetInfo) -> dict[str, np.ndarray]:

@@ -58,15 +58,11 @@ def _data_field(key: str, feature: FeatureDict) -> pa.Field:
         return pa.field(key, pa.list_(pa.field("element", kind), shape[0]))
     for _ in shape:
         kind = pa.list_(pa.field("element", kind))
-    return pa.field(key, kind, metadata=_array_extension(shape, dtype))
-
-
-def _array_extension(shape: Sequence[int], dtype: str) -> dict[str, str]:
-    """Return the Arrow extension type that Hugging Face ``datasets`` uses for arrays."""
-    return {
+    extension = {  # the Arrow extension type that Hugging Face ``datasets`` uses for arrays
         "ARROW:extension:metadata": json.dumps([list(shape), dtype]),
         "ARROW:extension:name": f"datasets.features.features.Array{len(shape)}DExtensionType",
     }
+    return pa.field(key, kind, metadata=extension)
 
 
 def _described(feature: FeatureDict) -> dict[str, Any]:
@@ -149,7 +145,8 @@ def grow_data_file(path: Path, features: Features, tail: Path | None) -> Iterato
 @contextmanager
 def new_data_file(path: Path, schema: pa.Schema) -> Iterator[DataFile]:
     """Write a new data file with these columns."""
-    with path.open("wb") as sink, _writer(sink, schema) as writer:
+    options = {"compression": "snappy", "use_dictionary": DICTIONARY_COLUMNS, "write_page_checksum": True}
+    with path.open("wb") as sink, pq.ParquetWriter(sink, schema, **options) as writer:
         yield DataFile(writer, sink, schema)
 
 
@@ -172,7 +169,7 @@ def read_episodes(path: Path) -> Iterator[pa.Table]:
     with open_parquet(path) as source:
         waiting = source.schema_arrow.empty_table()
         for group in range(source.num_row_groups):
-            with _readable(path):
+            with readable(path):
                 waiting = pa.concat_tables([waiting, source.read_row_group(group)])
                 starts = np.flatnonzero(np.diff(waiting["episode_index"].to_numpy())) + 1
             for start, stop in itertools.pairwise([0, *starts]):
@@ -180,12 +177,6 @@ def read_episodes(path: Path) -> Iterator[pa.Table]:
             waiting = waiting.slice(starts[-1] if len(starts) else 0)
         if waiting:
             yield waiting
-
-
-def _writer(sink: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
-    return pq.ParquetWriter(
-        sink, schema, compression="snappy", use_dictionary=DICTIONARY_COLUMNS, write_page_checksum=True
-    )
 
 
 @dataclass(frozen=True)
@@ -213,7 +204,7 @@ def summarize_data_file(path: Path) -> DataSummary:
     Raises:
         DatasetError: the file cannot be read, or has no rows with an ``index``.
     """
-    with open_parquet(path) as file, _readable(path):
+    with open_parquet(path) as file, readable(path):
         metadata, columns = file.metadata, file.schema_arrow.names
         if not metadata.num_rows or "index" not in columns:
             raise DatasetError(f"{path}: expected rows with an index, found none; copy or download it again")
@@ -224,11 +215,6 @@ def summarize_data_file(path: Path) -> DataSummary:
 
 
 # Episode rows
-
-
-def episodes_table(rows: Sequence[Row]) -> pa.Table:
-    """Make rows of an episodes file from plain values."""
-    return pa.Table.from_pylist(list(rows))
 
 
 def write_table(path: Path, tables: Sequence[pa.Table]) -> None:
@@ -264,9 +250,8 @@ def _column(table: pa.Table, field: pa.Field) -> pa.Array | pa.ChunkedArray:
     values = table[field.name]
     if is_text(field.type) and pa.types.is_list(values.type):
         values = pc.binary_join(values, ", ")  # some converters store the tasks of an episode as one string
-    if is_text(_element(field.type)) and not is_text(
-        _element(values.type)
-    ):  # Arrow would convert numbers to strings
+    # Arrow would convert numbers to strings.
+    if is_text(_element(field.type)) and not is_text(_element(values.type)):
         raise pa.ArrowTypeError(f"{field.name} is {field.type}, expected {values.type}")
     return values.cast(field.type)
 
@@ -360,7 +345,7 @@ def open_parquet(path: Path) -> pq.ParquetFile:
         DatasetError: there is no file, or it is not a parquet file.
     """
     check_whole(path)
-    with _readable(path):
+    with readable(path):
         return pq.ParquetFile(path, page_checksum_verification=True)
 
 
@@ -370,15 +355,18 @@ def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     Raises:
         DatasetError: it cannot be read.
     """
-    with open_parquet(path) as file, _readable(path):
+    with open_parquet(path) as file, readable(path):
         return file.read(columns=columns)
 
 
 @contextmanager
-def _readable(path: Path) -> Iterator[None]:
+def readable(path: Path, advice: str = "copy or download it again") -> Iterator[None]:
+    """Raise errors of Arrow and of the disk as ones that name the file, and what to do.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
     try:
         yield
     except (OSError, pa.ArrowException, LookupError, TypeError) as error:
-        raise DatasetError(
-            f"{path}: cannot be read as parquet: {error}; copy or download it again"
-        ) from error
+        raise DatasetError(f"{path}: cannot be read as parquet: {error}; {advice}") from error

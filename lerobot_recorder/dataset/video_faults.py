@@ -187,10 +187,7 @@ class Decoder(Protocol):
 
 def pictures(dataset: CountedDataset, key: str, decoder: Decoder, reached: Reached) -> Iterator[str]:
     """Decode the video files of a camera."""
-    members: dict[Path, list[int]] = {}
-    for episode, index in enumerate(dataset.files(f"videos/{key}")):
-        members.setdefault(dataset.layout.video_file(key, index), []).append(episode)
-    for path, episodes in members.items():
+    for path, episodes in dataset.members(f"videos/{key}").items():
         if path.is_file():
             found = _file(path, _Seen(dataset, key, episodes), decoder, reached)
             yield from (f"{path}: {fault}" for fault in found)

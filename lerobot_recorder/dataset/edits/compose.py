@@ -372,7 +372,7 @@ class _Composition:
             for item in items:
                 item.put_in("meta/episodes", index)
             rows = [ordered_row(item.row, flat_stats(item.stats)) for item in items]
-            table = tables.conform(tables.episodes_table(rows), self._base.schema)
+            table = tables.conform(pa.Table.from_pylist(rows), self._base.schema)
             path = _prepared(self._layout.episodes_file(index))
             tables.write_table(path, [table])
             self._written.append(path)
