@@ -38,12 +38,9 @@ def sync_tree(directory: Path) -> None:
 
 def drop_cached(path: Path) -> None:
     """Drop a file from the cache, which may hold data that could not be written to the device."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-        os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    finally:
-        os.close(descriptor)
+    with path.open("rb", buffering=0) as file:
+        os.fsync(file.fileno())
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
 def make_directory(path: Path) -> None:

@@ -134,21 +134,21 @@ def _image_binding(
         raise ConfigError(
             f"{name}.image_format: has no meaning for depth maps, which are spooled as they come"
         )
+    decode: Callable[[Any], Any] = _unchanged
+    take: Callable[[Any], Any] = _unchanged
     if message_type == IMAGE:
         decode = conversion.image_to_depth if spec.is_depth else conversion.image_to_rgb
-        return StreamBinding(
-            Stream(spec, decode), spec.source, message_type, lambda message: _sized(message, spec)
-        )
-    if spec.is_depth:
-        pack = conversion.compressed_to_png
-        return StreamBinding(
-            Stream(spec, decode_depth), spec.source, message_type, lambda message: _sized(pack(message), spec)
-        )
-    _refuse(name, settings, ("image_format",), message_type)
-    encode = conversion.compressed_to_encoded
-    return StreamBinding(
-        Stream(spec), spec.source, message_type, lambda message: _sized(encode(message), spec)
-    )
+    elif spec.is_depth:
+        decode, take = decode_depth, conversion.compressed_to_png
+    else:
+        _refuse(name, settings, ("image_format",), message_type)
+        take = conversion.compressed_to_encoded
+    stream = Stream(spec, decode)
+    return StreamBinding(stream, spec.source, message_type, lambda message: _sized(take(message), spec))
+
+
+def _unchanged(value: Any) -> Any:
+    return value
 
 
 def _sized(image: Any, spec: StreamSpec) -> Any:
@@ -195,7 +195,7 @@ def _converter(
     message_type: str, names: list[str], aliases: list[str], settings: StreamSettings
 ) -> Callable[[np.ndarray], np.ndarray]:
     if settings.unit == "as_published":
-        return lambda values: values
+        return _unchanged
     if settings.unit == "degrees":
         if not vectors.has_joints(message_type) or settings.field == "effort":
             raise ConfigError("the unit degrees is for positions and velocities of joints")

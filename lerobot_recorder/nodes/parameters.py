@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.settings import Parameter, settings_from
 
 T = TypeVar("T")
@@ -49,7 +50,7 @@ def descriptor(parameter: Parameter) -> ParameterDescriptor:
 class Parameters:
     """The parameters of one node, read as ``parameters["name"]``."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: GuardedNode) -> None:
         self._node = node
         self._known: dict[str, Parameter] = {}
         self._on_change: Callable[[Mapping[str, Any]], None] = lambda _changes: None
@@ -119,7 +120,7 @@ class Parameters:
         self._on_change = act
         self._node.add_on_set_parameters_callback(self._set)
 
-    def _set(self, changes: Sequence[RosParameter]) -> SetParametersResult:
+    def _set(self, changes: Sequence[RosParameter[Any]]) -> SetParametersResult:
         try:
             own = [change for change in changes if change.name in self._known or change.name in _FIXED]
             self._on_change({change.name: self._changed(change) for change in own})
@@ -130,7 +131,7 @@ class Parameters:
             return SetParametersResult(successful=False, reason=f"unexpected {type(error).__name__}: {error}")
         return SetParametersResult(successful=True)
 
-    def _changed(self, change: RosParameter) -> Any:
+    def _changed(self, change: RosParameter[Any]) -> Any:
         parameter = self._known.get(change.name)
         if parameter is None or parameter.is_fixed:
             raise ConfigError(
@@ -139,7 +140,7 @@ class Parameters:
         return parameter.check(change.value)
 
 
-def overrides(node: Node) -> Mapping[str, RosParameter]:
+def overrides(node: Node) -> Mapping[str, RosParameter[Any]]:
     """Return the values from the command line and from files; rclpy has no public name for them."""
-    given: Mapping[str, RosParameter] = node._parameter_overrides  # noqa: SLF001
+    given: Mapping[str, RosParameter[Any]] = node._parameter_overrides  # noqa: SLF001
     return given

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future as ThreadFuture
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
@@ -22,8 +23,6 @@ Work = Callable[..., "ThreadFuture[Any]"]
 Answer = Callable[[Any], "tuple[bool, str]"]
 """Turns a result into success and message."""
 
-Response = TypeVar("Response", Trigger.Response, SetBool.Response)
-
 
 class Services:
     """The services of a node. The parent process can call them too, through standard input."""
@@ -33,25 +32,22 @@ class Services:
         # In the node's own group, a call that waits would block all other callbacks.
         self._group = ReentrantCallbackGroup()
         self._wake = node.create_guard_condition(lambda: None, callback_group=self._group)
-        self._calls: dict[str, Callable[[Any], Awaitable[Any]]] = {}
+        self._calls: dict[str, tuple[type[Any], Callable[..., Awaitable[Any]]]] = {}
 
     def trigger(self, name: str, begin: Work, answer: Answer) -> None:
         """Offer ``~/name``, a service without a request."""
-
-        async def serve(_: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
-            return await self._serve(begin, answer, response)
-
-        self._offer(Trigger, name, serve)
-        self._calls[name] = lambda _: serve(Trigger.Request(), Trigger.Response())
+        self._offer(Trigger, name, lambda _: begin(), answer)
 
     def set_bool(self, name: str, begin: Work, answer: Answer) -> None:
         """Offer ``~/name``, a service that takes true or false."""
+        self._offer(SetBool, name, lambda request: begin(request.data), answer)
 
-        async def serve(request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
-            return await self._serve(lambda: begin(request.data), answer, response)
+    def _offer(self, kind: type[Any], name: str, begin: Work, answer: Answer) -> None:
+        async def serve(request: Any, response: Any) -> Any:
+            return await self._serve(partial(begin, request), answer, response)
 
-        self._offer(SetBool, name, serve)
-        self._calls[name] = lambda data: serve(SetBool.Request(data=data), SetBool.Response())
+        self._node.create_service(kind, f"~/{name}", serve, callback_group=self._group)
+        self._calls[name] = kind, serve
 
     async def call(self, line: bytes) -> None:
         """Call a service for the parent process and answer with an event.
@@ -65,16 +61,15 @@ class Services:
         name, data = _parsed(line)
         success, message = False, f"the {self._node.get_name()} node has no service {excerpt(name)}"
         if name in self._calls:
-            response = await self._calls[name](data)
+            kind, serve = self._calls[name]
+            request = SetBool.Request(data=data) if kind is SetBool else kind.Request()
+            response = await serve(request, kind.Response())
             success, message = response.success, response.message
         if events := parent_events():
             content = {"call": name, "success": success, "message": message}
             events.write(self._node.get_name(), "answer", content)
 
-    def _offer(self, kind: type[Any], name: str, serve: Callable[..., Any]) -> None:
-        self._node.create_service(kind, f"~/{name}", serve, callback_group=self._group)
-
-    async def _serve(self, begin: Work, answer: Answer, response: Response) -> Response:
+    async def _serve(self, begin: Work, answer: Answer, response: Any) -> Any:
         try:
             response.success, response.message = answer(await self._result(begin()))
         except (RecorderError, OSError) as error:

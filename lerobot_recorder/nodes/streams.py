@@ -104,10 +104,10 @@ class Subscriptions:
         found = dict(self._node.get_topic_names_and_types())
         if self._node.count_publishers(wanted):
             kinds = found.get(wanted, [binding.message_type])
-            right = binding.message_type in kinds
+            is_right = binding.message_type in kinds
             return (
                 "it has a publisher"
-                if right
+                if is_right
                 else f"its type is {', '.join(kinds)}, not {binding.message_type}"
             )
         published = {
@@ -174,9 +174,8 @@ class Subscriptions:
         except OtherJointsError as error:
             listener.publishers.note_other(message)
             self._check_conflict(listener)
-            if stream.missing(
-                self._clock.now_ns()
-            ):  # while its own joints arrive, others may share the topic
+            # While its own joints arrive, others may share the topic.
+            if stream.missing(self._clock.now_ns()):
                 stream.fault(str(error))
         except RecorderError as error:
             stream.fault(str(error))

@@ -32,8 +32,7 @@ class OperatorMoves(SpoolDirectory):
         """
         with self.moving():
             episode = self._pick(episode_id, ("rejected",), "no rejected take to accept")
-            manifest = replace(read_manifest(episode.path), accepted=True)
-            replace_file(episode.path / MANIFEST_FILE, to_json(manifest))
+            manifest = _changed(episode.path, accepted=True)
             return SpooledEpisode(self.move(episode.path, "ready").path, manifest)
 
     def retry(self, episode_id: str | None = None) -> SpooledEpisode:
@@ -129,8 +128,7 @@ class OperatorMoves(SpoolDirectory):
         """
         with self.moving():
             episode = self._pick(episode_id, _MARKED_IN, "no episode that could be marked")
-            manifest = replace(read_manifest(episode.path), success=success)
-            replace_file(episode.path / MANIFEST_FILE, to_json(manifest))
+            _changed(episode.path, success=success)
         return episode.episode_id
 
     def _pick(self, episode_id: str | None, states: tuple[str, ...], nothing: str) -> SpooledEpisode:
@@ -161,3 +159,10 @@ class OperatorMoves(SpoolDirectory):
         # The encoder that had it must not hold it up when it is brought back.
         (moved.path / CLAIM_FILE).unlink(missing_ok=True)
         return moved.path
+
+
+def _changed(path: Path, **changes: bool) -> Manifest:
+    """Change fields of an episode's manifest on disk, and return it."""
+    manifest = replace(read_manifest(path), **changes)  # type: ignore[arg-type]
+    replace_file(path / MANIFEST_FILE, to_json(manifest))
+    return manifest

@@ -19,7 +19,7 @@ from lerobot_recorder.spool.identifiers import another_name, new_episode_id, new
 from lerobot_recorder.spool.listing import STATES, SpoolListing
 
 CLAIM_FILE = "claim"
-_ERASING = "erasing"
+ERASING = "erasing"
 _LOCK_FILE = "lock"
 _LAST_ID_FILE = "last_id"
 
@@ -38,7 +38,7 @@ class SpoolDirectory(SpoolListing):
             OSError: they cannot be created.
         """
         make_private_directory(self.path)
-        for state in (*STATES, _ERASING):
+        for state in (*STATES, ERASING):
             make_private_directory(self.directory(state))
 
     def require(self) -> None:
@@ -165,14 +165,10 @@ class SpoolDirectory(SpoolListing):
         Raises:
             OSError: the directory cannot be moved.
         """
-        target = self.directory(_ERASING) / another_name(path.name)
+        target = self.directory(ERASING) / another_name(path.name)
         make_private_directory(target.parent)
         move_directory(path, target)
         return target
-
-    def erasing(self) -> list[Path]:
-        """List the directories that are being erased."""
-        return self.paths(_ERASING)
 
     @staticmethod
     def finish_erasing(path: Path) -> None:

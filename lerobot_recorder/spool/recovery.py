@@ -73,7 +73,8 @@ def recover_take(directory: Path) -> Manifest | None:
     """
     if (directory / MANIFEST_FILE).exists():
         return read_manifest(directory)
-    if not _has_rows(directory):
+    rows = directory / ROWS_FILE
+    if not (size := rows.stat().st_size if rows.exists() else 0):
         return None
     for path in directory.rglob("*"):
         if path.is_file():
@@ -81,24 +82,14 @@ def recover_take(directory: Path) -> Manifest | None:
     header = read_header(directory)
     records = scan_records(directory, header)
     if not len(records):
-        _refuse_damaged(directory, header)
+        if size >= record_dtype(header).itemsize:
+            raise SpoolError(f"{directory} has {size} bytes of rows, but the first row is damaged")
         return None
     whole = _with_images(directory, header, records)
     if not len(whole):
         raise SpoolError(f"{directory} has {len(records)} rows, but the images of the first are damaged")
     _cut(directory, header, whole)
     return _end(directory, header, len(whole))
-
-
-def _refuse_damaged(directory: Path, header: EpisodeHeader) -> None:
-    size = (directory / ROWS_FILE).stat().st_size
-    if size >= record_dtype(header).itemsize:
-        raise SpoolError(f"{directory} has {size} bytes of rows, but the first row is damaged")
-
-
-def _has_rows(directory: Path) -> bool:
-    path = directory / ROWS_FILE
-    return path.exists() and path.stat().st_size > 0
 
 
 def _with_images(directory: Path, header: EpisodeHeader, records: Records) -> Records:
@@ -143,23 +134,18 @@ def is_passing(error: BaseException) -> bool:
 
 def _cut(directory: Path, header: EpisodeHeader, records: Records) -> None:
     """Cut all files to these rows."""
-    os.truncate(directory / ROWS_FILE, len(records) * records.itemsize)
-    for key, camera in header.cameras.items():
-        _cut_images(directory, key, camera, records)
-
-
-def _cut_images(directory: Path, key: str, camera: CameraSpool, records: Records) -> None:
     length = len(records)
-    for array in image_arrays(directory, key, camera):
-        os.truncate(array.path, length * array.image_bytes)
-    if camera.format == "jpeg":
-        end = int(records[end_field(key)][-1]) if length else 0
-        os.truncate(image_file(directory, key, "jpeg"), end)
-    if camera.format == "png":
-        kept = {png_file(directory, key, index) for index in range(length)}
-        for path in set(image_file(directory, key, "png").iterdir()) - kept:
-            if _PNG.fullmatch(path.name):
-                path.unlink()
+    os.truncate(directory / ROWS_FILE, length * records.itemsize)
+    for key, camera in header.cameras.items():
+        for array in image_arrays(directory, key, camera):
+            os.truncate(array.path, length * array.image_bytes)
+        if camera.format == "jpeg":
+            os.truncate(image_file(directory, key, "jpeg"), int(records[end_field(key)][-1]))
+        if camera.format == "png":
+            kept = {png_file(directory, key, index) for index in range(length)}
+            for path in set(image_file(directory, key, "png").iterdir()) - kept:
+                if _PNG.fullmatch(path.name):
+                    path.unlink()
 
 
 def _end(directory: Path, header: EpisodeHeader, length: int) -> Manifest:

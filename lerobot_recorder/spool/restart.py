@@ -11,7 +11,7 @@ from lerobot_recorder import locks
 from lerobot_recorder.dataset import counted_ids, is_journaled
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import LockError, RecorderError, SpoolError
-from lerobot_recorder.spool.directory import CLAIM_FILE, SpoolDirectory
+from lerobot_recorder.spool.directory import CLAIM_FILE, ERASING, SpoolDirectory
 from lerobot_recorder.spool.discarded import destination, tidy
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.identifiers import is_episode_id, is_named_after_episode
@@ -31,7 +31,7 @@ def put_in_order(spool: SpoolDirectory, *, cut_short: bool) -> list[SpooledEpiso
     _resolve_copies(spool)
     _leave_out_recorded(spool)
     _recover_claims(spool)
-    for path in spool.erasing():
+    for path in spool.paths(ERASING):
         if is_named_after_episode(path.name):
             spool.finish_erasing(path)
     found = [path for path in spool.paths("recording") if cut_short or (path / MANIFEST_FILE).exists()]
