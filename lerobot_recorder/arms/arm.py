@@ -358,9 +358,9 @@ class Arm:
         if enabled:
             self.hold_here()
         failures = []
-        for name in JOINTS:
+        for servo in self.calibration.ids:
             try:
-                self._write(name, r.TORQUE_ENABLE, int(enabled))
+                self.bus.write(servo, r.TORQUE_ENABLE, int(enabled))
             except BusError as error:
                 failures.append(str(error))
         if failures:
@@ -376,9 +376,6 @@ class Arm:
         """
         blocks = self.bus.sync_read(self.calibration.ids, r.CONDITION)
         return {name: _health(blocks[servo]) for name, servo in self._ids.items()}
-
-    def _write(self, name: str, register: Register, value: int) -> None:
-        self.bus.write(self._ids[name], register, value)
 
 
 def _health(block: bytes) -> JointHealth:

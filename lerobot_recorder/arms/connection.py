@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from lerobot_recorder.arms.arm import Arm
-from lerobot_recorder.arms.calibration import Vector
+from lerobot_recorder.arms.settings import JointSample
 from lerobot_recorder.errors import BusError, DeviceError, PortError
 
 logger = logging.getLogger(__name__)
@@ -19,23 +18,6 @@ LOST_AFTER_S = 0.25
 RETRY_S = 0.5
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """One reading of an arm.
-
-    Attributes:
-        stamp_ns: time at which the reply was complete, as ``time.time_ns``
-        time_s: the same time on the monotonic clock
-        position_rad: joint positions, (6,)
-        velocity_rad_s: joint velocities, (6,)
-    """
-
-    stamp_ns: int
-    time_s: float
-    position_rad: Vector
-    velocity_rad_s: Vector
 
 
 class ArmConnection:
@@ -66,7 +48,7 @@ class ArmConnection:
         """Whether the arm is connected."""
         return not self.trouble
 
-    def read(self) -> Reading | None:
+    def read(self) -> JointSample | None:
         """Read the arm; None if it cannot be read now."""
         if not self.is_connected and not self._reconnect():
             return None
@@ -76,7 +58,7 @@ class ArmConnection:
             return None
         now = self._clock()
         self._good_until = now + LOST_AFTER_S
-        return Reading(time.time_ns(), now, position, velocity)
+        return JointSample(self.arm.role, time.time_ns(), now, position, velocity)
 
     def attempt(self, action: Callable[[Arm], object]) -> bool:
         """Run an action on the arm; return False if it fails."""

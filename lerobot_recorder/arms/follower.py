@@ -12,12 +12,12 @@ import numpy as np
 
 from lerobot_recorder.arms.arm import Arm, JointHealth
 from lerobot_recorder.arms.calibration import JOINTS, Vector
-from lerobot_recorder.arms.connection import ArmConnection, Reading
+from lerobot_recorder.arms.connection import ArmConnection
 from lerobot_recorder.arms.kinematics import RESTING, grasp_point
 from lerobot_recorder.arms.motion import Motion, Phase, Target
 from lerobot_recorder.arms.protocol import Alarm
 from lerobot_recorder.arms.report import Durations
-from lerobot_recorder.arms.settings import TeleopSettings
+from lerobot_recorder.arms.settings import JointSample, TeleopSettings
 from lerobot_recorder.errors import DeviceError
 
 HOT_C = 60
@@ -158,7 +158,7 @@ class FollowerDriver:
         asked = np.where(np.isnan(target.position_rad), goal, target.position_rad)
         return asked if self.motion.phase == "following" else None
 
-    def read(self) -> Reading | None:
+    def read(self) -> JointSample | None:
         """Read the arm and check its servos; None if it cannot be read now."""
         reading = self.connection.read()
         if reading:

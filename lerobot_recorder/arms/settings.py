@@ -139,16 +139,16 @@ class JointSample:
     Attributes:
         source: "follower" or "leader", the arm; or "target", what the follower follows
         stamp_ns: time of the measurement or of the target, as ``time.time_ns``
-        position_rad: (6,), in the order of ``names``
+        time_s: the same time on the monotonic clock
+        position_rad: (6,), in the order of ``JOINTS``
         velocity_rad_s: (6,); empty for a target
-        names: names of the joints
     """
 
     source: Literal["follower", "leader", "target"]
     stamp_ns: int
+    time_s: float
     position_rad: Vector
     velocity_rad_s: Vector = field(default_factory=lambda: np.zeros(0))
-    names: tuple[str, ...] = JOINTS
 
 
 def _require(condition: bool, name: str, expected: str, found: object) -> None:

@@ -15,9 +15,8 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from queue import SimpleQueue
 
 from lerobot_recorder.arms.arm import Arm
-from lerobot_recorder.arms.calibration import Role
 from lerobot_recorder.arms.commands import CommandFilter
-from lerobot_recorder.arms.connection import ArmConnection, Reading
+from lerobot_recorder.arms.connection import ArmConnection
 from lerobot_recorder.arms.follower import FollowerDriver, ServoMonitor
 from lerobot_recorder.arms.motion import Target
 from lerobot_recorder.arms.report import Durations, status_of
@@ -147,8 +146,9 @@ class TeleopLoop:
         if self._driver:
             self._drive(self._driver)
         follower = self._driver.read() if self._driver else None
-        self._publish_reading("leader", leader)
-        self._publish_reading("follower", follower)
+        for sample in (leader, follower):
+            if sample:
+                self._publish(sample)
         now = self._clock()
         self._ticks.add(now - self._stepped_at)
         self._stepped_at = now
@@ -170,13 +170,13 @@ class TeleopLoop:
         self._due = max(self._due + 1 / self.settings.rate_hz, now)
         self._stopping.wait(self._due - now)
 
-    def _read(self, leader: ArmConnection) -> Reading | None:
+    def _read(self, leader: ArmConnection) -> JointSample | None:
         reading = leader.read()
         if reading:
             self._leader_monitor.update(leader.arm.alarms)
         return reading
 
-    def _as_target(self, leader: Reading, follower: Arm) -> Target:
+    def _as_target(self, leader: JointSample, follower: Arm) -> Target:
         """Return the leader's pose for the follower: the same degrees, the gripper opened in proportion."""
         assert self._leader is not None
         units = self._leader.arm.calibration.lerobot_units(leader.position_rad)
@@ -193,11 +193,7 @@ class TeleopLoop:
         followed = driver.drive(target, self.settings)
         if target is not None and followed is not None and target is not self._published_target:
             self._published_target = target
-            self._publish(JointSample("target", target.stamp_ns, followed))
-
-    def _publish_reading(self, arm: Role, reading: Reading | None) -> None:
-        if reading:
-            self._publish(JointSample(arm, reading.stamp_ns, reading.position_rad, reading.velocity_rad_s))
+            self._publish(JointSample("target", target.stamp_ns, target.time_s, followed))
 
     def _request(self, action: Callable[[], None]) -> None:
         """Run an action in the thread and wait for its result."""

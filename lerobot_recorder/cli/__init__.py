@@ -4,13 +4,13 @@ The commands do not import ROS. Those that need nodes start them as processes an
 
 =============  =============================================================================
 session        starts, steers and ends the nodes of one recording
-processes      one node in a process of its own
+processes      one node in its own process
 screen         the live view of a recording
 status         what the nodes of a recording have reported
 keyboard       the operator's keys
 terminal       consoles, tables and the Enter key
 summary        the table and the contact sheet after a recording
-contact_sheet  video frames and joint curves of episodes, in one picture
-batches        the parts of ``batch-demo``
+contact_sheet  video frames and joint curves of episodes, in one image
+batch_trial    records with one batch size for ``batch-demo``
 =============  =============================================================================
 """

@@ -5,8 +5,7 @@
     graph ─► Survey (seen) ─► Plan (plan, joints, cameras) ─► text (parameter_file)
 
 ==============  ==========================================================
-description     name and sliding joints from a URDF
-seen            the published topics
+seen            the published topics; name and sliding joints from a URDF
 joints          which topics are the state, and which the action
 cameras         which topics are cameras: one transport each, depth separate
 plan            all streams of a robot
@@ -14,7 +13,6 @@ parameter_file  a plan as a parameter file for the recorder and the encoder
 ==============  ==========================================================
 """
 
-from lerobot_recorder.discovery.description import described
 from lerobot_recorder.discovery.parameter_file import parameter_text
 from lerobot_recorder.discovery.plan import Plan, make_plan
 from lerobot_recorder.discovery.seen import (
@@ -27,6 +25,7 @@ from lerobot_recorder.discovery.seen import (
     TYPES,
     SeenTopic,
     Survey,
+    described,
 )
 
 __all__ = [

@@ -1,11 +1,13 @@
-"""Published topics, as observed for some seconds."""
+"""What is known of a running robot: its topics, observed for some seconds, and its description."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from xml.etree import ElementTree
 
 JOINT_STATE = "sensor_msgs/msg/JointState"
 TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
@@ -111,3 +113,21 @@ class Survey:
         content = json.loads(line)
         topics = (SeenTopic(**{**topic, "joints": tuple(topic["joints"])}) for topic in content["topics"])
         return cls(tuple(topics), content["robot"], tuple(content["sliding"]), content["remedy"])
+
+
+def described(descriptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """Return the first robot's name, and the joints of all robots that are measured in metres.
+
+    Texts that are not a URDF are skipped.
+    """
+    robots = [robot for text in descriptions if (robot := _parsed(text)) is not None]
+    name = next((robot.get("name", "") for robot in robots), "")
+    joints = (joint for robot in robots for joint in robot.iter("joint"))
+    return name, tuple(joint.get("name", "") for joint in joints if joint.get("type") == "prismatic")
+
+
+def _parsed(text: str) -> ElementTree.Element | None:
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError:
+        return None

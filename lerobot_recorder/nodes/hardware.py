@@ -14,6 +14,7 @@ from rclpy.time import Time
 from sensor_msgs.msg import JointState
 
 from lerobot_recorder.arms import (
+    JOINTS,
     Arm,
     JointSample,
     Role,
@@ -141,7 +142,7 @@ class HardwareNode(ManagedNode):
     # Joints
 
     def _publish(self, sample: JointSample) -> None:
-        message = JointState(name=list(sample.names))
+        message = JointState(name=list(JOINTS))
         message.header.stamp = Time(nanoseconds=sample.stamp_ns).to_msg()
         message.position = sample.position_rad.tolist()
         message.velocity = sample.velocity_rad_s.tolist()

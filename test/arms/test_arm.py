@@ -82,14 +82,14 @@ def test_enabling_torque_holds_the_present_position_if_a_goal_is_lost(follower: 
     position, _ = follower.read()
     lost: list[bytes] = []
 
-    def hear(data: bytes) -> bytes:
+    def deliver(data: bytes) -> bytes:
         """Lose the first instruction that sets a goal."""
         if data[5] == r.GOAL_POSITION.address and not lost:
             lost.append(data)
             return b""
         return data
 
-    simulation(follower).faults.hear = hear  # type: ignore[method-assign]
+    simulation(follower).faults.deliver = deliver  # type: ignore[method-assign]
     follower.enable_torque(True)
     time.sleep(0.1)
     assert lost

@@ -6,11 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from lerobot_recorder.cli import batch_demo as module
-from lerobot_recorder.cli import contact_sheet
-from lerobot_recorder.cli.batch_demo import parsed_sizes, spooled_bytes
-from lerobot_recorder.cli.batches import pictures
-from lerobot_recorder.cli.batches.report import advice, best_size, draw_chart
-from lerobot_recorder.cli.batches.trial import Cost, Plan, Trial
+from lerobot_recorder.cli import batch_trial, contact_sheet
+from lerobot_recorder.cli.batch_demo import advice, best_size, draw_chart, parsed_sizes, spooled_bytes
+from lerobot_recorder.cli.batch_trial import Cost, Plan, Trial
 from lerobot_recorder.errors import ConfigError
 
 PLAN = Plan(episodes=3, episode_time_s=0.4)
@@ -19,8 +17,8 @@ LARGE = Cost("batch size 50", 50, 150.0, encoded_s=90.0, peak_bytes=4_700_000_00
 
 
 @pytest.fixture(scope="module")
-def frames() -> list[pictures.Frame]:
-    return pictures.draw(PLAN.fps)
+def frames() -> list[batch_trial.Frame]:
+    return batch_trial.draw(PLAN.fps)
 
 
 def test_a_trial_measures_what_it_records(tmp_path, frames):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lerobot_recorder.discovery import SeenTopic, Survey, make_plan
-from lerobot_recorder.discovery.description import described
+from lerobot_recorder.discovery.seen import described
 from lerobot_recorder.errors import StreamError
 
 JOINTS = ("shoulder_joint", "elbow_joint")
