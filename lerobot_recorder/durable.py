@@ -82,7 +82,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace a file's content such that readers find either the old or the new one, even after a power cut.
+    """Replace a file's content so that readers find the old or the new one, even after a power cut.
 
     Raises:
         OSError: the file cannot be written.

@@ -17,7 +17,7 @@ from lerobot_recorder.errors import ImageError
 Rgb = npt.NDArray[np.uint8]
 
 LONGEST_SIDE = 8192
-"""Longest side of an image in pixels: cameras send less, and the software encoders take no more."""
+"""Longest side of an image in pixels: cameras send less, and the software encoders accept no more."""
 
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PNG_HEADER = 33  # bytes of the signature and the first chunk
@@ -155,7 +155,7 @@ def check_size(what: str, width: int, height: int) -> None:
     """Refuse images without pixels, and images larger than ``LONGEST_SIDE``.
 
     Raises:
-        ImageError: it is one; ``what`` names the image.
+        ImageError: the image has no pixels or is too large; ``what`` names it.
     """
     if not width or not height:
         raise ImageError(f"{what} of {width}x{height} has no pixels")

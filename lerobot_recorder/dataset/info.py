@@ -194,7 +194,7 @@ def load_info(root: Path) -> DatasetInfo | None:
     """Read the info of the dataset at ``root``; None if there is nothing yet.
 
     Raises:
-        DatasetError: there is something else than a dataset of format v3.0.
+        DatasetError: the directory holds something other than a dataset of format v3.0.
     """
     root = Path(root)
     path = DatasetLayout(root).info

@@ -127,7 +127,7 @@ def check_template(name: str, template: str, keys: Sequence[str] = ()) -> None:
         keys: the video features that use it; none for a template of data files.
 
     Raises:
-        ValueError: it does not.
+        ValueError: two files would have one path, or a path leads out of the dataset.
     """
     places = [
         {"chunk_index": chunk, "file_index": file, "video_key": key}

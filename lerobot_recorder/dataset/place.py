@@ -65,7 +65,7 @@ def check_repo_id(repo_id: str) -> None:
     """Check that the Hugging Face Hub would accept the name of a dataset.
 
     Raises:
-        ConfigError: it would not.
+        ConfigError: the Hub would refuse the name.
     """
     if why := _name_fault(repo_id):
         raise ConfigError(f"repo_id: expected user/name, such as me/pick_cube, found {repo_id!r}: {why}")

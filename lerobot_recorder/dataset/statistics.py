@@ -6,7 +6,7 @@ is the same and takes a hundredth of the time.
 
 Unlike LeRobot's, they describe only the finite values: a single NaN or infinity (which mean "no measurement"
 and "too far" in depth images, REP 118) would make all statistics of the dataset NaN for good. If an episode
-has no finite value at all, its statistics are NaN here; the dataset gets those of the episodes before.
+has no finite value, its statistics are NaN here; the dataset gets those of the episodes before.
 """
 
 from __future__ import annotations

@@ -12,11 +12,11 @@ Shared modules:
 
 =====================  ====================================================================================
 lifetime               starts and stops a node: executor, signals, exit status
-guard                  keeps a node running whatever its callbacks raise
+guard                  keeps a node running when a callback raises an exception
 parameters             declares and checks parameters from tables
 bindings               a stream binding: a topic and how to read it
-streams, qos           subscriptions that match their publishers; `publishers` finds conflicts
-conversion, vectors    turn messages into images and vectors; `message_facts` describes them
+streams, publishers    subscriptions that match what their publishers offer; `losses` counts lost messages
+conversion, vectors    turn messages into images and vectors
 services               services that wait for a thread while messages continue
 clock                  the system's clock, or ``/clock``
 events                 status topics, diagnostics, and pipes to the parent process

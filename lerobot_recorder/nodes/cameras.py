@@ -1,4 +1,4 @@
-"""Publishes a camera's images: raw, compressed or both, if somebody subscribes."""
+"""Publishes a camera's images: raw, compressed or both, while there are subscribers."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _has_subscriber(publisher: Publisher[Any] | None) -> bool:
 
 
 def _jpeg(image: CameraImage) -> bytes | None:
-    """Return the image as JPEG; None if nobody wanted its pixels when it was taken."""
+    """Return the image as JPEG; None if its pixels were not needed when it was taken."""
     if image.jpeg is not None or image.rgb is None:
         return image.jpeg
     return encode_jpeg(image.rgb)

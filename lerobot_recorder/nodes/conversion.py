@@ -69,7 +69,7 @@ def compressed_to_encoded(message: CompressedImage) -> EncodedImage:
     """Return the file in a CompressedImage, undecoded.
 
     Raises:
-        ImageError: it is neither JPEG nor PNG, truncated, or does not have 8 bits.
+        ImageError: the file is neither JPEG nor PNG, is truncated, or does not have 8 bits per value.
     """
     return EncodedImage.parse(bytes(message.data))
 
@@ -78,7 +78,7 @@ def compressed_to_png(message: CompressedImage) -> Png:
     """Return the 16-bit PNG of a depth map from ``compressed`` or ``compressedDepth``, undecoded.
 
     Raises:
-        StreamError: it is something else, or damaged.
+        StreamError: the message has no such PNG, or a damaged one.
     """
     content = bytes(message.data)
     if "compressedDepth" in message.format:

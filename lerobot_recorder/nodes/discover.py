@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -23,20 +23,23 @@ from std_msgs.msg import String
 from lerobot_recorder.discovery import (
     ARRAY,
     COMPRESSED,
+    CONTROLLER_STATE,
     IMAGE,
+    JOINT_STATE,
     TRAJECTORY,
     TYPES,
     SeenTopic,
     Survey,
     described,
 )
-from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.errors import ConfigError, ImageError
 from lerobot_recorder.nodes.bindings import message_class
+from lerobot_recorder.nodes.conversion import compressed_to_encoded
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.lifetime import Parent
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
-from lerobot_recorder.nodes.message_facts import facts_of, joints_in
-from lerobot_recorder.nodes.qos import matching, offer_of
+from lerobot_recorder.nodes.publishers import matching, offer_of
+from lerobot_recorder.nodes.vectors import joints_in
 
 _FINDING_S = 6.0
 """How long nodes may take to discover each other on a busy computer."""
@@ -193,6 +196,44 @@ def _is_installed(kind: str) -> bool:
 def _is_command(name: str, kind: str) -> bool:
     """Return whether a controller may wait for messages on a topic without publishers."""
     return kind == TRAJECTORY or (kind == ARRAY and name.endswith("/commands"))
+
+
+def facts_of(kind: str, message: Any) -> dict[str, Any]:
+    """Return the properties of a topic that a message shows, as fields of `SeenTopic`."""
+    return dict(_facts(kind, message))
+
+
+def _facts(kind: str, message: Any) -> Iterator[tuple[str, Any]]:
+    if kind == JOINT_STATE:
+        yield "joints", tuple(message.name)
+        yield "field", _filled(message, "position", "velocity", "effort")
+    elif kind == CONTROLLER_STATE:
+        yield "joints", tuple(message.joint_names)
+    elif kind == TRAJECTORY:
+        yield "joints", tuple(message.joint_names)
+        if message.points and not message.points[0].positions:
+            yield "field", "velocity"
+    elif kind == ARRAY:
+        yield "values", len(message.data)
+    elif kind == IMAGE:
+        yield from (("encoding", message.encoding), ("width", message.width), ("height", message.height))
+    elif kind == COMPRESSED:
+        yield from _compressed_facts(message)
+
+
+def _filled(message: Any, *fields: str) -> str:
+    return next((field for field in fields if len(getattr(message, field))), fields[0])
+
+
+def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:
+    if message.format.startswith("16UC1"):
+        yield "encoding", "16UC1"
+        return
+    try:
+        image = compressed_to_encoded(message)
+    except ImageError:
+        return
+    yield from (("encoding", image.format), ("width", image.width), ("height", image.height))
 
 
 def main() -> int:

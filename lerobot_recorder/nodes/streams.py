@@ -17,8 +17,7 @@ from lerobot_recorder.nodes.clock import header_ns, steady_timer
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.publishers import Publishers
-from lerobot_recorder.nodes.qos import Offer, QosOverrides, matching, offer_of
+from lerobot_recorder.nodes.publishers import Offer, Publishers, QosOverrides, matching, offer_of
 from lerobot_recorder.nodes.recorder_settings import StreamSettings
 from lerobot_recorder.nodes.vectors import OtherJointsError
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec

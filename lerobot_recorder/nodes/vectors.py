@@ -111,6 +111,11 @@ def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str]
     return np.asarray(values, np.float64)[places]
 
 
+def joints_in(message: Any) -> tuple[str, ...]:
+    """Return the joints that a message names; none if its type has no joint names."""
+    return tuple(getattr(message, "name", getattr(message, "joint_names", ())))
+
+
 def _array(names: Sequence[str]) -> Extract:
     def take(message: Any) -> np.ndarray:
         if len(message.data) != len(names):

@@ -10,7 +10,7 @@ from typing import Protocol
 
 
 def grid_start_ns(from_ns: int, period_ns: int, arrivals_ns: Iterable[int]) -> int:
-    """Choose the time of the first tick, such that ticks are as far as possible from the arrival of samples.
+    """Choose the first tick so that all ticks are as far as possible from the arrival of samples.
 
     A camera's images arrive a little early or late. If they arrive close to the ticks, one tick repeats the
     image of the tick before, and the next one skips an image.

@@ -32,14 +32,14 @@ _FEWEST_QUEUED = 4
 _SMALL_ROW_BYTES = 1000
 
 SMALLEST_SIDE = 16
-"""Smallest side of a video, in pixels: the limit of libx265; libsvtav1 takes 4, and libx264 takes 2."""
+"""Smallest side of a video, in pixels: the limit of libx265; libsvtav1 accepts 4, and libx264 accepts 2."""
 
 HIGHEST_FPS = 240
 """Highest rate of videos: the limit of libsvtav1. Datasets without cameras can have more."""
 
 
 def check_videos(features: Mapping[str, Any], fps: int) -> None:
-    """Refuse sizes and rates that the video encoders do not take.
+    """Refuse sizes and rates that the video encoders do not accept.
 
     Args:
         features: as LeRobot declares them
@@ -55,7 +55,7 @@ def check_videos(features: Mapping[str, Any], fps: int) -> None:
         if min(width, height) < SMALLEST_SIDE or max(width, height) > LONGEST_SIDE:
             raise ConfigError(
                 f"{key}: expected images of {SMALLEST_SIDE} to {LONGEST_SIDE} pixels a side, as video "
-                f"encoders take them, found {width}x{height}: set another size for the camera"
+                f"encoders require, found {width}x{height}: set another size for the camera"
             )
 
 
@@ -63,11 +63,11 @@ def check_fps(fps: int) -> None:
     """Refuse a rate that is too high for videos.
 
     Raises:
-        ConfigError: it is.
+        ConfigError: the rate is too high.
     """
     if fps > HIGHEST_FPS:
         raise ConfigError(
-            f"fps: expected at most {HIGHEST_FPS} with cameras, as video encoders take no more, found {fps}"
+            f"fps: expected at most {HIGHEST_FPS} with cameras, the limit of video encoders, found {fps}"
         )
 
 

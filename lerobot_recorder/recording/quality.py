@@ -289,7 +289,7 @@ def check_rates(specs: Iterable[StreamSpec], fps: int) -> None:
     """Check that no stream requires more new samples per second than there are rows.
 
     Raises:
-        ConfigError: a stream does.
+        ConfigError: ``min_rate_hz`` of a stream is higher than ``fps``.
     """
     for spec in specs:
         if spec.min_rate_hz > fps:

@@ -115,7 +115,7 @@ class Recorder:
         self._unended: dict[str, Take] = {}
         self._starting = False
         self._states: dict[str, str] = {}
-        """Of the episodes that it counts, or would count again after ``undo_delete``."""
+        """States of the episodes that count, or would count again after ``undo_delete``, by identifier."""
         self._next_index = 0
         self._counted: set[str] = set()
         self._last: Outcome | None = None
@@ -271,7 +271,7 @@ class Recorder:
         return status if take is None else replace(status, **take.status(now_ns))
 
     def _in(self, state: str) -> set[str]:
-        """Return the identifiers of the episodes that it counts in a state."""
+        """Return the identifiers of the counted episodes in a state."""
         return {episode_id for episode_id, each in list(self._states.items()) if each == state}
 
     def _index_of_next(self, current: Take | None) -> int:
@@ -429,7 +429,7 @@ class Recorder:
     # The disk
 
     def _count(self) -> None:
-        """Count the episodes before the next one; that the dataset cannot be read is reported elsewhere."""
+        """Count the episodes before the next one. A dataset that cannot be read is reported elsewhere."""
         with self._lock:
             saved = self._in("ready")
         try:

@@ -92,7 +92,7 @@ class RowQueue(Generic[RowT]):
         """Raise the error that ended the writing, if there is one.
 
         Raises:
-            RecorderError: there is one; the rows before that row are whole.
+            RecorderError: a row could not be written; the rows before it are whole.
         """
         if self.failure is not None:
             raise self.failure

@@ -64,7 +64,7 @@ def require_text(name: str, value: object) -> None:
     """Check that a value is a string that can be written to a dataset.
 
     Raises:
-        ConfigError: it is not.
+        ConfigError: it is no string, or not valid UTF-8.
     """
     if not isinstance(value, str):
         raise ConfigError(f"{name}: expected a text, found {value!r}")

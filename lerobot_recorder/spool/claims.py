@@ -53,7 +53,7 @@ class EncoderMoves(SpoolDirectory):
     def release(self, episode: SpooledEpisode) -> bool:
         """Give a claimed episode back to ``ready/``; do nothing if it was taken back in the meantime.
 
-        An episode of an unfinished commit stays in ``committing/``, where nobody deletes or encodes it.
+        An episode of an unfinished commit stays in ``committing/``, where it is neither deleted nor encoded.
 
         Returns:
             Whether it waits in ``ready/`` again.

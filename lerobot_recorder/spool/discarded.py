@@ -94,7 +94,7 @@ def _require_gone(spool: SpoolDirectory, path: Path) -> None:
     """Check that an episode in ``discarded/`` is nowhere else.
 
     Raises:
-        SpoolError: it is.
+        SpoolError: another copy exists, or the dataset has it already.
     """
     if path.name in recorded_ids(spool.root) or is_journaled(spool.root, path.name):
         raise SpoolError(f"episode {path.name} is in the dataset already")

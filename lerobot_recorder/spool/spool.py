@@ -27,7 +27,7 @@ class Spool(EncoderMoves, OperatorMoves):
         Finish an interrupted commit first, or its episodes are encoded again.
         A claimed episode goes back to ``ready/``. An interrupted take is cut to its last whole row and moved
         to ``rejected/``; a take that had been saved completely goes where it was going. Of an episode that a
-        power cut left in two states one copy stays. Half-done removals are finished.
+        power cut left in two states one copy stays. Interrupted removals are finished.
 
         Args:
             cut_short: whether to recover interrupted takes. An encoder leaves them to the next recorder,

@@ -10,7 +10,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from lerobot_recorder.discovery.seen import ARRAY, COMPRESSED, IMAGE, JOINT_STATE, TRAJECTORY
-from lerobot_recorder.nodes.message_facts import facts_of
+from lerobot_recorder.nodes.discover import facts_of
 
 JPEG = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 POINT = JointTrajectoryPoint(velocities=[1.0])
