@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from lerobot_recorder.dataset import statistics, tables
-from lerobot_recorder.dataset.features import shape_of, vector_keys
+from lerobot_recorder.dataset.features import FeatureDict, shape_of, vector_keys
 from lerobot_recorder.dataset.reader import CountedDataset
 from lerobot_recorder.dataset.statistics import Stats
 
@@ -51,8 +52,11 @@ def _feature_stats(dataset: CountedDataset, key: str, found: Stats) -> Iterator[
         if found or _is_normalized(key):
             yield f"no {', '.join(missing)} of {key}."
         return
-    wrong = dict(_not_finite(found))
-    yield from (f"{name} of {key} is not {what}." for name, what in wrong.items())
+    wrong = [
+        *(f"{name} of {key} is not {what}." for name, what in _not_finite(found)),
+        *_wrong_sizes(key, dataset.info.features[key], found),
+    ]
+    yield from wrong
     if not wrong and not _may_be_relative(key):
         yield from _compared_with_rows(dataset, key, found)
 
@@ -84,6 +88,18 @@ def _not_finite(found: Stats) -> Iterator[tuple[str, str]]:
             yield name, "a number"
         elif not np.isfinite(values).all():
             yield name, f"finite: {values.tolist()}"
+
+
+def _wrong_sizes(key: str, feature: FeatureDict, found: Stats) -> Iterator[str]:
+    """Find statistics with another number of values than the feature: LeRobot cannot normalize with them."""
+    shape = shape_of(feature)
+    if feature["dtype"] in ("video", "image"):
+        wanted = [shape[-1], shape[0]]  # the channels are first in datasets that were converted from v2
+    else:
+        wanted = [shape[-1], math.prod(shape)]
+    for name, values in found.items():
+        if name != "count" and values.size not in wanted:
+            yield f"{name} of {key} has {values.size} values, expected {wanted[0]}."
 
 
 def _differences(

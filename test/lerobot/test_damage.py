@@ -19,8 +19,15 @@ SCRIPT = Path(__file__).with_name("damaged.py")
 
 pytestmark = pytest.mark.skipif(not PYTHON, reason=NO_LEROBOT)
 
-UNNOTICED = {"episodes: stray file", "episodes: no bounds", "data: stray file"}
-"""Faults that LeRobot does not notice when it reads frames one by one."""
+UNNOTICED = {
+    "episodes: stray file",
+    "episodes: no bounds",
+    "data: stray file",
+    "stats: too few values",
+    "stats: too many values",
+    "stats: too few channels",
+}
+"""Faults that LeRobot does not notice when it reads frames one by one; it normalizes them in training."""
 
 
 def test_check_finds_a_fault_exactly_where_lerobot_fails(tmp_path: Path) -> None:
