@@ -35,8 +35,8 @@ _AV1 = ("libsvtav1", "libaom-av1")
 _SHORT = 100
 """All frames of videos up to this length are compared: starting the process costs far more."""
 _FASTEST_SLOW_PRESET = 8
-_STRIDE = 3
-"""One of three groups of pictures is compared if comparing all would cost more than a tenth of encoding."""
+_STRIDE = 2
+"""One of two groups of pictures is compared if comparing all would cost more than a tenth of encoding."""
 
 
 @dataclass(frozen=True)
