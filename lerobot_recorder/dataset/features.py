@@ -203,7 +203,7 @@ def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
     pairs = [
         ("dtype", old["dtype"], new["dtype"]),
         ("shape", shape_of(old), shape_of(new)),
-        ("names", _plain(old.get("names")), _plain(new.get("names"))),
+        ("names", *_names_that_differ(old, new)),
         ("is_depth_map", is_depth(old), is_depth(new)),
         ("depth_unit", _depth_unit(old, new), _depth_unit(new, old)),
     ]
@@ -218,6 +218,18 @@ def _depth_unit(feature: FeatureDict, other: FeatureDict) -> str | None:
     """Return the unit of a depth feature's statistics; if it has none, that of the other feature."""
     noted = ((each.get("info") or {}).get("depth_unit") for each in (feature, other))
     return next((unit for unit in noted if unit), None)
+
+
+def _names_that_differ(old: FeatureDict, new: FeatureDict) -> tuple[Any, Any]:
+    """Return the names of both, equal if the new values can have the old names.
+
+    A dataset without names takes values of the same shape. Early versions of LeRobot called the last
+    dimension of a video ``channel``.
+    """
+    was, now = _plain(old.get("names")), _plain(new.get("names"))
+    if was is None or (is_video(old) and was == ["height", "width", "channel"]):
+        return now, now
+    return was, now
 
 
 def _plain(names: Any) -> Any:

@@ -22,6 +22,7 @@ from lerobot_recorder.dataset import (
     EncodedEpisode,
     EncodedVideo,
     Features,
+    check_fits,
     is_journaled,
     user_features,
     validate_features,
@@ -121,7 +122,7 @@ class Batch:
     def _begin(self, work: _Work) -> None:
         self._works[work.episode.episode_id] = work
         manifest = self._checked_manifest(work)
-        if manifest is None:
+        if manifest is None or not self._fits(work, manifest):
             return
         work.frames = dict.fromkeys(manifest.cameras, 0)
         for key in manifest.cameras:
@@ -138,6 +139,15 @@ class Batch:
         except Exception as error:
             self._put_aside(work, error)
             return None
+
+    def _fits(self, work: _Work, manifest: Manifest) -> bool:
+        """Compare an episode with the dataset before its cameras are encoded; fail it if it does not fit."""
+        try:
+            check_fits(self._spool.root, _features(manifest), manifest.fps, manifest.robot_type)
+        except DatasetMismatchError as error:
+            self._refuse([work], error)
+            return False
+        return True
 
     @staticmethod
     def _note_end(work: _Work, key: str, length: int, result: Future[EncodedCamera]) -> None:

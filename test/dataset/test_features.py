@@ -89,6 +89,21 @@ def test_values_that_do_not_fit_are_refused(values: Any) -> None:
         as_column("state", STATE, values)
 
 
+@pytest.mark.parametrize("unnamed", [None, {"motors": None}])
+def test_a_dataset_without_names_takes_values_of_the_same_shape(unnamed: Any) -> None:
+    old = with_defaults({"state": {**STATE, "names": unnamed}, "top": {**VIDEO, "names": None}})
+    assert differences(old, {"state": STATE, "top": VIDEO}) == []
+    longer: Any = {**STATE, "shape": (3,), "names": ["a", "b", "c"]}
+    assert "shape" in differences(old, {"state": longer, "top": VIDEO})[0]
+    named = with_defaults({"state": STATE})
+    assert "names" in differences(named, {"state": {**STATE, "names": None}})[0]
+
+
+def test_early_name_of_the_channels_is_no_difference() -> None:
+    old = with_defaults({"top": {**VIDEO, "names": ["height", "width", "channel"]}})
+    assert differences(old, {"top": VIDEO}) == []
+
+
 def test_names_one_level_deeper_are_no_difference() -> None:
     """LeRobot before 0.2 kept names as {"motors": [...]}."""
     old = {"state": {**STATE, "names": {"motors": ["a", "b"]}}}

@@ -9,12 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from takes import a_take
+from takes import a_take, camera_key
 from vectors import numbers_in, record, wait_for, whereabouts
 
 from lerobot_recorder.dataset import DatasetWriter, journal
 from lerobot_recorder.dataset.journal import journal_path
 from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.encoding.pool import WorkerPool
 from lerobot_recorder.errors import (
     DatasetError,
     DiskFullError,
@@ -141,6 +142,16 @@ def test_an_episode_that_does_not_fit_fails_and_the_others_are_encoded(tmp_path)
     assert whereabouts(root) == {"failed": [misfit]}
     assert numbers_in(root) == [0, 2]
     assert "'action' is not in the dataset" in str(encoder.failure)
+
+
+def test_an_episode_that_does_not_fit_fails_before_its_cameras_are_encoded(root, monkeypatch):
+    submitted = []
+    monkeypatch.setattr(WorkerPool, "submit", lambda _pool, job, *_: submitted.append(job))
+    with BatchEncoder(root) as encoder:
+        misfit = a_take(Spool(root), "raw").save()
+    assert submitted == []
+    assert whereabouts(root) == {"failed": [misfit.episode_id]}
+    assert f"{camera_key('raw')!r} is not in the dataset" in str(encoder.failure)
 
 
 def test_a_dataset_that_cannot_be_appended_to_is_refused_at_the_start(root):
@@ -274,6 +285,7 @@ def test_a_commit_that_stopped_is_finished_by_the_same_encoder(root, monkeypatch
 PROGRAM = """
 import os, resource, sys
 from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.encoding.pool import WorkerPool
 with BatchEncoder(sys.argv[1], batch_size=10) as encoder:
     if len(sys.argv) > 2:
         most = len(os.listdir("/proc/self/fd")) + int(sys.argv[2])
