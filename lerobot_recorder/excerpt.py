@@ -1,4 +1,4 @@
-"""Shortens texts from outside that messages quote, so that the messages stay short."""
+"""Parts of messages: bounded texts from outside, and numbers with their nouns."""
 
 from __future__ import annotations
 
@@ -22,6 +22,19 @@ def excerpt(value: object, longest: int = _LONGEST) -> str:
         return text
     head = longest * 2 // 3
     return f"{text[:head]} ... {text[len(text) - (longest - head) :]}"
+
+
+def counted(number: int, noun: str, verb: str = "") -> str:
+    """Return a number with a noun and a verb: ``1 episode waits``, ``2 episodes wait``.
+
+    Args:
+        number: how many
+        noun: in the singular
+        verb: for several, without ``s``
+    """
+    is_one = number == 1
+    words = (str(number), noun if is_one else f"{noun}s", f"{verb}s" if verb and is_one else verb)
+    return " ".join(filter(None, words))
 
 
 def listing(names: Collection[object], most: int = _MOST_NAMES) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lerobot_recorder.excerpt import excerpt, listing
+from lerobot_recorder.excerpt import counted, excerpt, listing
 
 
 def test_short_texts_do_not_change():
@@ -21,6 +21,12 @@ def test_a_long_text_keeps_its_start_and_end():
 
 def test_a_long_list_counts_the_names_that_it_omits():
     assert listing([f"joint_{number}" for number in range(100_000)], 2) == "joint_0, joint_1 and 99998 more"
+
+
+def test_nouns_and_verbs_follow_the_number():
+    assert counted(1, "episode", "wait") == "1 episode waits"
+    assert counted(0, "episode", "wait") == "0 episodes wait"
+    assert counted(2, "frame") == "2 frames"
 
 
 @given(st.lists(st.text(max_size=400), max_size=50))

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from lerobot_recorder.dataset import check as find_faults
 from lerobot_recorder.dataset import find_dataset, load_info, spool_path
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.video import VideoDecoder, probe
 
 BAR_AFTER_S = 1.0
@@ -53,7 +54,10 @@ def check(dataset: DatasetArgument, deep: DeepOption = False) -> None:
         raise typer.Exit(1)
     info = load_info(dataset)
     assert info is not None, "no dataset is a fault"
-    typer.echo(f"{dataset}: no faults in {info.total_episodes} episodes, {info.total_frames} frames")
+    typer.echo(
+        f"{dataset}: no faults in {counted(info.total_episodes, 'episode')}, "
+        f"{counted(info.total_frames, 'frame')}"
+    )
 
 
 def _spooled(dataset: Path) -> Iterator[str]:
@@ -62,11 +66,14 @@ def _spooled(dataset: Path) -> Iterator[str]:
     waiting = sum(_count(spool / state) for state in WAITING)
     failed = _count(spool / FAILED)
     if waiting:
-        yield f"note: {waiting} episodes wait in {spool}. Encode them: lerobot-recorder encode {dataset}"
+        yield (
+            f"note: {counted(waiting, 'episode', 'wait')} in {spool}. "
+            f"Encode with: lerobot-recorder encode {dataset}"
+        )
     if failed:
         yield (
-            f"note: {failed} episodes could not be encoded; the reasons are in {spool / FAILED}. "
-            f"Try them again: lerobot-recorder encode --retry-failed {dataset}"
+            f"note: {counted(failed, 'episode')} could not be encoded; the reasons are in {spool / FAILED}. "
+            f"Try again: lerobot-recorder encode --retry-failed {dataset}"
         )
 
 

@@ -12,6 +12,7 @@ from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.options import option
 from lerobot_recorder.encoding import BatchEncoder, BatchSettings, progress_bar
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.settings import parameter, parameters_of
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import EncoderSettings
@@ -65,11 +66,12 @@ def _report(dataset: Path, encoder: BatchEncoder) -> None:
     status = encoder.status()
     for episode in encoder.committed:
         typer.echo(
-            f"episode {episode.episode_index}: {episode.frames} frames, {episode.size_bytes / 1e6:.1f} MB, "
+            f"episode {episode.episode_index}: {counted(episode.frames, 'frame')}, "
+            f"{episode.size_bytes / 1e6:.1f} MB, "
             f"encoded in {episode.encode_s:.1f} s"
         )
-    left = f", {status.waiting} still wait" if status.waiting else ""
-    typer.echo(f"{dataset}: {status.committed} episodes added{left}")
+    left = f", {counted(status.waiting, 'episode', 'wait')}" if status.waiting else ""
+    typer.echo(f"{dataset}: {counted(status.committed, 'episode')} added{left}")
     if earlier := status.retryable - status.failed:
         typer.echo(f"{earlier} in {Spool(dataset).directory('failed')}; --retry-failed tries them again")
     if encoder.failure is not None:

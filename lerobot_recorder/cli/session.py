@@ -29,6 +29,9 @@ _NOTHING_TO_DISCARD = "no episode is being recorded, so ← does nothing; d dele
 _NOTHING_TO_DELETE = (
     "an episode is being recorded: ← discards it; d deletes a saved episode, but only between episodes"
 )
+_MAY_DELETE_RESTORED = (
+    "u has just brought an episode back, and d may delete that one: press d again to delete the last episode"
+)
 
 
 _IS_ENDING = "the recording is ending: keys do nothing now"
@@ -70,6 +73,7 @@ class Session:
         self._is_leaving = False
         self._is_aborted = False
         self._stop_when_saved = False
+        self._has_restored = False
 
     def run(self) -> RunStatus:
         """Record until the recorder has ended and everything is encoded.
@@ -182,7 +186,8 @@ class Session:
         return self.status.recorder.state if self.status.recorder else None
 
     def _run_command(self, command: Command) -> None:
-        recording = self._is_recording()
+        recording, has_restored = self._is_recording(), self._has_restored
+        self._has_restored = command == "undo"
         if self.status.ending:
             self._screen.print(Remark("record", _IS_ENDING))
         elif command == "finish":
@@ -193,6 +198,8 @@ class Session:
             self._screen.print(Remark("record", _NOTHING_TO_DISCARD, "warning"))
         elif command == "delete" and recording:
             self._screen.print(Remark("record", _NOTHING_TO_DELETE, "warning"))
+        elif command == "delete" and has_restored:
+            self._screen.print(Remark("record", _MAY_DELETE_RESTORED, "warning"))
         else:
             self._call(*_SERVICES[command])
 

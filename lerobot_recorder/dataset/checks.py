@@ -19,6 +19,7 @@ from lerobot_recorder.dataset.journal import Journal, journal_path, read_journal
 from lerobot_recorder.dataset.reader import CountedDataset, read_counted
 from lerobot_recorder.dataset.video_faults import Decoder, Probe, ProbedVideo
 from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.excerpt import counted
 
 __all__ = ["Decoder", "Probe", "ProbedVideo", "check"]
 
@@ -94,7 +95,7 @@ def _check(root: Path, probe: Probe, decoder: Decoder | None, progress: Progress
 
 def _unfinished(root: Path, journal: Journal) -> str:
     return (
-        f"{journal_path(root)}: a commit of {len(journal.episodes)} episodes is unfinished. "
+        f"{journal_path(root)}: a commit of {counted(len(journal.episodes), 'episode')} is unfinished. "
         f"Start the encoder or run `lerobot-recorder encode {root}` to finish it."
     )
 

@@ -31,6 +31,7 @@ from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.staging import Staging
 from lerobot_recorder.durable import is_full, make_private_directory
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError, RecorderError
+from lerobot_recorder.excerpt import counted
 
 _COMMIT_WAIT_S = 30.0
 """How long to wait for another process that commits; it may be joining videos of some hundred MB."""
@@ -160,7 +161,9 @@ class DatasetWriter:
             journal.drop_staged(self.root)
             return []
         journal.finish(self.root, entry, self._forget)
-        logger.info("finished an interrupted commit of %d episodes to %s", len(entry.episodes), self.root)
+        logger.info(
+            "finished an interrupted commit of %s to %s", counted(len(entry.episodes), "episode"), self.root
+        )
         return list(entry.episodes)
 
     def _info(self, features: Mapping[str, FeatureDict], fps: int, robot_type: str | None) -> DatasetInfo:

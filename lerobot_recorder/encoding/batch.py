@@ -38,6 +38,7 @@ from lerobot_recorder.errors import (
     explained,
     is_transient,
 )
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.spool import Manifest, Spool, SpooledEpisode
 
 logger = logging.getLogger(__name__)
@@ -362,8 +363,8 @@ def _repairs(episode: SpooledEpisode, cameras: Mapping[str, EncodedCamera]) -> d
     repairs = {key: camera.repair for key, camera in cameras.items() if camera.repair}
     for key, repair in repairs.items():
         logger.warning(
-            "%s of episode %s: %d frames were damaged and encoded again, with %s",
-            key, episode.episode_id, len(repair["frames"]), repair["used"],
+            "%s of episode %s: encoded again because of %s, with %s",
+            key, episode.episode_id, counted(len(repair["frames"]), "damaged frame"), repair["used"],
         )  # fmt: skip
     return repairs
 

@@ -35,6 +35,7 @@ from lerobot_recorder.errors import (
     TransientError,
     explained,
 )
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.spool import Spool, SpooledEpisode
 from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder
 
@@ -391,7 +392,7 @@ class BatchEncoder:
             errors = list(batch.waiting.values())
             reasons = "; ".join(sorted({explained(error) for error in errors}))
             cause = next(filter(is_full, errors), errors[0])
-            raise TransientError(f"{len(errors)} episodes wait: {reasons}") from cause
+            raise TransientError(f"{counted(len(errors), 'episode', 'wait')}: {reasons}") from cause
 
     def _encode_batch(self, spool: Spool, batch: Batch, episodes: Sequence[SpooledEpisode]) -> None:
         began = time.monotonic()

@@ -13,6 +13,7 @@ from std_msgs.msg import String
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.encoding import BatchEncoder, BatchSettings, EncoderStatus
 from lerobot_recorder.errors import EpisodeStateError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, VIDEO_PARAMETERS, encoder_settings
 from lerobot_recorder.nodes.events import Diagnostic, Diagnostics, StatusTopic, latched, parent_events
@@ -61,7 +62,7 @@ class EncoderNode(ManagedNode):
             return
         status = self._encoder.status()
         if left := status.waiting + (status.encoding.episodes if status.encoding else 0):
-            more = "1 more episode" if left == 1 else f"{left} more episodes"
+            more = counted(left, "more episode")
             self.get_logger().info(f"encoding {more}; Ctrl-C leaves the rest for the next start")
         self._encoder.finish()
 
@@ -94,8 +95,8 @@ class EncoderNode(ManagedNode):
         try:
             self._encoder.encode_pending()
         except EpisodeStateError as error:
-            raise EpisodeStateError(f"{error}; {waiting} episodes wait") from error
-        return finished(f"encoding {waiting} waiting episodes" if waiting else "no episode waits")
+            raise EpisodeStateError(f"{error}; {counted(waiting, 'episode', 'wait')}") from error
+        return finished(f"encoding {counted(waiting, 'waiting episode')}" if waiting else "no episode waits")
 
     def _retry_failed(self) -> Future[str]:
         failed = self._encoder.status().retryable
@@ -136,13 +137,14 @@ def diagnostic(status: EncoderStatus) -> Diagnostic:
         "failed": status.failed,
         "in failed/": status.retryable,
     }
-    level, message = 0, f"{status.state}, {status.waiting} episodes wait"
+    waiting = counted(status.waiting, "episode", "wait")
+    level, message = 0, f"{status.state}, {waiting}"
     if status.message:
         level, message = 2, status.message
     elif status.warning:
         level, message = 1, status.warning
     elif status.waiting > 2 * status.batch_size:
-        level, message = 1, f"falls behind: {status.waiting} episodes wait"
+        level, message = 1, f"falls behind: {waiting}"
     return "episodes", level, message, values
 
 

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import VideoError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.video.files import opened
 from lerobot_recorder.video.settings import EncoderSettings
 
@@ -53,7 +54,8 @@ class Damage:
 
     def __str__(self) -> str:
         first = ", ".join(map(str, self.frames[:5])) + (", ..." if len(self.frames) > 5 else "")
-        return f"{len(self.frames)} frames ({first}) differ from their images, up to {self.error:.0f} of 255"
+        differing = counted(len(self.frames), "frame", "differ")
+        return f"{differing} from the images by up to {self.error:.0f} of 255 (at {first})"
 
 
 @dataclass(frozen=True)

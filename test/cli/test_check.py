@@ -40,7 +40,7 @@ def test_episodes_that_are_not_encoded_are_mentioned(root: Path) -> None:
     result = run(root)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[:2] == [
-        f"note: 2 episodes wait in {spool}. Encode them: lerobot-recorder encode {root}",
-        f"note: 1 episodes could not be encoded; the reasons are in {spool / 'failed'}. "
-        f"Try them again: lerobot-recorder encode --retry-failed {root}",
+        f"note: 2 episodes wait in {spool}. Encode with: lerobot-recorder encode {root}",
+        f"note: 1 episode could not be encoded; the reasons are in {spool / 'failed'}. "
+        f"Try again: lerobot-recorder encode --retry-failed {root}",
     ]

@@ -56,7 +56,7 @@ def test_an_episode_that_cannot_be_encoded_is_an_error_and_is_kept(spool):
     damaged.write_bytes(bytes(damaged.stat().st_size))
     result = invoke("encode", spool.root)
     assert result.exit_code == 1
-    assert "1 episodes added" in result.output
+    assert "1 episode added" in result.output
     assert "1 episode could not be encoded" in result.output
     assert "is damaged" in result.output
     assert f"lerobot-recorder encode {spool.root} --retry-failed" in result.output
@@ -76,7 +76,7 @@ def test_failed_episodes_can_be_tried_again(spool):
     assert invoke("encode", spool.root, "--retry-failed").exit_code == 1
     (spool.failed()[0].path / name).write_bytes(sound)
     result = invoke("encode", spool.root, "--retry-failed")
-    assert (result.exit_code, "1 episodes added" in result.output) == (0, True)
+    assert (result.exit_code, "1 episode added" in result.output) == (0, True)
     assert not spool.failed()
 
 

@@ -220,6 +220,14 @@ def test_no_key_removes_an_episode_that_was_not_meant(stage, capsys, state, key,
     assert remark in capsys.readouterr().out
 
 
+def test_an_episode_that_was_brought_back_is_not_deleted_by_the_next_key(stage, capsys):
+    keys = [KeyPressed(key) for key in ("undo", "delete", "delete")]
+    record(stage.status("idle"), *keys, NodeEnded("recorder", 0), stage=stage)
+    calls = [call for call in stage.calls if call.startswith("call")]
+    assert calls == ["call recorder/undo_delete", "call recorder/delete_last_episode"]
+    assert "press d again" in capsys.readouterr().out
+
+
 def test_quitting_saves_the_episode_first(stage):
     states = [stage.status(state) for state in ("recording", "saving", "idle")]
     record(states[0], KeyPressed("stop"), *states[1:], stage=stage)

@@ -25,7 +25,7 @@ def test_a_rejected_take_is_accepted_and_encoded_when_no_recorder_runs(spool):
     assert accepted.exit_code == 0, accepted.output
     assert f"accepted episode {take.episode_id}, 6 frames, despite: the wrist camera froze" in accepted.output
     assert f"lerobot-recorder encode {spool.root}" in accepted.output
-    assert "1 episodes added" in invoke("encode", spool.root).output
+    assert "1 episode added" in invoke("encode", spool.root).output
 
 
 def test_a_take_that_a_crash_has_cut_short_is_accepted_at_once(spool):
