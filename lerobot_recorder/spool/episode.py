@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Iterator, Sequence
 from functools import cached_property
@@ -104,12 +105,12 @@ class FrameReader:
         if self._camera.format == "jpeg":
             ends = self._records[end_field(self._key)]
             start = int(ends[index - 1]) if index else 0
-            return _mapped(self._jpegs, np.dtype(np.uint8), start, (int(ends[index]) - start,))
+            return _read_at(self._jpegs, np.dtype(np.uint8), start, (int(ends[index]) - start,))
         return self._image(self._images, index)
 
     @staticmethod
     def _image(array: ImageArray, index: int) -> Array:
-        return _mapped(array.path, array.dtype, index * array.image_bytes, array.shape)
+        return _read_at(array.path, array.dtype, index * array.image_bytes, array.shape)
 
     @cached_property
     def _jpegs(self) -> Path:
@@ -149,12 +150,18 @@ class FrameReader:
         return image
 
 
-def _mapped(path: Path, dtype: np.dtype[np.generic], offset: int, shape: tuple[int, ...]) -> Array:
-    """Map a part of a file into memory, without copying it."""
+def _read_at(path: Path, dtype: np.dtype[np.generic], offset: int, shape: tuple[int, ...]) -> Array:
+    """Read a part of a file, not map it: a failing disk would end the process by SIGBUS."""
+    size = dtype.itemsize * math.prod(shape)
     try:
-        return np.memmap(path, dtype, "r", offset, shape)
-    except (OSError, ValueError) as error:
-        raise SpoolError(f"{path} cannot be read: {error}") from error
+        with path.open("rb") as file:
+            file.seek(offset)
+            content = file.read(max(0, size))
+    except OSError as error:
+        raise SpoolError(f"{path} cannot be read: {error.strerror}") from error
+    if not 0 < size == len(content):
+        raise SpoolError(f"{path} has {len(content)} bytes from byte {offset} on, expected {size}")
+    return np.frombuffer(content, dtype).reshape(shape)
 
 
 class SpooledEpisode:
@@ -238,7 +245,7 @@ class SpooledEpisode:
         """Read a camera's images in order, each checked against its row.
 
         Yields:
-            ``raw``: I420, uint8, (height * 3 / 2, width), a read-only view of the file. ``jpeg`` and ``png``:
+            ``raw``: I420, uint8, (height * 3 / 2, width), read-only. ``jpeg`` and ``png``:
             RGB, uint8, (height, width, 3). Depth: uint16 or float32, (height, width).
 
         Raises:

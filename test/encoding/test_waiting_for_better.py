@@ -303,14 +303,22 @@ FAULTY_DEVICE = r"""
 #include <string.h>
 #include <unistd.h>
 
-static int fails(int file) {
+static int matches(int file, const char *variable) {
     char link[64], path[4096];
     snprintf(link, sizeof link, "/proc/self/fd/%d", file);
     ssize_t length = readlink(link, path, sizeof path - 1);
     path[length < 0 ? 0 : length] = 0;
-    if (!strstr(path, getenv("FAULTY_PATH"))) return 0;
+    const char *faulty = getenv(variable);
+    if (!faulty || !strstr(path, faulty)) return 0;
     errno = EIO;
     return 1;
+}
+
+static int fails(int file) { return matches(file, "FAULTY_PATH"); }
+
+ssize_t read(int file, void *data, size_t size) {
+    ssize_t (*real)(int, void *, size_t) = dlsym(RTLD_NEXT, "read");
+    return file > 2 && matches(file, "FAULTY_READ") ? -1 : real(file, data, size);
 }
 
 int fsync(int file) {
@@ -326,7 +334,7 @@ ssize_t write(int file, const void *data, size_t size) {
 
 @pytest.fixture
 def faulty_device(tmp_path: Path) -> Path:
-    """Compile a library whose fsync and write fail on files with FAULTY_PATH in their path."""
+    """Compile a library whose calls fail: fsync and write for FAULTY_PATH, read for FAULTY_READ."""
     compiler = shutil.which("cc")
     if compiler is None:
         pytest.skip("no C compiler")
@@ -365,11 +373,37 @@ def test_an_episode_waits_while_the_device_fails(root, faulty_device, place):
     assert whereabouts(root) == {}
 
 
+@pytest.mark.parametrize("file", [".i420", ".thumbs", "rows.bin"])
+def test_an_episode_waits_while_it_cannot_be_read(tmp_path, faulty_device, file):
+    root = tmp_path / "data"
+    a_take(Spool(root), "raw").save()
+    status, message = encode_in_process(root, LD_PRELOAD=str(faulty_device), FAULTY_READ=file)
+    assert (status, "Input/output error" in message) == (1, True), message
+    assert list(whereabouts(root)) == ["ready"]
+
+
+def test_a_take_is_not_cut_while_its_images_cannot_be_read(tmp_path, faulty_device):
+    spool = Spool(tmp_path / "data")
+    a_take(spool, "raw").abandon()
+    before = {path: path.stat().st_size for path in spool.path.rglob("*.*") if path.is_file()}
+    recover = "import sys; from lerobot_recorder.spool import Spool; Spool(sys.argv[1]).recover()"
+    done = subprocess.run(
+        [sys.executable, "-c", recover, spool.root],
+        env={"PATH": "/usr/bin:/bin", "LD_PRELOAD": str(faulty_device), "FAULTY_READ": ".i420"},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, "Input/output error" in done.stderr) == (0, True), done.stderr
+    assert {path: path.stat().st_size for path in before} == before
+    assert [episode.length for episode in spool.recover()] == [5]
+
+
 def test_an_episode_waits_while_its_video_cannot_be_written(tmp_path, faulty_device):
     root = tmp_path / "data"
     a_take(Spool(root), "raw", width=64, height=48).save()
     status, message = encode_in_process(root, LD_PRELOAD=str(faulty_device), FAULTY_PATH="/encoded/")
-    assert (status, "1 episodes wait: " in message) == (1, True), message
+    assert (status, "1 episode waits: " in message) == (1, True), message
     assert list(whereabouts(root)) == ["ready"]
     with BatchEncoder(root) as encoder:
         pass
