@@ -35,9 +35,10 @@ _AV1 = ("libsvtav1", "libaom-av1")
 
 _SHORT = 100
 """All frames of videos up to this length are compared: starting the process costs far more."""
-_FASTEST_SLOW_PRESET = 8
-_STRIDE = 2
-"""One of two groups of pictures is compared if comparing all would cost more than a tenth of encoding."""
+_STRIDES = {8: 1, 10: 2}
+"""One of how many groups of pictures is compared, up to this preset of libsvtav1, for a tenth of encoding."""
+_STRIDE_OF_FAST = 3
+_SLOW = ("hevc", "libaom-av1")
 
 
 @dataclass(frozen=True)
@@ -138,17 +139,26 @@ class Sketches:
 
         While its input repeats, the codec repeats a lost block, so one of several neighbors is enough.
         """
-        slow_preset = settings.vcodec == "libsvtav1" and int(settings.preset or 0) <= _FASTEST_SLOW_PRESET
-        slow = slow_preset or settings.vcodec in ("hevc", "libaom-av1")
-        if settings.picture_check == "all" or slow or len(self._changes) <= _SHORT:
+        stride = _stride(settings)
+        if stride == 1 or len(self._changes) <= _SHORT:
             return None
         starts = _group_starts(video)
         changes = np.maximum.reduceat(self._changes, starts)
-        evenly = set(range(0, len(starts), 2 * _STRIDE))
+        evenly = set(range(0, len(starts), 2 * stride))
         by_change = (int(group) for group in np.argsort(-changes, kind="stable") if group not in evenly)
         return frozenset(
-            evenly | set(itertools.islice(by_change, math.ceil(len(starts) / _STRIDE) - len(evenly)))
+            evenly | set(itertools.islice(by_change, math.ceil(len(starts) / stride) - len(evenly)))
         )
+
+
+def _stride(settings: EncoderSettings) -> int:
+    """Return one of how many groups of pictures is compared."""
+    if settings.picture_check == "all" or settings.vcodec in _SLOW:
+        return 1
+    if settings.vcodec != "libsvtav1":
+        return _STRIDE_OF_FAST
+    preset = int(settings.preset or 0)
+    return next((stride for fastest, stride in _STRIDES.items() if preset <= fastest), _STRIDE_OF_FAST)
 
 
 def tolerance(settings: EncoderSettings) -> Difference:

@@ -141,18 +141,23 @@ def test_depth_codes_are_lossless(smooth):
     assert found.frames == (7,)
 
 
-def test_some_groups_of_a_long_video_are_compared_or_all_of_them():
+@pytest.mark.parametrize(("preset", "compared", "gap"), [(8, 140, 1), (10, 70, 7), (12, 48, 11)])
+def test_as_many_groups_of_a_long_video_are_compared_as_the_preset_can_afford(preset, compared, gap):
     film = [picture(spread(number)) for number in range(140)]
     shifted = [picture(spread(number + 1)) for number in range(140)]
-    some = encoded_damage(film, EncoderSettings(), instead=shifted)
-    every = encoded_damage(film, EncoderSettings(picture_check="all"), instead=shifted)
+    some = encoded_damage(film, EncoderSettings(preset=preset), instead=shifted)
     assert some is not None
+    assert some.frames[:2] == (0, 1)
+    assert len(some.frames) == compared
+    assert np.diff(some.frames).max() <= gap
+
+
+def test_all_groups_are_compared_on_request():
+    film = [picture(spread(number)) for number in range(140)]
+    shifted = [picture(spread(number + 1)) for number in range(140)]
+    every = encoded_damage(film, EncoderSettings(picture_check="all"), instead=shifted)
     assert every is not None
     assert every.frames == tuple(range(140))
-    assert some.frames[:2] == (0, 1)
-    assert len(some.frames) == 70
-    longest_gap = np.diff(some.frames).max()
-    assert longest_gap <= 7
 
 
 @pytest.mark.parametrize("at", [50, 51, 98, 119])
