@@ -136,7 +136,12 @@ class Batch:
 
     def _checked_manifest(self, work: _Work) -> Manifest | None:
         try:
-            return _checked(work.episode.manifest)
+            manifest = _checked(work.episode.manifest)
+            for key, camera in manifest.cameras.items():
+                if not camera.is_depth:
+                    settings = self._job_of(work.episode.path, key).settings
+                    settings.require_size(camera.width, camera.height)
+            return manifest
         except Exception as error:
             self._put_aside(work, error)
             return None

@@ -146,6 +146,19 @@ class EncoderSettings:
         _try(found)
         return _with_right_preset(found) if vcodec == "libsvtav1" else found
 
+    def require_size(self, width: int, height: int) -> None:
+        """Check that the codec takes images of this size.
+
+        Raises:
+            ConfigError: it takes only even sizes.
+        """
+        is_subsampled = self.pix_fmt.startswith(("yuv420", "yuv422"))
+        if is_subsampled and "av1" not in self.vcodec and (width % 2 or height % 2):
+            raise ConfigError(
+                f"{self.vcodec} takes only images of even width and height, found {width}x{height}: "
+                "set vcodec to libsvtav1, or another size for the camera"
+            )
+
     def alternatives(self) -> tuple[EncoderSettings, ...]:
         """Return settings to try, in this order, if these have damaged a picture.
 

@@ -25,6 +25,7 @@ from lerobot_recorder.errors import (
     is_transient,
 )
 from lerobot_recorder.spool import Spool
+from lerobot_recorder.video import EncoderSettings
 
 
 @pytest.fixture
@@ -152,6 +153,23 @@ def test_an_episode_that_does_not_fit_fails_before_its_cameras_are_encoded(root,
     assert submitted == []
     assert whereabouts(root) == {"failed": [misfit.episode_id]}
     assert f"{camera_key('raw')!r} is not in the dataset" in str(encoder.failure)
+
+
+@pytest.mark.parametrize("codec", ["h264", "hevc"])
+def test_an_episode_of_a_size_that_the_codec_refuses_fails_before_it_is_encoded(tmp_path, monkeypatch, codec):
+    submitted = []
+    monkeypatch.setattr(WorkerPool, "submit", lambda _pool, job, *_: submitted.append(job))
+    spool = Spool(tmp_path / "data")
+    odd = a_take(spool, "png", width=33, height=26).save()
+    with BatchEncoder(spool.root, settings=EncoderSettings(vcodec=codec)) as encoder:
+        pass
+    assert submitted == []
+    assert whereabouts(spool.root) == {"failed": [odd.episode_id]}
+    assert f"{codec} takes only images of even width and height, found 33x26" in str(encoder.failure)
+    monkeypatch.undo()
+    with BatchEncoder(spool.root) as encoder:
+        encoder.retry_failed()
+    assert encoder.status().committed == 1
 
 
 def test_a_dataset_that_cannot_be_appended_to_is_refused_at_the_start(root):
