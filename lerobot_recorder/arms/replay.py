@@ -14,6 +14,7 @@ import numpy as np
 from lerobot_recorder.arms.calibration import GRIPPER, JOINTS, Calibration, Vector
 from lerobot_recorder.arms.settings import Unit
 from lerobot_recorder.errors import DatasetError, DeviceError
+from lerobot_recorder.excerpt import listing
 from lerobot_recorder.status import STATUS_VERSION
 
 Phase = Literal["waiting", "approaching", "replaying", "finished", "stopped"]
@@ -228,7 +229,13 @@ NamedRows = tuple[Sequence[str], Vector]
 
 
 def load_movement(
-    fps: float, action: NamedRows, state: NamedRows | None, calibration: Calibration, unit: Unit = "so100"
+    fps: float,
+    action: NamedRows,
+    state: NamedRows | None,
+    calibration: Calibration,
+    unit: Unit = "so100",
+    *,
+    joint_prefix: str = "",
 ) -> Movement:
     """Convert an episode's actions and states for a follower with this calibration.
 
@@ -238,14 +245,15 @@ def load_movement(
         state: the recorded states; None if there are none
         calibration: the follower's calibration
         unit: unit of the values
+        joint_prefix: start of the names of the arm's joints, for a dataset of several arms
 
     Raises:
         DatasetError: the values are not those of the arm's joints.
     """
     convert = _converter(calibration, unit)
     # A leader's range may be larger than the follower's, which refuses positions outside its own.
-    action_rad = calibration.clip(convert(_by_joint(*action, ACTION)))
-    return Movement(fps, action_rad, convert(_by_joint(*state, STATE)) if state else None)
+    action_rad = calibration.clip(convert(_by_joint(*action, ACTION, joint_prefix)))
+    return Movement(fps, action_rad, convert(_by_joint(*state, STATE, joint_prefix)) if state else None)
 
 
 def approach(present: Vector, first: Vector, speed_rad_s: float, rate_hz: float) -> Vector:
@@ -297,10 +305,22 @@ def _converter(calibration: Calibration, unit: Unit) -> Callable[[Vector], Vecto
     return np.radians if unit == "degrees" else np.asarray
 
 
-def _by_joint(names: Sequence[str], rows: Vector, key: str) -> Vector:
-    """Return the rows in the order of ``JOINTS``."""
+def _by_joint(names: Sequence[str], rows: Vector, key: str, prefix: str) -> Vector:
+    """Return the rows of one arm in the order of ``JOINTS``."""
     joints = [name.removesuffix(".pos") for name in names]
-    if missing := [joint for joint in JOINTS if joint not in joints]:
-        found = ", ".join(names) or "no names"
-        raise DatasetError(f"{key} is not of an SO-100: expected {', '.join(missing)}, found {found}")
-    return rows[:, [joints.index(joint) for joint in JOINTS]]
+    wanted = [prefix + joint for joint in JOINTS]
+    if missing := [joint for joint in wanted if joint not in joints]:
+        raise DatasetError(
+            f"{key} is not of an SO-100: expected {', '.join(missing)}, found {listing(names) or 'no names'}"
+            + _hint_at_arms(joints)
+        )
+    return rows[:, [joints.index(joint) for joint in wanted]]
+
+
+def _hint_at_arms(joints: Sequence[str]) -> str:
+    """Name the prefixes of the arms in a dataset of several; empty if there are none."""
+    prefixes = {joint.removesuffix(JOINTS[0]) for joint in joints if joint.endswith(JOINTS[0])}
+    arms = [each for each in sorted(prefixes) if each and all(each + joint in joints for joint in JOINTS)]
+    if not arms:
+        return ""
+    return f". It has several arms: set joint_prefix to {' or '.join(arms)} to replay one of them"

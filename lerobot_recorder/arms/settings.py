@@ -126,6 +126,9 @@ class ReplaySettings:
         "LeRobot's id of the follower, the path of its calibration file, or sim; empty: as the hardware node",
     )
     unit: Unit = setting("so100", "Unit of the actions in the dataset", choices=get_args(Unit))
+    joint_prefix: str = setting(
+        "", "Start of the joints' names in a dataset of several arms: left_ replays the left arm"
+    )
     approach_speed_rad_s: float = setting(
         0.6, "Speed at which the first pose is approached", unit="rad/s", low=0.01, high=10
     )

@@ -48,6 +48,7 @@ def replay(
     ] = None,
     calibration: Annotated[str | None, option(_REPLAY["calibration"])] = None,
     unit: Annotated[Unit, option(_REPLAY["unit"])] = _REPLAY["unit"].default,
+    joint_prefix: Annotated[str, option(_REPLAY["joint_prefix"])] = _REPLAY["joint_prefix"].default,
     approach_speed_rad_s: Annotated[float, option(_REPLAY["approach_speed_rad_s"])] = _REPLAY[
         "approach_speed_rad_s"
     ].default,
@@ -66,6 +67,7 @@ def replay(
         "episode": episode,
         "calibration": calibration,
         "unit": unit,
+        "joint_prefix": joint_prefix,
         "approach_speed_rad_s": approach_speed_rad_s,
     }
     nodes = {"replay": node_arguments(given, namespace)}

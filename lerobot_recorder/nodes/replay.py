@@ -118,7 +118,8 @@ class ReplayNode(ManagedNode):
         episode, calibration = self._episode, self._calibration()
         action = episode.vectors(ACTION)
         state = episode.vectors(STATE) if episode.has(STATE) else None
-        return load_movement(episode.fps, action, state, calibration, self._params["unit"])
+        unit, prefix = self._params["unit"], self._params["joint_prefix"]
+        return load_movement(episode.fps, action, state, calibration, unit, joint_prefix=prefix)
 
     def _calibration(self) -> Calibration:
         if self._params["calibration"]:

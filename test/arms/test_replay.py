@@ -48,6 +48,20 @@ def test_another_robot_than_an_so100_is_refused():
         load_movement(30, action, None, SIMULATED)
 
 
+def test_one_arm_of_several_is_replayed():
+    joints = [side + name for side in ("left_", "right_") for name in NAMES]
+    poses = {"left_": np.full((2, 6), 0.2), "right_": np.full((2, 6), 0.4)}
+    both = np.hstack(list(poses.values()))
+    for side, expected in poses.items():
+        movement = load_movement(
+            30, (joints, both), (joints, both), SIMULATED, "as_published", joint_prefix=side
+        )
+        assert np.allclose(movement.action_rad, expected)
+        assert np.allclose(movement.state_rad, expected)
+    with pytest.raises(DatasetError, match="set joint_prefix to left_ or right_ to replay one of them"):
+        load_movement(30, (joints, both), None, SIMULATED)
+
+
 def test_it_begins_at_the_first_state_unless_that_is_far_from_the_first_action():
     action = np.zeros((2, 6))
     assert (Movement(30, action, action + 0.1).start_rad == 0.1).all()
