@@ -1,23 +1,16 @@
-"""A commit that is stopped before any of its file operations, and started again.
-
-The operations are found by listening: to audit events, and to ``os.fsync`` and pyarrow's writing, which have
-none. Where the process "dies", all later operations fail too: no clean-up runs in a killed process.
-"""
+"""A commit that is stopped before any of its file operations, and started again."""
 
 from __future__ import annotations
 
-import os
 import shutil
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from encoded import LineFiles, commit, encoded_episode, faults
+from reaper import REAPER, Killed, make_audible
 
 from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, tables
 from lerobot_recorder.dataset.layout import DatasetLayout
@@ -26,65 +19,10 @@ MIB = 1024**2
 LIMITS: dict[str, Any] = {"data_files_size_in_mb": 15_000 / MIB, "video_files_size_in_mb": 17_000 / MIB}
 """Two of the episodes fit into a file, three do not."""
 
-CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate", "os.link", "os.symlink"}
-WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
-
-
-class Killed(BaseException):
-    """Simulates the end of the process."""
-
-
-class Reaper:
-    """Counts file operations, and stops everything from one of them on."""
-
-    def __init__(self) -> None:
-        self._active = False
-        self._count = 0
-        self._last: int | None = None
-        sys.addaudithook(self._hear)
-
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self._active and (event in CHANGES or (event == "open" and arguments[2] & WRITING)):
-            self.step()
-
-    def step(self) -> None:
-        if not self._active:
-            return
-        if self._last is not None and self._count >= self._last:
-            raise Killed
-        self._count += 1
-
-    @contextmanager
-    def after(self, operations: int | None) -> Iterator[None]:
-        """Allow this number of operations, None for all."""
-        self._active, self._count, self._last = True, 0, operations
-        try:
-            yield
-        finally:
-            self._active = False
-
-    @property
-    def count(self) -> int:
-        """Number of operations so far."""
-        return self._count
-
-
-REAPER = Reaper()
-
 
 @pytest.fixture(autouse=True)
 def audible(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raise audit events for calls that have none."""
-    for module, name in ((os, "fsync"), (pq, "write_table"), (pq.ParquetWriter, "write_table")):
-        monkeypatch.setattr(module, name, _announced(getattr(module, name)))
-
-
-def _announced(function: Callable[..., Any]) -> Callable[..., Any]:
-    def announce(*arguments: Any, **options: Any) -> Any:
-        REAPER.step()
-        return function(*arguments, **options)
-
-    return announce
+    make_audible(monkeypatch)
 
 
 class Spool:

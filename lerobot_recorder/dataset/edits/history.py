@@ -7,8 +7,8 @@
       new/         the edited dataset, until it is exchanged with the one at ``root``
       old/         after the exchange: the dataset before the edit
 
-The exchange is one ``renameat2``, so readers find the old or the new dataset at every instant. Directories
-keep their inode numbers, which show whether the exchange has happened.
+The exchange is one ``renameat2``, so readers find the old or the new dataset at every instant. An edited
+dataset names its edit in ``meta/recordings/edit.json``, which shows whether the exchange has happened.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ import errno
 import json
 import logging
 import os
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from lerobot_recorder.errors import DatasetError
 
 logger = logging.getLogger(__name__)
 
+_TOKEN = "meta/recordings/edit.json"
 _EXCHANGE = 2
 """``RENAME_EXCHANGE`` of Linux."""
 _HERE = -100
@@ -48,7 +50,7 @@ class Edit:
         what: what was done, in words.
         episodes: episodes before the edit.
         episodes_after: episodes after it.
-        inode: of the edited dataset's directory.
+        token: names the edit in the edited dataset.
         at: when it was done, ISO 8601.
     """
 
@@ -56,7 +58,7 @@ class Edit:
     what: str
     episodes: int
     episodes_after: int
-    inode: int
+    token: str
     at: str
 
 
@@ -81,17 +83,17 @@ class History:
 
     def _recover(self, directory: Path) -> None:
         _finish_slow_exchange(self.root, directory)
-        undo = _read(directory / "undo.json")
-        if undo is not None:
-            if _inode(self.root) == undo.get("inode"):
-                self._remove_undone(directory)
+        edit, new, old = _read(directory / "edit.json"), directory / "new", directory / "old"
+        is_done = edit is not None and _token(self.root) == edit.get("token")
+        if (directory / "undo.json").exists():
+            if not is_done:
+                self._remove(directory)
                 return
             (directory / "undo.json").unlink()
-            shutil.rmtree(directory / "restored", ignore_errors=True)
-        edit, new, old = _read(directory / "edit.json"), directory / "new", directory / "old"
-        if old.is_dir():
+        shutil.rmtree(directory / "restored", ignore_errors=True)
+        if old.is_dir() and (directory / "edit.json").exists():
             return
-        if edit is not None and new.is_dir() and _inode(self.root) == edit.get("inode"):
+        if is_done and new.is_dir():
             new.rename(old)
             sync(directory)
         else:
@@ -122,8 +124,10 @@ class History:
             DatasetError: ``root`` cannot be renamed.
         """
         directory = new.parent
+        edit = Edit(int(directory.name), what, *episodes, secrets.token_hex(8), at)
+        (new / _TOKEN).parent.mkdir(parents=True, exist_ok=True)
+        (new / _TOKEN).write_text(json.dumps({"token": edit.token}), encoding="utf-8")
         sync_tree(new)
-        edit = Edit(int(directory.name), what, *episodes, _inode(new), at)
         replace_file(directory / "edit.json", json.dumps(asdict(edit), indent=1).encode())
         _exchange(self.root, new)
         new.rename(directory / "old")
@@ -150,13 +154,13 @@ class History:
         """
         directory = self._directory / str(edit.number)
         sync_tree(restored)
-        replace_file(directory / "undo.json", json.dumps({"inode": _inode(restored)}).encode())
+        replace_file(directory / "undo.json", b"{}")
         _exchange(self.root, restored)
-        self._remove_undone(directory)
+        self._remove(directory)
 
     def is_current(self, edit: Edit) -> bool:
         """Return whether the dataset is the one that an edit has left; it may have grown since."""
-        return _inode(self.root) == edit.inode
+        return _token(self.root) == edit.token
 
     def forget(self, edit: Edit) -> None:
         """Remove what is kept for the undo of an edit."""
@@ -171,15 +175,6 @@ class History:
         if not self._directory.is_dir():
             return []
         return sorted(int(path.name) for path in self._directory.iterdir() if path.name.isdecimal())
-
-    def _remove_undone(self, directory: Path) -> None:
-        """Remove an edit that was undone; the dataset is then the one that the edit before has left."""
-        before = [edit for edit in self.edits() if edit.number < int(directory.name)]
-        if before:
-            edit = replace(before[-1], inode=_inode(self.root))
-            path = self._directory / str(edit.number) / "edit.json"
-            replace_file(path, json.dumps(asdict(edit), indent=1).encode())
-        self._remove(directory)
 
     def _remove(self, directory: Path) -> None:
         """Remove the directory of an edit; only complete ones keep their number."""
@@ -196,8 +191,9 @@ def _read(path: Path) -> dict[str, Any] | None:
     return content if isinstance(content, dict) else None
 
 
-def _inode(path: Path) -> int:
-    return path.stat().st_ino if path.is_dir() else 0
+def _token(root: Path) -> str | None:
+    """Return the name of the last edit of the dataset at ``root``; None if there was none."""
+    return (_read(root / _TOKEN) or {}).get("token")
 
 
 # The exchange
