@@ -88,7 +88,7 @@ def _config(kind: str, given: str | None) -> Path:
     require_config(kind, given, "config:=robot.yaml")
     config = Path(given).expanduser() if given else PRESETS[kind]
     if not config.is_file():
-        raise ConfigError(f"config: there is no parameter file {config}")
+        raise ConfigError(f"config: parameter file {config} does not exist")
     return config
 
 

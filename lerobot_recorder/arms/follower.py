@@ -91,8 +91,8 @@ def _reason(alarm: Alarm) -> str:
 logger = logging.getLogger(__name__)
 
 _HEALTH_PERIOD_S = 0.5
-_LETTING_GO_TRIES = 3
-_STILL_POWERED_S = 1.5
+_RELEASE_TRIES = 3
+_LEFT_POWERED_S = 1.5
 """Time between the warning that a previous program left the follower powered and its release."""
 _RAISED_M = 0.06
 _FOLDED_RAD = 0.3
@@ -123,7 +123,7 @@ class FollowerDriver:
         self._clock = clock
         self._present: Vector | None = None
         self._powered_connection = 0
-        self._let_go_due = math.inf
+        self._release_due = math.inf
         self._goal_reset = True
         self._driven_at = self._health_due = clock()
 
@@ -182,10 +182,10 @@ class FollowerDriver:
         if enabled:
             self.require_drivable()
             self.connection.do(self._set_up_and_power if self.danger else self._power)
-            self.torque, self.danger, self.trouble, self._let_go_due = True, "", "", math.inf
+            self.torque, self.danger, self.trouble, self._release_due = True, "", "", math.inf
         else:
-            self.torque, self._let_go_due = False, self._clock()
-            self._let_go_now()
+            self.torque, self._release_due = False, self._clock()
+            self._release_now()
 
     def resume(self) -> None:
         """Drive the arm again after it was held because of an alarm.
@@ -211,7 +211,7 @@ class FollowerDriver:
 
     def end(self, settings: TeleopSettings) -> None:
         """Leave the torque as ``torque_on_exit`` requests; log an error if that fails."""
-        if not self.torque and self._let_go_due == math.inf:
+        if not self.torque and self._release_due == math.inf:
             return
         if self.torque and settings.torque_on_exit == "hold":
             logger.info("The follower stays powered (torque_on_exit: hold)")
@@ -222,7 +222,7 @@ class FollowerDriver:
                 "The follower is raised and will fall: hold it. Its torque is switched off in %g s.", delay
             )
             time.sleep(delay)
-        self._let_go()
+        self._release()
 
     @staticmethod
     def _log_phase(before: Phase, motion: Motion) -> None:
@@ -236,9 +236,9 @@ class FollowerDriver:
     def _check_servos(self) -> None:
         if self.torque and not self.is_powered:
             self._power_again()
-        elif not self.torque and self._clock() >= self._let_go_due:
+        elif not self.torque and self._clock() >= self._release_due:
             with suppress(DeviceError):
-                self._let_go_now()
+                self._release_now()
         self.monitor.update(self.connection.arm.alarms)
         if self._clock() >= self._health_due:
             self._health_due = self._clock() + _HEALTH_PERIOD_S
@@ -265,11 +265,11 @@ class FollowerDriver:
         if self.motion:
             self.motion.hold(self._present)
 
-    def _let_go_now(self) -> None:
+    def _release_now(self) -> None:
         """Switch the torque off; if that fails, it is tried again with each reading."""
         try:
             self.connection.do(lambda arm: arm.enable_torque(False))
-            self._let_go_due, self.trouble = math.inf, ""
+            self._release_due, self.trouble = math.inf, ""
         except DeviceError as error:
             self.trouble = f"the follower's torque is not off yet: {error}"
             raise
@@ -282,12 +282,12 @@ class FollowerDriver:
                 self._hold_for(
                     f"{', '.join(limp)}: torque lost, perhaps by a voltage drop: check the power supply"
                 )
-        elif self._let_go_due == math.inf and any(each.powered for each in health.values()):
+        elif self._release_due == math.inf and any(each.powered for each in health.values()):
             logger.warning(
                 "The follower was left powered: hold it. Its torque is switched off in %g s.",
-                _STILL_POWERED_S,
+                _LEFT_POWERED_S,
             )
-            self._let_go_due = self._clock() + _STILL_POWERED_S
+            self._release_due = self._clock() + _LEFT_POWERED_S
 
     def _hold_for(self, danger: str) -> None:
         """Hold at the present position, which relieves the servos."""
@@ -308,9 +308,9 @@ class FollowerDriver:
         )
         return not folded and float(grasp_point(pose)[2]) > _RAISED_M
 
-    def _let_go(self) -> None:
+    def _release(self) -> None:
         trouble = ""
-        for _ in range(_LETTING_GO_TRIES):
+        for _ in range(_RELEASE_TRIES):
             try:
                 self.connection.call_reconnecting(lambda arm: arm.enable_torque(False))
                 return

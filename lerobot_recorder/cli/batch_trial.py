@@ -117,7 +117,7 @@ class Cost:
 
 
 class Trial:
-    """One run over all episodes, into a dataset of its own."""
+    """One run over all episodes, into its own dataset."""
 
     def __init__(self, root: Path, plan: Plan, batch_size: int, progress: Progress) -> None:
         self._root = root

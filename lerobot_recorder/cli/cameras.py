@@ -23,7 +23,7 @@ from lerobot_recorder.cameras import (
     take_snapshot,
 )
 from lerobot_recorder.cli.options import option
-from lerobot_recorder.cli.terminal import lasting_name, operator_console
+from lerobot_recorder.cli.terminal import operator_console, persistent_name
 from lerobot_recorder.errors import CameraError
 from lerobot_recorder.settings import parameters_of
 from lerobot_recorder.simulation import SIMULATED_SOURCE, SimulatedCamera
@@ -78,8 +78,8 @@ def cameras(
 
 def _describe(device: CameraInfo, console: Console) -> None:
     console.print(f"{device.path}  {device.name}", style="bold", markup=False)
-    if name := lasting_name(device.path, BY_ID):
-        console.print(f"  lasting name  {name}", markup=False)
+    if name := persistent_name(device.path, BY_ID):
+        console.print(f"  name          {name}", markup=False)
     for pixel_format, modes in groupby(device.modes, key=lambda mode: mode.pixel_format):
         sizes = (f"{mode.width}x{mode.height}{_rates(mode.rates_hz)}" for mode in modes)
         console.print(f"  {pixel_format:<12}  {', '.join(sizes)}", markup=False)

@@ -39,7 +39,7 @@ def encode(
     """
     spool = Spool(dataset)
     if not spool.path.is_dir():
-        raise SpoolError(f"nothing to encode: there is no {spool.path}")
+        raise SpoolError(f"nothing to encode: {spool.path} does not exist")
     settings = EncoderSettings(vcodec=vcodec, crf=crf, g=g)
     encoder = BatchEncoder(dataset, settings=settings, parallel_encodings=parallel_encodings)
     if retry_failed:
@@ -73,6 +73,9 @@ def _report(dataset: Path, encoder: BatchEncoder) -> None:
     left = f", {counted(status.waiting, 'episode', 'wait')}" if status.waiting else ""
     typer.echo(f"{dataset}: {counted(status.committed, 'episode')} added{left}")
     if earlier := status.retryable - status.failed:
-        typer.echo(f"{earlier} in {Spool(dataset).directory('failed')}; --retry-failed tries them again")
+        typer.echo(
+            f"{earlier} failed before, see {Spool(dataset).directory('failed')}; "
+            "--retry-failed tries them again"
+        )
     if encoder.failure is not None:
         raise encoder.failure

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from lerobot_recorder.arms import serial_ports, unplugged_port
-from lerobot_recorder.cli.terminal import lasting_name, operator_console
+from lerobot_recorder.cli.terminal import operator_console, persistent_name
 from lerobot_recorder.errors import DeviceError
 
 BY_ID = Path("/dev/serial/by-id")
@@ -38,8 +38,8 @@ def find_port(
     back = _ports_once(lambda ports: bool(set(ports) - set(after)), patience_s)
     port = _new_port(after, back, gone)
     console.print(f"The arm is on {port}", style="bold green")
-    if name := lasting_name(port, BY_ID):
-        console.print(f"Its lasting name, which does not depend on the order of plugging in, is {name}")
+    if name := persistent_name(port, BY_ID):
+        console.print(f"A name that stays the same after a restart: {name}")
 
 
 def _ports_once(condition: Callable[[Ports], bool], patience_s: float) -> Ports:

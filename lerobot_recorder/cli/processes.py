@@ -49,7 +49,7 @@ class NodeEnded:
 
 
 class NodeProcess:
-    """One node in a process and a session of its own, so that a Ctrl-C reaches it only through ``interrupt``.
+    """One node in its own process and session, so that a Ctrl-C reaches it only through ``interrupt``.
 
     Its output and its end are put into ``events``. It stops when the process that started it dies.
     """

@@ -118,5 +118,5 @@ def _config(config: Path | None, hardware: str) -> Path:
     if config is None:
         return shipped_config("so100_sim.yaml" if hardware == "sim" else "so100.yaml")
     if not config.expanduser().is_file():
-        raise ConfigError(f"there is no parameter file {config}")
+        raise ConfigError(f"parameter file {config} does not exist")
     return config.expanduser()

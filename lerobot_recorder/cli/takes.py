@@ -45,7 +45,7 @@ def undo_delete(dataset: DatasetArgument, episode: EpisodeOption = None) -> None
 def _spool(dataset: Path) -> Spool:
     spool = Spool(dataset)
     if not spool.path.is_dir():
-        raise SpoolError(f"nothing has been recorded for {dataset}: there is no {spool.path}")
+        raise SpoolError(f"nothing has been recorded for {dataset}: {spool.path} does not exist")
     return spool
 
 

@@ -59,8 +59,8 @@ def plain_table(*columns: str) -> Table:
     return Table(*columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
 
 
-def lasting_name(device: str, directory: Path) -> str | None:
-    """Return the name of a device that does not depend on the order of plugging in; None if it has none.
+def persistent_name(device: str, directory: Path) -> str | None:
+    """Return the name of a device that does not depend on the order in which devices are connected, or None.
 
     Args:
         device: path of the device, such as ``/dev/ttyACM0``

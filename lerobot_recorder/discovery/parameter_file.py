@@ -18,13 +18,13 @@ _SLOW = 0.8  # of the rows, or of the rate that was seen
 _STREAMED = 10  # messages while one looked: too many for commands of a motion each
 
 _HEAD = """\
-# What was published when `lerobot-recorder discover` looked. Check the names and their order, then:
+# The topics that `lerobot-recorder discover` found. Check the names and their order, then:
 #
 #   lerobot-recorder record --hardware none --config THIS_FILE --task "Pick up the cube"
 #
 # `ros2 param describe /recorder fps` describes a parameter, and whether it can change while the node runs.
 # Units are as published; `unit: degrees` turns an arm's rad into degrees.
-# Subscriptions take the QoS of their publishers; another one is asked for with
+# Subscriptions use the QoS of their publishers. To choose another one, set
 # qos_overrides.TOPIC.subscription.reliability: best_effort, and likewise history, depth and durability.
 """
 
@@ -51,7 +51,8 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
     yield _line("reset_time_s", 60.0)
     yield _line("streams", [stream.name for stream in plan.streams])
     if not any(stream.feature == "action" for stream in plan.streams):
-        yield "    # No commands were seen: start what commands the robot, and discover again, for an action."
+        yield "    # No commands were seen. For an action, start the program that commands the robot and run"
+        yield "    # discover again."
     for stream in plan.streams:
         yield from _stream(stream, plan.survey)
         yield from _min_rate(stream.name, stream.topic, plan.fps)
@@ -80,7 +81,7 @@ def _stream(stream: PlannedStream, survey: Survey) -> Iterator[str]:
 
 def _max_age(name: str, topic: SeenTopic) -> Iterator[str]:
     if _is_held(topic):
-        yield "    # A command that is sent once per motion holds until the next; else, for 0.5 s."
+        yield "    # A command that is sent once per motion is valid until the next one, not only for 0.5 s."
         yield _line(f"{name}.max_age_s", _LONGEST_AGE_S)
     elif topic.rate_hz and not topic.has_losses and _PERIODS / topic.rate_hz > _SHORTEST_AGE_S:
         yield _line(f"{name}.max_age_s", round(_PERIODS / topic.rate_hz, 1))
@@ -89,7 +90,7 @@ def _max_age(name: str, topic: SeenTopic) -> Iterator[str]:
 def _min_rate(name: str, topic: SeenTopic, fps: int) -> Iterator[str]:
     """Set the minimum rate of a stream that is slower than fps, unless its values hold until the next."""
     if not _is_held(topic) and not topic.has_losses and 0 < topic.rate_hz < _SLOW * fps:
-        yield "    # Slower than fps, so rows repeat its samples; with fewer a second an episode is bad."
+        yield "    # Slower than fps: rows repeat its samples. An episode with a lower rate than this is bad."
         yield _line(f"{name}.min_rate_hz", round(_SLOW * topic.rate_hz, 1))
 
 

@@ -1,7 +1,7 @@
 """The table in front of the simulated arm, with a plate and a cube that the gripper can carry.
 
-This is not a physics simulation: the cube follows the gripper from when the jaws close on it until they open,
-then it falls. A cube on the plate moves to its next spot on the table as soon as the arm is away.
+This is not a physics simulation: the cube follows the gripper from the moment the jaws close on it until they
+open, then it falls. A cube on the plate moves to its next spot on the table as soon as the arm is away.
 """
 
 from __future__ import annotations

@@ -63,7 +63,9 @@ def test_an_episode_that_cannot_be_encoded_is_an_error_and_is_kept(spool):
     assert len(spool.failed()) == 1
     again = invoke("encode", spool.root)
     assert again.exit_code == 0
-    assert f"1 in {spool.directory('failed')}; --retry-failed tries them again" in again.output
+    assert (
+        f"1 failed before, see {spool.directory('failed')}; --retry-failed tries them again" in again.output
+    )
 
 
 def test_failed_episodes_can_be_tried_again(spool):

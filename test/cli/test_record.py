@@ -76,7 +76,7 @@ def test_without_ros_it_is_an_error(monkeypatch):
 def test_a_missing_parameter_file_is_named():
     result = invoke("record", "--config", "/nowhere/robot.yaml")
     assert result.exit_code == 1
-    assert "there is no parameter file /nowhere/robot.yaml" in result.output
+    assert "parameter file /nowhere/robot.yaml does not exist" in result.output
 
 
 @needs_ros

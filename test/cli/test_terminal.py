@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from lerobot_recorder.cli.terminal import EnterKey, lasting_name
+from lerobot_recorder.cli.terminal import EnterKey, persistent_name
 from lerobot_recorder.errors import ConfigError
 
 
@@ -32,10 +32,10 @@ def test_the_end_of_the_input_is_an_error(keyboard):
         enter.wait()
 
 
-def test_a_device_has_a_lasting_name(tmp_path):
+def test_a_device_has_a_persistent_name(tmp_path):
     (tmp_path / "ttyACM0").touch()
     (tmp_path / "by-id").mkdir()
     (tmp_path / "by-id/usb-arm").symlink_to("../ttyACM0")
-    assert lasting_name(str(tmp_path / "ttyACM0"), tmp_path / "by-id") == str(tmp_path / "by-id/usb-arm")
-    assert lasting_name(str(tmp_path / "ttyACM1"), tmp_path / "by-id") is None
-    assert lasting_name("/dev/null", tmp_path / "nowhere") is None
+    assert persistent_name(str(tmp_path / "ttyACM0"), tmp_path / "by-id") == str(tmp_path / "by-id/usb-arm")
+    assert persistent_name(str(tmp_path / "ttyACM1"), tmp_path / "by-id") is None
+    assert persistent_name("/dev/null", tmp_path / "nowhere") is None

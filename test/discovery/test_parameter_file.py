@@ -60,7 +60,7 @@ def test_a_command_of_a_motion_holds_until_the_next_unless_commands_are_streamed
     recorder = yaml.safe_load(text)["/**/recorder"]["ros__parameters"]
     assert recorder["action.topic"] == command.name
     assert recorder.get("action.max_age_s") == max_age_s
-    assert ("holds until the next" in text) == (max_age_s is not None)
+    assert ("is valid until the next" in text) == (max_age_s is not None)
 
 
 def test_a_stream_slower_than_the_rows_is_declared():

@@ -23,7 +23,7 @@ _SHADOW_SOFTNESS = 1 / 80  # of the image's width
 
 @dataclass(frozen=True)
 class Detail:
-    """How finely the table is drawn.
+    """Resolution at which the table is drawn.
 
     Attributes:
         pixels_per_m: resolution of the table's texture

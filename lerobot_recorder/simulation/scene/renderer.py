@@ -106,7 +106,7 @@ def _shade(colors: Array, normals: Array, towards: Array) -> Array:
 
 
 class _Sensor:
-    """Lens and sensor of a camera: darker corners, and noise that is new in every image."""
+    """Lens and sensor of a camera: darker corners, and noise that differs in every image."""
 
     def __init__(self, width: int, height: int) -> None:
         self._random = np.random.default_rng()

@@ -111,7 +111,7 @@ class Assembly:
         self._centers, self._center_link = centers, link
 
     def place(self, frames: dict[str, Frame]) -> Placed:
-        """Put each solid where its link is."""
+        """Move each solid to the frame of its link."""
         stack = np.stack([frames[link] for link in self.links])
         turns, offsets = stack[:, :3, :3], stack[:, :3, 3]
         vertices = _transform(turns, offsets, self._vertex_link, self._vertices)
