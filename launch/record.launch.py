@@ -17,6 +17,7 @@ from launch.events import matches_action
 from launch.events.process import ProcessExited, ShutdownProcess
 from launch_ros.actions import Node
 
+from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.launching import (
     END_S,
@@ -27,8 +28,11 @@ from lerobot_recorder.launching import (
     PROFILE_VARIABLE,
     is_launched,
     node_values,
+    plain_hardware,
     require_config,
+    typed_options,
 )
+from lerobot_recorder.parameter_files import file_parameters
 from lerobot_recorder.settings import Parameter
 
 FILE = Path(__file__).resolve()
@@ -65,18 +69,23 @@ def _start(context: LaunchContext) -> list[Action]:
 
 def _nodes(context: LaunchContext, run: Run) -> dict[str, Node]:
     given = {name: text for name in LAUNCH_ARGUMENTS if (text := context.launch_configurations[name])}
-    kind = given["hardware"]
+    kind = plain_hardware(given["hardware"])
     config = _config(kind, given.get("config"))
+    options, namespace = typed_options(given), given.get("namespace")
     environment = {PARENT_VARIABLE: str(os.getpid())}  # SIGTERM ends launch without ending its processes
     if PROFILE_VARIABLE not in context.environment:
         environment[PROFILE_VARIABLE] = str(CONFIG / "fastdds.xml")
     names = [name for name in NODE_OPTIONS if name != "hardware" or kind != "none"]
+    values = {name: node_values(name, options) for name in names}
+    prefix = f"/{namespace.strip('/')}/" if namespace else "/"
+    files = {name: file_parameters(config, f"{prefix}{name}") for name in names}
+    derived = derived_parameters({name: {**files[name], **values[name]} for name in names})
     return {
         name: _node(
             name,
-            given,
+            {**values[name], **derived[name]},
             config,
-            namespace=given.get("namespace"),
+            namespace=namespace,
             additional_env=environment,
             on_exit=partial(run.note_end, name),
         )
@@ -92,8 +101,7 @@ def _config(kind: str, given: str | None) -> Path:
     return config
 
 
-def _node(name: str, given: dict[str, str], config: Path, **options: object) -> Node:
-    values = node_values(name, given)
+def _node(name: str, values: dict[str, object], config: Path, **options: object) -> Node:
     return Node(
         package="lerobot_recorder",
         executable=f"{name}_node",

@@ -10,7 +10,7 @@ The data's way through the package::
 
 Where to look:
 
-==============  ====================================================================================
+=============== ====================================================================================
 errors          the tree of errors
 durable         files that survive a power cut
 locks           locks on files that no dead process keeps
@@ -26,10 +26,12 @@ encoding/       batches, claims, worker processes, from ready episodes to a comm
 arms/           Feetech protocol and bus, SO-100 arms, calibration, teleoperation, replay
 cameras/        devices, network streams and video files, a thread each
 simulation/     simulated arms and cameras; passed to the drivers, which do not know it
+parameter_files the parameters that a file gives to a node
+derived         parameters that follow from others, so that a file gives each fact once
 launching       the options of ``record`` and of the launch file, and the nodes that take them
 nodes/          the three ROS 2 nodes: parameters in, messages to values, values to messages
 cli/            ``lerobot-recorder``, the operator's command line
-==============  ====================================================================================
+=============== ====================================================================================
 
 Imports point one way only: ``cli, nodes -> recording, encoding, arms, cameras -> spool -> dataset, video ->
 durable, locks, images -> errors``.

@@ -12,10 +12,10 @@ from lerobot_recorder.arms import ArmSettings
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.encoding import BatchSettings
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.recording import RecorderSettings, RunSettings
+from lerobot_recorder.recording import GridSettings, RecorderSettings, RunSettings
 from lerobot_recorder.settings import Parameter, parameter, parameters_of, setting
 
-Hardware = Literal["so100", "sim", "none"]
+Hardware = Literal["so100", "so101", "sim", "simulated", "none"]
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class LaunchSettings:
 
     hardware: Hardware = setting(
         "so100",
-        "What is recorded; so100: an SO-100 or SO-101, sim: a simulated one, none: topics that other nodes "
-        "publish",
+        "What is recorded; so100 or so101: such arms and cameras, sim or simulated: simulated ones, none: "
+        "topics that other nodes publish",
         choices=get_args(Hardware),
     )
     config: str = setting(
@@ -50,6 +50,7 @@ class IncludeSettings:
 
 _PLACE = parameters_of(DatasetPlace)
 _EPISODES = (
+    parameter(GridSettings, "fps"),
     parameter(RecorderSettings, "task"),
     parameter(RunSettings, "num_episodes"),
     parameter(RecorderSettings, "episode_time_s"),
@@ -74,18 +75,26 @@ recorder writes its queue to the disk, the encoder encodes the remaining episode
 OPTIONS = {each.name: each for each in (*parameters_of(LaunchSettings), *_PLACE, *_EPISODES, *_BATCHES)}
 """All options by name."""
 
-PORTS = {f"{arm}_port": f"{arm}.port" for arm in ("follower", "leader")}
-"""The launch arguments that are the serial ports of arms, and the hardware node's parameters."""
-
-
-def _port(argument: str) -> Parameter:
-    port, arm = parameter(ArmSettings, "port"), argument.removesuffix("_port")
-    return replace(port, name=argument, text=f"Serial port of the {arm}; sim: a simulated arm")
-
-
-LAUNCH_ARGUMENTS = {**OPTIONS, **{each: _port(each) for each in PORTS}} | {
-    each.name: each for each in parameters_of(IncludeSettings)
+ARMS = {
+    f"{arm}_{short}": f"{arm}.{name}"
+    for arm in ("follower", "leader")
+    for short, name in (("port", "port"), ("id", "calibration"))
 }
+"""The options that describe arms, and the hardware node's parameters."""
+
+
+def _arm_option(name: str) -> Parameter:
+    arm, _, short = name.partition("_")
+    if short == "id":
+        text = f"LeRobot's id of the {arm}, or the path of its calibration file"
+        return replace(parameter(ArmSettings, "calibration"), name=name, text=text)
+    text = f"Serial port of the {arm}; sim: a simulated arm"
+    return replace(parameter(ArmSettings, "port"), name=name, text=text)
+
+
+OPTIONS |= {each: _arm_option(each) for each in ARMS}
+
+LAUNCH_ARGUMENTS = OPTIONS | {each.name: each for each in parameters_of(IncludeSettings)}
 """All arguments of the launch file by name."""
 
 PARENT_VARIABLE = "LEROBOT_RECORDER_PARENT"
@@ -93,6 +102,11 @@ PARENT_VARIABLE = "LEROBOT_RECORDER_PARENT"
 
 PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
 """Environment variable with the profile of Fast DDS."""
+
+
+def plain_hardware(hardware: str) -> str:
+    """Return the shorter of two names for the same hardware."""
+    return {"so101": "so100", "simulated": "sim"}.get(hardware, hardware)
 
 
 def require_config(hardware: str, config: object, example: str) -> None:
@@ -113,19 +127,28 @@ def require_config(hardware: str, config: object, example: str) -> None:
         )
 
 
-def node_values(node: str, given: Mapping[str, str]) -> dict[str, object]:
-    """Return the parameters of a node that launch arguments set.
+def node_values(node: str, options: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of a node that options set.
 
     Args:
         node: name of the node
-        given: values of launch arguments that are not empty, by name
+        options: values of options by name; None leaves a parameter as it is
+    """
+    names = {each.name: each.name for each in NODE_OPTIONS[node]} | (ARMS if node == "hardware" else {})
+    given = {name: options.get(option) for option, name in names.items()}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def typed_options(texts: Mapping[str, str]) -> dict[str, object]:
+    """Return launch arguments in the types of their parameters.
+
+    Args:
+        texts: values of launch arguments that are not empty, by name
 
     Raises:
         ConfigError: a value is not allowed
     """
-    values = {each.name: _typed(each, given[each.name]) for each in NODE_OPTIONS[node] if each.name in given}
-    ports = {name: given[argument] for argument, name in PORTS.items() if argument in given}
-    return {**values, **(ports if node == "hardware" else {})}
+    return {name: _typed(OPTIONS[name], text) for name, text in texts.items() if name in OPTIONS}
 
 
 def _typed(option: Parameter, text: str) -> object:

@@ -189,10 +189,16 @@ def node_arguments(values: Mapping[str, object], namespace: str = "", *files: Pa
     arguments = ["--ros-args", *(["-r", f"__ns:=/{name}"] if name else [])]
     for file in files:
         arguments += ["--params-file", str(file)]
-    for parameter, value in values.items():
-        if value is not None:  # the quotes of JSON keep a text from being read as another type
-            arguments += ["-p", f"{parameter}:={json.dumps(value, ensure_ascii=False)}"]
-    return arguments
+    return arguments + assignments(values)
+
+
+def assignments(values: Mapping[str, object]) -> list[str]:
+    """Return the arguments that set parameters; None leaves a parameter as it is."""
+    # The quotes of JSON keep a text from being read as another type.
+    texts = {
+        name: json.dumps(value, ensure_ascii=False) for name, value in values.items() if value is not None
+    }
+    return [argument for name, text in texts.items() for argument in ("-p", f"{name}:={text}")]
 
 
 def node_environment(*, isolated: bool) -> dict[str, str]:

@@ -2,22 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+import yaml
 from rich.console import Console
 
 from lerobot_recorder.cli.options import option
-from lerobot_recorder.cli.processes import node_arguments, node_environment, require_ros
+from lerobot_recorder.cli.processes import assignments, node_arguments, node_environment, require_ros
 from lerobot_recorder.cli.session import Session
-from lerobot_recorder.cli.summary import summarise
-from lerobot_recorder.dataset import DatasetPlace, check_appendable
+from lerobot_recorder.cli.summary import next_steps, summarise
+from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
+from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import ConfigError, RecorderError
-from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, Hardware, require_config
+from lerobot_recorder.launching import (
+    NODE_OPTIONS,
+    OPTIONS,
+    Hardware,
+    node_values,
+    plain_hardware,
+    require_config,
+)
+from lerobot_recorder.parameter_files import file_parameters
+from lerobot_recorder.settings import settings_from
 from lerobot_recorder.shipped import shipped_config
 from lerobot_recorder.spool import Spool
+
+
+def _arm(name: str, flag: str) -> Any:
+    """Return the option for an arm, under LeRobot's name and ours."""
+    return typer.Option(flag, f"--{name.replace('_', '-')}", help=OPTIONS[name].help)
 
 
 def record(
@@ -28,9 +44,14 @@ def record(
     root: Annotated[Path | None, option(OPTIONS["root"])] = None,
     task: Annotated[str | None, option(OPTIONS["task"])] = None,
     num_episodes: Annotated[int | None, option(OPTIONS["num_episodes"])] = None,
+    fps: Annotated[int | None, option(OPTIONS["fps"])] = None,
     episode_time_s: Annotated[float | None, option(OPTIONS["episode_time_s"])] = None,
     reset_time_s: Annotated[float | None, option(OPTIONS["reset_time_s"])] = None,
     video_encoding_batch_size: Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])] = None,
+    robot_port: Annotated[str | None, _arm("follower_port", "--robot-port")] = None,
+    robot_id: Annotated[str | None, _arm("follower_id", "--robot-id")] = None,
+    teleop_port: Annotated[str | None, _arm("leader_port", "--teleop-port")] = None,
+    teleop_id: Annotated[str | None, _arm("leader_id", "--teleop-id")] = None,
     namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
     parameter: Annotated[
         list[str] | None,
@@ -44,44 +65,94 @@ def record(
 ) -> None:
     """Record episodes, encode them in the background, and show the dataset.
 
-    Ctrl-C ends the recording and encodes the remaining episodes; a second Ctrl-C leaves them for the next
-    start.
+    Ctrl-C ends the recording and encodes the remaining episodes; Ctrl-C meanwhile leaves them for the next
+    start. The exit status is 0 if everything that was asked for was recorded and is in the dataset.
     """
     require_ros()
+    kind, console = plain_hardware(hardware), Console(highlight=False, soft_wrap=True)
     options = {
         "repo_id": repo_id,
         "root": str(root.expanduser().absolute()) if root else None,
         "task": task,
+        "fps": fps,
         "num_episodes": num_episodes,
         "episode_time_s": episode_time_s,
         "reset_time_s": reset_time_s,
         "video_encoding_batch_size": video_encoding_batch_size,
+        "follower_port": robot_port,
+        "follower_id": robot_id,
+        "leader_port": teleop_port,
+        "leader_id": teleop_id,
     }
-    namespace = namespace.strip("/")
-    _refuse_unusable(root, repo_id, f"/{namespace}/recorder" if namespace else "/recorder")
-    arguments = arguments_by_node(_config(config, hardware), options, parameter or [], namespace)
-    if hardware == "none":
+    file, namespace = _config(config, kind), namespace.strip("/")
+    arguments = arguments_by_node(file, options, parameter or [], namespace)
+    if kind == "none":
         del arguments["hardware"]
-    run = Session(arguments, node_environment(isolated=hardware == "sim")).run()
-    summarise(run, Console(highlight=False, soft_wrap=True))
-    if run.problems:
-        raise RecorderError("; ".join(run.problems))
+    prefix = f"/{namespace}/" if namespace else "/"
+    given = {node: given_parameters(file, prefix + node, options, parameter or []) for node in arguments}
+    derived = derived_parameters(given)
+    for node in arguments:
+        arguments[node] += assignments(derived[node])
+    place = settings_from(
+        DatasetPlace, {name: given["recorder"].get(name, "") for name in ("repo_id", "root")}
+    )
+    _refuse_unusable(place.directory, f"{prefix}recorder")
+    console.print(beginning(place))
+    run = Session(arguments, node_environment(isolated=kind == "sim")).run()
+    summarise(run, console)
+    if run.committed:
+        for name, command in next_steps(place, run.committed[-1].episode_index, given.get("hardware")):
+            console.print(f"{name:<15}{command}", markup=False)
+    left = len(Spool(place.directory).waiting()) if given["encoder"].get("encode_on_exit", True) else 0
+    if problems := [*run.problems, *run.missing(left)]:
+        raise RecorderError("; ".join(problems))
 
 
-def _refuse_unusable(root: Path | None, repo_id: str | None, recorder: str) -> None:
+def _refuse_unusable(place: Path, recorder: str) -> None:
     """Raise an error before the robot moves if nothing can be recorded there.
 
     Raises:
-        ConfigError: the name is not a valid name of a dataset
         DatasetError: the directory holds something else, or a dataset that cannot be continued
         SpoolError: the directory is not writable, or another recorder uses it
     """
-    if root or repo_id:
-        place = DatasetPlace(repo_id or "", str(root or "")).directory
-        spool = Spool(place)
-        spool.require()
-        spool.lock_recorder(recorder).release()
-        check_appendable(place)
+    spool = Spool(place)
+    spool.require()
+    spool.lock_recorder(recorder).release()
+    check_appendable(place)
+
+
+def beginning(place: DatasetPlace) -> str:
+    """Return a sentence on the dataset: whether it is a new one, and what is in it."""
+    root, name = place.directory, dataset_name(place)
+    where = "" if name == str(root) else f" in {root}"
+    info, waiting = load_info(root), len(Spool(root).waiting())
+    if info is None and not waiting:
+        return f"new dataset {name}{where}"
+    more = f", {waiting} not encoded yet" if waiting else ""
+    return f"continuing {name}{where}: {_episodes(info.total_episodes if info else 0)} there{more}"
+
+
+def _episodes(number: int) -> str:
+    return "1 episode" if number == 1 else f"{number} episodes"
+
+
+def given_parameters(
+    file: Path, node: str, options: Mapping[str, object], parameters: Sequence[str]
+) -> dict[str, Any]:
+    """Return the parameters that a file, options and assignments give to a node.
+
+    Args:
+        file: parameter file
+        node: full name of the node
+        options: values of options by name
+        parameters: assignments, NODE.NAME=VALUE
+
+    Raises:
+        ConfigError: the file or an assignment cannot be read
+    """
+    name = node.rpartition("/")[2]
+    assigned = {key: yaml.safe_load(value) for of, key, value in map(_parsed, parameters) if of == name}
+    return {**file_parameters(file, node), **node_values(name, options), **assigned}
 
 
 def arguments_by_node(
@@ -92,10 +163,7 @@ def arguments_by_node(
     Raises:
         ConfigError: a parameter does not have the form NODE.NAME=VALUE, or the namespace is invalid
     """
-    arguments = {
-        node: node_arguments({each.name: options.get(each.name) for each in known}, namespace, config)
-        for node, known in NODE_OPTIONS.items()
-    }
+    arguments = {node: node_arguments(node_values(node, options), namespace, config) for node in NODE_OPTIONS}
     for assignment in parameters:
         node, name, value = _parsed(assignment)
         arguments[node] += ["-p", f"{name}:={value}"]

@@ -66,6 +66,19 @@ class RunStatus:
         """The dataset's directory, once an episode was saved."""
         return next((Path(episode.root) for episode in self.completed.values()), None)
 
+    def missing(self, waiting: int) -> list[str]:
+        """Return what was asked for and is not in the dataset, one sentence each.
+
+        Args:
+            waiting: episodes that still wait to be encoded
+        """
+        found = []
+        if self.recorder is not None and (saved := self.recorder.episode - 1) < self.recorder.num_episodes:
+            found.append(f"{saved} of {self.recorder.num_episodes} episodes were recorded")
+        if waiting and not self.problems:
+            found.append(f"episodes that are not in the dataset yet: {waiting}")
+        return found
+
     def take(self, line: str) -> Remark | None:
         """Process a line of JSON from a node, and return a line for the operator if there is one."""
         message: dict[str, Any] = json.loads(line)

@@ -1,9 +1,11 @@
-"""The summary of a recording: a table of its episodes, and a contact sheet."""
+"""The summary of a recording: a table of its episodes, a contact sheet, and what to do next."""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,7 +20,7 @@ from lerobot_recorder.cli.contact_sheet import (
 )
 from lerobot_recorder.cli.status import RunStatus
 from lerobot_recorder.cli.terminal import plain_table
-from lerobot_recorder.dataset import spool_path
+from lerobot_recorder.dataset import DatasetPlace, dataset_name, spool_path
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
 from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.spool import Spool
@@ -104,3 +106,29 @@ def _places(run: RunStatus, root: Path, left: Mapping[str, str]) -> Iterator[tup
         yield "waiting", f"{encoder.waiting}; to encode: lerobot-recorder encode {root}"
     if root.exists():
         yield "dataset", str(root)
+
+
+def next_steps(
+    place: DatasetPlace, episode: int, hardware: Mapping[str, Any] | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what can be done with a dataset, and the command.
+
+    Args:
+        place: the dataset
+        episode: number of an episode
+        hardware: parameters of the hardware node; None if there is none
+    """
+    root, name = place.directory, shlex.quote(dataset_name(place))
+    yield "to look at it", f"lerobot-recorder show {name} {episode}"
+    if hardware is not None:
+        names = {"--port": "follower.port", "--calibration": "follower.calibration"}
+        arm = [
+            f"{flag} {shlex.quote(str(hardware[key]))}" for flag, key in names.items() if hardware.get(key)
+        ]
+        yield "to replay it", " ".join([f"lerobot-recorder replay {name} --episode {episode}", *arm])
+    where = "" if name == place.repo_id else f" --dataset.root={shlex.quote(str(root))}"
+    repo_id = place.repo_id or f"local/{root.name}"
+    yield (
+        "to train on it",
+        f"lerobot-train --dataset.repo_id={repo_id}{where} --policy.type=act --policy.push_to_hub=false",
+    )

@@ -56,7 +56,7 @@ from lerobot_recorder.dataset.features import (
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.journal import Forget, is_journaled
 from lerobot_recorder.dataset.layout import default_root, spool_path
-from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id, find_dataset
+from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id, dataset_name, find_dataset
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.reader import (
     CountedDataset,
@@ -102,6 +102,7 @@ __all__ = [
     "check_repo_id",
     "compose",
     "counted_ids",
+    "dataset_name",
     "default_root",
     "depth_stats",
     "differences",

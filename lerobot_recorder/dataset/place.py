@@ -42,6 +42,13 @@ class DatasetPlace:
         return root
 
 
+def dataset_name(place: DatasetPlace) -> str:
+    """Return a dataset's name for commands: its repo id if that leads to its directory, else the directory."""
+    root = place.directory
+    is_found = bool(place.repo_id) and default_root(place.repo_id).absolute() == root
+    return place.repo_id if is_found else str(root)
+
+
 def find_dataset(name: Path | str) -> Path:
     """Return the directory of a dataset that is named by its path or by its repo id.
 

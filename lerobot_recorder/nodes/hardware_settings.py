@@ -32,6 +32,7 @@ class CameraTopicSettings:
         "", "Calibration file as ROS's camera_calibration writes it: a path or a file:// URL"
     )
     transport: str = setting("raw", "Images that are published", choices=("raw", "compressed", "both"))
+    record: bool = setting(True, "Whether record and record.launch.py also record the camera")
     frame_id: str = setting("", "Frame of the images; empty: <camera>_optical_frame")
 
 

@@ -8,7 +8,7 @@ from typing import get_args
 from lerobot_recorder.arms import Role, Unit
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.nodes.vectors import SUFFIXES
-from lerobot_recorder.recording import RecorderSettings, RunSettings, StreamSpec
+from lerobot_recorder.recording import GridSettings, RecorderSettings, RunSettings, StreamSpec
 from lerobot_recorder.settings import parameters_of, setting, setting_of
 
 
@@ -16,7 +16,7 @@ from lerobot_recorder.settings import parameters_of, setting, setting_of
 class RowSettings:
     """What the rows of the dataset consist of."""
 
-    fps: int = setting(30, "Rows per second", unit="Hz", low=1, high=1000)
+    fps: int = setting_of(GridSettings, "fps")
     streams: tuple[str, ...] = setting(
         ("state", "action"), "Names of the streams; each has parameters <stream>.topic and so on"
     )

@@ -29,6 +29,7 @@ from lerobot_recorder.recording.recorder import Deleted, Recorder, Restored
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import (
     CompletedEpisode,
+    GridSettings,
     Outcome,
     RecorderSettings,
     RecorderState,
@@ -42,6 +43,7 @@ __all__ = [
     "CompletedEpisode",
     "Deleted",
     "EpisodeRecorder",
+    "GridSettings",
     "Outcome",
     "QualityRules",
     "Recorder",

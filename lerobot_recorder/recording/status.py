@@ -75,6 +75,13 @@ def require_text(name: str, value: object) -> None:
 
 
 @dataclass(frozen=True)
+class GridSettings:
+    """The grid on which all rows lie."""
+
+    fps: int = setting(30, "Rows per second", unit="Hz", low=1, high=1000)
+
+
+@dataclass(frozen=True)
 class RecorderSettings:
     """How episodes are recorded; all of it may change from episode to episode."""
 

@@ -11,15 +11,23 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from filmed import filmed_dataset
+from takes import a_take
 from typer.testing import CliRunner
 
 from lerobot_recorder.cli.app import app
-from lerobot_recorder.cli.record import arguments_by_node
+from lerobot_recorder.cli.record import arguments_by_node, beginning
+from lerobot_recorder.cli.session import Session
+from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.cli.summary import next_steps
+from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.recording import RecorderStatus
 from lerobot_recorder.spool import Spool
 
 COMMAND = [sys.executable, "-c", "from lerobot_recorder.cli.app import main; main()"]
 SMALL = [f"-phardware.{name}.{side}" for name in ("top", "wrist") for side in ("width=64", "height=48")]
+TRAINING = "--policy.type=act --policy.push_to_hub=false"
 MARK = "LEROBOT_RECORDER_TEST_RUN"
 
 needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
@@ -70,6 +78,82 @@ def test_without_ros_it_is_an_error(monkeypatch):
     result = invoke("record")
     assert result.exit_code == 1
     assert "error: this Python has no ROS 2" in result.output
+
+
+@pytest.mark.parametrize("names", [("robot", "teleop"), ("follower", "leader")])
+@needs_ros
+def test_arms_are_described_by_options_in_lerobots_words_and_ours(monkeypatch, tmp_path, names):
+    seen = {}
+
+    class Seen(Session):
+        def __init__(self, arguments, environment) -> None:
+            seen.update(arguments)
+            raise ConfigError("seen")
+
+    monkeypatch.setattr("lerobot_recorder.cli.record.Session", Seen)
+    robot, teleop = names
+    options = [
+        f"--{robot}-id=mine",
+        f"--{robot}-port=/dev/a",
+        f"--{teleop}-id=its",
+        f"--{teleop}-port=/dev/b",
+    ]
+    result = invoke("record", "--hardware", "so101", "--root", str(tmp_path / "d"), "--fps", "15", *options)
+    assert "seen" in result.output, result.output
+    hardware, recorder = " ".join(seen["hardware"]), " ".join(seen["recorder"])
+    for part in ('follower.calibration:="mine"', 'follower.port:="/dev/a"', 'leader.calibration:="its"'):
+        assert part in hardware
+    assert 'state.calibration:="mine"' in recorder
+    assert "fps:=15" in recorder
+
+
+@needs_ros
+def test_a_contradiction_is_refused_before_anything_starts(tmp_path):
+    wrong = ["-p", "recorder.state.calibration=other", "--robot-id", "mine"]
+    result = invoke("record", "--root", str(tmp_path / "d"), *wrong)
+    assert result.exit_code == 1
+    assert (
+        "hardware.follower.calibration is 'mine', but recorder.state.calibration is 'other'" in result.output
+    )
+
+
+def test_the_beginning_tells_a_new_dataset_from_one_that_is_continued(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_LEROBOT_HOME", str(tmp_path))
+    place = DatasetPlace("me/cube")
+    assert beginning(place) == f"new dataset me/cube in {tmp_path}/me/cube"
+    filmed_dataset(tmp_path / "me/cube")
+    a_take(Spool(tmp_path / "me/cube")).save()
+    expected = f"continuing me/cube in {tmp_path}/me/cube: 3 episodes there, 1 not encoded yet"
+    assert beginning(place) == expected
+    assert beginning(DatasetPlace("me/other", str(tmp_path / "x"))) == f"new dataset {tmp_path}/x"
+
+
+def test_the_end_names_what_can_be_done_next(tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_LEROBOT_HOME", str(tmp_path))
+    arm = {"follower.port": "/dev/ttyACM0", "follower.calibration": "mine"}
+    assert dict(next_steps(DatasetPlace("me/cube"), 7, arm)) == {
+        "to look at it": "lerobot-recorder show me/cube 7",
+        "to replay it": "lerobot-recorder replay me/cube --episode 7 --port /dev/ttyACM0 --calibration mine",
+        "to train on it": f"lerobot-train --dataset.repo_id=me/cube {TRAINING}",
+    }
+    elsewhere = dict(next_steps(DatasetPlace("me/cube", "/data/my cube"), 7, None))
+    assert elsewhere["to look at it"] == "lerobot-recorder show '/data/my cube' 7"
+    assert "--dataset.repo_id=me/cube --dataset.root='/data/my cube'" in elsewhere["to train on it"]
+    assert "to replay it" not in elsewhere
+
+
+@pytest.mark.parametrize(
+    ("saved", "asked", "waiting", "missing"),
+    [
+        (3, 3, 0, []),
+        (2, 3, 0, ["2 of 3 episodes were recorded"]),
+        (5, 0, 0, []),
+        (3, 3, 2, ["episodes that are not in the dataset yet: 2"]),
+    ],
+)
+def test_what_was_asked_for_and_is_missing_makes_the_exit_status_1(saved, asked, waiting, missing):
+    run = RunStatus(RecorderStatus(episode=saved + 1, num_episodes=asked))
+    assert run.missing(waiting) == missing
 
 
 @needs_ros
@@ -146,11 +230,33 @@ def test_episodes_become_a_dataset_and_nothing_is_left_running(tmp_path):
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
     assert "encoded s" in output
+    assert f"new dataset {root}" in output.splitlines()[0]
     assert f"dataset        {root}" in output
+    assert f"lerobot-recorder replay {root} --episode 1 --port sim" in output
     assert (tmp_path / "dataset_contact_sheet.png").read_bytes().startswith(b"\x89PNG")
     checked = invoke("check", str(root))
     assert (checked.exit_code, checked.output) == (0, f"{root}: no faults in 2 episodes, 60 frames\n")
     assert still_running(root) == []
+
+
+@needs_ros
+@pytest.mark.parametrize("parameter", ["encoder.vcodec=h265x", "recorder.fps=0", "recorder.topic=x"])
+def test_a_wrong_parameter_is_refused_before_the_arm_moves(tmp_path, parameter):
+    process = start(tmp_path / "dataset", "--num-episodes", "1", "-p", parameter)
+    output = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert parameter.partition(".")[2].partition("=")[0] in output.splitlines()[-1]
+    assert "follow" not in output.lower()
+
+
+@needs_ros
+def test_a_run_that_ends_early_does_not_end_with_status_0(tmp_path):
+    process = start(tmp_path / "dataset", "--num-episodes", "3", "--episode-time-s", "1")
+    wait_for(process, "is saved")
+    process.send_signal(signal.SIGINT)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 1
+    assert "of 3 episodes were recorded" in output.splitlines()[-1]
 
 
 @needs_ros
