@@ -17,6 +17,7 @@ from lerobot_recorder.cli.summary import next_steps, summarise
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
 from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.launching import (
     NODE_OPTIONS,
     OPTIONS,
@@ -129,11 +130,7 @@ def beginning(place: DatasetPlace) -> str:
     if info is None and not waiting:
         return f"new dataset {name}{where}"
     more = f", {waiting} not encoded yet" if waiting else ""
-    return f"continuing {name}{where}: {_episodes(info.total_episodes if info else 0)} there{more}"
-
-
-def _episodes(number: int) -> str:
-    return "1 episode" if number == 1 else f"{number} episodes"
+    return f"continuing {name}{where}: {counted(info.total_episodes if info else 0, 'episode')} there{more}"
 
 
 def given_parameters(

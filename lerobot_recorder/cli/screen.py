@@ -14,6 +14,7 @@ from rich.text import Text
 
 from lerobot_recorder.cli.status import Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.recording import RecorderStatus, StreamStatus
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
@@ -164,7 +165,7 @@ def _encoder(status: EncoderStatus) -> RenderableType:
     batch, done = status.encoding, f"   {status.committed} in the dataset" if status.committed else ""
     if not batch:
         return Text(f"{status.state}{done}{waiting}")
-    text = Text(f"{status.state} {_episodes(batch.episodes)}{done}{waiting}   ")
+    text = Text(f"{status.state} {counted(batch.episodes, 'episode')}{done}{waiting}   ")
     return _with_bar(text, batch.frames_done, batch.frames, "frames")
 
 
@@ -186,10 +187,6 @@ def _with_bar(text: Text, done: float, total: float, unit: str) -> RenderableTyp
         text, ProgressBar(total, done, width=_BAR_WIDTH), f"{done:.{digits}f} / {total:.{digits}f} {unit}"
     )
     return grid
-
-
-def _episodes(number: int) -> str:
-    return "1 episode" if number == 1 else f"{number} episodes"
 
 
 def duration(seconds: float) -> str:

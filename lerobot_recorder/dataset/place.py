@@ -43,7 +43,7 @@ class DatasetPlace:
 
 
 def dataset_name(place: DatasetPlace) -> str:
-    """Return a dataset's name for commands: its repo id if that leads to its directory, else the directory."""
+    """Return the name for commands: the repo id if it leads to the directory, else the directory."""
     root = place.directory
     is_found = bool(place.repo_id) and default_root(place.repo_id).absolute() == root
     return place.repo_id if is_found else str(root)

@@ -11,6 +11,7 @@ from rich.errors import LiveError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lerobot_recorder.encoding.status import EncoderStatus
+from lerobot_recorder.excerpt import counted
 
 OnProgress = Callable[[EncoderStatus], None]
 
@@ -61,5 +62,5 @@ def _lines(print_line: Callable[[str], object]) -> OnProgress:
 
 def _text(status: EncoderStatus) -> str:
     count = status.encoding.episodes if status.encoding else 0
-    more = f", {status.waiting} more wait" if status.waiting else ""
-    return f"{status.state} {count} episode{'s' if count != 1 else ''}{more}"
+    more = f", {status.waiting} waiting" if status.waiting else ""
+    return f"{status.state} {counted(count, 'episode')}{more}"
