@@ -20,6 +20,13 @@ def is_full(error: BaseException) -> bool:
     )
 
 
+def nearest_existing(path: Path) -> Path:
+    """Return a path, or its nearest parent that exists."""
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return path
+
+
 def sync(path: Path) -> None:
     """Sync a file's content, or a directory's entries, to the device."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -15,7 +15,7 @@ from pathlib import Path
 from lerobot_recorder.dataset import faults, loading, stat_faults, video_faults
 from lerobot_recorder.dataset.features import video_keys
 from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.dataset.journal import Journal, journal_path, read_journal
+from lerobot_recorder.dataset.journal import journal_path, read_journal
 from lerobot_recorder.dataset.reader import CountedDataset, read_counted
 from lerobot_recorder.dataset.video_faults import Decoder, Probe, ProbedVideo
 from lerobot_recorder.errors import RecorderError
@@ -80,7 +80,10 @@ def _few_of_each_kind(found: Iterator[str]) -> Iterator[str]:
 def _check(root: Path, probe: Probe, decoder: Decoder | None, progress: Progress) -> Iterator[str]:
     journal = read_journal(root)
     if journal:
-        yield _unfinished(root, journal)
+        yield (
+            f"{journal_path(root)}: a commit of {counted(len(journal.episodes), 'episode')} is unfinished. "
+            f"Start the encoder or run `lerobot-recorder encode {root}` to finish it."
+        )
     info = load_info(root)
     if info is None:
         if not journal:
@@ -91,13 +94,6 @@ def _check(root: Path, probe: Probe, decoder: Decoder | None, progress: Progress
     yield from wrong
     if not wrong:
         yield from _check_dataset(read_counted(root, info, journal), probe, decoder, progress)
-
-
-def _unfinished(root: Path, journal: Journal) -> str:
-    return (
-        f"{journal_path(root)}: a commit of {counted(len(journal.episodes), 'episode')} is unfinished. "
-        f"Start the encoder or run `lerobot-recorder encode {root}` to finish it."
-    )
 
 
 def _check_dataset(
@@ -111,21 +107,15 @@ def _check_dataset(
         yield from _attempt(layout.stats, stat_faults.stats(dataset))
         yield from _attempt(layout.root / "data", faults.data(dataset, reading.reached))
         for key in video_keys(dataset.info.features):
-            found = _videos(dataset, key, probe, decoder, reading)
-            yield from _attempt(layout.root / "videos" / key, found)
+            folder, reached = layout.root / "videos" / key, None if decoder else reading.reached
+            yield from _attempt(folder, video_faults.videos(dataset, key, probe, reached))
+            if decoder is not None:
+                yield from _attempt(folder, video_faults.pictures(dataset, key, decoder, reading.reached))
     else:
         yield f"{layout.root}: it has no episodes yet; LeRobot can load it from the first one on."
     yield from _attempt(layout.root / "meta/recordings", faults.provenance(dataset))
     yield from _attempt(layout.root, faults.strays(dataset))
     yield from _attempt(layout.root, faults.flipped_bits(dataset))
-
-
-def _videos(
-    dataset: CountedDataset, key: str, probe: Probe, decoder: Decoder | None, reading: Reading
-) -> Iterator[str]:
-    yield from video_faults.videos(dataset, key, probe, None if decoder else reading.reached)
-    if decoder is not None:
-        yield from video_faults.pictures(dataset, key, decoder, reading.reached)
 
 
 def _files(dataset: CountedDataset) -> list[Path]:

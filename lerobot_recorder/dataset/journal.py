@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 from lerobot_recorder.dataset.episode import EpisodePlace
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.dataset.layout import commit_path
-from lerobot_recorder.durable import make_directory, replace_file, sync, sync_tree
+from lerobot_recorder.durable import make_directory, nearest_existing, replace_file, sync, sync_tree
 from lerobot_recorder.errors import DatasetError
 
 WHOLE_DATASET = "."
@@ -86,13 +86,6 @@ def check_filesystem(root: Path) -> None:
             f"{root}: is on another filesystem than {beside}, so files cannot be renamed from there; "
             f"use a root whose parent directory is on the same filesystem, such as {root.resolve()} itself"
         )
-
-
-def nearest_existing(path: Path) -> Path:
-    """Return a path, or its nearest parent that exists."""
-    while not path.exists():
-        path = path.parent
-    return path
 
 
 def drop_staged(root: Path) -> None:

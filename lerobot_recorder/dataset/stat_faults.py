@@ -49,7 +49,7 @@ def stats(dataset: CountedDataset) -> Iterator[str]:
 def _feature_stats(dataset: CountedDataset, key: str, found: Stats) -> Iterator[str]:
     missing = [name for name in (*MOMENTS, "count") if name not in found]
     if missing:
-        if found or _is_normalized(key):
+        if found or key == "action" or key.startswith("observation."):  # LeRobot normalizes these in training
             yield f"no {', '.join(missing)} of {key}."
         return
     wrong = [
@@ -57,18 +57,9 @@ def _feature_stats(dataset: CountedDataset, key: str, found: Stats) -> Iterator[
         *_wrong_sizes(key, dataset.info.features[key], found),
     ]
     yield from wrong
-    if not wrong and not _may_be_relative(key):
+    # The statistics of actions may be those of steps: LeRobot can recompute them so on request.
+    if not wrong and key.split(".", maxsplit=1)[0] != "action":
         yield from _compared_with_rows(dataset, key, found)
-
-
-def _is_normalized(key: str) -> bool:
-    """Return whether LeRobot normalizes a feature in training."""
-    return key == "action" or key.startswith("observation.")
-
-
-def _may_be_relative(key: str) -> bool:
-    """Return whether the statistics may be those of steps: LeRobot can recompute them so on request."""
-    return key.split(".", maxsplit=1)[0] == "action"
 
 
 def _compared_with_rows(dataset: CountedDataset, key: str, found: Stats) -> Iterator[str]:

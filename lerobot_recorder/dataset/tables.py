@@ -299,24 +299,22 @@ def write_tasks(path: Path, tasks: Sequence[str]) -> None:
 
 def _pandas_frame() -> dict[str, Any]:
     """Describe the columns for pandas (its developer guide, "Storing pandas DataFrame objects")."""
+    columns = [
+        {"name": name, "field_name": name, "pandas_type": pandas, "numpy_type": numpy, "metadata": metadata}
+        for name, pandas, numpy, metadata in (
+            ("task_index", "int64", "int64", None),
+            (TASK_COLUMN, "unicode", "object", None),
+            (None, "unicode", "object", {"encoding": "UTF-8"}),
+        )
+    ]
     return {
         "index_columns": [TASK_COLUMN],
-        "column_indexes": [_pandas_column(None, "unicode", "object", {"encoding": "UTF-8"})],
-        "columns": [
-            _pandas_column("task_index", "int64", "int64"),
-            _pandas_column(TASK_COLUMN, "unicode", "object"),
-        ],
+        "column_indexes": columns[2:],
+        "columns": columns[:2],
         "attributes": {},
         "creator": {"library": "pyarrow", "version": pa.__version__},
         "pandas_version": "2.3.3",
     }
-
-
-def _pandas_column(
-    name: str | None, pandas_type: str, numpy_type: str, metadata: dict[str, str] | None = None
-) -> dict[str, Any]:
-    types = {"pandas_type": pandas_type, "numpy_type": numpy_type}
-    return {"name": name, "field_name": name, **types, "metadata": metadata}
 
 
 def read_tasks(path: Path) -> list[str]:

@@ -29,7 +29,7 @@ from lerobot_recorder.dataset.journal import WHOLE_DATASET, Forget, Journal
 from lerobot_recorder.dataset.layout import commit_path
 from lerobot_recorder.dataset.placement import VideoFiles
 from lerobot_recorder.dataset.staging import Staging
-from lerobot_recorder.durable import is_full, make_private_directory
+from lerobot_recorder.durable import is_full, make_private_directory, nearest_existing
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError, RecorderError
 from lerobot_recorder.excerpt import counted
 
@@ -278,7 +278,7 @@ def _check_content(root: Path) -> None:
 
 def _check_writable(root: Path) -> None:
     for path in (root, root / "meta", root / "data", root / "videos"):
-        target = journal.nearest_existing(path)
+        target = nearest_existing(path)
         if not target.is_dir():
             raise DatasetError(f"{target}: expected a directory, found a file; choose another root")
         if not os.access(target, os.W_OK | os.X_OK):

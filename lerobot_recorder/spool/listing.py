@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from lerobot_recorder.dataset import counted_ids, is_journaled, load_info, spool_path
+from lerobot_recorder.durable import nearest_existing
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.manifest import read_manifest
@@ -112,9 +113,7 @@ class SpoolListing:
         Raises:
             SpoolError: it cannot be read.
         """
-        existing = self.path
-        while not existing.exists() and existing != existing.parent:
-            existing = existing.parent
+        existing = nearest_existing(self.path)
         try:
             found = os.statvfs(existing)
         except OSError as error:
