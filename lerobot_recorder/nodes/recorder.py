@@ -171,7 +171,9 @@ class RecorderNode(ManagedNode):
             if not (missing := self._missing()):
                 self._begin()
             elif now_s >= self._grace_until_s:
-                raise StreamError("waiting for streams: " + "; ".join(missing))
+                has_conflict = any(stream.conflict for stream in self._recorder.streams)
+                kind = "streams have several publishers" if has_conflict else "waiting for streams"
+                raise StreamError(f"{kind}: " + "; ".join(missing))
         except RecorderError as error:
             self._refuse(str(error))
 

@@ -6,6 +6,7 @@ import pytest
 from rclpy.node import Node
 from sensor_msgs.msg import Image, JointState
 
+from lerobot_recorder.cli.processes import NodeOutput
 from lerobot_recorder.spool import Spool
 
 
@@ -53,6 +54,21 @@ def status(graph) -> dict:
 
 def started(graph) -> bool:
     return graph.call("recorder/start_episode")[0]
+
+
+def test_an_unattended_run_that_waits_logs_a_second_publisher(graph, other, tmp_path):
+    def is_logged(text: str) -> bool:
+        lines = (graph.events.get_nowait() for _ in range(graph.events.qsize()))
+        return any(isinstance(line, NodeOutput) and line.is_log and text in line.line for line in lines)
+
+    state = {"state.topic": "robot/joint_states", "state.names": ["one_joint", "two_joint"]}
+    graph.start(
+        "recorder", {"root": str(tmp_path / "data"), "streams": ["state"], "num_episodes": 1, **state}
+    )
+    graph.wait(lambda: is_logged("waiting for streams"))
+    for name in ("one", "two"):  # an episode does not start in between, as a joint is missing
+        other(JointState, "robot/joint_states", JointState(name=["one_joint"], position=[9.0]), name=name)
+    graph.wait(lambda: is_logged("has 2 publishers, whose messages would be mixed: nodes /one, /two"))
 
 
 @pytest.mark.parametrize(
