@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from lerobot_recorder.arms import (
     FULL_TURN,
@@ -24,9 +26,13 @@ from lerobot_recorder.arms import (
 )
 from lerobot_recorder.cli.scan import PortOption
 from lerobot_recorder.cli.terminal import EnterKey, operator_console, plain_table
-from lerobot_recorder.errors import CalibrationError
+from lerobot_recorder.errors import BusError, CalibrationError
+
+T = TypeVar("T")
 
 _LOOK_S = 0.02
+_LONGEST_LOSS_S = 10.0
+"""How long answers may be missing before the calibration ends."""
 
 
 def calibrate(
@@ -53,8 +59,7 @@ def calibrate(
     with ServoBus(port, names={servo: joint for joint, servo in STANDARD_IDS.items()}) as bus:
         calibrator = Calibrator(bus)
         console.print("Torque is off. Move every joint to the middle of its range, then press Enter.")
-        enter.wait()
-        calibrator.set_middle()
+        _asked(calibrator.set_middle, console, enter)
         console.print(
             f"Now move every joint except {FULL_TURN} through its whole range, then press Enter. "
             "Move the gripper from closed to wide open."
@@ -74,11 +79,22 @@ def _calibration_path(name: str, role: Role) -> Path:
 
 
 def _observe_ranges(calibrator: Calibrator, console: Console, enter: EnterKey) -> None:
-    """Show the ranges while they grow, until the operator presses Enter and the ranges are complete."""
+    """Show the ranges while they grow, until the operator presses Enter and the ranges are complete.
+
+    A moving cable may lose answers: what is missed is read the next time.
+    """
     while True:
         with Live(console=console, refresh_per_second=15) as live:
+            lost_since_s: float | None = None
             while not enter.pressed(_LOOK_S):
-                live.update(ranges_table(calibrator.observe()))
+                try:
+                    live.update(ranges_table(calibrator.observe()))
+                    lost_since_s = None
+                except BusError as error:
+                    lost_since_s = lost_since_s or time.monotonic()
+                    if time.monotonic() - lost_since_s > _LONGEST_LOSS_S:
+                        raise
+                    live.update(Text(f"{error}; trying again", "yellow"))
         try:
             return calibrator.check_ranges()
         except CalibrationError as error:
@@ -88,15 +104,20 @@ def _observe_ranges(calibrator: Calibrator, console: Console, enter: EnterKey) -
 def _finish(calibrator: Calibrator, console: Console, enter: EnterKey) -> Calibration:
     """Ask the operator to close the gripper, until it is closed."""
     console.print("Now close the gripper and hold it closed, then press Enter.")
+    return _asked(calibrator.finish, console, enter)
+
+
+def _asked(step: Callable[[], T], console: Console, enter: EnterKey) -> T:
+    """Do a step when Enter is pressed; after an error, do it again at the next press."""
     while True:
         enter.wait()
         try:
-            return calibrator.finish()
-        except CalibrationError as error:
+            return step()
+        except (BusError, CalibrationError) as error:
             _ask_again(console, error)
 
 
-def _ask_again(console: Console, error: CalibrationError) -> None:
+def _ask_again(console: Console, error: Exception) -> None:
     console.print(f"Not yet: {error}. Press Enter when done.", style="yellow", markup=False)
 
 

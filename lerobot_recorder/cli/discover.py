@@ -12,6 +12,7 @@ from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, n
 from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_text
 from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.excerpt import counted
 
 _END_S = 5.0
 
@@ -57,6 +58,14 @@ def _print_plan(plan: Plan, output: Path) -> None:
     width = max(len(stream.feature) for stream in plan.streams)
     for stream in plan.streams:
         typer.echo(f"{stream.feature:{width}}  {stream.topic.name}")
+    for stream in plan.offered:
+        typer.echo(f"offered in the file: {stream.topic.name}")
+    for topic, reason in plan.left_out:
+        typer.echo(f"not recorded: {topic.name}: {reason}")
+    if plan.survey.others:
+        typer.echo(
+            f"not recorded: {counted(len(plan.survey.others), 'topic')} of other types, listed in the file"
+        )
     for line in plan.survey.losses:
         typer.echo(f"\nwarning: {line}", err=True)
     typer.echo(f"\nwrote {output}; check it, then record with")

@@ -8,6 +8,7 @@
 seen            the published topics; name and sliding joints from a URDF
 joints          which topics are the state, and which the action
 cameras         which topics are cameras: one transport each, depth separate
+left_out        why topics are not recorded, and what could be
 plan            all streams of a robot
 parameter_file  a plan as a parameter file for the recorder and the encoder
 ==============  ==========================================================

@@ -56,6 +56,7 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
     for stream in plan.streams:
         yield from _stream(stream, plan.survey)
         yield from _min_rate(stream.name, stream.topic, plan.fps)
+    yield from _offered(plan)
 
 
 def _stream(stream: PlannedStream, survey: Survey) -> Iterator[str]:
@@ -131,12 +132,32 @@ def _encoder(repo_id: str) -> Iterator[str]:
     yield _line("video_encoding_batch_size", 1)
 
 
+def _offered(plan: Plan) -> Iterator[str]:
+    if plan.offered:
+        yield ""
+        yield "    # Could be recorded, too: remove the # of a stream's lines, and add its name to streams."
+    for stream in plan.offered:
+        yield f"    # {_seen(stream.topic)}"
+        for name, value in (
+            ("topic", stream.topic.name),
+            ("type", stream.topic.type),
+            ("feature", stream.feature),
+        ):
+            yield f"    #{_line(f'{stream.name}.{name}', value).removeprefix('    ')}"
+
+
 def _left_out(plan: Plan) -> Iterator[str]:
-    if plan.left_out:
+    if plan.left_out or plan.survey.others:
         yield ""
         yield "# Not recorded:"
-    for topic in plan.left_out:
-        yield f"#   {topic.name} ({topic.type.replace('/msg/', '/')}, {_seen(topic)})"
+    for topic, reason in plan.left_out:
+        yield f"#   {topic.name} ({_short(topic.type)}, {_seen(topic)}): {reason}"
+    for name, kind in plan.survey.others:
+        yield f"#   {name} ({_short(kind)}): messages of this type cannot be recorded"
+
+
+def _short(message_type: str) -> str:
+    return message_type.replace("/msg/", "/")
 
 
 def _line(name: str, value: Any) -> str:

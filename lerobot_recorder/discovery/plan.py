@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lerobot_recorder.discovery.cameras import camera_streams, is_image
 from lerobot_recorder.discovery.joints import action_streams, state_streams
+from lerobot_recorder.discovery.left_out import offered_streams, reason
 from lerobot_recorder.discovery.seen import SeenTopic, Survey
 from lerobot_recorder.discovery.stream import PlannedStream
 from lerobot_recorder.errors import StreamError
@@ -22,13 +23,15 @@ class Plan:
     Attributes:
         streams: in the order of the parameter ``streams``
         fps: rows per second
-        left_out: other topics that were published
+        offered: streams that the user may add
+        left_out: other topics that were published, and why they are not recorded
         survey: the survey that the plan is based on
     """
 
     streams: tuple[PlannedStream, ...]
     fps: int
-    left_out: tuple[SeenTopic, ...]
+    offered: tuple[PlannedStream, ...]
+    left_out: tuple[tuple[SeenTopic, str], ...]
     survey: Survey
 
 
@@ -48,8 +51,10 @@ def make_plan(survey: Survey) -> Plan:
             "that ROS_DOMAIN_ID is the same here and on the robot"
         )
     chosen = {stream.topic.name for stream in streams}
-    left_out = tuple(topic for topic in topics if topic.name not in chosen)
-    return Plan(streams, _fps(streams), left_out, survey)
+    offered = tuple(offered_streams(topics, streams))
+    named = chosen | {stream.topic.name for stream in offered}
+    left_out = tuple((topic, reason(topic, streams)) for topic in topics if topic.name not in named)
+    return Plan(streams, _fps(streams), offered, left_out, survey)
 
 
 def _fps(streams: tuple[PlannedStream, ...]) -> int:

@@ -14,10 +14,16 @@ TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 ARRAY = "std_msgs/msg/Float64MultiArray"
 CONTROLLER_STATE = "control_msgs/msg/JointTrajectoryControllerState"
 TWISTS = ("geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped")
+BODIES = (
+    *TWISTS,
+    *(f"geometry_msgs/msg/{each}{stamped}" for each in ("Pose", "Wrench") for stamped in ("", "Stamped")),
+)
+"""Types that describe a body instead of joints."""
+
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
-TYPES = (JOINT_STATE, TRAJECTORY, ARRAY, CONTROLLER_STATE, *TWISTS, IMAGE, COMPRESSED)
+TYPES = (JOINT_STATE, TRAJECTORY, ARRAY, CONTROLLER_STATE, *BODIES, IMAGE, COMPRESSED)
 """Message types that are observed."""
 
 
@@ -90,12 +96,14 @@ class Survey:
         robot: name from the robot's description; empty if there is none
         sliding: joints that are measured in metres, from its description
         remedy: what to do about messages that were lost; empty if none were
+        others: names and types of the other topics
     """
 
     topics: tuple[SeenTopic, ...] = ()
     robot: str = ""
     sliding: tuple[str, ...] = ()
     remedy: str = ""
+    others: tuple[tuple[str, str], ...] = ()
 
     @property
     def losses(self) -> list[str]:
@@ -112,7 +120,8 @@ class Survey:
         """Parse the output of ``to_json``."""
         content = json.loads(line)
         topics = (SeenTopic(**{**topic, "joints": tuple(topic["joints"])}) for topic in content["topics"])
-        return cls(tuple(topics), content["robot"], tuple(content["sliding"]), content["remedy"])
+        others = tuple((name, kind) for name, kind in content["others"])
+        return cls(tuple(topics), content["robot"], tuple(content["sliding"]), content["remedy"], others)
 
 
 def described(descriptions: Sequence[str]) -> tuple[str, tuple[str, ...]]:

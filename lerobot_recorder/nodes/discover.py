@@ -82,6 +82,7 @@ class DiscoverNode(GuardedNode):
     def __init__(self) -> None:
         super().__init__("discover", enable_rosout=False, start_parameter_services=False)
         self._heard: dict[tuple[str, str], _Parts] = {}
+        self._others: dict[str, str] = {}
         self._lost: Counter[tuple[str, str]] = Counter()
         self._descriptions: dict[str, str] = {}
         self.create_timer(_LOOK_S, self._look)
@@ -96,7 +97,8 @@ class DiscoverNode(GuardedNode):
         heard = sorted(self._heard.items(), key=lambda item: item[0])
         topics = [self._seen(name, kind, part) for (name, kind), parts in heard for part in _whole(parts)]
         robot, sliding = described(list(self._descriptions.values()))
-        return Survey(tuple(topics), robot, sliding, remedy() if self._lost else "")
+        others = tuple(sorted(self._others.items()))
+        return Survey(tuple(topics), robot, sliding, remedy() if self._lost else "", others)
 
     def _look(self) -> None:
         for name, kinds in self.get_topic_names_and_types():
@@ -105,6 +107,8 @@ class DiscoverNode(GuardedNode):
                     self._listen(name, kind)
                 elif kind == _DESCRIPTION and name.endswith("robot_description"):
                     self._listen_for_description(name)
+                elif (name, kind) not in self._heard and not kind.startswith("rcl_interfaces/"):
+                    self._others[name] = kind
 
     def _listen(self, name: str, kind: str) -> None:
         publishers = self.get_publishers_info_by_topic(name)

@@ -93,6 +93,27 @@ def test_a_gripper_is_asked_for_until_it_is_closed(invoke, simulated, operator, 
     assert Calibration.load(path).joints["gripper"].drive_mode == 1
 
 
+def test_lost_answers_do_not_end_a_calibration(invoke, simulated, operator, put, tmp_path):
+    def silent(is_silent, enter=False):
+        def do():
+            simulated.faults.silent = is_silent
+            return enter
+
+        return do
+
+    put(MIDDLE)()
+    middle = [silent(True, enter=True), silent(False, enter=True)]
+    ends = [put(end("range_min")), silent(True), silent(False), put(end("range_max")), put({}, enter=True)]
+    put_closed = put(CLOSED, enter=True)
+    closed = [silent(True, enter=True), lambda: silent(False)() or put_closed()]
+    operator("calibrate", *middle, *ends, *closed)
+    path = tmp_path / "arm.json"
+    result = invoke("calibrate", "--role", "follower", "--port", simulated.port, "--id", path)
+    assert result.exit_code == 0, result.output
+    assert result.output.count("Not yet: ") == 2
+    assert Calibration.load(path)
+
+
 def test_a_calibration_is_not_replaced_unasked(invoke, simulated, tmp_path):
     SIMULATED.save(tmp_path / "arm.json")
     result = invoke("calibrate", "--role", "leader", "--port", simulated.port, "--id", tmp_path / "arm.json")

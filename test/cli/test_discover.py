@@ -33,6 +33,17 @@ def test_it_writes_a_file_and_prints_what_it_records(robot, tmp_path):
     assert 'state.topic: "/arm/joint_states"' in file.read_text()
 
 
+def test_it_prints_what_it_leaves_out_and_what_it_offers(robot, monkeypatch, tmp_path):
+    silent = SeenTopic("/top/image_raw", "sensor_msgs/msg/Image")
+    wrench = SeenTopic("/ft", "geometry_msgs/msg/Wrench", received=9)
+    found = Survey((STATE, silent, wrench), others=(("/tf", "tf2_msgs/msg/TFMessage"),))
+    monkeypatch.setattr(discover, "survey", lambda seconds: found)
+    output = invoke(tmp_path / "robot.yaml").output
+    assert "offered in the file: /ft" in output
+    assert "not recorded: /top/image_raw: no message arrived" in output
+    assert "not recorded: 1 topic of other types, listed in the file" in output
+
+
 def test_a_file_is_only_replaced_when_that_is_asked(robot, tmp_path):
     file = tmp_path / "robot.yaml"
     file.write_text("mine")

@@ -285,7 +285,7 @@ def test_two_robots_record_side_by_side_each_in_its_namespace(tmp_path, monkeypa
     for process, root in zip(processes, runs.values(), strict=True):
         output = process.communicate(timeout=180)[0]
         assert process.returncode == 0, output
-        assert invoke("check", str(root)).output == f"{root}: no faults in 1 episodes, 30 frames\n"
+        assert invoke("check", str(root)).output == f"{root}: no faults in 1 episode, 30 frames\n"
 
 
 @needs_ros

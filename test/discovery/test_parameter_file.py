@@ -44,7 +44,23 @@ def test_the_comments_tell_units_rates_and_qos():
 def test_what_is_left_out_is_named():
     other = SeenTopic("/lab/broadcaster/joint_states", STATE.type, received=300, joints=("on",))
     text = parameter_text(make_plan(Survey((STATE, other))))
-    assert "#   /lab/broadcaster/joint_states (sensor_msgs/JointState, once, reliable)" in text
+    assert (
+        "#   /lab/broadcaster/joint_states (sensor_msgs/JointState, once, reliable): its joints are" in text
+    )
+
+
+def test_topics_of_other_types_are_named_too():
+    text = parameter_text(make_plan(Survey((STATE,), others=(("/tf", "tf2_msgs/msg/TFMessage"),))))
+    assert "#   /tf (tf2_msgs/TFMessage): messages of this type cannot be recorded" in text
+
+
+def test_an_offered_stream_is_recorded_once_its_lines_are_uncommented():
+    wrench = SeenTopic("/ft", "geometry_msgs/msg/WrenchStamped", received=300, rate_hz=100.0)
+    text = parameter_text(make_plan(Survey((STATE, wrench))))
+    assert "ft.topic" not in yaml.safe_load(text)["/**/recorder"]["ros__parameters"]
+    added = yaml.safe_load(text.replace("    #ft", "    ft"))["/**/recorder"]["ros__parameters"]
+    expected = {"ft.topic": "/ft", "ft.type": wrench.type, "ft.feature": "observation.ft"}
+    assert {name: added[name] for name in expected} == expected
 
 
 @pytest.mark.parametrize(("received", "max_age_s"), [(0, 3600.0), (3, 3600.0), (150, None)])

@@ -115,7 +115,8 @@ def test_joint_states_that_others_hold_already_are_left_out():
     merged = seen("/joint_states", (*JOINTS, "finger"))
     plan = make_plan(Survey((merged, seen("/broadcaster/joint_states", JOINTS))))
     assert [each.topic for each in plan.streams] == [merged]
-    assert [topic.name for topic in plan.left_out] == ["/broadcaster/joint_states"]
+    ((topic, why),) = plan.left_out
+    assert (topic.name, why) == ("/broadcaster/joint_states", "its joints are recorded from /joint_states")
 
 
 def test_a_mobile_base_adds_its_velocities_to_the_action():
@@ -167,7 +168,32 @@ def test_what_cannot_be_recorded_or_sends_nothing_is_left_out():
     silent = seen("/wrist/image_raw", rate_hz=0.0)
     plan = make_plan(Survey((STATE, seen("/top/image_raw"), video, silent)))
     assert [each.topic.name for each in plan.streams] == ["/arm/joint_states", "/top/image_raw"]
-    assert set(plan.left_out) == {video, silent}
+    assert dict(plan.left_out) == {
+        video: "/top/image_raw has the same images",
+        silent: "no message arrived",
+    }
+
+
+@pytest.mark.parametrize(
+    ("topic", "why"),
+    [
+        (seen("/values/commands"), "its values have no names"),
+        (seen("/lidar/image_raw", encoding="64FC1"), "images with the encoding 64FC1 cannot be recorded"),
+    ],
+)
+def test_whatever_is_left_out_has_a_reason(topic, why):
+    assert dict(make_plan(Survey((STATE, topic))).left_out) == {topic: why}
+
+
+@pytest.mark.parametrize("kind", ["Wrench", "WrenchStamped", "Pose", "PoseStamped", "Twist", "TwistStamped"])
+def test_what_describes_a_body_is_offered(kind):
+    body = SeenTopic("/tool/measured", f"geometry_msgs/msg/{kind}", received=90, rate_hz=30.0)
+    plan = make_plan(Survey((STATE, body)))
+    assert [each.topic for each in plan.streams] == [STATE]
+    assert [(each.name, each.topic, each.feature) for each in plan.offered] == [
+        ("tool_measured", body, "observation.tool_measured")
+    ]
+    assert not plan.left_out
 
 
 @pytest.mark.parametrize(
