@@ -16,6 +16,7 @@ from lerobot_recorder.cli.calibrate import calibrate
 from lerobot_recorder.cli.cameras import cameras
 from lerobot_recorder.cli.check import check
 from lerobot_recorder.cli.discover import discover
+from lerobot_recorder.cli.edit import edit
 from lerobot_recorder.cli.encode import encode
 from lerobot_recorder.cli.find_port import find_port
 from lerobot_recorder.cli.record import record
@@ -84,6 +85,7 @@ for command in (
     batch_demo,
 ):
     app.command()(command)
+app.add_typer(edit, name="edit")
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ from lerobot_recorder.dataset import (
 )
 from lerobot_recorder.editing.selection import Selection
 from lerobot_recorder.errors import ConfigError, DatasetError, DatasetMismatchError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import Mp4Files, VideoCutter
 
@@ -336,7 +337,7 @@ def _row(source: Source, piece: Piece, at_s: float) -> int:
 def _keeping(source: Source, kept: Sequence[int]) -> _Plan:
     removed = sorted(set(range(source.info.total_episodes)) - set(kept))
     changes = [Change(n, "delete", source.seconds(n), source.dataset.task(n), 0.0, None) for n in removed]
-    return _Plan(f"delete {len(removed)} episodes", [source.piece(n) for n in kept], changes)
+    return _Plan(f"delete {counted(len(removed), 'episode')}", [source.piece(n) for n in kept], changes)
 
 
 def _replaced(source: Source, new: dict[int, list[Piece]], what: str) -> _Plan:

@@ -1,0 +1,98 @@
+"""The commands of ``edit``, on a dataset with real videos."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numbered import FEATURES, KEY, picture
+from typer.testing import CliRunner
+
+from lerobot_recorder import BatchEncoder, EpisodeRecorder
+from lerobot_recorder.cli.app import app
+from lerobot_recorder.dataset import RecordedEpisode, load_info
+from lerobot_recorder.video import EncoderSettings
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    root = tmp_path / "data"
+    with EpisodeRecorder(root, FEATURES, 30) as recorder:
+        for length in (30, 4, 60):
+            with recorder.episode("Pick") as episode:
+                for number in range(length):
+                    episode.add({"observation.state": np.full(1, number, np.float32), KEY: picture(number)})
+    with BatchEncoder(root, settings=EncoderSettings(vcodec="h264")):
+        pass
+    return root
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(app, ["edit", *map(str, arguments)])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def lengths(root: Path) -> list[int]:
+    return [RecordedEpisode(root, number).length for number in range(load_info(root).total_episodes)]
+
+
+def test_a_dry_run_prints_what_would_change(root):
+    output = run("delete", root, "--shorter-than", 0.5, "--dry-run")
+    assert "1        delete" in output
+    assert "nothing was changed" in output
+    assert lengths(root) == [30, 4, 60]
+
+
+def test_episodes_are_deleted_trimmed_split_and_brought_back(root):
+    run("delete", root, "--shorter-than", 0.5)
+    assert lengths(root) == [30, 60]
+    assert "1 (1.00 s)" in run("trim", root, 1, "--from", 0.5, "--to", 1.5)
+    run("split", root, 1, "--at", 0.4)
+    assert lengths(root) == [30, 12, 18]
+    run("task", root, "0-1", "Place")
+    run("success", root, "all", "no")
+    assert RecordedEpisode(root, 2).recording["success"] is False
+    assert [RecordedEpisode(root, number).task for number in range(3)] == ["Place", "Place", "Pick"]
+    for _ in range(5):
+        last = run("undo", root)
+    assert last.startswith("undid: delete 1 episode (")
+    assert lengths(root) == [30, 4, 60]
+
+
+def test_edits_become_final(root):
+    run("keep", root, "0,2")
+    assert run("forget", root).startswith("made 1 edit final: ")
+    result = CliRunner().invoke(app, ["edit", "undo", str(root)])
+    assert result.exit_code == 1
+    assert "there is no edit to undo" in result.stderr
+
+
+def test_another_dataset_is_added(root, tmp_path):
+    other = tmp_path / "other"
+    with EpisodeRecorder(other, FEATURES, 30) as recorder, recorder.episode("Pick") as episode:
+        episode.add({"observation.state": np.zeros(1, np.float32), KEY: picture(3)})
+    with BatchEncoder(other, settings=EncoderSettings(vcodec="h264")):
+        pass
+    assert "from " in run("merge", root, other)
+    assert lengths(root) == [30, 4, 60, 1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("delete", "9"), "no episode 9; it has 0 to 2"),
+        (("delete", "1-x"), "expected numbers and ranges such as 3,7-9"),
+        (("delete",), "no episodes are chosen"),
+        (("delete", "--verdict", "ugly"), "expected good or bad"),
+        (("success", "0", "maybe"), "expected yes or no"),
+    ],
+)
+def test_a_mistake_is_one_sentence(root, arguments, reason):
+    command, *others = arguments
+    result = CliRunner().invoke(app, ["edit", command, str(root), *others])
+    assert result.exit_code == 1
+    assert reason in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert lengths(root) == [30, 4, 60]
