@@ -21,7 +21,10 @@ HEAD = """\
 `ros2 param describe /recorder episode_time_s` shows the same text at a running node. A parameter that a node
 does not know is an error, and so is a value outside its range. A change with `ros2 param set` takes effect as
 the last column says; "next start" means that the node refuses it while it runs. Parameters of type float
-accept whole numbers, texts accept any number. `['']` is an empty list.
+accept whole numbers, texts accept any number. `[]` is an empty list, which `ros2 param` shows as `['']`.
+
+`ros2 param dump` writes all values of a node; `ros2 param load` and `--params-file` read them. A section for
+all nodes (`/**`) may hold parameters of other nodes: what a node does not know there is logged, and not used.
 
 The nodes also accept `use_sim_time`, and the recorder accepts
 `qos_overrides.<topic>.subscription.reliability`, `history`, `depth` and `durability`.

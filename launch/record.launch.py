@@ -32,7 +32,7 @@ from lerobot_recorder.launching import (
     require_config,
     typed_options,
 )
-from lerobot_recorder.parameter_files import file_parameters
+from lerobot_recorder.parameter_files import check_files, file_parameters
 from lerobot_recorder.settings import Parameter
 
 FILE = Path(__file__).resolve()
@@ -76,9 +76,10 @@ def _nodes(context: LaunchContext, run: Run) -> dict[str, Node]:
     if PROFILE_VARIABLE not in context.environment:
         environment[PROFILE_VARIABLE] = str(CONFIG / "fastdds.xml")
     names = [name for name in NODE_OPTIONS if name != "hardware" or kind != "none"]
+    full = _namespace(context, given.get("namespace", ""))
+    check_files([config], [f"{full}/{name}" for name in names])
     values = {name: node_values(name, options) for name in names}
-    prefix = f"/{namespace.strip('/')}/" if namespace else "/"
-    files = {name: file_parameters(config, f"{prefix}{name}") for name in names}
+    files = {name: file_parameters(config, f"{full}/{name}") for name in names}
     derived = derived_parameters({name: {**files[name], **values[name]} for name in names})
     return {
         name: _node(
@@ -99,6 +100,12 @@ def _config(kind: str, given: str | None) -> Path:
     if not config.is_file():
         raise ConfigError(f"config: parameter file {config} does not exist")
     return config
+
+
+def _namespace(context: LaunchContext, given: str) -> str:
+    """Return the namespace of the nodes: inside that of the launch, unless it starts with a slash."""
+    outer = "" if given.startswith("/") else context.launch_configurations.get("ros_namespace", "")
+    return "".join(f"/{each}" for each in f"{outer}/{given}".split("/") if each)
 
 
 def _node(name: str, values: dict[str, object], config: Path, **options: object) -> Node:

@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _KINDS = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
 _KEY = "parameter"
+_WORDS = {True: ("true", "yes", "on"), False: ("false", "no", "off")}
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Parameter:
         high: largest number that is allowed
         choices: the only values that are allowed; empty: no restriction
         effect: when a change takes effect
+        former_name: another name that is still accepted; empty: none
     """
 
     name: str
@@ -56,6 +58,7 @@ class Parameter:
     high: float | None = None
     choices: tuple[str, ...] = ()
     effect: Effect = "at the next start"
+    former_name: str = ""
 
     @property
     def is_fixed(self) -> bool:
@@ -115,6 +118,8 @@ class Parameter:
         if kind is str and is_number:
             return str(value)
         if kind is str and isinstance(value, bool):
+            if (word := self._word(value)) is not None:
+                return word
             raise ConfigError(
                 f"{self.name}: expected a text, found {value}; YAML reads yes, no, on, off, true and false "
                 "without quotes as true or false: put the text in quotes"
@@ -122,6 +127,11 @@ class Parameter:
         if type(value) is not kind:
             raise ConfigError(f"{self.name}: expected {_KINDS[kind]}, found {value!r}")
         return value
+
+    def _word(self, value: bool) -> str | None:
+        """Return the only choice that YAML reads as true or false, such as off."""
+        words = [choice for choice in self.choices if choice in _WORDS[value]]
+        return words[0] if len(words) == 1 else None
 
     def _texts(self, value: Any) -> tuple[str, ...]:
         """Return a list of texts without its empty ones: ROS cannot give an empty list, but ``['']``."""

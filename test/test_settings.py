@@ -87,3 +87,10 @@ def test_a_list_of_texts_has_no_empty_one_and_none_twice():
         names.check(["a", "b", "a"])
     with pytest.raises(ConfigError, match="names: expected a list of texts, found 'a'"):
         names.check("a")
+
+
+def test_a_choice_that_yaml_reads_as_false_is_accepted():
+    torque = Parameter("torque_on_exit", "off", "Torque", choices=("off", "hold"))
+    assert torque.check(False) == "off"
+    with pytest.raises(ConfigError, match="put the text in quotes"):
+        torque.check(True)

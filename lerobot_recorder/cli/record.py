@@ -26,7 +26,7 @@ from lerobot_recorder.launching import (
     plain_hardware,
     require_config,
 )
-from lerobot_recorder.parameter_files import file_parameters
+from lerobot_recorder.parameter_files import check_files, file_parameters
 from lerobot_recorder.settings import settings_from
 from lerobot_recorder.shipped import shipped_config
 from lerobot_recorder.spool import Spool
@@ -90,6 +90,7 @@ def record(
     if kind == "none":
         del arguments["hardware"]
     prefix = f"/{namespace}/" if namespace else "/"
+    check_files([file], [prefix + node for node in arguments])
     given = {node: given_parameters(file, prefix + node, options, parameter or []) for node in arguments}
     derived = derived_parameters(given)
     for node in arguments:

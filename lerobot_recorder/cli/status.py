@@ -114,7 +114,7 @@ def log_remark(node: str, line: str) -> Remark | None:
     match = _LOG.match(line)
     if match is None:
         return Remark(node, line, "stray") if line.strip() and not line.startswith("error: ") else None
-    if match[1] == "DEBUG":
+    if match[1] in ("DEBUG", "FATAL"):
         return None
     levels: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
     return Remark(node, match[3], levels.get(match[1], "error"))
@@ -122,6 +122,7 @@ def log_remark(node: str, line: str) -> Remark | None:
 
 def end_reason(lines: list[str]) -> str:
     """Return why a node ended: its error message, otherwise the last line that it printed."""
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    fatal = [match[3] for line in lines if (match := _LOG.match(line)) and match[1] == "FATAL"]
+    errors = fatal or [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     printed = [line for line in lines if line.strip()]
     return (errors or printed or ["it printed nothing"])[-1]

@@ -23,6 +23,7 @@ from lerobot_recorder.nodes.services import finished
 from lerobot_recorder.status import to_json
 from lerobot_recorder.video import DepthSettings
 
+_NAME = "encoder"
 _STATUS_S = 0.5
 
 
@@ -30,7 +31,7 @@ class EncoderNode(ManagedNode):
     """Reads parameters and publishes the status; `BatchEncoder` does the work."""
 
     def __init__(self) -> None:
-        super().__init__("encoder")
+        super().__init__(_NAME)
         self._announced = 0
         self._params = Parameters(self)
         self._params.declare(PARAMETERS)
@@ -150,7 +151,7 @@ def diagnostic(status: EncoderStatus) -> Diagnostic:
 
 def main() -> int:
     """Run the node."""
-    return run(EncoderNode)
+    return run(EncoderNode, _NAME)
 
 
 if __name__ == "__main__":

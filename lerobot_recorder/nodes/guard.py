@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.executors import (
     ConditionReachedException,
     ShutdownException,
@@ -15,6 +16,7 @@ from rclpy.executors import (
     TimeoutException,
 )
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.excerpt import excerpt
@@ -63,16 +65,30 @@ class CallbackFaults:
             return [("callbacks", level, self._last, {"faults": self._count})]
 
 
+Setter = Callable[[list[Parameter[Any]], Callable[..., SetParametersResult]], SetParametersResult]
+
+
 class GuardedNode(Node):
     """A node that counts the exceptions of its callbacks.
 
     Attributes:
         faults: the exceptions so far.
+        setter: sets parameters for all callers, by calling its second argument; None: as rclpy does.
     """
+
+    setter: (
+        Callable[[list[Parameter[Any]], Callable[..., SetParametersResult]], SetParametersResult] | None
+    ) = None
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         self.faults = CallbackFaults(self)
+
+    def set_parameters_atomically(self, parameter_list: list[Parameter[Any]]) -> SetParametersResult:
+        """Set parameters: rclpy's services call this method."""
+        if self.setter is None:
+            return super().set_parameters_atomically(parameter_list)
+        return self.setter(parameter_list, super().set_parameters_atomically)
 
 
 class GuardedExecutor(SingleThreadedExecutor):

@@ -42,6 +42,7 @@ from lerobot_recorder.simulation import (
     simulated_calibration,
 )
 
+_NAME = "hardware"
 _LOOK_S = 0.2
 _PUBLISH_S = 1.0
 """Period of the diagnostics while nothing changes."""
@@ -51,7 +52,7 @@ class HardwareNode(ManagedNode):
     """Publishes joint states and images, receives commands; `TeleopLoop` and `Camera` do the work."""
 
     def __init__(self) -> None:
-        super().__init__("hardware")
+        super().__init__(_NAME)
         self._params = parameters = Parameters(self)
         parameters.declare(PARAMETERS)
         for role in ("follower", "leader"):
@@ -194,7 +195,7 @@ def _switched(name: str, _: None) -> tuple[bool, str]:
 
 def main() -> int:
     """Run the node."""
-    return run(HardwareNode)
+    return run(HardwareNode, _NAME)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.settings import Parameter, parameter, parameters_of, setting, settings_from
 
 LARGEST_STEP = "max_relative_target"
+LARGEST_STEP_OF = f"{LARGEST_STEP}_by_joint"
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,8 @@ def _steps_by_joint() -> Iterator[Parameter]:
     largest = parameter(TeleopSettings, LARGEST_STEP)
     for joint in JOINTS:
         text, unit = f"{LARGEST_STEP} of {joint}; 0: as {LARGEST_STEP}", "%" if joint == "gripper" else "deg"
-        yield replace(largest, name=f"{LARGEST_STEP}.{joint}", text=text, unit=unit)
+        name, former = f"{LARGEST_STEP_OF}.{joint}", f"{LARGEST_STEP}.{joint}"
+        yield replace(largest, name=name, text=text, unit=unit, former_name=former)
 
 
 ARM_PARAMETERS = parameters_of(ArmSettings)
@@ -59,7 +61,7 @@ def teleop_settings(values: Mapping[str, Any]) -> TeleopSettings:
 
 
 def _largest_steps(values: Mapping[str, Any]) -> dict[str, float] | None:
-    steps = {joint: values[f"{LARGEST_STEP}.{joint}"] or values[LARGEST_STEP] for joint in JOINTS}
+    steps = {joint: values[f"{LARGEST_STEP_OF}.{joint}"] or values[LARGEST_STEP] for joint in JOINTS}
     return {joint: step for joint, step in steps.items() if step} or None
 
 

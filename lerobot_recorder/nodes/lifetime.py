@@ -15,17 +15,20 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
+from typing import ClassVar
 
 import rclpy
 from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.logging import get_logger
+from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.launching import PARENT_VARIABLE
-from lerobot_recorder.nodes.events import read_commands, released
+from lerobot_recorder.nodes.events import parent_events, read_commands, released
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.services import Services
+from lerobot_recorder.parameter_files import check_files, files_in, full_name, without_files
 
 CORE = "lerobot_recorder"
 _PR_SET_PDEATHSIG = 1
@@ -69,6 +72,12 @@ def forwarded_logs() -> Iterator[NodeLog]:
 SPIN_S = 0.1
 """How soon a signal is noticed."""
 
+_DISCOVERY_S = 3.0
+"""How long a node that fails at its start waits for a subscriber of ``/rosout``."""
+
+_SENDING_S = 0.2
+"""How long publisher and subscriber take to accept each other, and a message between them."""
+
 _ECHO_S = 1.0  # under `ros2 launch`, one Ctrl-C arrives twice
 
 
@@ -76,12 +85,16 @@ class ManagedNode(GuardedNode):
     """A node that `run` starts and stops.
 
     Attributes:
+        latest: the node of this process; also if it could not be completed.
         failure: why it ends before its work is done; None if nothing is wrong.
         own_services: the services that it offers.
     """
 
+    latest: ClassVar[ManagedNode | None] = None
+
     def __init__(self, name: str) -> None:
         super().__init__(name)
+        ManagedNode.latest = self
         self.failure: RecorderError | None = None
         self.own_services = Services(self)
         self._stopping = False
@@ -156,24 +169,40 @@ def _runs(process: str) -> bool:
     return status.rpartition(")")[2].split()[0] not in ("Z", "X")
 
 
-def run(make: Callable[[], ManagedNode]) -> int:
+def run(make: Callable[[], ManagedNode], name: str) -> int:
     """Run a node until it has finished or a signal stops it.
 
     Args:
         make: creates the node.
+        name: name of the node, unless its command line changes it.
 
     Returns:
-        The exit status: 0, or 1 if the node could not be created or failed; the reason is on standard error.
+        The exit status: 0, or 1 if the node could not be created or failed; the reason is in its log.
     """
     signals, parent = Signals(), Parent()
     parent.watch()
     gc.freeze()  # otherwise each full collection scans all imported modules, for 30 to 50 ms
-    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    refused = _refused_files(name)
+    try:
+        arguments = without_files(sys.argv) if refused else sys.argv
+        rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
+    except Exception as error:  # without ROS, there is no log of ROS
+        print(f"error: ROS 2 cannot start: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        return 1
     with forwarded_logs() as logs:
-        return _live(make, signals, parent, logs)
+        return _failed(refused, name) if refused else _live(make, name, signals, parent, logs)
 
 
-def _live(make: Callable[[], ManagedNode], signals: Signals, parent: Parent, logs: NodeLog) -> int:
+def _refused_files(name: str) -> str:
+    """Return why the parameter files cannot be used; empty if they can."""
+    try:
+        check_files(files_in(sys.argv), [full_name(name, sys.argv)])
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _live(make: Callable[[], ManagedNode], name: str, signals: Signals, parent: Parent, logs: NodeLog) -> int:
     node = executor = None
     try:
         if not released(lambda: signals.stop_requests > 0):
@@ -186,10 +215,10 @@ def _live(make: Callable[[], ManagedNode], signals: Signals, parent: Parent, log
         if node.failure is not None:
             raise node.failure
     except RecorderError as error:
-        return _failed(str(error))
+        return _failed(str(error), name)
     except Exception as error:
         traceback.print_exc()
-        return _failed(f"unexpected {type(error).__name__}: {error}")
+        return _failed(f"unexpected {type(error).__name__}: {error}", name)
     finally:
         if node is not None:
             node.close()
@@ -200,9 +229,24 @@ def _live(make: Callable[[], ManagedNode], signals: Signals, parent: Parent, log
     return 0
 
 
-def _failed(reason: str) -> int:
-    print(f"error: {reason}", file=sys.stderr, flush=True)  # noqa: T201
+def _failed(reason: str, name: str) -> int:
+    """Log why a node ends: on standard error, in its log file, and on ``/rosout``."""
+    node = ManagedNode.latest or Node(name)  # one that could not be completed can log, too
+    heard = parent_events() is None and _has_listeners(node)  # such a parent reads standard error
+    node.get_logger().fatal(reason)
+    time.sleep(_SENDING_S if heard else 0)
     return 1
+
+
+def _has_listeners(node: Node) -> bool:
+    """Return whether somebody subscribes to ``/rosout``, after both sides had time to find each other."""
+    deadline = time.monotonic() + _DISCOVERY_S
+    while not node.count_subscribers("/rosout"):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    time.sleep(_SENDING_S)
+    return True
 
 
 def _spin(node: ManagedNode, executor: GuardedExecutor, signals: Signals, parent: Parent) -> None:

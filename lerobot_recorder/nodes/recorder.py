@@ -29,6 +29,7 @@ from lerobot_recorder.recording import (
     Stream,
 )
 
+_NAME = "recorder"
 _STEP_S = 0.05
 _STATUS_S = 0.5
 _RETRY_S = 0.2
@@ -44,7 +45,7 @@ class RecorderNode(ManagedNode):
     """Reads parameters and messages and publishes the status; `Recorder` and `Schedule` do the work."""
 
     def __init__(self) -> None:
-        super().__init__("recorder")
+        super().__init__(_NAME)
         self._params = parameters = Parameters(self)
         parameters.declare(PARAMETERS)
         for name in parameters["streams"]:
@@ -237,7 +238,7 @@ def _is_explained(stream: Stream) -> bool:
 def main() -> int:
     """Run the node."""
     sys.setswitchinterval(_SWITCH_S)
-    return run(RecorderNode)
+    return run(RecorderNode, _NAME)
 
 
 if __name__ == "__main__":

@@ -39,6 +39,7 @@ from lerobot_recorder.settings import parameters_of
 
 PARAMETERS = parameters_of(DatasetPlace, ReplaySettings)
 
+_NAME = "replay"
 _TIMEOUT_S = 20.0
 _FARTHEST_RAD = 10.0
 
@@ -47,7 +48,7 @@ class ReplayNode(ManagedNode):
     """Receives joint states, publishes joint commands; `Player` does the work in its own thread."""
 
     def __init__(self) -> None:
-        super().__init__("replay")
+        super().__init__(_NAME)
         self._params = parameters = Parameters(self)
         parameters.declare(PARAMETERS)
         parameters.refuse_unknown()
@@ -194,7 +195,7 @@ def summary(comparison: Comparison) -> str:
 
 def main() -> int:
     """Run the node."""
-    return run(ReplayNode)
+    return run(ReplayNode, _NAME)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vectors import numbers_in, record, wait_for, whereabouts
 
+from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.spool.manifest import MANIFEST_FILE
@@ -52,7 +53,7 @@ def test_an_encoder_that_failed_to_encode_an_episode_exits_with_1(graph, tmp_pat
     (root / "meta/info.json").write_text("{")
     encoder.interrupt()
     assert graph.end_of(encoder) == 1
-    assert any(line.startswith("error: ") and "info.json" in line for line in encoder.last_lines)
+    assert "info.json" in end_reason([*encoder.last_lines])
     assert list(whereabouts(root)) == ["ready"]
 
 
@@ -64,7 +65,7 @@ def test_a_dataset_that_cannot_be_appended_to_ends_the_node_at_its_start(graph, 
     (next(root.glob("data/*/*.parquet"))).unlink()
     encoder = graph.start("encoder", {"root": str(root)})
     assert graph.end_of(encoder) == 1
-    assert any(line.startswith("error: ") and ".parquet" in line for line in encoder.last_lines)
+    assert ".parquet" in end_reason([*encoder.last_lines])
 
 
 def test_committed_episodes_are_announced_once_to_the_parent(graph, tmp_path):

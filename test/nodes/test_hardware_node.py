@@ -67,7 +67,7 @@ def test_commands_move_the_follower_and_bad_ones_are_refused(graph):
 def test_a_device_that_cannot_be_opened_ends_it_with_one_sentence(graph, wrong, reason):
     hardware = graph.start("hardware", {"cameras": [""], **wrong})
     assert graph.end_of(hardware) == 1
-    errors = [line for line in hardware.last_lines if line.startswith("error: ")]
+    errors = [line for line in hardware.last_lines if line.startswith("[FATAL]")]
     assert len(errors) == 1
     assert reason in errors[0]
     assert not any("Traceback" in line for line in hardware.last_lines)

@@ -97,7 +97,7 @@ def test_two_pairs_in_two_namespaces_are_independent(graph, follower, leader, ha
 def test_steps_are_limited_by_joint_and_while_it_runs(graph, follower, leader, hand):
     """A step of nearly nothing keeps the arm where it is."""
     states = listen(graph, "follower/joint_states")
-    graph.start("hardware", {**on(follower, leader), "max_relative_target.shoulder_pan": 0.01})
+    graph.start("hardware", {**on(follower, leader), "max_relative_target_by_joint.shoulder_pan": 0.01})
     graph.wait(lambda: len(states) > 100)
     assert states[-1].position[0] == pytest.approx(0, abs=0.1)
     assert graph.set_parameter("hardware", "max_relative_target.shoulder_pan", 0.0)[0]

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 
+from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.spool import Spool
 
 
@@ -146,7 +147,7 @@ def test_an_episode_that_cannot_be_saved_ends_in_exit_status_1(graph, make_robot
     (Spool(root).directory("ready") / path.name / "in the way").mkdir(parents=True)
     os.kill(recorder._process.pid, signal.SIGINT)
     assert graph.end_of(recorder) == 1
-    assert f"error: episode {path.name} could not be saved" in recorder.last_lines[-1]
+    assert end_reason([*recorder.last_lines]).startswith(f"episode {path.name} could not be saved")
     assert "Directory not empty" in recorder.last_lines[-1]
 
 
@@ -207,7 +208,7 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
 def test_invalid_parameters_end_it_with_one_sentence(graph, make_robot, tmp_path, wrong, reason):
     recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
     assert graph.end_of(recorder) == 1
-    errors = [line for line in recorder.last_lines if line.startswith("error: ")]
+    errors = [line for line in recorder.last_lines if line.startswith("[FATAL]")]
     assert len(errors) == 1
     assert reason in errors[0]
     assert not any("Traceback" in line for line in recorder.last_lines)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from lerobot_recorder.cli.status import end_reason
+
 TOO_SMALL = "expected images of 16 to 8192 pixels a side"
 
 
@@ -19,8 +21,7 @@ TOO_SMALL = "expected images of 16 to 8192 pixels a side"
 def test_streams_that_cannot_be_recorded_end_it_at_its_start(graph, make_robot, tmp_path, wrong, reason):
     recorder = graph.start("recorder", {**make_robot().recorder_parameters(tmp_path / "data"), **wrong})
     assert graph.end_of(recorder) == 1
-    assert recorder.last_lines[-1].startswith("error: ")
-    assert reason in recorder.last_lines[-1]
+    assert reason in end_reason([*recorder.last_lines])
 
 
 def test_a_dataset_that_nothing_can_be_added_to_ends_it_at_its_start(graph, make_robot, tmp_path):
@@ -29,7 +30,7 @@ def test_a_dataset_that_nothing_can_be_added_to_ends_it_at_its_start(graph, make
     (root / "meta/info.json").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n")
     recorder = graph.start("recorder", make_robot().recorder_parameters(root))
     assert graph.end_of(recorder) == 1
-    assert recorder.last_lines[-1].startswith(f"error: {root}")
+    assert end_reason([*recorder.last_lines]).startswith(str(root))
     assert not any("Traceback" in line for line in recorder.last_lines)
 
 

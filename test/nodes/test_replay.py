@@ -12,6 +12,7 @@ from std_msgs.msg import String  # noqa: E402
 
 from lerobot_recorder.arms.calibration import JOINTS  # noqa: E402
 from lerobot_recorder.cli.processes import NodeEnded  # noqa: E402
+from lerobot_recorder.cli.status import end_reason  # noqa: E402
 from lerobot_recorder.encoding import BatchEncoder  # noqa: E402
 
 HARDWARE = {"follower.port": "sim", "leader.port": "sim", "cameras": [""]}
@@ -75,4 +76,4 @@ def test_the_follower_repeats_what_was_recorded(graph, tmp_path):
 def test_a_replay_that_cannot_start_ends_with_one_sentence(graph, tmp_path):
     replay = graph.start("replay", {"root": str(tmp_path), "episode": 0})
     assert graph.end_of(replay) == 1
-    assert replay.last_lines[-1] == f"error: {tmp_path}: no dataset, there is no meta/info.json"
+    assert end_reason([*replay.last_lines]) == f"{tmp_path}: no dataset, there is no meta/info.json"

@@ -11,7 +11,7 @@ class ParameterDescriptor:
     description: str
     floating_point_range: Sequence[FloatingPointRange]
     integer_range: Sequence[IntegerRange]
-    def __init__(self, *, name: str = ..., description: str = ..., dynamic_typing: bool = ...) -> None: ...
+    def __init__(self, *, name: str = ..., description: str = ..., read_only: bool = ...) -> None: ...
 
 class ParameterValue:
     string_value: str
