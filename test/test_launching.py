@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.launching import is_launched, node_values, require_config
+from lerobot_recorder.launching import is_launched, node_values, require_config, typed_options
 
 FILE = Path("/opt/share/lerobot_recorder/launch/record.launch.py")
 
 
 def test_launch_arguments_go_to_the_nodes_that_know_them():
-    given = {"root": "/data", "num_episodes": "3", "reset_time_s": "2", "video_encoding_batch_size": "5"}
+    texts = {"root": "/data", "num_episodes": "3", "reset_time_s": "2", "video_encoding_batch_size": "5"}
+    given = typed_options(texts)
     recorder = node_values("recorder", given)
     assert recorder == {"root": "/data", "num_episodes": 3, "reset_time_s": 2.0}
     assert node_values("encoder", given) == {"root": "/data", "video_encoding_batch_size": 5}
@@ -27,7 +28,7 @@ def test_ports_are_parameters_of_the_hardware_node():
 @pytest.mark.parametrize(("name", "value"), [("num_episodes", "2.5"), ("episode_time_s", "soon")])
 def test_a_value_of_another_type_is_refused_by_name(name, value):
     with pytest.raises(ConfigError, match=f"{name}: expected .* number, found '{value}'"):
-        node_values("recorder", {name: value})
+        typed_options({name: value})
 
 
 @pytest.mark.parametrize("config", [None, ""])
