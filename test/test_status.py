@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lerobot_recorder.arms import Comparison, ReplayStatus
-from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus, EncodingProgress
+from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus, EncodingProgress, TakeProgress
 from lerobot_recorder.recording import CompletedEpisode, Outcome, RecorderStatus, StreamStatus
 from lerobot_recorder.status import STATUS_VERSION, from_json, to_json
 
@@ -53,6 +53,7 @@ def described(kind: type) -> dict[str, str]:
         CompletedEpisode,
         EncoderStatus,
         EncodingProgress,
+        TakeProgress,
         CommittedEpisode,
         ReplayStatus,
         Comparison,

@@ -163,10 +163,13 @@ def _is_silent(stream: StreamStatus) -> bool:
 def _encoder(status: EncoderStatus) -> RenderableType:
     waiting = f"   {status.waiting} waiting ({duration(status.waiting_s)})" if status.waiting else ""
     batch, done = status.encoding, f"   {status.committed} in the dataset" if status.committed else ""
-    if not batch:
+    progress = batch or status.take
+    if not progress:
         return Text(f"{status.state}{done}{waiting}")
-    text = Text(f"{status.state} {counted(batch.episodes, 'episode')}{done}{waiting}   ")
-    return _with_bar(text, batch.frames_done, batch.frames, "frames")
+    what = f"{status.state} {counted(batch.episodes, 'episode')}" if batch else "encoding this take"
+    clear = "" if status.eta_s is None else f"   {duration(status.eta_s)} to clear"
+    text = Text(f"{what}{done}{waiting}{clear}   ")
+    return _with_bar(text, progress.frames_done, progress.frames, "frames")
 
 
 def _disk(status: RecorderStatus) -> Text:

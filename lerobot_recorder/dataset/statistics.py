@@ -12,7 +12,7 @@ has no finite value, its statistics are NaN here; the dataset gets those of the 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -40,8 +40,8 @@ LARGEST_SINGLE, LARGEST = 1e15, 1e150
 LARGEST_COUNT = 2**53
 """From here on, double precision cannot represent every count."""
 
-BLOCK_ROWS = 2**18
-"""Pixels whose moments are summed at once."""
+BLOCK = 2**18
+"""Values that are counted at once."""
 
 THINNED_SIZE, THINNING_THRESHOLD = 150, 300
 """Images whose longer side reaches the threshold are thinned to about this size."""
@@ -79,18 +79,21 @@ def vector_stats(values: np.ndarray) -> Stats:
     return {**_finite_stats(rows), "count": np.array([len(values)])}
 
 
-def image_stats(frames: np.ndarray) -> Stats:
-    """Compute the statistics of one episode's images.
+def image_stats(frames: Iterable[np.ndarray]) -> Stats:
+    """Compute the statistics of one episode's images, which are needed one after the other only.
 
     Args:
         frames: the sampled frames (see `sample_indices`), thinned (see `thinning`): RGB, uint8,
-            (n, height, width, 3).
+            (height, width, 3) each.
 
     Returns:
         Statistics per channel, in [0, 1], of shape (3, 1, 1).
     """
-    pixels = frames.reshape(-1, frames.shape[-1])
-    return _per_channel(_pixel_stats(pixels), len(frames), scale=255.0)
+    pixels, count = _Counted(), 0
+    for frame in frames:
+        pixels.add(frame.reshape(-1, frame.shape[-1]))
+        count += 1
+    return _per_channel(pixels.stats(), count, scale=255.0)
 
 
 def depth_stats(frames: np.ndarray) -> Stats:
@@ -103,13 +106,12 @@ def depth_stats(frames: np.ndarray) -> Stats:
     Returns:
         Statistics of shape (1, 1, 1).
     """
-    return _per_channel(_pixel_stats(frames.reshape(-1, 1)), len(frames), scale=1.0)
-
-
-def _pixel_stats(pixels: np.ndarray) -> Stats:
-    """Describe pixels, (n, channels)."""
-    is_counted = pixels.dtype in (np.uint8, np.uint16) and len(pixels) > 1
-    return _counted(pixels) if is_counted else _finite_stats(pixels)
+    values = frames.reshape(-1, 1)
+    if values.dtype != np.uint16:
+        return _per_channel(_finite_stats(values), len(frames), scale=1.0)
+    counted = _Counted()
+    counted.add(values)  # at once: NumPy adds a single column pairwise
+    return _per_channel(counted.stats(), len(frames), scale=1.0)
 
 
 def _finite_stats(rows: np.ndarray) -> Stats:
@@ -166,36 +168,60 @@ def _many(rows: np.ndarray) -> Stats:
     return _described(len(rows), (low, high), moments, columns)
 
 
-def _counted(pixels: np.ndarray) -> Stats:
-    """Describe two pixels or more, (n, channels) of integers, by how often each level occurs."""
-    moments = _moments(pixels)
-    ranges, columns = [], []
-    for values in pixels.T:
-        counts = np.bincount(values)
-        levels = np.flatnonzero(counts).astype(moments[0].dtype)
-        ranges.append(levels[[0, -1]])
-        edges = _edges(*ranges[-1])
-        weighted = np.histogram(levels, bins=edges, weights=counts[counts > 0])[0]
-        columns.append(_quantiles(weighted, edges, len(pixels)))
-    low, high = np.array(ranges).T
-    return _described(len(pixels), (low, high), moments, columns)
+class _Counted:
+    """Describes integers of 8 or 16 bits by how often each occurs, so they need not be kept.
 
-
-def _moments(pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and mean square per channel, in the precision of `_promoted`.
-
-    NumPy adds rows of several columns one after the other, so adding them block by block gives the same bits,
-    and a long episode takes no more memory than a short one. It adds a single column pairwise.
+    The sums are added up in the precision of `_promoted`. NumPy adds rows of several columns one after the
+    other, so adding them part by part gives the same bits.
     """
-    block = BLOCK_ROWS if pixels.shape[1] > 1 else len(pixels)
-    starts = range(0, len(pixels), block)
-    total = square = np.zeros((0, pixels.shape[1]), np.float32)
-    for start in starts:
-        rows = _promoted(pixels[start : start + block])
-        total = np.add.reduce(np.concatenate([total, rows]), axis=0, keepdims=True)
-        square = np.add.reduce(np.concatenate([square, rows**2]), axis=0, keepdims=True)
-    n = np.float32(len(pixels))
-    return total[0] / n, square[0] / n
+
+    def __init__(self) -> None:
+        self._first = np.zeros((0, 0))
+        self._number = 0
+        self._counts: list[np.ndarray] = []
+        self._sums: tuple[np.ndarray, np.ndarray] | None = None
+
+    def add(self, pixels: np.ndarray) -> None:
+        """Add pixels, (n, channels)."""
+        if self._sums is None:
+            self._first = pixels[:1].copy()
+            self._counts = [np.zeros(np.iinfo(pixels.dtype).max + 1, np.int64)] * pixels.shape[1]
+            self._sums = (np.zeros((0, pixels.shape[1]), np.float32),) * 2
+        self._number += len(pixels)
+        self._counts = [
+            before + _levels(column, len(before))
+            for before, column in zip(self._counts, pixels.T, strict=True)
+        ]
+        rows = _promoted(pixels)
+        total, square = self._sums
+        self._sums = _added(total, rows), _added(square, rows**2)
+
+    def stats(self) -> Stats:
+        """Describe all pixels that were added."""
+        if self._sums is None or self._number < 2:
+            return _finite_stats(self._first)
+        n = np.float32(self._number)
+        moments = self._sums[0][0] / n, self._sums[1][0] / n
+        ranges, columns = [], []
+        for counts in self._counts:
+            levels = np.flatnonzero(counts).astype(moments[0].dtype)
+            ranges.append(levels[[0, -1]])
+            edges = _edges(*ranges[-1])
+            weighted = np.histogram(levels, bins=edges, weights=counts[counts > 0])[0]
+            columns.append(_quantiles(weighted, edges, self._number))
+        low, high = np.array(ranges).T
+        return _described(self._number, (low, high), moments, columns)
+
+
+def _levels(values: np.ndarray, levels: int) -> np.ndarray:
+    """Count how often each level occurs, in blocks, because NumPy converts them to 64 bits first."""
+    blocks = (values[start : start + BLOCK] for start in range(0, len(values), BLOCK))
+    return np.sum([np.bincount(block, minlength=levels) for block in blocks], axis=0)
+
+
+def _added(total: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Add rows to a sum, which has none yet or one row."""
+    return np.asarray(np.add.reduce(np.concatenate([total, rows]), axis=0, keepdims=True))
 
 
 def _described(

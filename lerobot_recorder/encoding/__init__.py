@@ -2,8 +2,9 @@
 
 ::
 
-    ready/ ─► BatchEncoder ─► claim ─► encode_camera, one process each ─► seal ─► DatasetWriter
-              (one thread)                                                      (removes the spooled copy)
+    recording/ ─► LiveEncoding ─► segments, side by side ─┐
+    ready/ ─► BatchEncoder ─► claim ─► segments ─► joined, one video per camera ─► seal ─► DatasetWriter
+              (one thread)                                                        (removes the spooled copy)
 
 =============  =============================================================================
 encoder        `BatchEncoder`: the thread that watches the spool and encodes batches
@@ -12,8 +13,12 @@ status         `EncoderStatus` and what it is made of: waiting episodes, results
 batch          encodes a batch of claimed episodes and commits it
 earlier        the existing dataset, and what it requires of the next episodes
 progress       shows how far an encoder is
-camera         `encode_camera`: one camera of one episode
-pool           worker processes that run it at low priority
+live           `LiveEncoding`: encodes a take while it is recorded
+running        the encoding of one camera in the worker pool, step by step
+camera         the steps: segments, joined to a video; `encode_camera` takes them in one process
+segment        `encode_segment`: a part of one camera's video, checked
+job            what a worker process can run
+pool           worker processes that run jobs at low priority
 worker         the program of a worker process
 =============  =============================================================================
 """
@@ -21,8 +26,9 @@ worker         the program of a worker process
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
 from lerobot_recorder.encoding.encoder import BatchEncoder
 from lerobot_recorder.encoding.progress import progress_bar
+from lerobot_recorder.encoding.segment import Segment, SegmentJob, encode_segment
 from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig
-from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus, EncodingProgress
+from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus, EncodingProgress, TakeProgress
 
 __all__ = [
     "BatchEncoder",
@@ -33,6 +39,10 @@ __all__ = [
     "EncoderConfig",
     "EncoderStatus",
     "EncodingProgress",
+    "Segment",
+    "SegmentJob",
+    "TakeProgress",
     "encode_camera",
+    "encode_segment",
     "progress_bar",
 ]

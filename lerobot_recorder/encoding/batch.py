@@ -10,10 +10,9 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -27,9 +26,10 @@ from lerobot_recorder.dataset import (
     user_features,
     validate_features,
 )
-from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, video_path
+from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera
 from lerobot_recorder.encoding.earlier import SeenDataset
 from lerobot_recorder.encoding.pool import WorkerPool
+from lerobot_recorder.encoding.running import RunningCamera
 from lerobot_recorder.encoding.status import CommittedEpisode
 from lerobot_recorder.errors import (
     DatasetError,
@@ -52,27 +52,23 @@ _KEPT = (
 JobOf = Callable[[Path, str], CameraJob]
 """Makes the job for one camera of the episode in a directory."""
 
+JobsOf = Callable[[str, str], Collection[Future[Any]]]
+"""Returns the jobs that already encode a camera of an episode, from the time when it was recorded."""
+
 
 @dataclass(eq=False)
 class _Work:
     """An episode and the state of its cameras."""
 
     episode: SpooledEpisode
-    cameras: dict[str, Future[EncodedCamera]] = field(default_factory=dict)
-    frames: dict[str, int] = field(default_factory=dict)
+    cameras: dict[str, RunningCamera] = field(default_factory=dict)
     encoded: EncodedEpisode | None = None
     size_bytes: int = 0
-    began: float | None = None
-    ended: float = 0.0
-
-    def note(self, key: str, frames: int) -> None:
-        self.frames[key] = frames
-        self.ended = time.monotonic()
-        self.began = self.began or self.ended
 
     @property
     def encode_s(self) -> float:
-        return self.ended - self.began if self.began is not None else 0.0
+        began = [camera.began for camera in self.cameras.values() if camera.began is not None]
+        return max(camera.ended for camera in self.cameras.values()) - min(began) if began else 0.0
 
 
 class Batch:
@@ -86,7 +82,14 @@ class Batch:
     """
 
     def __init__(
-        self, spool: Spool, writer: DatasetWriter, pool: WorkerPool, *, job_of: JobOf, seen: SeenDataset
+        self,
+        spool: Spool,
+        writer: DatasetWriter,
+        pool: WorkerPool,
+        *,
+        job_of: JobOf,
+        jobs_of: JobsOf,
+        seen: SeenDataset,
     ) -> None:
         """Make an empty batch.
 
@@ -95,6 +98,7 @@ class Batch:
             writer: adds them to the dataset.
             pool: encodes their cameras.
             job_of: makes the jobs for the pool.
+            jobs_of: finds the jobs that began while an episode was recorded.
             seen: the dataset as the encoder first saw it.
         """
         self._seen = seen
@@ -102,8 +106,9 @@ class Batch:
         self._writer = writer
         self._pool = pool
         self._job_of = job_of
+        self._jobs_of = jobs_of
         self._works: dict[str, _Work] = {}
-        self._pending: set[Future[EncodedCamera]] = set()
+        self._running: list[RunningCamera] = []
         self.frames = 0
         self.committed: list[CommittedEpisode] = []
         self.failed: dict[str, str] = {}
@@ -125,13 +130,10 @@ class Batch:
         manifest = self._checked_manifest(work)
         if manifest is None or not self._fits(work, manifest):
             return
-        work.frames = dict.fromkeys(manifest.cameras, 0)
         for key in manifest.cameras:
-            job = self._job_of(work.episode.path, key)
-            result = self._pool.submit(job, partial(work.note, key))
-            result.add_done_callback(partial(self._note_end, work, key, manifest.length))
-            work.cameras[key] = result
-            self._pending.add(result)
+            before = self._jobs_of(work.episode.episode_id, key)
+            work.cameras[key] = RunningCamera(self._job_of(work.episode.path, key), self._pool, before)
+        self._running += [camera for camera in work.cameras.values() if not camera.advance()]
         self.frames += len(manifest.cameras) * manifest.length
 
     def _checked_manifest(self, work: _Work) -> Manifest | None:
@@ -155,15 +157,10 @@ class Batch:
             return False
         return True
 
-    @staticmethod
-    def _note_end(work: _Work, key: str, length: int, result: Future[EncodedCamera]) -> None:
-        if not result.cancelled() and result.exception() is None:
-            work.note(key, length)
-
     @property
     def is_encoded(self) -> bool:
         """Whether no camera is being encoded."""
-        return not self._pending
+        return not self._running
 
     @property
     def episodes(self) -> int:
@@ -173,12 +170,26 @@ class Batch:
     @property
     def frames_done(self) -> int:
         """Video frames encoded so far, of all cameras."""
-        return sum(sum(work.frames.values()) for work in self._works.values())
+        return sum(camera.frames for camera in self._cameras)
+
+    @property
+    def frame_s(self) -> float | None:
+        """Seconds that a worker took for a video frame; None if it is unknown."""
+        frames = sum(camera.busy_frames for camera in self._cameras)
+        return sum(camera.busy_s for camera in self._cameras) / frames if frames else None
+
+    @property
+    def _cameras(self) -> Iterator[RunningCamera]:
+        return (camera for work in list(self._works.values()) for camera in work.cameras.values())
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until all cameras are encoded; return whether they are."""
-        self._pending = wait(self._pending, timeout_s).not_done
-        return not self._pending
+        """Encode until all cameras are encoded, or the time is over; return whether they are."""
+        deadline = time.monotonic() + timeout_s
+        while self._running and (remaining_s := deadline - time.monotonic()) > 0:
+            jobs = [job for camera in self._running for job in camera.waits_for]
+            wait(jobs, remaining_s, FIRST_COMPLETED)
+            self._running = [camera for camera in self._running if not camera.advance()]
+        return not self._running
 
     def release(self) -> None:
         """Give the episodes back; their finished videos are kept and not encoded again.
@@ -261,7 +272,7 @@ class Batch:
 
     def _succeeded(self, work: _Work) -> bool:
         try:
-            cameras = [result.result() for result in work.cameras.values()]
+            cameras = [camera.result() for camera in work.cameras.values()]
             work.size_bytes = sum(camera.path.stat().st_size for camera in cameras)
         except Exception as error:
             self._put_aside(work, error)
@@ -343,7 +354,7 @@ def _kind(manifest: Manifest) -> tuple[object, ...]:
 
 def _encoded(work: _Work) -> EncodedEpisode:
     episode = work.episode
-    cameras = {key: result.result() for key, result in work.cameras.items()}
+    cameras = {key: camera.result() for key, camera in work.cameras.items()}
     recording = {name: getattr(episode.manifest, name) for name in _KEPT}
     if repairs := _repairs(episode, cameras):
         recording["repairs"] = repairs
@@ -354,8 +365,7 @@ def _encoded(work: _Work) -> EncodedEpisode:
         features=_features(episode.manifest),
         rows=episode.rows(),
         videos={
-            key: EncodedVideo(video_path(episode.path, key), camera.frames, camera.info)
-            for key, camera in cameras.items()
+            key: EncodedVideo(camera.path, camera.frames, camera.info) for key, camera in cameras.items()
         },
         image_stats={key: camera.stats for key, camera in cameras.items()},
         recording=recording,

@@ -1,40 +1,23 @@
-"""Encode one camera of one episode: a function of paths and settings that any process can run."""
+"""One camera of one episode: the segments that it takes, and the video that they become."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.dataset import (
-    Stats,
-    depth_stats,
-    image_stats,
-    sample_indices,
-    stats_from_plain,
-    thinning,
-)
-from lerobot_recorder.durable import replace_file
-from lerobot_recorder.errors import PictureError, RecorderError, VideoError
-from lerobot_recorder.spool import SpooledEpisode
-from lerobot_recorder.video import (
-    Damage,
-    DepthSettings,
-    EncoderSettings,
-    Sketches,
-    depth_encoder,
-    encode,
-    probe,
-)
-
-ENCODED_FOLDER = "encoded"
-"""Folder in an episode's directory that holds its videos until they are committed."""
+from lerobot_recorder.dataset import Stats, depth_stats, image_stats, sample_indices
+from lerobot_recorder.encoding.job import Job, Progress
+from lerobot_recorder.encoding.segment import Segment, SegmentJob
+from lerobot_recorder.errors import PictureError, VideoError
+from lerobot_recorder.spool import CameraSpool, SpooledEpisode, segments_folder
+from lerobot_recorder.video import Damage, DepthSettings, EncoderSettings, depth_encoder, join, probe
 
 Array = npt.NDArray[Any]
 
@@ -46,7 +29,7 @@ class CameraJob:
     Attributes:
         episode: directory of the spooled episode.
         key: the camera feature.
-        settings: resolved settings for colour cameras.
+        settings: resolved settings for color cameras.
         depth_settings: resolved settings for depth cameras.
         depth: how depth maps become codes.
     """
@@ -57,10 +40,15 @@ class CameraJob:
     depth_settings: EncoderSettings = field(default_factory=depth_encoder)
     depth: DepthSettings = field(default_factory=DepthSettings)
 
+    def segment(self, camera: CameraSpool, first: int = 0, stop: int = 0) -> SegmentJob:
+        """Return the job for a part of the video."""
+        settings, depth = (self.depth_settings, self.depth) if camera.is_depth else (self.settings, None)
+        return SegmentJob(self.episode, self.key, first, stop, settings, depth)
+
 
 @dataclass(frozen=True)
 class EncodedCamera:
-    """A camera's video, beside its episode.
+    """A camera's video.
 
     Attributes:
         path: the video.
@@ -78,15 +66,67 @@ class EncodedCamera:
     repair: dict[str, Any] = field(default_factory=dict)
 
 
-Answer = int | EncodedCamera | RecorderError
-"""Message of a worker process: frames so far, the result, or the error."""
+@dataclass(frozen=True)
+class JoinJob(Job):
+    """Segments to join.
+
+    Attributes:
+        segments: the parts of its video, in order.
+        settings: how they were encoded.
+        depth: how depth maps became codes; None for a color camera.
+    """
+
+    segments: tuple[Segment, ...]
+    settings: EncoderSettings
+    depth: DepthSettings | None
+
+    def run(self, progress: Progress) -> EncodedCamera:  # noqa: ARG002 - it is quick
+        """Join; see `join_segments`."""
+        return join_segments(self)
 
 
-def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda _frames: None) -> EncodedCamera:
-    """Encode a camera's images, compare the video with them, and compute their statistics.
+Steps = Generator[Sequence[SegmentJob] | Sequence[JoinJob], Sequence[Any], EncodedCamera]
+"""Yields jobs that can run side by side, and takes their results in the same order."""
 
-    A video that an interrupted run finished with the same settings is used. A video with damaged pictures is
-    encoded again with other settings.
+
+def steps(job: CameraJob) -> Steps:
+    """Encode a camera's images in segments, and join these.
+
+    If a segment shows damaged pictures, all are encoded again with other settings.
+
+    Raises:
+        SpoolError: the episode's manifest is missing or damaged.
+        PictureError: pictures were damaged with all settings.
+    """
+    episode = SpooledEpisode(job.episode)
+    asked = job.segment(episode.manifest.cameras[job.key], 0, episode.length)
+    first_damage: Damage | None = None
+    for settings in (asked.settings, *asked.settings.alternatives()):
+        segments = yield list(split(dataclasses.replace(asked, settings=settings)))
+        damage = _joined_damage(segments)
+        if damage is None:
+            (camera,) = yield [JoinJob(job.episode, job.key, tuple(segments), settings, asked.depth)]
+            repair = first_damage and _repair(first_damage, asked.settings, settings)
+            return dataclasses.replace(cast(EncodedCamera, camera), repair=repair or {})
+        first_damage = first_damage or damage
+    raise PictureError(
+        f"{job.key} of episode {episode.episode_id} cannot be encoded with {asked.settings.tag()}: "
+        f"{first_damage}. Its images are kept; choose a lower crf, or another vcodec"
+    )
+
+
+def split(whole: SegmentJob) -> Iterator[SegmentJob]:
+    """Cut a job into its segments."""
+    frames = whole.settings.segment_frames() or whole.stop
+    for first in range(whole.first, whole.stop, frames):
+        yield dataclasses.replace(whole, first=first, stop=min(first + frames, whole.stop))
+
+
+def encode_camera(job: CameraJob, progress: Progress = lambda _frames: None) -> EncodedCamera:
+    """Encode a camera in this process, one segment after the other.
+
+    Finished segments of an interrupted run with the same settings are used. Pictures are compared with their
+    images, and encoded again with other settings if they are damaged.
 
     Args:
         job: what to encode, and how.
@@ -97,69 +137,25 @@ def encode_camera(job: CameraJob, progress: Callable[[int], None] = lambda _fram
         VideoError: the video could not be written, or does not have one frame per row.
         PictureError: the pictures were damaged with all settings.
     """
-    episode = SpooledEpisode(job.episode)
-    camera = episode.manifest.cameras[job.key]
-    settings = job.depth_settings if camera.is_depth else job.settings
-    video = video_path(job.episode, job.key)
-    if (finished := load_result(video, settings)) is not None and finished.frames == episode.length:
-        progress(finished.frames)
-        return finished
-    video.parent.mkdir(exist_ok=True)
-    encoding = _Encoding(job, episode, progress)
-    used, damage = encoding.undamaged(settings)
-    result = _checked(video, episode.length, used, job.depth if camera.is_depth else None)
-    compute = depth_stats if camera.is_depth else image_stats
-    stats = compute(np.stack(encoding.sampled))
-    repair = {} if damage is None else _repair(damage, settings, used)
-    result = dataclasses.replace(result, stats=stats, repair=repair)
-    _save_result(result, settings)
-    return result
+    running = steps(job)
+    try:
+        jobs = next(running)
+        while True:
+            jobs = running.send([_run(each, progress) for each in jobs])
+    except StopIteration as end:
+        return cast(EncodedCamera, end.value)
 
 
-@dataclass
-class _Encoding:
-    """The encoding of a job, with one or several settings.
+def _run(job: SegmentJob | JoinJob, progress: Progress) -> Segment | EncodedCamera | None:
+    first = job.first if isinstance(job, SegmentJob) else 0
+    return job.run(lambda frames: progress(first + frames))
 
-    Attributes:
-        sampled: thinned pixels of the images that the statistics are computed from.
-    """
 
-    job: CameraJob
-    episode: SpooledEpisode
-    progress: Callable[[int], None]
-    sampled: list[Array] = field(default_factory=list)
-
-    def undamaged(self, settings: EncoderSettings) -> tuple[EncoderSettings, Damage | None]:
-        """Find settings that damage no picture; return them, and the damage by the requested ones."""
-        first: Damage | None = None
-        for attempt in (settings, *settings.alternatives()):
-            damage = self._encode(attempt)
-            if damage is None:
-                return attempt, first
-            first = first or damage
-        raise PictureError(
-            f"{self.job.key} of episode {self.episode.episode_id} cannot be encoded with {settings.tag()}: "
-            f"{first}. Its images are kept; choose a lower crf, or another vcodec"
-        )
-
-    def _encode(self, settings: EncoderSettings) -> Damage | None:
-        """Encode with these settings; return the damaged pictures, if any."""
-        key, manifest = self.job.key, self.episode.manifest
-        camera, video = manifest.cameras[key], video_path(self.job.episode, key)
-        self.sampled.clear()
-        with Sketches(video.parent) as sketches:
-            encode(
-                _tapped(self.episode, key, self.sampled),
-                video,
-                fps=manifest.fps,
-                width=camera.width,
-                height=camera.height,
-                settings=settings,
-                depth=self.job.depth if camera.is_depth else None,
-                progress=self.progress,
-                observe=sketches.add,
-            )
-            return sketches.damage(video, settings)
+def _joined_damage(segments: Sequence[Segment]) -> Damage | None:
+    """Return the damage of all segments, with frame numbers of the whole video."""
+    found = [(each.first, each.damage) for each in segments if each.damage is not None]
+    frames = tuple(first + frame for first, damage in found for frame in damage.frames)
+    return Damage(frames, max(damage.error for _, damage in found)) if found else None
 
 
 def _repair(damage: Damage, asked: EncoderSettings, used: EncoderSettings) -> dict[str, Any]:
@@ -171,66 +167,58 @@ def _repair(damage: Damage, asked: EncoderSettings, used: EncoderSettings) -> di
     }
 
 
-def video_path(episode: Path, key: str) -> Path:
-    """Name the video of a camera in an episode's directory."""
-    return episode / ENCODED_FOLDER / f"{key}.mp4"
+def join_segments(job: JoinJob) -> EncodedCamera:
+    """Join segments on the frame grid, and compute the statistics of their images.
 
-
-def load_result(video: Path, settings: EncoderSettings) -> EncodedCamera | None:
-    """Read the result of an earlier run; None if there is none, or it used other settings."""
-    try:
-        saved = json.loads(_result_path(video).read_text())
-        if saved["tag"] != settings.tag() or probe(video).frames != saved["frames"]:
-            return None
-        stats = stats_from_plain(saved["stats"])
-        return EncodedCamera(video, int(saved["frames"]), saved["info"], stats, saved.get("repair", {}))
-    except (OSError, ValueError, KeyError, VideoError):
-        return None
-
-
-def _tapped(episode: SpooledEpisode, key: str, sampled: list[Array]) -> Iterator[Array]:
-    """Yield a camera's images; collect thinned pixels of those that the statistics are computed from."""
-    camera = episode.manifest.cameras[key]
-    wanted = sample_indices(episode.length)
-    if camera.format == "raw":
-        sampled.extend(episode.sample(key, wanted))
-        yield from episode.frames(key)
-        return
-    chosen, step = set(wanted), thinning(camera.height, camera.width)
-    for index, image in enumerate(episode.frames(key)):
-        if index in chosen:
-            sampled.append(image[::step, ::step].copy())
-        yield image
-
-
-def _checked(
-    video: Path, length: int, settings: EncoderSettings, depth: DepthSettings | None
-) -> EncodedCamera:
+    Raises:
+        SpoolError: an image is missing or damaged.
+        VideoError: the segments do not show the episode's images, one frame per row.
+    """
+    episode = SpooledEpisode(job.episode)
+    _check_segments(job, episode)
+    video = segments_folder(job.episode) / f"{job.key}.mp4"
+    join([segment.path for segment in job.segments], video, episode.manifest.fps)
     found = probe(video)
-    if found.frames != length or not found.on_grid:
+    if found.frames != episode.length or not found.on_grid:
         raise VideoError(
-            f"{video}: expected {length} frames on the grid, found {found.frames}, "
+            f"{video}: expected {episode.length} frames on the grid, found {found.frames}, "
             f"up to {found.off_grid_s:.6f} s off; it is not used"
         )
     info = {
         **found.info(),
-        **settings.info(),
-        **(depth.info() if depth else {}),
-        "is_depth_map": depth is not None,
+        **job.settings.info(),
+        **(job.depth.info() if job.depth else {}),
+        "is_depth_map": job.depth is not None,
     }
-    return EncodedCamera(video, length, info, {})
+    return EncodedCamera(video, episode.length, info, _statistics(job, episode))
 
 
-def _result_path(video: Path) -> Path:
-    return video.with_suffix(".json")
+def _check_segments(job: JoinJob, episode: SpooledEpisode) -> None:
+    """Check that the segments were made of the episode's images, and that the files hold no more images."""
+    images = episode.images(job.key)
+    images.check_sizes()
+    expected = [(each.first, each.stop) for each in job.segments]
+    if [0, *(stop for _, stop in expected)] != [*(first for first, _ in expected), episode.length]:
+        raise VideoError(f"{job.episode}: the segments of {job.key} do not fit {episode.length} rows")
+    for segment in job.segments:
+        if zlib.crc32(images.checksums(segment.first, segment.stop)) != segment.images:
+            raise VideoError(f"{segment.path} does not show the images of {job.episode}")
 
 
-def _save_result(result: EncodedCamera, settings: EncoderSettings) -> None:
-    saved = {
-        "tag": settings.tag(),
-        "frames": result.frames,
-        "info": result.info,
-        "stats": {name: value.tolist() for name, value in result.stats.items()},
-        "repair": result.repair,
-    }
-    replace_file(_result_path(result.path), json.dumps(saved).encode())
+def _statistics(job: JoinJob, episode: SpooledEpisode) -> Stats:
+    wanted = sample_indices(episode.length)
+    camera = episode.manifest.cameras[job.key]
+    if camera.is_depth:
+        return depth_stats(episode.sample(job.key, wanted))
+    if camera.format == "raw":
+        images = episode.images(job.key)
+        return image_stats(images.thumb(index) for index in wanted)
+    return image_stats(_kept_thumbs(job, camera, wanted))
+
+
+def _kept_thumbs(job: JoinJob, camera: CameraSpool, wanted: Sequence[int]) -> Iterator[Array]:
+    """Yield the thinned images that were kept when the segments were encoded."""
+    for segment in job.segments:
+        thumbs = segment.thumbs(camera.height, camera.width)
+        inside = range(segment.first, segment.stop)
+        yield from (thumbs[index - segment.first] for index in wanted if index in inside)

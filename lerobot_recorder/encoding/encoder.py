@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +15,7 @@ from lerobot_recorder.durable import is_full
 from lerobot_recorder.encoding.batch import Batch
 from lerobot_recorder.encoding.camera import CameraJob
 from lerobot_recorder.encoding.earlier import SeenDataset, codec_change, depth_in_dataset
+from lerobot_recorder.encoding.live import LiveEncoding
 from lerobot_recorder.encoding.pool import WorkerPool, cores
 from lerobot_recorder.encoding.progress import OnProgress, progress_bar
 from lerobot_recorder.encoding.settings import EncoderConfig
@@ -82,6 +82,7 @@ class _Requests:
     """What other threads asked the encoder's thread to do.
 
     Attributes:
+        look: look into the spool now.
         encode: encode what waits, even if it is less than a batch.
         again: the same, because the last attempt failed.
         retry_failed: try failed episodes again.
@@ -89,6 +90,7 @@ class _Requests:
         abort: end at once.
     """
 
+    look: bool = False
     encode: bool = False
     again: bool = False
     retry_failed: bool = False
@@ -114,6 +116,7 @@ class BatchEncoder:
     nice: _Setting[int] = _Setting()
     encode_on_exit: _Setting[bool] = _Setting()
     paused: _Setting[bool] = _Setting()
+    encode_while_recording: _Setting[bool] = _Setting()
 
     def __init__(
         self,
@@ -125,6 +128,7 @@ class BatchEncoder:
         parallel_encodings: int = 0,
         nice: int = 19,
         encode_on_exit: bool = True,
+        encode_while_recording: bool = True,
         on_progress: OnProgress | None = None,
     ) -> None:
         """Start watching the spool.
@@ -137,6 +141,7 @@ class BatchEncoder:
             parallel_encodings: number of worker processes; 0: chosen by the number of cores.
             nice: their niceness.
             encode_on_exit: whether `close` encodes what remains.
+            encode_while_recording: whether takes are encoded while they are recorded.
             on_progress: called with the status, several times a second, while `close` waits; by default a
                 bar shows the progress on a terminal, and the log elsewhere.
 
@@ -154,12 +159,14 @@ class BatchEncoder:
             parallel_encodings=parallel_encodings,
             nice=nice,
             encode_on_exit=encode_on_exit,
+            encode_while_recording=encode_while_recording,
         )
         self._on_progress = on_progress
         self._changed = threading.Condition()
         self._requests = _Requests()
         self._waiting = WaitingEpisodes()
         self._report = Report(self.root)
+        self._live = LiveEncoding(self.notify)
         self._failure: RecorderError | None = None
         self._pool: WorkerPool | None = None
         Spool(self.root).require()
@@ -201,7 +208,7 @@ class BatchEncoder:
 
     def notify(self) -> None:
         """Look into the spool now: an episode is ready."""
-        self._request()
+        self._request(look=True)
 
     def encode_pending(self) -> None:
         """Encode the waiting episodes, even if they are fewer than a batch.
@@ -338,7 +345,7 @@ class BatchEncoder:
             with self._changed:
                 asked, config = self._requests, self._config
                 self._requests = replace(
-                    asked, encode=False, again=asked.again and config.paused, retry_failed=False
+                    asked, look=False, encode=False, again=asked.again and config.paused, retry_failed=False
                 )
             if asked.abort:
                 return None
@@ -354,10 +361,19 @@ class BatchEncoder:
             is_due = not config.paused and (encode or len(ready) >= config.video_encoding_batch_size)
             if ready and (asked.finish or is_due):
                 return ready
+            self._encode_live(spool)
             self._publish(spool, None, "paused" if config.paused else "idle")
             with self._changed:
                 if self._requests in (_Requests(), _Requests(again=True)):
                     self._changed.wait(POLL_S)
+
+    def _encode_live(self, spool: Spool) -> None:
+        """Encode what is being recorded, if that is wanted."""
+        config = self._config
+        self._live.look(spool)
+        if config.encode_while_recording and config.video_encoding_batch_size == 1 and not config.paused:
+            self._live.submit(self._workers(), self._job_of())
+        self._report.measure_speed(self._live.frame_s, self._workers_size)
 
     def _bring_back_failed(self, spool: Spool) -> bool:
         """Move failed episodes back to the waiting ones; return whether there were any."""
@@ -378,7 +394,14 @@ class BatchEncoder:
         """
         self._report.warn_of_codec(codec_change(self.root, self._config.settings))
         self._seen.look()
-        batch = Batch(spool, writer, self._workers(), job_of=self._job_of(), seen=self._seen)
+        batch = Batch(
+            spool,
+            writer,
+            self._workers(),
+            job_of=self._job_of(),
+            jobs_of=self._live.jobs_of,
+            seen=self._seen,
+        )
         try:
             self._encode_batch(spool, batch, episodes)
         finally:
@@ -395,15 +418,14 @@ class BatchEncoder:
             raise TransientError(f"{counted(len(errors), 'episode', 'wait')}: {reasons}") from cause
 
     def _encode_batch(self, spool: Spool, batch: Batch, episodes: Sequence[SpooledEpisode]) -> None:
-        began = time.monotonic()
         batch.begin(episodes)
         while not batch.wait(POLL_S / 2) and not self._requests.abort:
-            self._report.measure_speed(batch.frames_done, time.monotonic() - began)
+            self._report.measure_speed(batch.frame_s, self._workers_size)
             self._waiting.look(spool)
             self._publish(spool, batch, "encoding")
         if self._requests.abort:
             return
-        self._report.measure_speed(batch.frames_done, time.monotonic() - began)
+        self._report.measure_speed(batch.frame_s, self._workers_size)
         self._publish(spool, batch, "committing")
         batch.commit()
 
@@ -413,6 +435,7 @@ class BatchEncoder:
             state=state,
             batch_size=self._config.video_encoding_batch_size,
             encoding=progress,
+            take=self._live.progress,
             retryable=len(spool.failed()),
         )
         self._report.publish(current, self._waiting)
@@ -443,8 +466,12 @@ class BatchEncoder:
             episode, key, settings, lossless, depth_in_dataset(self.root, key, depth)
         )
 
+    @property
+    def _workers_size(self) -> int:
+        return self._config.parallel_encodings or cores()
+
     def _workers(self) -> WorkerPool:
-        size, nice = self._config.parallel_encodings or cores(), self._config.nice
+        size, nice = self._workers_size, self._config.nice
         if self._pool is not None and (self._pool.size, self._pool.nice) != (size, nice):
             self._stop_workers()
         self._pool = self._pool or WorkerPool(size, nice)

@@ -1,4 +1,4 @@
-"""Worker processes that encode cameras side by side, at low priority."""
+"""Worker processes that run jobs side by side, at low priority."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, cast
+from typing import IO, Any, cast
 
-from lerobot_recorder.encoding.camera import Answer, CameraJob, EncodedCamera
+from lerobot_recorder.encoding.job import Answer, Job
 from lerobot_recorder.errors import DiskFullError, PictureError, RecorderError, VideoError, WorkerError
 
 logger = logging.getLogger(__name__)
@@ -37,13 +37,13 @@ _LEAST_ROOM_BYTES = 2**20
 
 @dataclass(frozen=True)
 class _Order:
-    job: CameraJob
+    job: Job
     progress: Callable[[int], None]
-    result: Future[EncodedCamera]
+    result: Future[Any]
 
 
 class WorkerPool:
-    """Processes that each encode one camera at a time.
+    """Processes that each run one job at a time.
 
     A process that dies is replaced. A job that fails is tried again, unless an image is at fault or the disk
     is full. The processes are started when there is work; they load no ROS and share no threads.
@@ -58,10 +58,11 @@ class WorkerPool:
         self._threads: list[threading.Thread] = []
         self._start_threads()
 
-    def submit(
-        self, job: CameraJob, progress: Callable[[int], None] = lambda _frames: None
-    ) -> Future[EncodedCamera]:
-        """Queue a job; a `TransientError` is the computer's fault, any other error the episode's."""
+    def submit(self, job: Job, progress: Callable[[int], None] = lambda _frames: None) -> Future[Any]:
+        """Queue a job; a `TransientError` is the computer's fault, any other error the episode's.
+
+        A job can be cancelled until it runs.
+        """
         order = _Order(job, progress, Future())
         self._orders.put(order)
         return order.result
@@ -96,24 +97,26 @@ class WorkerPool:
             if self._closed.is_set():
                 order.result.cancel()
                 continue
+            if not order.result.set_running_or_notify_cancel():
+                continue
             try:
                 order.result.set_result(self._persist(order, worker))
             except Exception as error:  # the batch waits for this result: the thread must go on
                 order.result.set_exception(error)
         worker.end()
 
-    def _persist(self, order: _Order, worker: _Worker) -> EncodedCamera:
-        """Encode; try again if that can help."""
-        for attempt in range(1, ATTEMPTS):
+    def _persist(self, order: _Order, worker: _Worker) -> Any:
+        """Run a job; try again if that can help."""
+        for attempt in range(1, ATTEMPTS if order.job.is_needed else 1):
             try:
-                return worker.encode(order)
+                return worker.run(order)
             except (DiskFullError, PictureError):
                 raise
             except VideoError as error:
                 if self._closed.wait(BACK_OFF_S * attempt):
                     raise
                 logger.warning("%s; trying again", error)
-        return worker.encode(order)
+        return worker.run(order)
 
     def _start(self) -> subprocess.Popen[bytes]:
         try:
@@ -139,7 +142,7 @@ class WorkerPool:
 
 
 class _Worker:
-    """A process that encodes; started when there is work, replaced when it has died."""
+    """A process that runs jobs; started when there is work, replaced when it has died."""
 
     def __init__(
         self, start: Callable[[], subprocess.Popen[bytes]], end: Callable[[subprocess.Popen[bytes]], None]
@@ -148,8 +151,8 @@ class _Worker:
         self._end = end
         self._process: subprocess.Popen[bytes] | None = None
 
-    def encode(self, order: _Order) -> EncodedCamera:
-        """Encode once.
+    def run(self, order: _Order) -> Any:
+        """Run a job once.
 
         Raises:
             RecorderError: the job failed.
@@ -164,9 +167,9 @@ class _Worker:
             process.kill()
             self.end()
             raise _death(order.job, process.returncode) from error
-        if isinstance(answer, EncodedCamera):
-            return answer
-        raise cast("RecorderError", answer)
+        if isinstance(answer, RecorderError):
+            raise answer
+        return answer
 
     def end(self) -> None:
         """End the process, if there is one."""
@@ -182,23 +185,24 @@ def _converse(order: _Order, process: subprocess.Popen[bytes]) -> Answer:
     jobs.flush()
     while isinstance(answer := pickle.load(answers), int):
         order.progress(answer)
-    return cast("Answer", answer)
+    return answer
 
 
-def _death(job: CameraJob, status: int) -> RecorderError:
+def _death(job: Job, status: int) -> RecorderError:
     """Return the error for a process that has died."""
     how = f"by signal {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
     message = f"the process that encoded {job.key} of episode {job.episode.name} ended {how}"
-    if not _has_room(job.episode):
-        return DiskFullError(f"{message}: no space left in {job.episode.parent}; free some space")
+    folder = job.episode.parents[1]
+    if not _has_room(folder):
+        return DiskFullError(f"{message}: no space left in {folder}; free some space")
     if -status in _CRASHES:
         return VideoError(message)
     return WorkerError(message + ("; is there enough memory?" if status == -signal.SIGKILL else ""))
 
 
-def _has_room(episode: Path) -> bool:
+def _has_room(folder: Path) -> bool:
     try:
-        return shutil.disk_usage(episode).free >= _LEAST_ROOM_BYTES
+        return shutil.disk_usage(folder).free >= _LEAST_ROOM_BYTES
     except OSError:
         return True
 

@@ -15,6 +15,12 @@ class BatchSettings:
     video_encoding_batch_size: int = setting(
         1, "Encoding starts when this number of episodes waits", low=1, effect="at once"
     )
+    encode_while_recording: bool = setting(
+        True,
+        "Encode a take while it is recorded, so that it is in the dataset soon after it was saved; only if "
+        "video_encoding_batch_size is 1",
+        effect="at once",
+    )
     paused: bool = setting(False, "Start no new batch", effect="at once")
     parallel_encodings: int = setting(
         0,

@@ -57,6 +57,21 @@ class EncodingProgress:
 
 
 @dataclass(frozen=True)
+class TakeProgress:
+    """A take that is encoded while it is recorded.
+
+    Attributes:
+        episode_id: its name in the spool.
+        frames_done: video frames encoded so far, of all cameras.
+        frames: video frames recorded so far, of all cameras.
+    """
+
+    episode_id: str
+    frames_done: int
+    frames: int
+
+
+@dataclass(frozen=True)
 class EncoderStatus:
     """Snapshot of the encoder's state, as published on ``~/status``.
 
@@ -69,6 +84,7 @@ class EncoderStatus:
         waiting_bytes: disk space that the waiting episodes use, in bytes.
         eta_s: seconds until everything is encoded at the current speed; null if unknown.
         encoding: the batch that is being encoded; null if there is none.
+        take: the take that is encoded while it is recorded; null if there is none.
         episodes: the episodes that this encoder added to the dataset last, at most 10.
         committed: number of episodes that this encoder has added to the dataset.
         failed: episodes that this encoder has moved to ``failed/`` and that are still there.
@@ -85,6 +101,7 @@ class EncoderStatus:
     waiting_bytes: int = 0
     eta_s: float | None = None
     encoding: EncodingProgress | None = None
+    take: TakeProgress | None = None
     episodes: tuple[CommittedEpisode, ...] = ()
     committed: int = 0
     failed: int = 0
@@ -207,10 +224,10 @@ class Report:
             logger.warning("%s", change)
         self.codec_warning = change or self.codec_warning
 
-    def measure_speed(self, frames: int, seconds: float) -> None:
-        """Note how long it took to encode some frames."""
-        if frames:
-            self._frame_s = seconds / frames
+    def measure_speed(self, frame_s: float | None, workers: int) -> None:
+        """Note how long a worker took for a video frame, if it is known."""
+        if frame_s is not None:
+            self._frame_s = frame_s / workers
 
     def publish(self, current: EncoderStatus, waiting: WaitingEpisodes) -> None:
         """Renew the status.
@@ -219,8 +236,9 @@ class Report:
             current: the state and the current batch.
             waiting: the episodes that wait.
         """
-        batch = current.encoding
-        todo = waiting.frames + (batch.frames - batch.frames_done if batch else 0)
+        todo = waiting.frames
+        for running in (current.encoding, current.take):
+            todo += running.frames - running.frames_done if running else 0
         self.status = replace(
             current,
             waiting=len(waiting.episodes),

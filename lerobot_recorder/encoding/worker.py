@@ -14,7 +14,7 @@ import threading
 from typing import BinaryIO
 
 from lerobot_recorder.durable import is_full
-from lerobot_recorder.encoding.camera import Answer, CameraJob, encode_camera
+from lerobot_recorder.encoding.job import Answer, Job
 from lerobot_recorder.errors import (
     DiskFullError,
     RecorderError,
@@ -34,7 +34,7 @@ def main() -> None:
     yield_to_others(int(sys.argv[1]))
     forbid_real_time()
     answers = _claim_stdout()
-    jobs: queue.SimpleQueue[CameraJob] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
     while True:
         _send(answers, _run(jobs.get(), answers))
@@ -47,7 +47,7 @@ def _claim_stdout() -> BinaryIO:
     return answers
 
 
-def _read_jobs(source: BinaryIO, jobs: queue.SimpleQueue[CameraJob]) -> None:
+def _read_jobs(source: BinaryIO, jobs: queue.SimpleQueue[Job]) -> None:
     try:
         while True:
             jobs.put(pickle.load(source))
@@ -55,20 +55,22 @@ def _read_jobs(source: BinaryIO, jobs: queue.SimpleQueue[CameraJob]) -> None:
         os._exit(0)
 
 
-def _run(job: CameraJob, answers: BinaryIO) -> Answer:
+def _run(job: Job, answers: BinaryIO) -> Answer:
     def progress(frames: int) -> None:
         if frames % PROGRESS_STEP == 0:
             _send(answers, frames)
 
     try:
-        return encode_camera(job, progress)
+        return job.run(progress)
     except Exception as error:  # an error in one episode must not end the others
         return _translated(error, job)
 
 
-def _translated(error: Exception, job: CameraJob) -> RecorderError:
+def _translated(error: Exception, job: Job) -> RecorderError:
     if is_full(error):
-        return DiskFullError(f"no space left to encode {job.key} in {job.episode.parent}; free some space")
+        return DiskFullError(
+            f"no space left to encode {job.key} in {job.episode.parents[1]}; free some space"
+        )
     if is_transient(error):
         return WorkerError(explained(error))
     return error if isinstance(error, RecorderError) else VideoError(explained(error))

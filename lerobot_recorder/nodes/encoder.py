@@ -45,6 +45,7 @@ class EncoderNode(ManagedNode):
             parallel_encodings=batch.parallel_encodings,
             nice=batch.nice,
             encode_on_exit=batch.encode_on_exit,
+            encode_while_recording=batch.encode_while_recording,
         )
         self._encoder.paused = batch.paused
         self._params.on_change(self._change)

@@ -10,6 +10,7 @@
       rejected/<episode_id>/     bad or interrupted, with the reasons; can be accepted
       failed/<episode_id>/       an encoder could not use it; with ``error.txt``
       discarded/<episode_id>/    deleted or discarded; can be brought back while there is room
+      segments/<episode_id>/     pieces of its videos that are encoded already; belong to the encoder
       erasing/                   being removed for good
       commit/                    the dataset writer's staged files
 
@@ -18,12 +19,13 @@ spool          ``Spool``: everything below in one object
 listing        which episodes are in which state
 directory      creating, locking, moving and erasing
 claims         what an encoder does: claim, give back, seal, fail, forget
+segments       what is encoded of takes and episodes before they are committed
 commands       what an operator does: accept, retry, delete, bring back, mark
 discarded      deleted episodes and discarded takes, and when they are erased
 restart        cleans up what dead processes and power cuts left behind
 recovery       cuts an interrupted take to its last whole row
 writer         ``EpisodeWriter``: writes rows and images of one episode, in order
-episode        ``SpooledEpisode``: reads an episode that has ended
+episode        ``SpooledEpisode``: reads an ended episode; ``SpooledTake``: parts of a growing one
 identifiers    identifiers of episodes
 manifest       metadata of an episode
 records        the fixed-size record of a row
@@ -34,10 +36,11 @@ files          files that only grow, and the thread that syncs them
 """
 
 from lerobot_recorder.images import EncodedImage
-from lerobot_recorder.spool.episode import SpooledEpisode
+from lerobot_recorder.spool.episode import SpooledEpisode, SpooledTake
 from lerobot_recorder.spool.identifiers import new_episode_id
 from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
 from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
+from lerobot_recorder.spool.segments import segments_folder
 from lerobot_recorder.spool.spool import Spool
 from lerobot_recorder.spool.writer import EpisodeWriter, PreparedRow
 
@@ -52,5 +55,7 @@ __all__ = [
     "PreparedRow",
     "Spool",
     "SpooledEpisode",
+    "SpooledTake",
     "new_episode_id",
+    "segments_folder",
 ]

@@ -7,12 +7,13 @@ from pathlib import Path
 
 from lerobot_recorder.durable import move_directory, replace_file
 from lerobot_recorder.locks import FileLock
-from lerobot_recorder.spool.directory import CLAIM_FILE, SpoolDirectory
+from lerobot_recorder.spool.directory import CLAIM_FILE
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.listing import ERROR_FILE
+from lerobot_recorder.spool.segments import SegmentFolders
 
 
-class EncoderMoves(SpoolDirectory):
+class EncoderMoves(SegmentFolders):
     """Moves of episodes that this process has claimed."""
 
     def __init__(self, root: Path) -> None:
@@ -109,6 +110,7 @@ class EncoderMoves(SpoolDirectory):
                 self._unlock_claim(episode_id)
         for path in moved:
             self.finish_erasing(path)
+        self.drop_segments(episode_ids)
 
     def _held(self, episode_id: str) -> Path | None:
         """Find an episode that this object has claimed; None if it was taken back."""

@@ -16,13 +16,22 @@ from lerobot_recorder.dataset import SUCCESS_FEATURE, StreamAges, thinning
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.images import decode_rgb
 from lerobot_recorder.spool.images import ImageArray, image_file, images_array, png_file, thin, thumbs_array
-from lerobot_recorder.spool.manifest import CameraSpool, Manifest, read_manifest
+from lerobot_recorder.spool.manifest import (
+    MANIFEST_FILE,
+    CameraSpool,
+    EpisodeHeader,
+    Manifest,
+    read_header,
+    read_manifest,
+)
 from lerobot_recorder.spool.records import (
     AGES,
     SOURCE_STAMPS,
+    count_rows,
     end_field,
     image_field,
     read_content,
+    read_range,
     read_records,
     thumb_field,
     vector_features,
@@ -38,8 +47,9 @@ class FrameReader:
         directory: the episode's directory
         key: the camera feature
         camera: how its images are stored
-        records: the records of all rows; the files must hold one image for each
+        records: the records of the rows to read; the files must hold an image for each row up to the last
         exact: whether the files must hold nothing more
+        start: number of the first of these rows; a JPEG needs the record of the row before it as well
     """
 
     def __init__(
@@ -50,8 +60,10 @@ class FrameReader:
         records: npt.NDArray[Any],
         *,
         exact: bool = True,
+        start: int = 0,
     ) -> None:
         self._exact = exact
+        self._start = start
         self._directory = directory
         self._key = key
         self._camera = camera
@@ -95,18 +107,40 @@ class FrameReader:
             self.thumb(index)
 
     def _checked(self, stored: Array, field: str, index: int) -> Array:
-        if zlib.crc32(stored.data) != int(self._records[field][index]):
+        if zlib.crc32(stored.data) != int(self._records[field][index - self._start]):
             raise SpoolError(f"image {index} of {self._key} in {self._directory} is damaged")
         return stored
+
+    def checksums(self, first: int, stop: int) -> bytes:
+        """Return the checksums of the stored images, one after the other."""
+        return bytes(
+            self._records[image_field(self._key)][first - self._start : stop - self._start].tobytes()
+        )
+
+    def check_sizes(self) -> None:
+        """Check that the files hold an image for each row, and nothing more if ``exact``.
+
+        Raises:
+            SpoolError: a file is missing, too short or too long.
+        """
+        if self._camera.format == "jpeg":
+            _ = self._jpegs
+        elif self._camera.format != "png":
+            _ = self._images
+        if self._camera.format == "raw":
+            _ = self._thumbs
 
     def _read(self, index: int) -> Array:
         if self._camera.format == "png":
             return np.frombuffer(read_content(png_file(self._directory, self._key, index)), np.uint8)
         if self._camera.format == "jpeg":
-            ends = self._records[end_field(self._key)]
-            start = int(ends[index - 1]) if index else 0
-            return _read_at(self._jpegs, np.dtype(np.uint8), start, (int(ends[index]) - start,))
+            start, end = self._end(index - 1), self._end(index)
+            return _read_at(self._jpegs, np.dtype(np.uint8), start, (end - start,))
         return self._image(self._images, index)
+
+    def _end(self, index: int) -> int:
+        """Return the offset where a JPEG ends."""
+        return int(self._records[end_field(self._key)][index - self._start]) if index >= 0 else 0
 
     @staticmethod
     def _image(array: ImageArray, index: int) -> Array:
@@ -114,9 +148,8 @@ class FrameReader:
 
     @cached_property
     def _jpegs(self) -> Path:
-        ends = self._records[end_field(self._key)]
         path = image_file(self._directory, self._key, "jpeg")
-        return self._sized(path, int(ends[-1]) if len(ends) else 0)
+        return self._sized(path, self._end(self._rows - 1))
 
     @cached_property
     def _images(self) -> ImageArray:
@@ -127,8 +160,13 @@ class FrameReader:
         return self._whole(thumbs_array(self._directory, self._key, self._camera))
 
     def _whole(self, array: ImageArray) -> ImageArray:
-        self._sized(array.path, len(self._records) * array.image_bytes)
+        self._sized(array.path, self._rows * array.image_bytes)
         return array
+
+    @property
+    def _rows(self) -> int:
+        """Number of rows up to the last one."""
+        return self._start + len(self._records)
 
     def _sized(self, path: Path, size: int) -> Path:
         """Check that a file has the size that all rows need, and return its path."""
@@ -137,7 +175,7 @@ class FrameReader:
         except OSError as error:
             raise SpoolError(f"{path} cannot be read: {error.strerror}") from error
         if found < size or (self._exact and found > size):
-            raise SpoolError(f"{path} has {found} bytes, expected {size} for {len(self._records)} rows")
+            raise SpoolError(f"{path} has {found} bytes, expected {size} for {self._rows} rows")
         return path
 
     def _decoded(self, stored: Array, index: int) -> Array:
@@ -162,6 +200,69 @@ def _read_at(path: Path, dtype: np.dtype[np.generic], offset: int, shape: tuple[
     if not 0 < size == len(content):
         raise SpoolError(f"{path} has {len(content)} bytes from byte {offset} on, expected {size}")
     return np.frombuffer(content, dtype).reshape(shape)
+
+
+class SpooledTake:
+    """A take of which some rows are read, whether it has ended or still grows.
+
+    Attributes:
+        header: what is fixed since its start
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Read how the take is stored.
+
+        Raises:
+            SpoolError: its manifest or header is missing or damaged.
+        """
+        self._directory = directory
+        self.header = read_manifest(directory) if _has_ended(directory) else read_header(directory)
+
+    def camera(self, key: str) -> CameraSpool:
+        """Return how the images of a camera are stored.
+
+        Raises:
+            SpoolError: there is no such camera.
+        """
+        return _camera(self.header, self._directory, key)
+
+    def length(self) -> int | None:
+        """Return the number of rows of an ended take; None if it still grows.
+
+        Raises:
+            SpoolError: its manifest is damaged.
+        """
+        return read_manifest(self._directory).length if _has_ended(self._directory) else None
+
+    def rows(self) -> int:
+        """Count the rows so far.
+
+        Raises:
+            SpoolError: they cannot be read.
+        """
+        return count_rows(self._directory, self.header)
+
+    def images(self, key: str, first: int, stop: int) -> FrameReader:
+        """Return a reader for some images of a camera.
+
+        Raises:
+            SpoolError: there is no such camera, or a row is missing or damaged.
+        """
+        start = max(0, first - 1)
+        records = read_range(self._directory, self.header, start, stop)
+        return FrameReader(self._directory, key, self.camera(key), records, exact=False, start=start)
+
+
+def _has_ended(directory: Path) -> bool:
+    return (directory / MANIFEST_FILE).exists()
+
+
+def _camera(header: EpisodeHeader, directory: Path, key: str) -> CameraSpool:
+    try:
+        return header.cameras[key]
+    except KeyError:
+        cameras = ", ".join(header.cameras) or "none"
+        raise SpoolError(f"{directory} has no camera {key!r}; it has {cameras}") from None
 
 
 class SpooledEpisode:
@@ -251,7 +352,7 @@ class SpooledEpisode:
         Raises:
             SpoolError: an image is missing or damaged.
         """
-        reader = FrameReader(self.path, key, self._camera(key), self._records)
+        reader = self.images(key)
         return (reader.frame(index) for index in range(self.length))
 
     def sample(self, key: str, indices: Sequence[int]) -> Array:
@@ -267,8 +368,16 @@ class SpooledEpisode:
         Raises:
             SpoolError: an image is missing or damaged.
         """
-        reader = FrameReader(self.path, key, self._camera(key), self._records)
+        reader = self.images(key)
         return np.stack([reader.thumb(index) for index in indices])
+
+    def images(self, key: str) -> FrameReader:
+        """Return a reader for the images of a camera.
+
+        Raises:
+            SpoolError: there is no such camera, or rows are missing or damaged.
+        """
+        return FrameReader(self.path, key, _camera(self.manifest, self.path, key), self._records)
 
     def verify(self) -> None:
         """Read everything once, which checks it.
@@ -284,13 +393,6 @@ class SpooledEpisode:
     def size_bytes(self) -> int:
         """Add up the sizes of its files."""
         return sum(path.stat().st_size for path in self.path.rglob("*") if path.is_file())
-
-    def _camera(self, key: str) -> CameraSpool:
-        try:
-            return self.manifest.cameras[key]
-        except KeyError:
-            cameras = ", ".join(self.manifest.cameras) or "none"
-            raise SpoolError(f"{self.path} has no camera {key!r}; it has {cameras}") from None
 
     @cached_property
     def _records(self) -> npt.NDArray[Any]:

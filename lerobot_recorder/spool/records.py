@@ -157,6 +157,38 @@ def read_records(directory: Path, header: EpisodeHeader, length: int) -> npt.NDA
     return records
 
 
+def read_range(directory: Path, header: EpisodeHeader, first: int, stop: int) -> npt.NDArray[Any]:
+    """Read the records of some rows of a take, which may still grow.
+
+    Raises:
+        SpoolError: one of them is missing or damaged.
+    """
+    dtype, path = record_dtype(header), directory / ROWS_FILE
+    try:
+        with path.open("rb") as file:
+            file.seek(first * dtype.itemsize)
+            content = file.read((stop - first) * dtype.itemsize)
+    except OSError as error:
+        raise SpoolError(f"{path} cannot be read: {error.strerror}") from error
+    whole = _whole_records(content, dtype, first)
+    if whole < stop - first:
+        raise SpoolError(f"{path} is damaged at row {first + whole}")
+    return np.frombuffer(content, dtype)
+
+
+def count_rows(directory: Path, header: EpisodeHeader) -> int:
+    """Count the rows that a take has so far; the images of each are in their files.
+
+    Raises:
+        SpoolError: the file cannot be read.
+    """
+    path = directory / ROWS_FILE
+    try:
+        return path.stat().st_size // record_dtype(header).itemsize
+    except OSError as error:
+        raise SpoolError(f"{path} cannot be read: {error.strerror}") from error
+
+
 def scan_records(directory: Path, header: EpisodeHeader) -> npt.NDArray[Any]:
     """Read the records up to the first one that is cut short or damaged.
 
@@ -165,13 +197,17 @@ def scan_records(directory: Path, header: EpisodeHeader) -> npt.NDArray[Any]:
     """
     dtype = record_dtype(header)
     content = read_content(directory / ROWS_FILE)
-    view = memoryview(content)
+    return np.frombuffer(content, dtype, _whole_records(content, dtype, 0))
+
+
+def _whole_records(content: bytes, dtype: np.dtype[np.void], first: int) -> int:
+    """Count the records before the first one that is cut short or damaged; ``first``: number of their row."""
+    view, size = memoryview(content), dtype.itemsize
 
     def whole(index: int) -> bool:
-        return is_whole(view[index * dtype.itemsize : (index + 1) * dtype.itemsize], index)
+        return is_whole(view[index * size : (index + 1) * size], first + index)
 
-    length = sum(1 for _ in takewhile(whole, range(len(content) // dtype.itemsize)))
-    return np.frombuffer(content, dtype, length)
+    return sum(1 for _ in takewhile(whole, range(len(content) // size)))
 
 
 def read_content(path: Path) -> bytes:

@@ -20,7 +20,7 @@ from lerobot_recorder.video.colour import frame_to_rgb, rgb_to_i420, yuv_to_rgb
 from lerobot_recorder.video.cut import VideoCutter
 from lerobot_recorder.video.decode import VideoDecoder
 from lerobot_recorder.video.depth import DepthSettings, depth_settings, depth_unit, quantize_depth
-from lerobot_recorder.video.files import Mp4Files, VideoProbe, probe, read_frames
+from lerobot_recorder.video.files import Mp4Files, VideoProbe, join, probe, read_frames
 from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
 from lerobot_recorder.video.settings import (
     ENCODERS,
@@ -54,6 +54,7 @@ __all__ = [
     "encode",
     "forbid_real_time",
     "frame_to_rgb",
+    "join",
     "probe",
     "quantize_depth",
     "read_frames",

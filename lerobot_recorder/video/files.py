@@ -173,11 +173,20 @@ class Mp4Files:
         Raises:
             VideoError: a part is not a video, or not on the grid of `1 / fps`.
         """
-        try:
-            _remux(parts, output, fps)
-        except (av.error.FFmpegError, ValueError, OSError) as error:
-            raise VideoError(f"{output} cannot be joined: {error}") from error
+        join(parts, output, fps)
         sync(output)
+
+
+def join(parts: Sequence[Path], output: Path, fps: int) -> None:
+    """Do the same, without syncing the file.
+
+    Raises:
+        VideoError: a part is not a video, or not on the grid of `1 / fps`.
+    """
+    try:
+        _remux(parts, output, fps)
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise VideoError(f"{output} cannot be joined: {error}") from error
 
 
 def stream_identity(path: Path) -> tuple[Any, ...]:

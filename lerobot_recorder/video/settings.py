@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -38,6 +39,8 @@ them.
 
 B-frames are displayed before frames that are stored earlier, and 12-bit B-frames are not lossless.
 """
+_SEGMENT_FRAMES = 128
+"""The period of AV1's order hint: libsvtav1's packets do not depend on what came before a multiple of it."""
 LARGEST_CRF = {"h264": 51, "hevc": 51}
 """Codecs whose limit is not 63."""
 PICTURE_CHECKS = ("some", "all")
@@ -171,6 +174,19 @@ class EncoderSettings:
         else:
             others = [strict]
         return (*others, dataclasses.replace((others or [strict])[-1], g=1))
+
+    def segment_frames(self) -> int | None:
+        """Return after how many frames the encoding begins anew; None if a video is encoded in one piece.
+
+        The cuts depend on nothing but the settings, so every video is the same however it was encoded. Videos
+        of libsvtav1 also equal those that are encoded in one piece, with SVT-AV1 3.1.2 to 4.2.0 and pictures
+        of at least 96x64; otherwise up to seven packets before a cut differ.
+        """
+        if self.g is None or self.vcodec in HARDWARE_ENCODERS:
+            return None
+        if self.vcodec == "libsvtav1":
+            return math.lcm(self.g, _SEGMENT_FRAMES)
+        return math.ceil(_SEGMENT_FRAMES / self.g) * self.g
 
     def options(self) -> dict[str, str]:
         """Return the codec's options, as LeRobot sets them."""

@@ -12,7 +12,6 @@ import av.error
 import numpy as np
 import numpy.typing as npt
 
-from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
 from lerobot_recorder.video.colour import rgb_to_i420
 from lerobot_recorder.video.depth import DepthSettings, quantize_depth
@@ -77,7 +76,6 @@ def encode(
         raise VideoError(f"{output} cannot be encoded with {settings.vcodec}: {error}") from error
     if count == 0:
         raise VideoError(f"{output}: no images to encode")
-    sync(output)
     return count
 
 

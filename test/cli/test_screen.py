@@ -6,7 +6,7 @@ from rich.console import Console, Group
 
 from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import Remark, RunStatus
-from lerobot_recorder.encoding import EncoderStatus, EncodingProgress
+from lerobot_recorder.encoding import EncoderStatus, EncodingProgress, TakeProgress
 from lerobot_recorder.recording import RecorderStatus, StreamStatus
 
 
@@ -116,3 +116,10 @@ def test_the_end_shows_only_what_is_still_done():
     assert lines["encoder"].startswith("encoding 1 episode   2 waiting (30 s)")
     assert lines[""] == "Ctrl-C leaves the encoding for the next start"
     assert not {"streams", "keys", "disk", "task"} & set(lines)
+
+
+def test_the_take_that_is_encoded_while_it_is_recorded_is_shown():
+    encoder = EncoderStatus(take=TakeProgress("20260101T000000.000000Z-abcd", 250, 400), eta_s=2.4)
+    line = shown({}, encoder=encoder)["encoder"]
+    assert "encoding this take   2 s to clear" in line
+    assert "250 / 400 frames" in line

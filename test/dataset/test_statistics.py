@@ -79,16 +79,23 @@ def test_image_statistics_by_counting_equal_those_of_values() -> None:
         np.testing.assert_allclose(found[name].ravel(), values[name] / 255, rtol=1e-6)
 
 
-def test_moments_do_not_depend_on_the_blocks(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(statistics, "BLOCK_ROWS", 1000)
-    for channels in (1, 3):
-        pixels = np.random.default_rng(3).integers(0, 256, (12_345, channels), dtype=np.uint8)
-        values = pixels.astype(np.float32)
-        mean, mean_square = statistics._moments(pixels)
-        np.testing.assert_array_equal(mean, np.mean(values, axis=0))
-        np.testing.assert_array_equal(mean_square, np.mean(values**2, axis=0))
+def test_statistics_are_those_of_all_pixels_at_once() -> None:
+    frames = np.random.default_rng(3).integers(0, 256, (9, 37, 41, 3), dtype=np.uint8)
+    values = frames.reshape(-1, 3).astype(np.float32)
+    stats, mean = image_stats(iter(frames)), np.mean(values, axis=0)
+    np.testing.assert_array_equal(stats["mean"].ravel(), mean / 255.0)
+    spread = np.sqrt(np.mean(values**2, axis=0) - mean**2)
+    np.testing.assert_array_equal(stats["std"].ravel(), spread / 255.0)
+
+
+def test_depth_is_counted_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    depth = np.random.default_rng(3).integers(0, 5000, (5, 37, 41), dtype=np.uint16)
+    whole = depth_stats(depth)
+    monkeypatch.setattr(statistics, "BLOCK", 1000)
+    for name, value in depth_stats(depth).items():
+        np.testing.assert_array_equal(value, whole[name])
+    mean = np.mean(depth.reshape(-1, 1).astype(np.float32), axis=0)
+    np.testing.assert_array_equal(whole["mean"].ravel(), mean)
 
 
 def test_depth_statistics_keep_their_unit() -> None:

@@ -10,7 +10,7 @@ import pytest
 from takes import FORMATS, a_header, a_row, a_take, camera_key
 
 from lerobot_recorder.encoding import CameraJob, encode_camera
-from lerobot_recorder.encoding import camera as module
+from lerobot_recorder.encoding import segment as module
 from lerobot_recorder.spool import EncodedImage, EpisodeWriter, Spool, SpooledEpisode
 from lerobot_recorder.spool import episode as spooled
 from lerobot_recorder.video import EncoderSettings, available_encoders, depth_encoder, probe, read_frames

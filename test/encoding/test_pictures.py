@@ -14,7 +14,7 @@ from takes import a_header, a_row, camera_key
 from lerobot_recorder.dataset import RecordedEpisode, check
 from lerobot_recorder.dataset.info import load_info
 from lerobot_recorder.encoding import BatchEncoder, CameraJob, encode_camera
-from lerobot_recorder.encoding import camera as module
+from lerobot_recorder.encoding import segment as module
 from lerobot_recorder.errors import PictureError
 from lerobot_recorder.spool import EpisodeWriter, Spool
 from lerobot_recorder.video import EncoderSettings, probe, read_frames, svt

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from numbered import KEY, record
 
-from lerobot_recorder.encoding import CameraJob, EncodedCamera
+from lerobot_recorder.encoding import Segment, SegmentJob
 from lerobot_recorder.encoding import pool as module
 from lerobot_recorder.encoding.pool import WorkerPool
 from lerobot_recorder.errors import (
@@ -29,9 +29,9 @@ TIMEOUT_S = 120
 
 
 @pytest.fixture
-def job(tmp_path) -> CameraJob:
+def job(tmp_path) -> SegmentJob:
     record(tmp_path / "data", [1, 2, 3])
-    return CameraJob(Spool(tmp_path / "data").ready()[0].path, KEY, EncoderSettings().resolved())
+    return SegmentJob(Spool(tmp_path / "data").ready()[0].path, KEY, 0, 3, EncoderSettings().resolved())
 
 
 @pytest.fixture(autouse=True)
@@ -51,7 +51,7 @@ def ending_by(signal: str, times: int, folder: Path) -> str:
     return str(program)
 
 
-def result(job: CameraJob) -> EncodedCamera:
+def result(job: SegmentJob) -> Segment:
     """Encode in a pool of one worker."""
     pool = WorkerPool(1, 0)
     try:
@@ -110,7 +110,7 @@ def test_a_job_gets_its_result_whatever_error_is_raised(job, monkeypatch):
     def surprise(*_: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(module._Worker, "encode", surprise)
+    monkeypatch.setattr(module._Worker, "run", surprise)
     with pytest.raises(KeyError, match="surprise"):
         result(job)
 
@@ -132,7 +132,7 @@ def test_errors_that_can_pass_are_tried_three_times_others_once(job, monkeypatch
         tried.append(order.result)
         raise error
 
-    monkeypatch.setattr(module._Worker, "encode", fail)
+    monkeypatch.setattr(module._Worker, "run", fail)
     with pytest.raises(type(error), match=str(error)):
         result(job)
     assert len(tried) == attempts

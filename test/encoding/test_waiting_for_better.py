@@ -420,7 +420,7 @@ def test_a_take_is_not_cut_while_its_images_cannot_be_read(tmp_path, faulty_devi
 def test_an_episode_waits_while_its_video_cannot_be_written(tmp_path, faulty_device):
     root = tmp_path / "data"
     a_take(Spool(root), "raw", width=64, height=48).save()
-    status, message = encode_in_process(root, LD_PRELOAD=str(faulty_device), FAULTY_PATH="/encoded/")
+    status, message = encode_in_process(root, LD_PRELOAD=str(faulty_device), FAULTY_PATH="/segments/")
     assert (status, "1 episode waits: " in message) == (1, True), message
     assert list(whereabouts(root)) == ["ready"]
     with BatchEncoder(root) as encoder:

@@ -1,0 +1,36 @@
+"""Work for any process that has the files: it can be pickled, and refers to files by their paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+Progress = Callable[[int], None]
+"""Takes the number of frames so far."""
+
+Answer = Any
+"""Message of a worker process: frames so far (an int), the error (a RecorderError), or the result."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A part of the encoding of a camera.
+
+    Attributes:
+        episode: directory of the spooled episode, or of a take that is being recorded.
+        key: the camera feature.
+    """
+
+    episode: Path
+    key: str
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether it is tried again after an error."""
+        return True
+
+    def run(self, progress: Progress) -> Any:
+        """Do the work, and return the result, which can be pickled."""
+        raise NotImplementedError
