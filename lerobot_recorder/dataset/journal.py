@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 
 from lerobot_recorder.dataset.episode import EpisodePlace
 from lerobot_recorder.dataset.info import load_info
-from lerobot_recorder.dataset.layout import commit_path
+from lerobot_recorder.dataset.layout import INFO_PATH, commit_path
 from lerobot_recorder.durable import make_directory, nearest_existing, replace_file, sync, sync_tree
 from lerobot_recorder.errors import DatasetError
 
@@ -158,21 +158,31 @@ def finish(root: Path, journal: Journal, forget: Forget) -> None:
         DatasetError: the dataset was changed since the commit was prepared.
     """
     pending = [path for path in journal.paths if (staged_path(root) / path).exists()]
+    is_done = journal.paths[-1] not in pending or _has_staged_info(root)
     if pending:
-        _check_unchanged(root, journal, pending)
+        _check_unchanged(root, journal, is_done=is_done)
     for path in journal.paths:
-        _put_in_place(root, path)
+        _put_in_place(root, path, is_done=is_done)
     forget(journal.episode_ids)
     journal_path(root).unlink()
     sync(commit_path(root))
     drop_staged(root)
 
 
-def _check_unchanged(root: Path, journal: Journal, pending: Sequence[str]) -> None:
+def _has_staged_info(root: Path) -> bool:
+    """Return whether the dataset has the new ``info.json`` although the staged one is still there.
+
+    Some file systems (FAT, exFAT, network ones) may bring the old name of a renamed file back after a power
+    cut.
+    """
+    staged, present = staged_path(root) / INFO_PATH, root / INFO_PATH
+    return staged.is_file() and present.is_file() and staged.read_bytes() == present.read_bytes()
+
+
+def _check_unchanged(root: Path, journal: Journal, *, is_done: bool) -> None:
     """Check that the dataset was not changed since; ``info.json``, which is renamed last, shows it."""
     info = load_info(root)
     found = info.total_episodes if info else 0
-    is_done = journal.paths[-1] not in pending
     expected = journal.episodes[-1].episode_index + 1 if is_done else journal.episodes[0].episode_index
     if found != expected:
         raise DatasetError(
@@ -181,8 +191,10 @@ def _check_unchanged(root: Path, journal: Journal, pending: Sequence[str]) -> No
         )
 
 
-def _put_in_place(root: Path, path: str) -> None:
+def _put_in_place(root: Path, path: str, *, is_done: bool) -> None:
     source, target = staged_path(root) / path, root.resolve() / path
+    if is_done and target.exists():
+        return
     if source.exists():
         make_directory(target.parent)
         source.rename(target)
