@@ -146,4 +146,6 @@ def _through_cv_bridge(message: Image, wanted: str) -> np.ndarray:
     try:
         return CvBridge().imgmsg_to_cv2(message, wanted)
     except Exception as error:
-        raise StreamError(f"cv_bridge cannot convert {message.encoding!r} to {wanted}: {error}") from error
+        raise StreamError(
+            f"cv_bridge cannot convert {excerpt(repr(message.encoding))} to {wanted}: {excerpt(str(error))}"
+        ) from error

@@ -55,6 +55,9 @@ def test_a_mosaic_of_a_camera_sensor_becomes_rgb(padding):
 def test_an_encoding_that_cv_bridge_does_not_know_either_is_named():
     with pytest.raises(StreamError, match="cv_bridge cannot convert 'infrared' to rgb8: "):
         conversion.image_to_rgb(image("infrared"))
+    with pytest.raises(StreamError) as refusal:
+        conversion.image_to_rgb(image("x" * 100_000))
+    assert len(str(refusal.value)) < 500
 
 
 def test_too_little_data_is_an_error_of_the_stream():
@@ -66,7 +69,5 @@ def test_too_little_data_is_an_error_of_the_stream():
 
 def test_without_cv_bridge_the_error_names_the_encoding_and_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv_bridge", None)  # an import of it fails
-    with pytest.raises(
-        StreamError, match=r"'bayer_rggb8' are not supported: .* where cv_bridge is installed"
-    ):
+    with pytest.raises(StreamError, match=r"'bayer_rggb8' are not supported: expected rgb8, .*nv21; others"):
         conversion.image_to_rgb(image("bayer_rggb8"))
