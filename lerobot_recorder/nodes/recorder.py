@@ -68,6 +68,11 @@ class RecorderNode(ManagedNode):
             clock=clock,
             on_end=self._announce,
         )
+        try:
+            self._recorder.check_dataset()
+        except RecorderError:
+            self._recorder.close()
+            raise
         parameters.on_change(self._change)
         self._jumps = on_jump_back(self, self._recorder.start_afresh)
         self._clock_steps = ClockSteps(clock)

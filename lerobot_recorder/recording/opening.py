@@ -10,6 +10,7 @@ from typing import Any, cast
 from lerobot_recorder.dataset import (
     AGES_FEATURE,
     SUCCESS_FEATURE,
+    FeatureDict,
     Features,
     check_fits,
     differences,
@@ -21,7 +22,7 @@ from lerobot_recorder.errors import ConfigError, DatasetMismatchError, SpoolErro
 from lerobot_recorder.images import LONGEST_SIDE
 from lerobot_recorder.recording.rows import Feature, age_names, aged_streams, camera_of, declare_features
 from lerobot_recorder.recording.status import RecorderSettings
-from lerobot_recorder.recording.streams import Stream
+from lerobot_recorder.recording.streams import Stream, StreamSpec
 from lerobot_recorder.recording.take import TakeSettings
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, Manifest, Spool
 
@@ -120,6 +121,32 @@ def fitting_features(
             + "; ".join(changed)
         )
     return declared
+
+
+def check_continues(spool: Spool, fps: int, streams: Sequence[Stream], settings: RecorderSettings) -> None:
+    """Check, before any image has arrived, that new episodes fit the dataset and the episodes that wait.
+
+    A camera whose size is not declared is taken to have that of the dataset.
+
+    Raises:
+        ConfigError: no dataset can have such features.
+        DatasetError: they do not fit.
+    """
+    existing = _existing_features(spool, _newest_waiting(spool))
+    if not existing:
+        return
+    specs = [stream.spec for stream in streams if stream.spec.is_image]
+    cameras = {spec.feature: _assumed_camera(spec, existing.get(spec.feature)) for spec in specs}
+    fitting_features(spool, fps, streams, cameras, settings)
+
+
+def _assumed_camera(spec: StreamSpec, existing: Feature | None) -> CameraSpool:
+    known: Mapping[str, Any] = existing if existing and is_video(cast("FeatureDict", existing)) else {}
+    height, width = known.get("shape", (SMALLEST_SIDE, SMALLEST_SIDE))[:2]
+    if spec.size is not None:
+        width, height = spec.size
+    depth = "depth32" if (known.get("info") or {}).get("depth_unit") == "m" else "depth16"
+    return CameraSpool(depth if spec.is_depth else "png", int(width), int(height))
 
 
 def _existing_features(spool: Spool, waiting: Manifest | None) -> Mapping[str, Feature]:

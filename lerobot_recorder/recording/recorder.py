@@ -16,7 +16,13 @@ from lerobot_recorder.dataset import SUCCESS_FEATURE
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, StreamError
 from lerobot_recorder.recording.clock import Clock, SystemClock, grid_start_ns
 from lerobot_recorder.recording.disk import DiskMonitor, typical_bytes
-from lerobot_recorder.recording.opening import check_fps, fitting_features, probe_cameras, take_settings
+from lerobot_recorder.recording.opening import (
+    check_continues,
+    check_fps,
+    fitting_features,
+    probe_cameras,
+    take_settings,
+)
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderStatus
@@ -131,6 +137,15 @@ class Recorder:
             lambda: self._stop("disk_full"),
             lambda: _seconds_needed(self.settings),
         )
+
+    def check_dataset(self) -> None:
+        """Check that episodes of these streams fit the dataset, as far as that is known without images.
+
+        Raises:
+            ConfigError: no dataset can have such features.
+            DatasetError: they do not fit the dataset, or the episodes that wait for it.
+        """
+        check_continues(self._spool, self.fps, self.streams, self.settings)
 
     # Commands
 

@@ -902,3 +902,22 @@ def test_an_episode_that_is_both_waiting_and_in_the_dataset_is_counted_once(benc
     with BatchEncoder(robot.root):
         pass
     assert Spool(robot.root).next_index(waiting) == 1
+
+
+@pytest.mark.parametrize("committed", [False, True])
+def test_a_dataset_that_does_not_fit_is_refused_before_any_image_arrives(bench, committed):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    robot.recorder.save().result(10)
+    robot.recorder.close()
+    if committed:
+        with BatchEncoder(robot.root):
+            pass
+    robot.recorder = robot.open()
+    robot.recorder.check_dataset()
+    robot.recorder.close()
+    del robot.streams["action"]
+    robot.recorder = robot.open()
+    with pytest.raises(DatasetMismatchError, match="'action'"):
+        robot.recorder.check_dataset()
