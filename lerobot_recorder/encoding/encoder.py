@@ -19,6 +19,7 @@ from lerobot_recorder.encoding.live import LiveEncoding
 from lerobot_recorder.encoding.pool import WorkerPool, cores
 from lerobot_recorder.encoding.progress import OnProgress, progress_bar
 from lerobot_recorder.encoding.settings import EncoderConfig
+from lerobot_recorder.encoding.starvation import Starvation
 from lerobot_recorder.encoding.status import (
     CommittedEpisode,
     EncoderState,
@@ -169,6 +170,7 @@ class BatchEncoder:
         self._live = LiveEncoding(self.notify)
         self._failure: RecorderError | None = None
         self._pool: WorkerPool | None = None
+        self._starvation = Starvation()
         Spool(self.root).require()
         self._seen = _seen_dataset(self.root)
         # Not `Thread.join`: up to Python 3.12, an interrupted join marks the thread as ended.
@@ -421,13 +423,20 @@ class BatchEncoder:
         batch.begin(episodes)
         while not batch.wait(POLL_S / 2) and not self._requests.abort:
             self._report.measure_speed(batch.frame_s, self._workers_size)
+            self._look_at_cpu_time()
             self._waiting.look(spool)
             self._publish(spool, batch, "encoding")
+        self._report.warn_of_starvation(None, self._config.nice)
         if self._requests.abort:
             return
         self._report.measure_speed(batch.frame_s, self._workers_size)
         self._publish(spool, batch, "committing")
         batch.commit()
+
+    def _look_at_cpu_time(self) -> None:
+        if self._pool is not None:
+            self._starvation.look(self._pool.processes())
+            self._report.warn_of_starvation(self._starvation.share, self._pool.nice)
 
     def _publish(self, spool: Spool, batch: Batch | None, state: EncoderState) -> None:
         progress = EncodingProgress(batch.episodes, batch.frames_done, batch.frames) if batch else None

@@ -67,6 +67,10 @@ class WorkerPool:
         self._orders.put(order)
         return order.result
 
+    def processes(self) -> list[int]:
+        """Return the numbers of the processes that run."""
+        return [process.pid for process in list(self._processes)]
+
     def close(self) -> None:
         """Kill the processes, cancel the jobs that have not started, and wait until both are done."""
         self._closed.set()

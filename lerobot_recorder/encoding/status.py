@@ -176,6 +176,7 @@ class Report:
         failed: why episodes were moved to `failed/`, by identifier.
         fault: what prevents encoding; empty if nothing does.
         codec_warning: that the codec changes within the dataset; empty if it does not.
+        starvation_warning: that other programs leave no CPU time for encoding; empty if they do.
     """
 
     def __init__(self, root: Path) -> None:
@@ -184,6 +185,7 @@ class Report:
         self.failed: dict[str, str] = {}
         self.fault = ""
         self.codec_warning = ""
+        self.starvation_warning = ""
         self._root = root
         self._frame_s: float | None = None
 
@@ -224,6 +226,23 @@ class Report:
             logger.warning("%s", change)
         self.codec_warning = change or self.codec_warning
 
+    def warn_of_starvation(self, share: float | None, nice: int) -> None:
+        """Warn if encoding gets too little CPU time; log it once for each time that it happens.
+
+        Args:
+            share: share of one core that it gets; None if it gets enough
+            nice: priority of the encoding processes
+        """
+        before, self.starvation_warning = self.starvation_warning, ""
+        if share is None:
+            return
+        remedy = f"end other programs, or lower nice, which is {nice}" if nice else "end other programs"
+        self.starvation_warning = (
+            f"encoding gets only {share:.0%} of a core, because other programs use this computer: {remedy}"
+        )
+        if not before:
+            logger.warning("%s", self.starvation_warning)
+
     def measure_speed(self, frame_s: float | None, workers: int) -> None:
         """Note how long a worker took for a video frame, if it is known."""
         if frame_s is not None:
@@ -249,5 +268,5 @@ class Report:
             committed=len(self.committed),
             failed=len(self.failed),
             message=self.fault or self.failed_message(),
-            warning=self.codec_warning,
+            warning="; ".join(filter(None, (self.codec_warning, self.starvation_warning))),
         )
