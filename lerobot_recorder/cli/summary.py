@@ -25,7 +25,7 @@ from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
 from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.spool import Spool
 
-_COLUMNS = ("episode", "frames", "recorded s", "waited s", "encoded s", "size MB")
+_COLUMNS = ("episode", "frames", "length s", "saving s", "encoding s", "size MB")
 
 
 def summarise(run: RunStatus, console: Console) -> None:
@@ -122,6 +122,7 @@ def next_steps(
     yield "to look at it", f"lerobot-recorder show {name} {episode}"
     if hardware is not None:
         names = {"--port": "follower.port", "--calibration": "follower.calibration"}
+        names = {"--port": "follower.port"} if hardware.get("follower.port") == "sim" else names
         arm = [
             f"{flag} {shlex.quote(str(hardware[key]))}" for flag, key in names.items() if hardware.get(key)
         ]

@@ -307,7 +307,7 @@ class Batch:
         released = self._spool.release(work.episode)
         self._drop(work)
         if not released:
-            logger.info("episode %s was taken back while it was encoded", work.episode.episode_id)
+            logger.debug("episode %s was taken back while it was encoded", work.episode.episode_id)
             return
         self.waiting[work.episode.episode_id] = error
         logger.warning("episode %s waits: %s", work.episode.episode_id, explained(error))
@@ -320,7 +320,7 @@ class Batch:
         failed = self._spool.fail(work.episode, reason)
         self._drop(work)
         if failed is None:
-            logger.info("episode %s was taken back while it was encoded", work.episode.episode_id)
+            logger.debug("episode %s was taken back while it was encoded", work.episode.episode_id)
             return
         self.failed[work.episode.episode_id] = reason
         logger.error("episode %s cannot be encoded: %s", work.episode.episode_id, reason)

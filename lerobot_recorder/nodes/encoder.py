@@ -55,7 +55,8 @@ class EncoderNode(ManagedNode):
         self.own_services.trigger("encode_pending", self._encode_pending, _accepted)
         self.own_services.trigger("retry_failed", self._retry_failed, _accepted)
         steady_timer(self, _STATUS_S, self._publish_status)
-        self.get_logger().info(f"encoding into {self._encoder.root}")
+        if parent_events() is None:
+            self.get_logger().info(f"encoding into {self._encoder.root}")
 
     def stop(self) -> None:
         """Encode the remaining episodes if ``encode_on_exit`` is set."""

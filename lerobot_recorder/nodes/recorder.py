@@ -11,7 +11,7 @@ from typing import Any
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
-from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
+from lerobot_recorder.nodes.events import Diagnostics, StatusTopic, parent_events
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
@@ -33,7 +33,7 @@ _NAME = "recorder"
 _STEP_S = 0.05
 _STATUS_S = 0.5
 _RETRY_S = 0.2
-_GRACE_S = 3.0
+_GRACE_S = 10.0
 """How long missing streams are not reported: the robot's nodes may be starting too."""
 
 _MOST_BAD = 5
@@ -84,7 +84,8 @@ class RecorderNode(ManagedNode):
         self._offer_services()
         steady_timer(self, _STEP_S, self._step)
         steady_timer(self, _STATUS_S, self._publish_status)
-        self.get_logger().info(f"recording for {self._recorder.root}")
+        if parent_events() is None:  # record has named the dataset already
+            self.get_logger().info(f"recording for {self._recorder.root}")
 
     # Lifetime
 

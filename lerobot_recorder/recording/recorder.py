@@ -496,8 +496,10 @@ class Recorder:
         with self._lock:
             counts = state == "ready" and self._states.get(episode_id) in ("deleted", "discarded")
             self._note_state(episode_id, state, counts=counts or state == "rejected")
-        name = f"episode {self._next_index - 1}" if state == "ready" else f"the take {episode_id}"
-        logger.info("restored %s; it is in %s/", name, state)
+        if state == "ready":
+            logger.info("restored episode %d", self._next_index - 1)
+        else:
+            logger.info("restored the take %s; it is rejected, and can be accepted", episode_id)
         return Restored(episode_id, state, counts)
 
     def _note_state(self, episode_id: str, state: str, *, counts: bool = True) -> None:

@@ -229,7 +229,7 @@ def test_episodes_become_a_dataset_and_nothing_is_left_running(tmp_path):
     process = start(root, "--num-episodes", "2", "--episode-time-s", "1", "--task", "Pick: it up")
     output = process.communicate(timeout=120)[0]
     assert process.returncode == 0, output
-    assert "encoded s" in output
+    assert "encoding s" in output
     assert f"new dataset {root}" in output.splitlines()[0]
     assert f"dataset        {root}" in output
     assert f"lerobot-recorder replay {root} --episode 1 --port sim" in output
