@@ -31,6 +31,15 @@ SHIPPED = (
     "executables",
 )
 ROS_TOOLS = {"rclpy", "launch", "launch_ros", "ament_index_python"}
+ROSDEP_KEYS = {
+    "cv2": "python3-opencv",
+    "matplotlib": "python3-matplotlib",
+    "numpy": "python3-numpy",
+    "rich": "python3-rich",
+    "serial": "python3-serial",
+    "yaml": "python3-yaml",
+}
+FROM_PIP = {"av", "pyarrow", "typer"}
 EXECUTABLES = ("hardware_node", "recorder_node", "encoder_node", "replay_node", "batch_demo")
 
 
@@ -103,6 +112,33 @@ def test_package_xml_names_the_ros_packages_that_are_imported():
     assert ros - named == set()
 
 
+def test_package_xml_or_pip_brings_every_other_package_that_is_imported():
+    named = set(re.findall(r"<exec_depend>(python3-\w+)</exec_depend>", (ROOT / "package.xml").read_text()))
+    assert named == set(ROSDEP_KEYS.values())
+    ours = {path.stem for path in (ROOT / "lerobot_recorder").iterdir()} | {"lerobot_recorder"}
+    used = {
+        name for name in imported(ROOT / "lerobot_recorder") if name not in sys.stdlib_module_names | ours
+    }
+    ros = (
+        {name for name in used if name.endswith(("_msgs", "_srvs", "_interfaces"))}
+        | ROS_TOOLS
+        | {"cv_bridge"}
+    )
+    assert used - ros == ROSDEP_KEYS.keys() | FROM_PIP
+
+
+def test_package_xml_is_valid_and_names_the_project():
+    package = pytest.importorskip("catkin_pkg.package")
+    warnings: list[str] = []
+    parsed = package.parse_package(str(ROOT / "package.xml"), warnings=warnings)
+    parsed.validate(warnings=warnings)
+    assert warnings == []
+    assert parsed.get_build_type() == "ament_python"
+    assert {url.type for url in parsed.urls} == {"website", "repository", "bugtracker"}
+    assert parsed.licenses == ["Apache-2.0"]
+    assert "cv_bridge" in {depend.name for depend in parsed.exec_depends}
+
+
 def requirements(*extras: str) -> dict[str, Requirement]:
     setup = ConfigParser()
     setup.read(ROOT / "setup.cfg")
@@ -125,6 +161,15 @@ def test_the_lowest_dependencies_are_the_declared_bounds():
     for name, requirement in requirements("test").items():
         bounds = [Version(part.version) for part in requirement.specifier if part.operator == ">="]
         assert lowest[name].release[: len(bounds[0].release)] == bounds[0].release, name
+
+
+def test_what_pip_adds_on_ubuntu_24_04_is_in_the_declared_range():
+    pinned = constraints("ubuntu-24.04.txt")
+    declared = requirements("test")
+    assert all(version in declared[name].specifier for name, version in pinned.items())
+    assert pinned["numpy"] < Version("2")  # what its ROS packages are built for
+    assert pinned["pyarrow"] < Version("26")  # the first that needs NumPy 2
+    assert pinned.keys() >= FROM_PIP
 
 
 def test_the_newest_dependencies_are_in_the_declared_range():
