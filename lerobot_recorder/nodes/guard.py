@@ -65,7 +65,7 @@ class CallbackFaults:
             return [("callbacks", level, self._last, {"faults": self._count})]
 
 
-Setter = Callable[[list[Parameter[Any]], Callable[..., SetParametersResult]], SetParametersResult]
+Setter = Callable[[list["Parameter[Any]"], Callable[..., SetParametersResult]], SetParametersResult]
 
 
 class GuardedNode(Node):

@@ -31,7 +31,7 @@ T = TypeVar("T")
 _FIXED = ("use_sim_time",)
 _FOREIGN = ("use_sim_time", "qos_overrides.", "start_type_description_service")
 _LONGEST_LIST = 5
-Apply = Callable[[list[RosParameter[Any]]], SetParametersResult]
+Apply = Callable[[list["RosParameter[Any]"]], SetParametersResult]
 
 
 def descriptor(parameter: Parameter) -> ParameterDescriptor:
