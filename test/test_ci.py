@@ -60,6 +60,17 @@ def test_one_sentence_where_there_are_no_ros_wheels(tmp_path, fake, system, mach
     assert not status or (system in ran.stderr and machine in ran.stderr and "colcon" in ran.stderr)
 
 
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+def test_make_demo_ends_with_that_sentence_before_it_installs_anything(tmp_path, fake):
+    fake("uname", "[ $1 = -s ] && echo Darwin || echo arm64")
+    environment = tmp_path / "environment"
+    ran = run(tmp_path, "make", "--no-print-directory", "-C", CI.parent, "demo", f"VENV={environment}")
+    (sentence,) = [line for line in ran.stderr.splitlines() if not line.startswith("make")]
+    assert "need Linux on x86_64" in sentence
+    assert "this is Darwin on arm64" in sentence
+    assert (ran.returncode, ran.stdout, environment.exists()) == (2, "", False)
+
+
 def test_what_pip_prints_is_shown_only_when_it_fails(tmp_path):
     environment = tmp_path / "environment"
     ran = run(tmp_path, CI / "make-venv", environment, sys.executable, "pip")
