@@ -18,6 +18,7 @@ bindings               a stream binding: a topic and how to read it
 streams, publishers    subscriptions that match what their publishers offer; `losses` counts lost messages
 conversion, vectors    turn messages into images and vectors
 services               services that wait for a thread while messages continue
+guidance               what the recorder logs for an operator without a screen
 clock                  the system's clock, or ``/clock``
 events                 status topics, diagnostics, and pipes to the parent process
 =====================  ====================================================================================

@@ -56,7 +56,7 @@ class EncoderNode(ManagedNode):
         self.own_services.trigger("retry_failed", self._retry_failed, _accepted)
         steady_timer(self, _STATUS_S, self._publish_status)
         if parent_events() is None:
-            self.get_logger().info(f"encoding into {self._encoder.root}")
+            self.get_logger().info(f"ready to encode into {self._encoder.root}")
 
     def stop(self) -> None:
         """Encode the remaining episodes if ``encode_on_exit`` is set."""

@@ -11,7 +11,8 @@ from typing import Any
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
-from lerobot_recorder.nodes.events import Diagnostics, StatusTopic, parent_events
+from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
+from lerobot_recorder.nodes.guidance import Guidance
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
@@ -81,11 +82,11 @@ class RecorderNode(ManagedNode):
         self._next_try_s = 0.0
         self._grace_until_s = time.monotonic() + _GRACE_S
         self._refused = ""
+        self._guidance = Guidance(self)
         self._offer_services()
         steady_timer(self, _STEP_S, self._step)
         steady_timer(self, _STATUS_S, self._publish_status)
-        if parent_events() is None:  # record has named the dataset already
-            self.get_logger().info(f"recording for {self._recorder.root}")
+        self._guidance.announce(f"ready to record into {self._recorder.root}")
 
     # Lifetime
 
@@ -188,6 +189,7 @@ class RecorderNode(ManagedNode):
         error = result.exception()
         self._refuse("" if error is None else str(error))
         if error is None:
+            self._guidance.announce(f"recording episode {result.result()}")
             return
         self._was_recording = False
         self._schedule.note_refusal()
@@ -231,6 +233,8 @@ class RecorderNode(ManagedNode):
 
     def _publish_status(self) -> None:
         missing = self._missing() if not self._recorder.recording else []
+        if not self._recorder.busy and (not missing or time.monotonic() >= self._grace_until_s):
+            self._guidance.note_streams(missing, by_hand=not self._schedule.num_episodes)
         status = recorder_status(self._recorder, self._schedule, missing, self._refused)
         self._status.publish(status)
         self._diagnostics.publish(diagnostics(status))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -243,3 +246,35 @@ def test_namespaces_move_everything(graph, make_robot, tmp_path):
     graph.start("recorder", parameters, namespace="left")
     graph.wait(lambda: graph.call("left/recorder/start_episode")[0])
     assert graph.call("left/recorder/discard_episode")[0]
+
+
+# Without a parent that shows a screen, as under `ros2 launch`
+
+
+def test_an_operator_without_a_screen_is_told_what_is_missing_and_what_comes_next(
+    graph, make_robot, tmp_path
+):
+    robot = make_robot()
+    robot.playing = False
+    log = tmp_path / "log"
+    command = [sys.executable, "-m", "lerobot_recorder.nodes.recorder", "--ros-args", "-r", "__ns:=/left"]
+    for name, value in {
+        **robot.recorder_parameters(tmp_path / "data"),
+        "state.topic": "/robot/joint_states",
+    }.items():
+        command += ["-p", f"{name}:={json.dumps(value)}"]
+    command += ["-r", "/left/robot/camera:=/robot/camera"]
+    with (
+        log.open("w", encoding="utf-8") as output,
+        subprocess.Popen(command, stderr=output, env=graph.environment) as recorder,
+    ):
+        try:
+            graph.wait(lambda: "waiting for streams: state: " in log.read_text())
+            robot.playing = True
+            graph.wait(lambda: "ros2 service call /left/recorder/start_episode" in log.read_text())
+            assert graph.call("left/recorder/start_episode")[0]
+            graph.wait(lambda: "recording episode " in log.read_text())
+        finally:
+            recorder.send_signal(signal.SIGINT)
+    assert recorder.returncode == 0
+    assert log.read_text().count("waiting for streams") == 1

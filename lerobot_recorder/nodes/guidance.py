@@ -1,0 +1,48 @@
+"""What the recorder logs for an operator who has no screen, as under ``ros2 launch``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rclpy.node import Node
+
+from lerobot_recorder.nodes.events import parent_events
+
+_TRIGGER = "std_srvs/srv/Trigger"
+
+
+class Guidance:
+    """Logs what the recorder waits for, and the next step; nothing for a parent process with a screen."""
+
+    def __init__(self, node: Node) -> None:
+        self._log = node.get_logger()
+        self._services = node.get_fully_qualified_name()
+        self._is_needed = parent_events() is None
+        self._missing: frozenset[str] | None = None
+
+    def announce(self, text: str) -> None:
+        """Log a sentence."""
+        if self._is_needed:
+            self._log.info(text)
+
+    def note_streams(self, missing: Sequence[str], *, by_hand: bool) -> None:
+        """Log once which streams are missing, and once that none is.
+
+        Args:
+            missing: a sentence for each missing stream, which begins with its name
+            by_hand: whether the operator starts each episode
+        """
+        names = frozenset(line.partition(":")[0] for line in missing)
+        if not self._is_needed or names == self._missing:
+            return
+        self._missing = names
+        if not names:
+            self._log.info(f"every stream delivers{self._next_step() if by_hand else ''}")
+        elif by_hand:  # an unattended run logs it itself
+            self._log.warning("waiting for streams: " + "; ".join(missing))
+
+    def _next_step(self) -> str:
+        return (
+            f". Start an episode: ros2 service call {self._services}/start_episode {_TRIGGER} (then "
+            "save_episode or discard_episode)"
+        )
