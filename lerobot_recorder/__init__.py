@@ -22,6 +22,7 @@ video           all that imports PyAV for encoding, joining, probing and colour 
 spool/          one directory per episode: what the recorder writes and the encoder reads
 recording/      streams and the tick grid, the episode recorder, the verdict on its quality
 editing/        deletes, trims, relabels, merges recorded episodes in place; every edit can be undone
+sharing/        copies in the older format v2.1, uploads to the Hugging Face Hub
 encoding/       batches, claims, worker processes, from ready episodes to a commit
 arms/           Feetech protocol and bus, SO-100 arms, calibration, teleoperation, replay
 cameras/        devices, network streams and video files, a thread each

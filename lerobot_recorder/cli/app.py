@@ -18,6 +18,7 @@ from lerobot_recorder.cli.check import check
 from lerobot_recorder.cli.discover import discover
 from lerobot_recorder.cli.edit import edit
 from lerobot_recorder.cli.encode import encode
+from lerobot_recorder.cli.export import export
 from lerobot_recorder.cli.find_port import find_port
 from lerobot_recorder.cli.record import record
 from lerobot_recorder.cli.replay import replay
@@ -73,6 +74,7 @@ for command in (
     show,
     check,
     encode,
+    export,
     accept,
     undo_delete,
     find_port,

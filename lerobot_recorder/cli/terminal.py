@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from lerobot_recorder.errors import ConfigError
@@ -57,6 +60,23 @@ def operator_console() -> Console:
 def plain_table(*columns: str) -> Table:
     """Return an empty table without borders."""
     return Table(*columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
+
+
+@contextmanager
+def file_progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar on the terminal while files are handled.
+
+    Args:
+        what: what is done, such as ``Exporting``
+
+    Yields:
+        A function that takes the numbers of files done and of all files, or their bytes.
+    """
+    columns = (TextColumn(what), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 def persistent_name(device: str, directory: Path) -> str | None:

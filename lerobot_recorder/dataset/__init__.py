@@ -17,6 +17,7 @@ journal        the redo log: puts the files in place, wherever a commit was inte
 edits          edits: plans of pieces of episodes, composed and exchanged at once
 writer         `DatasetWriter`: one commit at a time; `check_fits`, `check_appendable`
 reader         reads recorded episodes
+v21            writes a dataset in format v2.1
 checks         finds what is wrong with a dataset
 faults         what can be wrong with counts, rows and files
 loading        what LeRobot cannot load
@@ -49,6 +50,7 @@ from lerobot_recorder.dataset.features import (
     is_video,
     user_features,
     validate_features,
+    value_names,
     vector_keys,
     video_keys,
     with_defaults,
@@ -68,6 +70,7 @@ from lerobot_recorder.dataset.reader import (
 from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
 from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
 from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
+from lerobot_recorder.dataset.v21 import v21_omits, write_v21
 from lerobot_recorder.dataset.writer import DatasetWriter, check_appendable, check_fits
 
 __all__ = [
@@ -123,8 +126,11 @@ __all__ = [
     "stats_from_plain",
     "thinning",
     "user_features",
+    "v21_omits",
     "validate_features",
+    "value_names",
     "vector_keys",
     "video_keys",
     "with_defaults",
+    "write_v21",
 ]

@@ -78,6 +78,17 @@ def shape_of(feature: FeatureDict) -> tuple[int, ...]:
     return tuple(int(size) for size in feature["shape"])
 
 
+def value_names(feature: FeatureDict) -> tuple[str, ...]:
+    """Return the names of a feature's values, none if it has none.
+
+    Older datasets nest them one level deeper, as ``{"motors": [...]}``.
+    """
+    names = feature.get("names") or ()
+    if isinstance(names, dict):
+        names = next((value for value in names.values() if isinstance(value, Sequence)), ())
+    return tuple(map(str, names))
+
+
 def validate_features(features: Mapping[str, FeatureDict]) -> None:
     """Check that a dataset can have the user's features.
 

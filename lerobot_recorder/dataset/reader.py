@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from lerobot_recorder.dataset import recordings, tables
 from lerobot_recorder.dataset.episode import StreamAges
-from lerobot_recorder.dataset.features import AGE_SUFFIX, AGES_FEATURE, FeatureDict, video_keys
+from lerobot_recorder.dataset.features import AGE_SUFFIX, AGES_FEATURE, value_names, video_keys
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.journal import Journal, read_journal
 from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
@@ -221,7 +221,7 @@ class RecordedEpisode:
             raise DatasetError(
                 f"{path}: expected {self.length} rows of episode {self._index}, found {len(rows)}"
             )
-        return RecordedVectors(_names(features[key]), np.array(rows, np.float64).reshape(len(rows), -1))
+        return RecordedVectors(value_names(features[key]), np.array(rows, np.float64).reshape(len(rows), -1))
 
     def ages(self) -> dict[str, StreamAges]:
         """Read how old the sample of each stream was in each row, by the stream's name.
@@ -269,11 +269,3 @@ def open_dataset(root: Path) -> CountedDataset:
     if info is None:
         raise DatasetError(f"{root}: no dataset, there is no meta/info.json")
     return read_counted(root, info, read_journal(root))
-
-
-def _names(feature: FeatureDict) -> tuple[str, ...]:
-    """Return a feature's names; older datasets nest them one level deeper, as ``{"motors": [...]}``."""
-    names = feature.get("names") or ()
-    if isinstance(names, dict):
-        names = next((value for value in names.values() if isinstance(value, Sequence)), ())
-    return tuple(map(str, names))

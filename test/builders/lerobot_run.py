@@ -8,13 +8,16 @@ import subprocess
 from pathlib import Path
 
 PYTHON = os.environ.get("LEROBOT_PYTHON")
+V21_PYTHON = os.environ.get("LEROBOT_V21_PYTHON")
+"""One with LeRobot 0.3.3, the last version that reads format v2.1."""
+
 NO_LEROBOT = "LEROBOT_PYTHON names no Python with LeRobot; run make test-lerobot"
 
 _FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
 _HASHED = re.compile(r"(lib\w+)-[0-9a-f]+(\.so\.\d+)")
 
 
-def environment(home: Path) -> dict[str, str]:
+def environment(home: Path, python: str | None = PYTHON) -> dict[str, str]:
     """Return an environment without ROS and without a network, with a cache of its own.
 
     torchcodec, LeRobot's default decoder, asks the system for FFmpeg, which PyAV brings under other names.
@@ -24,7 +27,7 @@ def environment(home: Path) -> dict[str, str]:
     libraries = home / "ffmpeg"
     if not libraries.exists():
         libraries.mkdir()
-        for path in Path(str(PYTHON)).parents[1].glob("lib/python3*/site-packages/av.libs/*"):
+        for path in Path(str(python)).parents[1].glob("lib/python3*/site-packages/av.libs/*"):
             plain = _HASHED.match(path.name)
             for name in {path.name, "".join(plain.groups()) if plain else path.name}:
                 (libraries / name).symlink_to(path)
@@ -32,16 +35,17 @@ def environment(home: Path) -> dict[str, str]:
     return {**kept, **own, "LD_LIBRARY_PATH": str(libraries)}
 
 
-def run_lerobot(home: Path, *arguments: object) -> str:
+def run_lerobot(home: Path, *arguments: object, python: str | None = PYTHON) -> str:
     """Run a script and return what it prints.
 
     Args:
         home: Where LeRobot keeps its cache.
         arguments: The script and its arguments.
+        python: The Python that runs it.
     """
     result = subprocess.run(
-        [str(PYTHON), *map(str, arguments)],
-        env=environment(home),
+        [str(python), *map(str, arguments)],
+        env=environment(home, python),
         check=False,
         capture_output=True,
         text=True,

@@ -1,0 +1,23 @@
+"""Write all frames of a dataset, as LeRobot loads them, into an npz file; run by LeRobot's own Python.
+
+Usage: python frames.py DATASET OUTPUT
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+from lerobot.datasets.lerobot_dataset import LeRobotDataset
+
+
+def main() -> None:
+    root, output = sys.argv[1:]
+    dataset = LeRobotDataset("test/frames", root=root)
+    frames = [dataset[row] for row in range(len(dataset))]
+    columns = {key: np.array([np.asarray(frame[key]) for frame in frames]) for key in frames[0]}
+    np.savez(output, **columns)
+
+
+if __name__ == "__main__":
+    main()
