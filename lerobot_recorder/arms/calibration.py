@@ -187,7 +187,7 @@ def find_calibration(name_or_path: str, role: Role) -> Path:
     searched = ", ".join(map(str, places))
     raise CalibrationError(
         f"no calibration of the {role} {name_or_path!r} at {searched}: calibrate the arm with "
-        "'lerobot-recorder calibrate', or pass the path of its file"
+        "'lerobot-recorder calibrate', or pass the id or the path of its file"
     )
 
 

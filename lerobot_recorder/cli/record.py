@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 import yaml
 from rich.console import Console
 
+from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import assignments, node_arguments, node_environment, require_ros
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import next_steps, summarise
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
 from lerobot_recorder.derived import derived_parameters
-from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.launching import (
     NODE_OPTIONS,
@@ -93,6 +94,7 @@ def record(
     check_files([file], [prefix + node for node in arguments])
     given = {node: given_parameters(file, prefix + node, options, parameter or []) for node in arguments}
     derived = derived_parameters(given)
+    check_calibrations(given.get("hardware", {}))
     for node in arguments:
         arguments[node] += assignments(derived[node])
     place = settings_from(
@@ -108,6 +110,26 @@ def record(
     left = len(Spool(place.directory).waiting()) if given["encoder"].get("encode_on_exit", True) else 0
     if problems := [*run.problems, *run.missing(left)]:
         raise RecorderError("; ".join(problems))
+
+
+def check_calibrations(hardware: Mapping[str, Any]) -> None:
+    """Check that the arms are calibrated, before anything starts.
+
+    Args:
+        hardware: parameters of the hardware node
+
+    Raises:
+        CalibrationError: an arm's calibration is missing or cannot be used; the message says how to make it.
+    """
+    for arm, option_name in (("follower", "--robot-id"), ("leader", "--teleop-id")):
+        port, name = (hardware.get(f"{arm}.{key}") for key in ("port", "calibration"))
+        if not port or not name:
+            continue
+        try:
+            load_calibration(str(name), cast("Role", arm))
+        except CalibrationError as error:
+            make = f"lerobot-recorder calibrate --role {arm} --port {port} --id {name}"
+            raise CalibrationError(f"{error} (here: {make}, or {option_name})") from error
 
 
 def _refuse_unusable(place: Path, recorder: str) -> None:

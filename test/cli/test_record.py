@@ -15,6 +15,7 @@ from filmed import filmed_dataset
 from takes import a_take
 from typer.testing import CliRunner
 
+from lerobot_recorder.arms.calibration import SIMULATED
 from lerobot_recorder.cli.app import app
 from lerobot_recorder.cli.record import arguments_by_node, beginning
 from lerobot_recorder.cli.session import Session
@@ -91,6 +92,7 @@ def test_arms_are_described_by_options_in_lerobots_words_and_ours(monkeypatch, t
             raise ConfigError("seen")
 
     monkeypatch.setattr("lerobot_recorder.cli.record.Session", Seen)
+    monkeypatch.setattr("lerobot_recorder.cli.record.load_calibration", lambda name, arm: SIMULATED)
     robot, teleop = names
     options = [
         f"--{robot}-id=mine",
@@ -105,6 +107,21 @@ def test_arms_are_described_by_options_in_lerobots_words_and_ours(monkeypatch, t
         assert part in hardware
     assert 'state.calibration:="mine"' in recorder
     assert "fps:=15" in recorder
+
+
+@needs_ros
+@pytest.mark.parametrize(("arm", "flag"), [("follower", "--robot-id"), ("leader", "--teleop-id")])
+def test_an_arm_that_is_not_calibrated_is_refused_with_the_command(tmp_path, monkeypatch, arm, flag):
+    monkeypatch.setenv("HF_LEROBOT_CALIBRATION", str(tmp_path))
+    (tmp_path / "robots/so_follower").mkdir(parents=True)
+    SIMULATED.save(tmp_path / "robots/so_follower/mine.json")
+    ids = ["--robot-id", "mine" if arm == "leader" else "other", "--teleop-id", "other"]
+    result = invoke("record", "--root", str(tmp_path / "d"), *ids)
+    assert result.exit_code == 1
+    assert f"error: no calibration of the {arm} 'other' at {tmp_path}" in result.output
+    assert f"lerobot-recorder calibrate --role {arm} --port /dev/ttyACM" in result.output
+    assert flag in result.output
+    assert not (tmp_path / "d.spool").exists()
 
 
 @needs_ros
