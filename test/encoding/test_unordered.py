@@ -27,7 +27,9 @@ def encode(root: Path) -> None:
         writer = DatasetWriter(root, Mp4Files(), forget=spool.forget)
         writer.recover()
         spool.recover()
-        batch = Batch(spool, writer, NO_CAMERAS, job_of=NO_CAMERAS, seen=SeenDataset(root))
+        batch = Batch(
+            spool, writer, NO_CAMERAS, job_of=NO_CAMERAS, jobs_of=NO_CAMERAS, seen=SeenDataset(root)
+        )
         batch.begin(spool.ready())
         batch.commit()
         batch.release()
