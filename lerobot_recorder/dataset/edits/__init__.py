@@ -1,7 +1,7 @@
 """Edits of a dataset: a plan of pieces becomes a new dataset, which takes the place of the old one at once.
 
 =============  =============================================================================
-plan           `Piece`: which rows of which episode; `Plan`s of delete, trim, split, merge, ...
+plan           `Piece`: which rows of which episode; a `Plan` of delete, trim, split, merge, ...
 source         reads everything about the episodes of a dataset
 compose        writes the new dataset beside the old one; files that do not change are linked
 history        exchanges both, and keeps the old one for undo
