@@ -17,6 +17,7 @@ from lerobot_recorder.cameras.calibration import (
     CameraCalibration,
     ideal_calibration,
     load_camera_calibration,
+    save_camera_calibration,
 )
 from lerobot_recorder.cameras.camera import Camera, OpenSource, take_snapshot
 from lerobot_recorder.cameras.container import encode_jpeg
@@ -39,5 +40,6 @@ __all__ = [
     "list_cameras",
     "list_forbidden",
     "load_camera_calibration",
+    "save_camera_calibration",
     "take_snapshot",
 ]

@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import CalibrationError
 
 _LARGEST_FILE = 1 << 20
@@ -77,6 +78,39 @@ def load_camera_calibration(path: Path) -> CameraCalibration:
         ) from error
 
 
+def save_camera_calibration(path: Path, name: str, calibration: CameraCalibration) -> None:
+    """Write a calibration, in place of the file at `path` if there is one.
+
+    Args:
+        path: file to write
+        name: name of the camera
+        calibration: its calibration
+
+    Raises:
+        CalibrationError: the file cannot be written, or it is no calibration
+    """
+    if not calibration.width or not calibration.height or not any(calibration.intrinsics):
+        raise CalibrationError(f"camera {name}: expected a calibration with a size and a camera matrix")
+    numbers = (*calibration.intrinsics, *calibration.distortion, *calibration.projection)
+    if not all(map(math.isfinite, (*numbers, *calibration.rectification))):
+        raise CalibrationError(f"camera {name}: expected finite numbers in the calibration")
+    document = {
+        "image_width": calibration.width,
+        "image_height": calibration.height,
+        "camera_name": name,
+        "camera_matrix": _matrix(3, calibration.intrinsics),
+        "distortion_model": calibration.distortion_model,
+        "distortion_coefficients": _matrix(1, calibration.distortion),
+        "rectification_matrix": _matrix(3, calibration.rectification),
+        "projection_matrix": _matrix(3, calibration.projection),
+    }
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, yaml.safe_dump(document, sort_keys=False, default_flow_style=None).encode())
+    except OSError as error:
+        raise CalibrationError(f"cannot write {path}: {error.strerror}") from error
+
+
 def ideal_calibration(width: int, height: int, view_deg: float) -> CameraCalibration:
     """Return the calibration of a camera without distortion.
 
@@ -90,6 +124,10 @@ def ideal_calibration(width: int, height: int, view_deg: float) -> CameraCalibra
     return CameraCalibration(
         width, height, "plumb_bob", (0.0,) * 5, intrinsics, _IDENTITY, _projection(intrinsics)
     )
+
+
+def _matrix(rows: int, numbers: tuple[float, ...]) -> dict[str, Any]:
+    return {"rows": rows, "cols": len(numbers) // rows, "data": list(numbers)}
 
 
 def _projection(intrinsics: tuple[float, ...]) -> tuple[float, ...]:

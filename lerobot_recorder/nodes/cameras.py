@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lerobot_recorder.cameras import (
     OpenSource,
     encode_jpeg,
     load_camera_calibration,
+    save_camera_calibration,
 )
 from lerobot_recorder.errors import CalibrationError
 from lerobot_recorder.nodes.conversion import jpeg_to_compressed, rgb_to_image
@@ -44,12 +46,27 @@ def camera_info(
     info = CameraInfo()
     info.header.frame_id = frame_id
     if url:
-        path = url.removeprefix("file://")
-        _fill(info, load_camera_calibration(Path(path).expanduser()))
+        path = _file_of(url)
+        _fill(info, load_camera_calibration(path))
         _check_size(settings, info, path)
     elif calibration is not None:
         _fill(info, calibration)
     return info
+
+
+def default_calibration(namespace: str, name: str) -> Path:
+    """Return where a camera's calibration is kept if no file is given: ``camera_info`` in ROS's directory.
+
+    Args:
+        namespace: of the node
+        name: name of the camera
+    """
+    home = Path(os.environ.get("ROS_HOME") or "~/.ros").expanduser()
+    return home / "camera_info" / f"{'_'.join([*filter(None, namespace.split('/')), name])}.yaml"
+
+
+def _file_of(url: str) -> Path:
+    return Path(url.removeprefix("file://")).expanduser()
 
 
 def _fill(info: CameraInfo, calibration: CameraCalibration) -> None:
@@ -58,7 +75,7 @@ def _fill(info: CameraInfo, calibration: CameraCalibration) -> None:
     info.k, info.r, info.p = calibration.intrinsics, calibration.rectification, calibration.projection
 
 
-def _check_size(settings: CameraSettings, info: CameraInfo, path: str) -> None:
+def _check_size(settings: CameraSettings, info: CameraInfo, path: Path) -> None:
     if settings.size not in (None, (info.width, info.height)):
         raise CalibrationError(
             f"camera {settings.name}: {path} is for images of {info.width}x{info.height}, these are "
@@ -71,6 +88,8 @@ class CameraTopics:
 
     Attributes:
         name: name of the camera.
+        part: its name on ``/diagnostics``.
+        device: its device, stream or file.
     """
 
     def __init__(
@@ -95,9 +114,10 @@ class CameraTopics:
             CalibrationError: the calibration cannot be used.
         """
         settings, transport = camera_settings(name, values), values["transport"]
-        self.name = name
+        self.name, self.part, self.device = name, f"camera {name}", settings.place
         self._log = node.get_logger()
-        self._frame_id = values["frame_id"] or f"{name}_optical_frame"
+        namespace = node.get_namespace().strip("/")
+        self._frame_id = values["frame_id"] or "/".join(filter(None, [namespace, f"{name}_optical_frame"]))
         topic = f"cameras/{name}"
         self._raw = (
             node.create_publisher(Image, f"{topic}/image_raw", 10) if transport != "compressed" else None
@@ -108,7 +128,11 @@ class CameraTopics:
             else None
         )
         known = calibration_of(settings) if calibration_of else None
-        self._calibrated = camera_info(settings, values["camera_info_url"], self._frame_id, known)
+        url = values["camera_info_url"]
+        self._calibration_file = _file_of(url) if url else default_calibration(node.get_namespace(), name)
+        if not url and known is None and self._calibration_file.is_file():
+            known = load_camera_calibration(self._calibration_file)
+        self._calibrated = camera_info(settings, url, self._frame_id, known)
         self._info = node.create_publisher(CameraInfo, f"{topic}/camera_info", 10)
         self._camera = Camera(settings, self._publish, self._want_rgb, opener)
 
@@ -124,10 +148,35 @@ class CameraTopics:
         """Stop publishing."""
         self._camera.stop()
 
+    def save_calibration(self, info: CameraInfo) -> Path:
+        """Save a calibration where it is loaded from, and publish it from now on.
+
+        Returns:
+            The file.
+
+        Raises:
+            CalibrationError: it is not a calibration, or the file cannot be written.
+        """
+        calibration = CameraCalibration(
+            info.width,
+            info.height,
+            info.distortion_model,
+            tuple(map(float, info.d)),
+            tuple(map(float, info.k)),
+            tuple(map(float, info.r)),
+            tuple(map(float, info.p)),
+        )
+        save_camera_calibration(self._calibration_file, self.name, calibration)
+        calibrated = CameraInfo()
+        calibrated.header.frame_id = self._frame_id
+        _fill(calibrated, calibration)
+        self._calibrated = calibrated
+        return self._calibration_file
+
     def diagnostic(self) -> Diagnostic:
         """Return the state of the camera."""
         status = self._camera.status()
-        return f"camera {self.name}", status.level, status.message, status.values
+        return self.part, status.level, status.message, status.values
 
     def _want_rgb(self) -> bool:
         return _has_subscriber(self._raw) or (

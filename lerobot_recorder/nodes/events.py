@@ -18,6 +18,7 @@ import atexit
 import json
 import os
 import select
+import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
@@ -137,8 +138,16 @@ _LEVELS = (DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR)
 class Diagnostics:
     """A node's part of ``/diagnostics``."""
 
-    def __init__(self, node: GuardedNode) -> None:
+    def __init__(self, node: GuardedNode, hardware: Mapping[str, str] | None = None) -> None:
+        """Create the publisher.
+
+        Args:
+            node: the node.
+            hardware: device of each part by name; other parts are of this computer.
+        """
         self._node = node
+        self._hardware = hardware or {}
+        self._computer = socket.gethostname()
         self._publisher = node.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self._prefix = node.get_fully_qualified_name().lstrip("/")
 
@@ -151,6 +160,7 @@ class Diagnostics:
                 name=f"{self._prefix}: {name}",
                 level=_LEVELS[level],
                 message=text,
+                hardware_id=self._hardware.get(name, self._computer),
                 values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
             )
             for name, level, text, values in (*diagnostics, *self._node.faults.diagnostics())

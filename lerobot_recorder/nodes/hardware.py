@@ -90,11 +90,12 @@ class HardwareNode(ManagedNode):
             known = (self._open_simulated, simulated_calibration) if simulated else ()
             camera = CameraTopics(self, name, values, *known)
             self._cameras.append(camera)
+            self._offer_calibration(camera)
             camera.start()
         if self._arms:  # nothing moves before everything else works
             self._start_loop()
         parameters.on_change(self._change)
-        self._diagnostics = Diagnostics(self)
+        self._diagnostics = Diagnostics(self, self._devices())
         steady_timer(self, _LOOK_S, self._look)
         arms = ", ".join(f"{role} on {arm.port}" for role, arm in self._arms.items()) or "no arm"
         self.get_logger().info(f"{arms}; cameras {', '.join(self._camera_names) or 'none'}")
@@ -158,6 +159,14 @@ class HardwareNode(ManagedNode):
     def _switch(self, switch: Callable[[bool], None], enabled: bool) -> Future[None]:
         return self._threads.submit(switch, enabled)
 
+    def _offer_calibration(self, camera: CameraTopics) -> None:
+        """Offer the service that tools such as ``camera_calibration`` call with a result."""
+        self.own_services.set_camera_info(
+            f"cameras/{camera.name}",
+            lambda info: self._threads.submit(camera.save_calibration, info),
+            lambda file: (True, f"the calibration is saved in {file}"),
+        )
+
     def _open_simulated(self, settings: CameraSettings) -> SimulatedCamera:
         """Open a camera that sees the simulated arm, or an arm at rest if none is simulated."""
         simulated = (arm for arm in self._arms.values() if isinstance(arm, ArmOnSimulation))
@@ -180,6 +189,11 @@ class HardwareNode(ManagedNode):
         if levels != self._levels or time.monotonic() - self._published_s >= _PUBLISH_S:
             self._levels, self._published_s = levels, time.monotonic()
             self._diagnostics.publish(diagnostics)
+
+    def _devices(self) -> dict[str, str]:
+        """Return the devices of the parts that have diagnostics."""
+        cameras = {camera.part: camera.device for camera in self._cameras}
+        return {"arms": ", ".join(arm.port for arm in self._arms.values()), **cameras}
 
     def _device_diagnostics(self) -> list[Diagnostic]:
         cameras: list[Diagnostic] = [camera.diagnostic() for camera in self._cameras]

@@ -30,11 +30,13 @@ class CameraTopicSettings:
     """How a camera is published."""
 
     camera_info_url: str = setting(
-        "", "Calibration file as ROS's camera_calibration writes it: a path or a file:// URL"
+        "",
+        "Calibration file as ROS's camera_calibration writes it: a path or a file:// URL; empty: "
+        "~/.ros/camera_info/<camera>.yaml if it exists; set_camera_info writes it",
     )
     transport: str = setting("raw", "Images that are published", choices=("raw", "compressed", "both"))
     record: bool = setting(True, "Whether record and record.launch.py also record the camera")
-    frame_id: str = setting("", "Frame of the images; empty: <camera>_optical_frame")
+    frame_id: str = setting("", "Frame of the images; empty: <camera>_optical_frame after the namespace")
 
 
 def _steps_by_joint() -> Iterator[Parameter]:

@@ -65,12 +65,17 @@ def discarded(outcome: Outcome) -> tuple[bool, str]:
 
 
 def diagnostics(status: RecorderStatus) -> list[Diagnostic]:
-    """Return the diagnostics of the recorder and of each stream."""
+    """Return the diagnostics of the recorder and of each stream.
+
+    A missing stream is an error only while an episode is recorded: at rest the robot may be off.
+    """
     shown = {name: getattr(status, name) for name in _SHOWN}
-    level = _ERROR if status.message else _OK
+    is_at_rest = status.state not in ("recording", "saving")
+    missing = _WARN if is_at_rest else _ERROR
+    level = _OK if not status.message else missing if status.missing else _ERROR
     found: list[Diagnostic] = [("recorder", level, status.message or status.state, shown)]
     for name, stream in status.streams.items():
-        level = _ERROR if stream.silent else _WARN if stream.wrong else _OK
+        level = missing if stream.silent else _WARN if stream.wrong else _OK
         found.append((name, level, stream.wrong or f"{stream.rate_hz:.1f} Hz", _values(stream)))
     return found
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.task import Future
+from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import SetBool, Trigger
 
 from lerobot_recorder.errors import ConfigError, RecorderError
@@ -42,12 +43,23 @@ class Services:
         """Offer ``~/name``, a service that takes true or false."""
         self._offer(SetBool, name, lambda request: begin(request.data), answer)
 
+    def set_camera_info(self, namespace: str, begin: Work, answer: Answer) -> None:
+        """Offer ``set_camera_info`` of a camera, beside its topics."""
+        serve = self._served(lambda request: begin(request.camera_info), answer)
+        self._node.create_service(
+            SetCameraInfo, f"{namespace}/set_camera_info", serve, callback_group=self._group
+        )
+
     def _offer(self, kind: type[Any], name: str, begin: Work, answer: Answer) -> None:
+        serve = self._served(begin, answer)
+        self._node.create_service(kind, f"~/{name}", serve, callback_group=self._group)
+        self._calls[name] = kind, serve
+
+    def _served(self, begin: Work, answer: Answer) -> Callable[..., Awaitable[Any]]:
         async def serve(request: Any, response: Any) -> Any:
             return await self._serve(partial(begin, request), answer, response)
 
-        self._node.create_service(kind, f"~/{name}", serve, callback_group=self._group)
-        self._calls[name] = kind, serve
+        return serve
 
     async def call(self, line: bytes) -> None:
         """Call a service for the parent process and answer with an event.
@@ -71,12 +83,15 @@ class Services:
 
     async def _serve(self, begin: Work, answer: Answer, response: Any) -> Any:
         try:
-            response.success, response.message = answer(await self._result(begin()))
+            success, text = answer(await self._result(begin()))
         except (RecorderError, OSError) as error:
-            response.success, response.message = False, str(error)
+            success, text = False, str(error)
         except Exception as error:  # the caller gets an answer, and the node continues
             self._node.faults.note("a service", error)
-            response.success, response.message = False, f"unexpected {type(error).__name__}: {error}"
+            success, text = False, f"unexpected {type(error).__name__}: {error}"
+        response.success = success
+        # SetCameraInfo has another name for it.
+        setattr(response, "message" if hasattr(response, "message") else "status_message", text)
         return response
 
     async def _result(self, work: ThreadFuture[Any]) -> Any:

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from lerobot_recorder.arms.kinematics import RESTING, forward
 from lerobot_recorder.cameras import CameraSettings
-from lerobot_recorder.cameras.calibration import load_camera_calibration
+from lerobot_recorder.cameras.calibration import load_camera_calibration, save_camera_calibration
 from lerobot_recorder.errors import CalibrationError
 from lerobot_recorder.simulation import simulated_calibration
 from lerobot_recorder.simulation.scene.viewpoint import look, viewpoint_of
@@ -87,3 +89,23 @@ def test_a_file_that_is_too_large_for_a_calibration_is_not_read(tmp_path):
         file.truncate(1 << 40)
     with pytest.raises(CalibrationError, match="larger than 1048576 bytes"):
         load_camera_calibration(path)
+
+
+def test_a_saved_calibration_is_the_same_when_it_is_loaded(path, tmp_path):
+    calibration = load_camera_calibration(path)
+    copy = tmp_path / "new" / "copy.yaml"
+    save_camera_calibration(copy, "top", calibration)
+    assert load_camera_calibration(copy) == calibration
+
+
+def test_what_is_no_calibration_is_not_saved(path):
+    before = path.read_text()
+    calibration = load_camera_calibration(path)
+    for wrong in (
+        replace(calibration, width=0),
+        replace(calibration, intrinsics=(0.0,) * 9),
+        replace(calibration, distortion=(float("nan"),)),
+    ):
+        with pytest.raises(CalibrationError, match="camera top: expected"):
+            save_camera_calibration(path, "top", wrong)
+    assert path.read_text() == before

@@ -4,12 +4,14 @@ import pytest
 
 rclpy = pytest.importorskip("rclpy")
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+from sensor_msgs.srv import SetCameraInfo  # noqa: E402
 
 from lerobot_recorder.cameras import CameraSettings  # noqa: E402
 from lerobot_recorder.errors import CalibrationError, ConfigError  # noqa: E402
 from lerobot_recorder.images import decode_rgb  # noqa: E402
-from lerobot_recorder.nodes.cameras import camera_info  # noqa: E402
+from lerobot_recorder.nodes.cameras import camera_info, default_calibration  # noqa: E402
 from lerobot_recorder.nodes.conversion import image_to_rgb  # noqa: E402
 from lerobot_recorder.nodes.hardware_settings import CAMERA_PARAMETERS, camera_settings  # noqa: E402
 from lerobot_recorder.simulation import simulated_calibration  # noqa: E402
@@ -97,3 +99,42 @@ def test_every_image_comes_with_the_calibration(graph):
     truth = simulated_calibration(CameraSettings("top", "sim", 64, 48))
     assert tuple(infos[0].k) == truth.intrinsics
     assert (infos[0].width, infos[0].height, infos[0].header.frame_id) == (64, 48, "top_optical_frame")
+
+
+def test_a_calibration_that_is_set_is_published_and_loaded_at_the_next_start(graph, tmp_path):
+    file = tmp_path / "camera.yaml"
+    file.write_text(CALIBRATION)
+    parameters = {"cameras": ["top"], **SMALL, "top.camera_info_url": str(file)}
+    hardware = graph.start("hardware", parameters)
+    infos, _ = hear(graph, CameraInfo, "camera_info")
+    graph.wait(lambda: infos)
+    info = infos[-1]
+    info.k[0], info.header.frame_id = 77.0, "of the tool"
+    request = SetCameraInfo.Request(camera_info=info)
+    answer = graph.ask(SetCameraInfo, "cameras/top/set_camera_info", request)
+    assert (answer.success, answer.status_message) == (True, f"the calibration is saved in {file}")
+    graph.wait(lambda: infos[-1].k[0] == 77.0 and infos[-1].header.frame_id == "top_optical_frame")
+    hardware.interrupt()
+    assert graph.end_of(hardware) == 0
+    infos.clear()
+    graph.start("hardware", parameters)
+    graph.wait(lambda: infos)
+    assert infos[0].k[0] == 77.0
+
+
+def test_frames_and_diagnostics_carry_the_namespace(graph):
+    heard: list[DiagnosticArray] = []
+    graph.node.create_subscription(DiagnosticArray, "/diagnostics", heard.append, 10)
+    infos: list[CameraInfo] = []
+    graph.node.create_subscription(CameraInfo, "/left/cameras/top/camera_info", infos.append, 10)
+    graph.start("hardware", {"cameras": ["top"], **SMALL}, namespace="left")
+    graph.wait(lambda: infos and heard)
+    assert infos[0].header.frame_id == "left/top_optical_frame"
+    (camera,) = heard[-1].status
+    assert (camera.name, camera.hardware_id) == ("left/hardware: camera top", "sim")
+
+
+def test_calibrations_are_kept_where_camera_info_manager_keeps_them(monkeypatch):
+    monkeypatch.setenv("ROS_HOME", "/ros")
+    assert str(default_calibration("/", "top")) == "/ros/camera_info/top.yaml"
+    assert str(default_calibration("/robots/left", "top")) == "/ros/camera_info/robots_left_top.yaml"

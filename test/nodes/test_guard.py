@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def test_diagnostics_count_faults(guarded):
     node.create_timer(0.02, lambda: diagnostics.publish([("part", 0, "fine", {})]))
     run_until(lambda: heard)
     assert [status.name for status in heard[-1].status] == ["guarded: part"]
+    assert heard[-1].status[0].hardware_id == socket.gethostname()
     node.faults.note("/topic", StreamError("wrong"))
     run_until(lambda: len(heard[-1].status) == 2)
     assert heard[-1].status[1].name == "guarded: callbacks"

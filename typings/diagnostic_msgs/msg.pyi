@@ -14,9 +14,16 @@ class DiagnosticStatus:
     level: bytes
     name: str
     message: str
+    hardware_id: str
     values: Sequence[KeyValue]
     def __init__(
-        self, *, level: bytes = ..., name: str = ..., message: str = ..., values: Sequence[KeyValue] = ...
+        self,
+        *,
+        level: bytes = ...,
+        name: str = ...,
+        message: str = ...,
+        hardware_id: str = ...,
+        values: Sequence[KeyValue] = ...,
     ) -> None: ...
 
 class DiagnosticArray:
