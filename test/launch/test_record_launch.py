@@ -17,11 +17,13 @@ pytest.importorskip("launch_ros", reason="launch comes with a ROS 2 installation
 
 from launch import LaunchContext
 from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch_ros.utilities import evaluate_parameters
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.launching import LAUNCH_ARGUMENTS
 
 ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config"
 FILE, ROBOT = ROOT / "launch" / "record.launch.py", ROOT / "config" / "ros2_control.yaml"
 ALONE = {"ROS_DOMAIN_ID": "67", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
 PATIENCE_S = 120.0
@@ -93,8 +95,35 @@ def test_the_nodes_are_started(launch_file, given, started):
     assert sorted(nodes(launch_file, **given)) == started
 
 
+def values_of(node: Any) -> dict[str, Any]:
+    """Return the parameters that a node gets besides those of its file."""
+    found: dict[str, Any] = {}
+    for parameters in evaluate_parameters(LaunchContext(), node._Node__parameters):
+        found |= parameters if isinstance(parameters, dict) else {}
+    return found
+
+
+@pytest.mark.parametrize("kind", ["so101", "simulated"])
+def test_what_follows_from_other_parameters_is_given_to_the_nodes(launch_file, kind):
+    started = nodes(launch_file, hardware=kind, follower_id="mine", repo_id="me/cube", namespace="left")
+    recorder, encoder = values_of(started["recorder_node"]), values_of(started["encoder_node"])
+    assert list(recorder["streams"]) == ["state", "action", "top", "wrist"]
+    assert recorder["top.topic"] == "cameras/top/image_raw"
+    assert recorder["state.calibration"] == "mine"
+    assert encoder == {"repo_id": "me/cube"}
+
+
+def test_a_contradiction_is_refused(launch_file, tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text(
+        (CONFIG / "so100.yaml").read_text().replace("state.unit:", "state.calibration: b\n    state.unit:")
+    )
+    with pytest.raises(ConfigError, match=r"recorder\.state\.calibration is 'b'"):
+        nodes(launch_file, config=str(file), follower_id="a")
+
+
 def test_a_missing_parameter_file_is_named(launch_file):
-    with pytest.raises(ConfigError, match=r"no parameter file /nowhere\.yaml"):
+    with pytest.raises(ConfigError, match=r"parameter file /nowhere\.yaml does not exist"):
         nodes(launch_file, config="/nowhere.yaml")
 
 
