@@ -24,6 +24,15 @@ _FLAG = "--params-file"
 _Item = tuple[yaml.Node, yaml.Node]
 
 
+class _Constructor(SafeConstructor):  # type: ignore[misc]
+    """Makes values of a document, also the lists in the files that launch writes, which it tags as tuples."""
+
+
+_Constructor.add_constructor(
+    "tag:yaml.org,2002:python/tuple", lambda constructor, node: constructor.construct_sequence(node)
+)
+
+
 @dataclass(frozen=True)
 class Entry:
     """A parameter in a file: its value, and its place, for example ``robot.yaml:7:5``."""
@@ -220,7 +229,7 @@ class _Reader:
                 yield from self._parameters(item, f"{name}.")
                 continue
             self._check_value(name, item)
-            yield name, Entry(SafeConstructor().construct_document(item), _place(self._path, key))
+            yield name, Entry(_Constructor().construct_document(item), _place(self._path, key))
 
     def _check_value(self, name: str, value: yaml.Node) -> None:
         if isinstance(value, yaml.SequenceNode):

@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.parameter_files import Section, check_files, file_parameters, files_in, read_sections
@@ -180,3 +181,11 @@ def test_nested_names_and_nested_nodes_are_joined(tmp_path):
     )
     expected = {"state.topic": "a", "state.max.age": 1, "fps": 30}
     assert file_parameters(file, "/left/recorder") == expected
+
+
+def test_lists_in_the_files_of_launch_are_read(tmp_path):
+    file = tmp_path / "launch_params_1"
+    values = {"streams": ("state", "action")}
+    file.write_text(yaml.dump({"/**": {"ros__parameters": values}}))
+    assert "!!python/tuple" in file.read_text()
+    assert file_parameters(file, "/recorder") == {"streams": ["state", "action"]}

@@ -189,7 +189,6 @@ class RecorderNode(ManagedNode):
         error = result.exception()
         self._refuse("" if error is None else str(error))
         if error is None:
-            self._guidance.announce(f"recording episode {result.result()}")
             return
         self._was_recording = False
         self._schedule.note_refusal()
