@@ -5,6 +5,7 @@ import itertools
 import os
 import select
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,24 @@ def generate_launch_description():
         IncludeLaunchDescription({file!r}, launch_arguments={arguments!r}.items()),
         RegisterEventHandler(OnProcessExit(on_exit=ended)),
     ])
+"""
+
+GROUP = """
+from launch import LaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription
+from launch_ros.actions import PushRosNamespace, SetParameter, SetRemap
+
+def generate_launch_description():
+    return LaunchDescription([GroupAction([
+        PushRosNamespace("robots"),
+        SetParameter("use_sim_time", True),
+        SetRemap("episode_completed", "/done"),
+        IncludeLaunchDescription({file!r}, launch_arguments={arguments!r}.items()),
+    ])])
+"""
+SHARED = """
+/**:
+  ros__parameters: {robot_description: of other nodes}
 """
 
 
@@ -210,3 +229,37 @@ def test_a_terminated_launch_leaves_no_node_behind(tmp_path):
         for descriptor in descriptors:
             assert select.select([descriptor], [], [], PATIENCE_S)[0]
             os.close(descriptor)
+
+
+@needs_ros2
+def test_a_group_sets_namespace_clock_and_parameters(tmp_path):
+    config = tmp_path / "robot.yaml"
+    config.write_text((ROOT / "config" / "so100_sim.yaml").read_text() + SHARED, encoding="utf-8")
+    arguments = {**SHORT, "num_episodes": "0", "namespace": "left", "config": str(config)}
+    arguments["root"] = str(tmp_path / "dataset")
+    file = tmp_path / "group.launch.py"
+    file.write_text(GROUP.format(file=str(FILE), arguments=arguments), encoding="utf-8")
+    read = []
+    with start(str(file)) as process:
+        assert process.stdout is not None
+        for line in iter(process.stdout.readline, ""):
+            read.append(line)
+            if "waiting for streams" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+    output = "".join(read)
+    assert process.returncode == 0, output + rest
+    assert "[robots.left.recorder]: waiting for streams: " in output
+    assert "no message received on /clock yet" in read[-1]
+    assert "not used from sections for all nodes: 'robot_description'" in output
+
+
+@needs_ros2
+def test_a_mistake_in_the_file_is_named_before_any_node_starts(tmp_path):
+    config = tmp_path / "robot.yaml"
+    config.write_text("recoder:\n  ros__parameters: {fps: 30}\n", encoding="utf-8")
+    status, output = run(str(FILE), *given(config=str(config), root=str(tmp_path / "dataset")))
+    assert status == 1
+    assert f"{config}:1:1: there is no node recoder (did you mean recorder?)" in output
+    assert "process started" not in output
