@@ -10,6 +10,7 @@
     │   ├── DiskFullError (TransientError, OSError)  the disk is full
     │   ├── LockError (TransientError, TimeoutError)  another process holds a lock for too long
     │   └── OverrunError                       the disk is too slow for the recording
+    ├── HubError (OSError)                     the Hugging Face Hub cannot be reached, or refuses a request
     ├── EpisodeStateError (RuntimeError)       not possible now: an episode is being recorded, or none is
     ├── StreamError                            a stream is missing, stale or has the wrong kind
     ├── ImageError (ValueError)                an image is damaged, too large, or has the wrong kind
@@ -75,6 +76,10 @@ class LockError(SpoolError, TransientError, TimeoutError):
 
 class OverrunError(SpoolError):
     """The disk is too slow for the recording."""
+
+
+class HubError(RecorderError, OSError):
+    """The Hugging Face Hub cannot be reached, or refuses a request."""
 
 
 class EpisodeStateError(RecorderError, RuntimeError):

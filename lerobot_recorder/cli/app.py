@@ -20,6 +20,7 @@ from lerobot_recorder.cli.edit import edit
 from lerobot_recorder.cli.encode import encode
 from lerobot_recorder.cli.export import export
 from lerobot_recorder.cli.find_port import find_port
+from lerobot_recorder.cli.push import push
 from lerobot_recorder.cli.record import record
 from lerobot_recorder.cli.replay import replay
 from lerobot_recorder.cli.scan import scan
@@ -75,6 +76,7 @@ for command in (
     check,
     encode,
     export,
+    push,
     accept,
     undo_delete,
     find_port,

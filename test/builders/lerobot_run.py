@@ -35,17 +35,18 @@ def environment(home: Path, python: str | None = PYTHON) -> dict[str, str]:
     return {**kept, **own, "LD_LIBRARY_PATH": str(libraries)}
 
 
-def run_lerobot(home: Path, *arguments: object, python: str | None = PYTHON) -> str:
+def run_lerobot(home: Path, *arguments: object, python: str | None = PYTHON, **variables: str) -> str:
     """Run a script and return what it prints.
 
     Args:
         home: Where LeRobot keeps its cache.
         arguments: The script and its arguments.
         python: The Python that runs it.
+        variables: More environment variables.
     """
     result = subprocess.run(
         [str(python), *map(str, arguments)],
-        env=environment(home, python),
+        env={**environment(home, python), **variables},
         check=False,
         capture_output=True,
         text=True,
