@@ -13,6 +13,7 @@ from chaos.ledger import Ledger
 from chaos.verify import verify
 
 _CLI = [sys.executable, "-c", "from lerobot_recorder.cli.app import main; main()"]
+_ENCODE = ["--vcodec", "h264", "--nice", "0"]
 _LONGEST_S = 120.0
 
 
@@ -59,7 +60,7 @@ def damaged_append(root: Path, spooled: Path, place: Path, random: Random) -> It
     shutil.copytree(spooled, spool)
     ready = {path.name for path in (spool / "ready").iterdir()}
     what = damage_file(copy, random)
-    status, text = _run("encode", copy, "--vcodec", "h264")
+    status, text = _run("encode", copy, *_ENCODE)
     if status not in (0, 1) or "Traceback" in text:
         yield f"encode ended with {status} after {what}: {text[-2000:]}"
     kept = {path.parent.name for path in spool.glob("*/*/manifest.json")}
@@ -78,7 +79,7 @@ def damaged_spool(spooled: Path, place: Path, epoch_s: float, random: Random) ->
     shutil.copytree(spooled, spool)
     ready = {path.name for path in (spool / "ready").iterdir()}
     what = damage_file(spool / "ready", random)
-    status, text = _run("encode", root, "--vcodec", "h264")
+    status, text = _run("encode", root, *_ENCODE)
     if status not in (0, 1) or "Traceback" in text:
         yield f"encode ended with {status} after {what}: {text[-2000:]}"
     failed = {path.name for path in (spool / "failed").glob("*")}

@@ -19,6 +19,11 @@ from lerobot_recorder.video import EncoderSettings
 
 _VIDEO = {each.name: each for each in parameters_of(EncoderSettings)}
 _PARALLEL = parameter(BatchSettings, "parallel_encodings")
+_NICE = parameter(BatchSettings, "nice")
+
+NICE = 10
+"""Priority of this command's processes: someone waits for it, so it has a share besides busy programs, which
+SCHED_IDLE, the encoder node's priority, does not have."""
 
 
 def encode(
@@ -28,6 +33,7 @@ def encode(
     crf: Annotated[int, option(_VIDEO["crf"])] = _VIDEO["crf"].default,
     g: Annotated[int, option(_VIDEO["g"])] = _VIDEO["g"].default,
     parallel_encodings: Annotated[int, option(_PARALLEL)] = _PARALLEL.default,
+    nice: Annotated[int, option(_NICE)] = NICE,
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Also try the episodes in failed/ again.")
     ] = False,
@@ -41,7 +47,7 @@ def encode(
     if not spool.path.is_dir():
         raise SpoolError(f"nothing to encode: {spool.path} does not exist")
     settings = EncoderSettings(vcodec=vcodec, crf=crf, g=g)
-    encoder = BatchEncoder(dataset, settings=settings, parallel_encodings=parallel_encodings)
+    encoder = BatchEncoder(dataset, settings=settings, parallel_encodings=parallel_encodings, nice=nice)
     if retry_failed:
         encoder.retry_failed()
     _drain(encoder)

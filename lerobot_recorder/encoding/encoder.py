@@ -37,7 +37,7 @@ from lerobot_recorder.errors import (
     explained,
 )
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.spool import Spool, SpooledEpisode
+from lerobot_recorder.spool import EncoderNote, Spool, SpooledEpisode
 from lerobot_recorder.video import DepthSettings, EncoderSettings, Mp4Files, depth_encoder
 
 logger = logging.getLogger(__name__)
@@ -173,6 +173,8 @@ class BatchEncoder:
         self._starvation = Starvation()
         Spool(self.root).require()
         self._seen = _seen_dataset(self.root)
+        self._note = EncoderNote(Spool(self.root).path)
+        self._note.write(self.settings)
         # Not `Thread.join`: up to Python 3.12, an interrupted join marks the thread as ended.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="batch-encoder").start()
@@ -206,6 +208,7 @@ class BatchEncoder:
             self._config = replace(self._config, **changes)
             self._changed.notify_all()
         if "settings" in changes:
+            self._note.write(self.settings)
             self._report.codec_warning = ""
 
     def notify(self) -> None:
@@ -463,6 +466,7 @@ class BatchEncoder:
             self._failure = RecorderError(report.fault)
         elif report.failed:
             self._failure = RecorderError(report.failed_message())
+        self._note.release()
         report.status = replace(report.status, state="ended")
         self._ended.set()
 

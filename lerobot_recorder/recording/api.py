@@ -23,7 +23,7 @@ from lerobot_recorder.recording.opening import check_videos
 from lerobot_recorder.recording.pacing import ticks
 from lerobot_recorder.recording.row_queue import RowQueue
 from lerobot_recorder.recording.status import require_text
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, PreparedRow, Spool
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, PreparedRow, Spool, check_sizes
 from lerobot_recorder.video import depth_unit
 
 logger = logging.getLogger(__name__)
@@ -162,8 +162,8 @@ class EpisodeRecorder:
             name: the recorder's name; only one recorder per name can record into a dataset
 
         Raises:
-            ConfigError: a feature cannot be recorded, or not in that image format; or another argument has
-                the wrong type.
+            ConfigError: a feature cannot be recorded, not in that image format, or not by the encoder that
+                runs; or another argument has the wrong type.
             DatasetError: the directory holds another dataset or something else, or a dataset that cannot be
                 appended to.
             SpoolError: the spool cannot be created beside that directory, or another recorder of that name
@@ -183,6 +183,7 @@ class EpisodeRecorder:
         self._image_format = image_format
         _cameras(self._features, image_format)
         self._spool = Spool(self.root)
+        check_sizes(self._spool.path, self._features)
         self._spool.require()
         self._only_one = self._spool.lock_recorder(name)
         self._current: Episode | None = None
@@ -233,12 +234,13 @@ class EpisodeRecorder:
             task: the sentence that describes what the episode shows
 
         Raises:
-            ConfigError: the task is not a text.
+            ConfigError: the task is not a text, or the encoder that runs refuses the size of a camera.
             EpisodeStateError: another episode is being recorded.
         """
         require_text("task", task)
         if self._current is not None and not self._current.is_over:
             raise EpisodeStateError("an episode is being recorded: save or discard it first")
+        check_sizes(self._spool.path, self._features)
         self._current = Episode(self._spool.new_episode_id(), partial(self._begin, task))
         return self._current
 

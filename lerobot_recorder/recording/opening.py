@@ -24,7 +24,7 @@ from lerobot_recorder.recording.rows import Feature, age_names, aged_streams, ca
 from lerobot_recorder.recording.status import RecorderSettings
 from lerobot_recorder.recording.streams import Stream, StreamSpec
 from lerobot_recorder.recording.take import TakeSettings
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, Manifest, Spool
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, Manifest, Spool, check_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,8 @@ def fitting_features(
     ``stream_ages`` and ``next.success`` are added if the dataset, or an episode that waits for it, has them.
 
     Raises:
-        ConfigError: no dataset can have such features, for example because the format itself uses a name.
+        ConfigError: no dataset can have such features, for example because the format itself uses a name; or
+            the encoder that runs refuses the size of a camera.
         DatasetError: they do not fit the dataset, or the episodes that wait for it.
     """
     specs = [stream.spec for stream in streams]
@@ -114,6 +115,7 @@ def fitting_features(
     features = cast("Features", declared)
     validate_features(features)
     check_videos(features, fps)
+    check_sizes(spool.path, features)
     check_fits(spool.root, features, fps, settings.robot_type or None)
     if waiting is not None and (changed := differences(cast("Features", waiting.features), features)):
         raise DatasetMismatchError(

@@ -13,6 +13,7 @@
       segments/<episode_id>/     pieces of its videos that are encoded already; belong to the encoder
       erasing/                   being removed for good
       commit/                    the dataset writer's staged files
+      encoder.json               the codec of the encoder that runs, which may refuse a size of images
 
 =============  =============================================================================
 spool          ``Spool``: everything below in one object
@@ -23,6 +24,7 @@ segments       what is encoded of takes and episodes before they are committed
 commands       what an operator does: accept, retry, delete, bring back, mark
 discarded      deleted episodes and discarded takes, and when they are erased
 restart        cleans up what dead processes and power cuts left behind
+encoder_note   what the encoder that runs tells recorders
 recovery       cuts an interrupted take to its last whole row
 writer         ``EpisodeWriter``: writes rows and images of one episode, in order
 episode        ``SpooledEpisode``: reads an ended episode; ``SpooledTake``: parts of a growing one
@@ -36,6 +38,7 @@ files          files that only grow, and the thread that syncs them
 """
 
 from lerobot_recorder.images import EncodedImage
+from lerobot_recorder.spool.encoder_note import EncoderNote, check_sizes
 from lerobot_recorder.spool.episode import SpooledEpisode, SpooledTake
 from lerobot_recorder.spool.identifiers import new_episode_id
 from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
@@ -49,6 +52,7 @@ __all__ = [
     "SOURCE_STAMPS",
     "CameraSpool",
     "EncodedImage",
+    "EncoderNote",
     "EpisodeHeader",
     "EpisodeWriter",
     "Manifest",
@@ -56,6 +60,7 @@ __all__ = [
     "Spool",
     "SpooledEpisode",
     "SpooledTake",
+    "check_sizes",
     "new_episode_id",
     "segments_folder",
 ]

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,8 @@ from takes import a_take, camera_key
 from typer.testing import CliRunner
 
 from lerobot_recorder.cli.app import app
+from lerobot_recorder.dataset import DatasetWriter
+from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.spool import Spool
 
 
@@ -80,6 +85,47 @@ def test_failed_episodes_can_be_tried_again(spool):
     result = invoke("encode", spool.root, "--retry-failed")
     assert (result.exit_code, "1 episode added" in result.output) == (0, True)
     assert not spool.failed()
+
+
+@pytest.mark.parametrize(("options", "nice"), [((), "10"), (("--nice", "0"), "0")])
+def test_its_processes_get_time_besides_busy_programs(spool, monkeypatch, options, nice):
+    started, real = [], subprocess.Popen
+
+    def start(arguments, **settings):
+        started.append(arguments)
+        return real(arguments, **settings)
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    record(spool, 1)
+    assert invoke("encode", spool.root, *options).exit_code == 0
+    assert {arguments[-1] for arguments in started} == {nice}
+
+
+ERRORS = (
+    DatasetError("tasks.parquet: damaged"),
+    OSError(errno.EIO, os.strerror(errno.EIO)),
+    RuntimeError("unexpected"),
+)
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("step", ["recover", "commit"])
+def test_a_dataset_that_can_never_be_written_ends_it_after_two_tries(spool, monkeypatch, step, error):
+    tries = []
+
+    def failing(*_: object, **__: object) -> None:
+        tries.append(step)
+        raise error
+
+    record(spool, 2)
+    monkeypatch.setattr(DatasetWriter, step, failing)
+    result = invoke("encode", spool.root)
+    assert result.exit_code == 1
+    assert str(error) in result.output
+    assert 1 <= len(tries) <= 6  # at most twice: both episodes together, then each alone
+    assert len(spool.ready()) == 2
+    monkeypatch.undo()
+    assert invoke("encode", spool.root).exit_code == 0
 
 
 def test_an_unknown_codec_is_refused(spool):
