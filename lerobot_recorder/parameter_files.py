@@ -25,12 +25,15 @@ _Item = tuple[yaml.Node, yaml.Node]
 
 
 class _Constructor(SafeConstructor):  # type: ignore[misc]
-    """Makes values of a document, also the lists in the files that launch writes, which it tags as tuples."""
+    """Makes values of a document; ROS ignores tags, such as those of the lists in the files of launch."""
+
+    def without_tag(self, _tag: str, node: yaml.Node) -> Any:
+        """Return a value with a tag that YAML does not define."""
+        is_list = isinstance(node, yaml.SequenceNode)
+        return self.construct_sequence(node) if is_list else node.value
 
 
-_Constructor.add_constructor(
-    "tag:yaml.org,2002:python/tuple", lambda constructor, node: constructor.construct_sequence(node)
-)
+_Constructor.add_multi_constructor("", _Constructor.without_tag)
 
 
 @dataclass(frozen=True)

@@ -189,3 +189,9 @@ def test_lists_in_the_files_of_launch_are_read(tmp_path):
     file.write_text(yaml.dump({"/**": {"ros__parameters": values}}))
     assert "!!python/tuple" in file.read_text()
     assert file_parameters(file, "/recorder") == {"streams": ["state", "action"]}
+
+
+def test_tags_are_ignored_as_by_ros(tmp_path):
+    text = "recorder:\n  ros__parameters: {task: !x 7, names: !y [a], fps: 30}\n"
+    given = file_parameters(write(tmp_path, text), "/recorder")
+    assert given == {"task": "7", "names": ["a"], "fps": 30}
