@@ -21,7 +21,7 @@ dataset/        the format: layout, features, statistics, tables, the commit, th
 video           all that imports PyAV for encoding, joining, probing and colour conversion
 spool/          one directory per episode: what the recorder writes and the encoder reads
 recording/      streams and the tick grid, the episode recorder, the verdict on its quality
-editing/        deletes, trims, relabels, merges recorded episodes in place; every edit can be undone
+editing/        deletes, trims, relabels, merges, repairs recorded episodes in place; all can be undone
 sharing/        copies in the older format v2.1, uploads to the Hugging Face Hub
 encoding/       batches, claims, worker processes, from ready episodes to a commit
 arms/           Feetech protocol and bus, SO-100 arms, calibration, teleoperation, replay
@@ -38,7 +38,8 @@ Imports point one way only: ``cli, nodes -> recording, encoding, arms, cameras -
 durable, locks, images -> errors``.
 Only ``nodes/`` and the launch file import ROS; everything else is plain Python.
 
-``BatchEncoder``, ``DatasetEditor`` and ``EpisodeRecorder``, the Python API, can be imported from here.
+``BatchEncoder``, ``DatasetEditor``, ``EpisodeRecorder`` and ``repair``, the Python API, can be imported from
+here.
 ``__version__`` is the version that ``setup.cfg`` declares.
 """
 
@@ -47,13 +48,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lerobot_recorder.editing import DatasetEditor
+    from lerobot_recorder.editing import DatasetEditor, repair
     from lerobot_recorder.encoding import BatchEncoder
     from lerobot_recorder.recording import EpisodeRecorder
 
     __version__: str
 else:
-    _HOMES = {"BatchEncoder": "encoding", "DatasetEditor": "editing", "EpisodeRecorder": "recording"}
+    _HOMES = {
+        "BatchEncoder": "encoding",
+        "DatasetEditor": "editing",
+        "EpisodeRecorder": "recording",
+        "repair": "editing",
+    }
 
     def __getattr__(name):
         """Import or find what is asked for only then, which keeps the package quick to import."""
@@ -85,4 +91,5 @@ __all__ = [
     "DatasetEditor",
     "EpisodeRecorder",
     "__version__",
+    "repair",
 ]

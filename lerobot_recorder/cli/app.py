@@ -22,6 +22,7 @@ from lerobot_recorder.cli.export import export
 from lerobot_recorder.cli.find_port import find_port
 from lerobot_recorder.cli.push import push
 from lerobot_recorder.cli.record import record
+from lerobot_recorder.cli.repair import repair
 from lerobot_recorder.cli.replay import replay
 from lerobot_recorder.cli.scan import scan
 from lerobot_recorder.cli.setup_motors import setup_motors
@@ -74,6 +75,7 @@ for command in (
     discover,
     show,
     check,
+    repair,
     encode,
     export,
     push,

@@ -14,6 +14,8 @@ placement      which video goes into which file, and which rows LeRobot finds in
 recordings     provenance of episodes, ``meta/recordings``
 staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, wherever a commit was interrupted
+salvage        reads rows from damaged parquet files
+repairs        repairs: what can be saved of a damaged dataset, written as a new one
 edits          edits: plans of pieces of episodes, composed and exchanged at once
 writer         `DatasetWriter`: one commit at a time; `check_fits`, `check_appendable`
 reader         reads recorded episodes
@@ -36,6 +38,7 @@ from lerobot_recorder.dataset.edits import (
     changed_bytes,
     compose,
     file_states,
+    link,
     parse_episodes,
 )
 from lerobot_recorder.dataset.episode import EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
@@ -56,7 +59,7 @@ from lerobot_recorder.dataset.features import (
     with_defaults,
 )
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
-from lerobot_recorder.dataset.journal import Forget, is_journaled
+from lerobot_recorder.dataset.journal import Forget, has_unfinished_commit, is_journaled
 from lerobot_recorder.dataset.layout import default_root, spool_path
 from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id, dataset_name, find_dataset
 from lerobot_recorder.dataset.placement import VideoFiles
@@ -68,6 +71,7 @@ from lerobot_recorder.dataset.reader import (
     read_counted,
 )
 from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
+from lerobot_recorder.dataset.repairs import Finding, Reconstruction, RepairedDataset
 from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
 from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
 from lerobot_recorder.dataset.v21 import v21_omits, write_v21
@@ -88,12 +92,15 @@ __all__ = [
     "EpisodePlace",
     "FeatureDict",
     "Features",
+    "Finding",
     "Forget",
     "History",
     "Piece",
+    "Reconstruction",
     "RecordedEpisode",
     "RecordedVectors",
     "Recording",
+    "RepairedDataset",
     "Source",
     "Stats",
     "StreamAges",
@@ -111,10 +118,12 @@ __all__ = [
     "differences",
     "file_states",
     "find_dataset",
+    "has_unfinished_commit",
     "image_stats",
     "is_depth",
     "is_journaled",
     "is_video",
+    "link",
     "load_info",
     "open_dataset",
     "parse_episodes",

@@ -134,6 +134,11 @@ def _checked(journal: Journal) -> Journal:
     return journal
 
 
+def has_unfinished_commit(root: Path) -> bool:
+    """Return whether a commit was interrupted; the next one finishes it."""
+    return journal_path(root).exists()
+
+
 def is_journaled(root: Path, episode_id: str) -> bool:
     """Return whether an unfinished commit will add this episode to the dataset.
 

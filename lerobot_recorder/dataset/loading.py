@@ -17,7 +17,7 @@ from lerobot_recorder.dataset.features import MAX_DIMENSIONS, VECTOR_DTYPES, is_
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import DatasetLayout
 
-_DTYPES = VECTOR_DTYPES | {"string", "video", "image", "language"}
+DTYPES = VECTOR_DTYPES | {"string", "video", "image", "language"}
 
 
 # info.json
@@ -27,8 +27,8 @@ def declarations(info: DatasetInfo, path: Path) -> Iterator[str]:
     """Check the dtypes and shapes of the features in ``info.json``, which `load_info` has read."""
     for key, feature in info.features.items():
         dtype, shape = feature["dtype"], feature["shape"]
-        if dtype not in _DTYPES:
-            expected = ", ".join(sorted(_DTYPES))
+        if dtype not in DTYPES:
+            expected = ", ".join(sorted(DTYPES))
             yield f"{path}: feature {key!r} has the dtype {dtype!r}, expected one of {expected}."
         if len(shape) > MAX_DIMENSIONS:
             most = f"a list of 1 to {MAX_DIMENSIONS} whole numbers from 1 up"
@@ -98,7 +98,7 @@ def data_columns(info: DatasetInfo, path: Path, table: pa.Table) -> Iterator[str
         if key not in table.column_names:
             yield f"{path}: no column {key}."
         elif table.column_names.count(key) == 1:
-            yield from (f"{path}: {fault}" for fault in _column(key, feature, table[key]))
+            yield from (f"{path}: {fault}" for fault in column_faults(key, feature, table[key]))
 
 
 def _repeated(path: Path, names: Sequence[str]) -> Iterator[str]:
@@ -112,7 +112,8 @@ def _some(names: Sequence[str]) -> str:
     return f"the column{'s' if len(names) > 1 else ''} {', '.join(names[:3])}{more}"
 
 
-def _column(key: str, feature: Mapping[str, Any], column: pa.ChunkedArray) -> Iterator[str]:
+def column_faults(key: str, feature: Mapping[str, Any], column: pa.ChunkedArray) -> Iterator[str]:
+    """Check the values of a feature, which is no video."""
     if feature["dtype"] == "language":
         return
     if column.null_count:

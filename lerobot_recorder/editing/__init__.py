@@ -2,11 +2,13 @@
 
 =============  =============================================================================
 editor         `DatasetEditor`: one edit at a time; each can be undone
+repairs        `repair`: saves what can be saved of a damaged dataset
 selection      which episodes: by number, verdict, length, task, success
 =============  =============================================================================
 """
 
 from lerobot_recorder.editing.editor import Change, DatasetEditor
+from lerobot_recorder.editing.repairs import Repair, repair
 from lerobot_recorder.editing.selection import Selection
 
-__all__ = ["Change", "DatasetEditor", "Selection"]
+__all__ = ["Change", "DatasetEditor", "Repair", "Selection", "repair"]

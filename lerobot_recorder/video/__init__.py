@@ -9,6 +9,7 @@ priority       keeps codecs from raising their own priority
 writer         images to a video file
 files          joins and probes video files, on the frame grid
 cut            `VideoCutter`: joins ranges of frames of video files
+damaged        looks at damaged videos, and puts their frames on the frame grid
 sketches       `Sketches`: compares the frames of a video with reduced copies of its images
 decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
 =============  =============================================================================
@@ -18,6 +19,7 @@ import os
 
 from lerobot_recorder.video.colour import frame_to_rgb, rgb_to_i420, yuv_to_rgb
 from lerobot_recorder.video.cut import VideoCutter
+from lerobot_recorder.video.damaged import SeenVideo, look, retime
 from lerobot_recorder.video.decode import VideoDecoder
 from lerobot_recorder.video.depth import DepthSettings, depth_settings, depth_unit, quantize_depth
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, join, probe, read_frames
@@ -43,6 +45,7 @@ __all__ = [
     "DepthSettings",
     "EncoderSettings",
     "Mp4Files",
+    "SeenVideo",
     "Sketches",
     "VideoCutter",
     "VideoDecoder",
@@ -55,9 +58,11 @@ __all__ = [
     "forbid_real_time",
     "frame_to_rgb",
     "join",
+    "look",
     "probe",
     "quantize_depth",
     "read_frames",
+    "retime",
     "rgb_to_i420",
     "yield_to_others",
     "yuv_to_rgb",

@@ -228,7 +228,7 @@ class _Composition:
         schema = tables.data_file_schema(self._base.layout.data_file(self._base.file("data", 0)))
         waiting = itertools.groupby(file.items, key=lambda item: item.piece.episode)
         episode, items = next(waiting)
-        with tables.new_data_file(_prepared(new), schema) as target:
+        with tables.new_data_file(prepared(new), schema) as target:
             for table in tables.read_episodes(old):
                 if table["episode_index"][0].as_py() != episode:
                     continue
@@ -288,7 +288,7 @@ class _Composition:
     def _renew_stats(self, item: _Item, table: pa.Table, names: Sequence[str] | Mapping[str, Any]) -> None:
         for name in names:
             if name in item.stats:
-                item.stats[name] = as_written(statistics.vector_stats(_values(table[name])))
+                item.stats[name] = as_written(statistics.vector_stats(column_values(table[name])))
 
     # Videos
 
@@ -309,7 +309,7 @@ class _Composition:
         if in_place and self._has_all(file, f"videos/{key}") and self._videos.frames(old) == first:
             self._keep(old, new)
             return
-        self._videos.write(_joined(parts), _prepared(new), self._info.features[key].get("info") or {})
+        self._videos.write(_joined(parts), prepared(new), self._info.features[key].get("info") or {})
         if (found := self._videos.frames(new)) != first:
             raise DatasetError(f"{new}: expected {first} frames, found {found}; nothing was changed")
         self._written.append(new)
@@ -351,16 +351,16 @@ class _Composition:
         }
 
     def _write_meta(self) -> None:
-        tables.write_tasks(_prepared(self._layout.tasks), self._tasks)
+        tables.write_tasks(prepared(self._layout.tasks), self._tasks)
         self._written.append(self._layout.tasks)
         lines = self._write_episodes()
         for index, part in lines.items():
-            _prepared(self._layout.recordings_file(index)).write_text("".join(part), encoding="utf-8")
+            prepared(self._layout.recordings_file(index)).write_text("".join(part), encoding="utf-8")
         self._write_ages()
         total: dict[str, Stats] = {}
         for item in self._items:
             total = statistics.added(total, item.stats)
-        _prepared(self._layout.stats).write_text(statistics.to_json(total), encoding="utf-8")
+        prepared(self._layout.stats).write_text(statistics.to_json(total), encoding="utf-8")
         self._layout.info.write_text(info_json.to_json(self._new_info()), encoding="utf-8")
         self._write_checksums()
 
@@ -373,7 +373,7 @@ class _Composition:
                 item.put_in("meta/episodes", index)
             rows = [ordered_row(item.row, flat_stats(item.stats)) for item in items]
             table = tables.conform(pa.Table.from_pylist(rows), self._base.schema)
-            path = _prepared(self._layout.episodes_file(index))
+            path = prepared(self._layout.episodes_file(index))
             tables.write_table(path, [table])
             self._written.append(path)
             lines[index] = [line for item in items for line in self._recording_line(item)]
@@ -394,7 +394,7 @@ class _Composition:
         ):
             parts = [recordings.ages_table(item.number, ages) for item in items if (ages := _ages(item))]
             if parts:
-                path = _prepared(self._layout.ages_file(index))
+                path = prepared(self._layout.ages_file(index))
                 recordings.grow_ages_file(path, path, parts)
                 self._written.append(path)
 
@@ -429,13 +429,13 @@ class _Composition:
         inside = {name: old for name, old in self._kept.items() if old.is_relative_to(root)}
         former = {name: old.relative_to(root).as_posix() for name, old in inside.items()}
         kept = {name: known[old] for name, old in former.items() if old in known}
-        path = _prepared(self._directory / CHECKSUMS_PATH)
+        path = prepared(self._directory / CHECKSUMS_PATH)
         path.write_text(grown_checksums(kept, self._directory, self._written), encoding="utf-8")
 
     # Files that stay
 
     def _keep(self, old: Path, new: Path) -> None:
-        _link(old, _prepared(new))
+        link(old, prepared(new))
         self._kept[new.relative_to(self._directory).as_posix()] = old
 
     def _keep_others(self) -> None:
@@ -443,7 +443,7 @@ class _Composition:
         for name in self._base.files:
             old, new = self._base.root / name, self._directory / name
             if name not in self._replaced and not new.exists() and old.is_file():
-                (shutil.copy2 if name.startswith("meta/") else _link)(old, _prepared(new))
+                (shutil.copy2 if name.startswith("meta/") else link)(old, prepared(new))
 
     @cached_property
     def _replaced(self) -> set[str]:
@@ -459,7 +459,7 @@ def _succeeded(table: pa.Table) -> bool:
     return SUCCESS_FEATURE in table.column_names and any(table[SUCCESS_FEATURE].to_pylist())
 
 
-def _values(column: pa.ChunkedArray) -> np.ndarray:
+def column_values(column: pa.ChunkedArray) -> np.ndarray:
     """Return the values of a column, one per row."""
     return np.array(column.to_pylist(), dtype=_dtype(column.type))
 
@@ -487,13 +487,15 @@ def _joined(parts: Sequence[tuple[Path, int, int]]) -> list[tuple[Path, int, int
     return joined
 
 
-def _link(old: Path, new: Path) -> None:
+def link(old: Path, new: Path) -> None:
+    """Make a hard link, or a copy where the file system has none."""
     try:
         os.link(old, new)
     except OSError:  # a file system without hard links, or another one
         shutil.copy2(old, new)
 
 
-def _prepared(path: Path) -> Path:
+def prepared(path: Path) -> Path:
+    """Make the directory of a path, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
