@@ -151,6 +151,7 @@ def test_the_end_names_what_can_be_done_next(tmp_path, monkeypatch):
     assert dict(next_steps(DatasetPlace("me/cube"), 7, arm)) == {
         "to look at it": "lerobot-recorder show me/cube 7",
         "to replay it": "lerobot-recorder replay me/cube --episode 7 --port /dev/ttyACM0 --calibration mine",
+        "to upload it": "lerobot-recorder push me/cube --license apache-2.0",
         "to train on it": f"lerobot-train --dataset.repo_id=me/cube {TRAINING}",
     }
     elsewhere = dict(next_steps(DatasetPlace("me/cube", "/data/my cube"), 7, None))
