@@ -99,7 +99,7 @@ def test_a_node_loads_its_own_dump_and_starts_from_it(graph, make_robot, tmp_pat
 def test_a_number_keeps_its_type_when_a_file_changes_it(graph, make_robot, tmp_path):
     graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"))
     file = tmp_path / "changes.yaml"
-    file.write_text("recorder:\n  ros__parameters: {episode_time_s: 30, task: 7}\n", encoding="utf-8")
+    file.write_text("/recorder:\n  ros__parameters: {episode_time_s: 30, task: 7}\n", encoding="utf-8")
     assert load(graph, "recorder", file) == []
     values = values_of(graph, "recorder")
     assert (values["episode_time_s"], values["task"]) == (30.0, "7")
