@@ -18,6 +18,18 @@ CHAOS_ARGS ?= --rounds 7 --round-s 12 --seed 1
 
 JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
 OURS := -e '.[demo,ros,test,dev,docs]'
+# NumPy and OpenCV of Ubuntu 24.04, which jazzy is for, and the last pyarrow for that NumPy; also the last PyAV before 19,
+# so that both generations of its video codecs are tested.
+JAZZY := -e '.[ros,test]' av==18.1.0 numpy==1.26.4 opencv-python-headless==4.6.0.66 pyarrow==25.0.1 \
+	'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
+LEROBOT := .venv-lerobot
+VENV_LOWEST := .venv-lowest
+DATASET ?= demo/dataset
+PYTEST_ARGS ?=
+CHAOS_ARGS ?= --rounds 7 --round-s 12 --seed 1
+
+JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
+OURS := -e '.[demo,ros,test,dev,docs]'
 # The last PyAV before 19, so that both generations of its video codecs are tested; the rest is the newest.
 JAZZY := -e '.[ros,test]' 'av==18.1.0' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
 LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor
@@ -41,7 +53,7 @@ $(VENV)/installed: setup.py setup.cfg constraints/newest.txt
 
 $(VENV_JAZZY)/installed: setup.py setup.cfg
 	@.ci/check-ros-wheels
-	@.ci/make-venv $(VENV_JAZZY) '$(or $(PYTHON),$(shell .ci/find-python 10 13))' $(JAZZY)
+	@.ci/make-venv $(VENV_JAZZY) '$(shell .ci/find-python 10 12)' $(JAZZY)
 
 $(VENV_LOWEST)/installed: setup.py setup.cfg constraints/lowest.txt
 	@.ci/make-venv $(VENV_LOWEST) "$$(.ci/find-python 10 10 2>/dev/null || .ci/find-python 11 12)" \
