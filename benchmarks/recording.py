@@ -3,6 +3,7 @@
     python benchmarks/recording.py                       two cameras of 640x480, raw, jpeg and png spools
     python benchmarks/recording.py --all                 1 to 4 cameras, 640x480 and 1280x720, all spools
     python benchmarks/recording.py --lerobot PYTHON      and LeRobot 0.6.1's three ways on the same frames
+    python benchmarks/recording.py --compare PYTHON      CPU of the nodes and of those of another build
     python benchmarks/recording.py --seconds 300         long episodes; --episodes 20: many
 
 A robot made of real footage publishes joint states at 100 Hz and images at 30 Hz from its own process. The
@@ -33,6 +34,7 @@ from pathlib import Path
 from typing import Any
 
 import rclpy
+from builds import compare
 from processes import Cost, cost, resident_bytes
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -378,7 +380,12 @@ def main() -> None:
     parser.add_argument("--all", action="store_true", help="1 to 4 cameras, two sizes, three spools")
     parser.add_argument("--lerobot", metavar="PYTHON", default=os.environ.get("LEROBOT_PYTHON"))
     parser.add_argument("--lerobot-episodes", type=int, default=2)
+    parser.add_argument("--compare", metavar="PYTHON", help="of an environment with another build")
+    parser.add_argument("--rounds", type=int, default=5, help="of --compare")
     args = parser.parse_args()
+    if args.compare:
+        compare(args.compare, args.rounds, args.seconds)
+        return
     from footage import find_clip
 
     args.clip = find_clip("bikes.mp4")

@@ -36,6 +36,10 @@ _ENDS_SCAN = np.ones(256, np.bool_)
 _ENDS_SCAN[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
 """Whether a byte after 0xFF ends a scan. In a scan, only 0, a restart number or 0xFF follow 0xFF."""
 
+_READ_BGR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+_READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", 0) and cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
+"""0 before OpenCV 4.11."""
+
 
 @dataclass(frozen=True)
 class EncodedImage:
@@ -170,14 +174,13 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> Rgb:
         ImageError: the bytes cannot be decoded.
     """
     buffer = np.frombuffer(data, np.uint8)
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(buffer, flags) if buffer.size else None
+        image = cv2.imdecode(buffer, _READ_RGB or _READ_BGR) if buffer.size else None
     except cv2.error:  # it declares more pixels than OpenCV accepts
         image = None
     if image is None:
         raise ImageError(f"an image of {buffer.size} bytes cannot be decoded")
-    return cast(Rgb, cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    return cast(Rgb, image if _READ_RGB else cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def encode_png(image: Rgb) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class LossCounter:
         self._on_loss = on_loss
         self._by_events = self._by_gaps = self._counted = 0
         self._last: dict[bytes, int] = {}
+        self._lock = threading.Lock()
 
     def note_event(self, event: Any) -> None:
         """Note what the middleware reports, a ``QoSMessageLostInfo``."""
@@ -60,10 +62,11 @@ class LossCounter:
             self._count()
 
     def _count(self) -> None:
-        lost = max(self._by_events, self._by_gaps)
-        if lost > self._counted:
-            self._on_loss(lost - self._counted)
-            self._counted = lost
+        with self._lock:  # events and messages may be noted by two threads
+            lost = max(self._by_events, self._by_gaps)
+            if lost > self._counted:
+                self._on_loss(lost - self._counted)
+                self._counted = lost
 
 
 def counted_subscription(

@@ -109,6 +109,7 @@ class RecorderNode(ManagedNode):
 
     def close(self) -> None:
         """Wait until everything is on disk, and publish the last status."""
+        self._topics.close()
         self._recorder.close()
         self._publish_status()
 

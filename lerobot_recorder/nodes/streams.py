@@ -18,6 +18,7 @@ from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.publishers import Offer, Publishers, QosOverrides, matching, offer_of
+from lerobot_recorder.nodes.receiver import Receiver
 from lerobot_recorder.nodes.recorder_settings import StreamSettings
 from lerobot_recorder.nodes.vectors import OtherJointsError
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
@@ -94,7 +95,12 @@ class Subscriptions:
         self._listeners = {binding.stream.spec.name: Listener(binding) for binding in bindings}
         self.streams = [binding.stream for binding in bindings]
         self._overrides = QosOverrides(node, [binding.topic for binding in bindings])
+        self._receiver = Receiver(node)
         self._timer = steady_timer(node, _MATCH_S, self._match)
+
+    def close(self) -> None:
+        """Receive no more messages."""
+        self._receiver.close()
 
     def hint(self, stream: Stream) -> str:
         """Suggest published topics for a stream that delivers nothing."""
@@ -117,6 +123,7 @@ class Subscriptions:
         return _alternatives(wanted, binding.message_type, published)
 
     def _match(self) -> None:
+        self._receiver.take_events()
         for listener in self._listeners.values():
             topic = self._node.resolve_topic_name(listener.binding.topic)
             publishers = self._node.get_publishers_info_by_topic(topic)
@@ -135,6 +142,7 @@ class Subscriptions:
 
     def _subscribe(self, listener: Listener, offer: Offer) -> None:
         if listener.subscription is not None:
+            self._receiver.remove(listener.subscription)
             self._node.destroy_subscription(listener.subscription)
         binding, listener.offer = listener.binding, offer
         binding.stream.remedy = remedy()
@@ -147,7 +155,9 @@ class Subscriptions:
             listener.losses,
             qos_profile=matching(offer, _kept(binding.stream.spec)),
             qos_overriding_options=self._overrides.options(binding.topic),
+            callback_group=self._receiver.group,
         )
+        self._receiver.add(listener.subscription)
 
     def _log_losses(self, listener: Listener) -> None:
         stream, now_s = listener.binding.stream, time.monotonic()

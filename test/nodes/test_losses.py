@@ -22,6 +22,8 @@ OTHER = Path(os.environ.get("JAZZY_PYTHON", ROOT / ".venv-jazzy/bin/python"))
 OF_THIS_PYTHON = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE", "PYTHONPATH")
 LOST = "images of robot/camera/large were lost in transport; start the node that publishes them with"
 TOPIC = "robot/camera/large"
+USUAL, HUGE = 20_000, 60_000
+"""Bytes of a line: images of 1 MB, as of 640x480, and of 3 MB, of which really none arrives."""
 
 
 @pytest.fixture
@@ -102,7 +104,7 @@ def test_lost_images_are_named_in_status_diagnostics_log_and_verdict(graph, make
         heard.update({each.name: each.message for each in array.status})
 
     graph.node.create_subscription(DiagnosticArray, "/diagnostics", note, 10)
-    camera(24, 4)
+    camera(24, 4, HUGE)
     recorder(graph, make_robot, tmp_path)
     graph.wait(lambda: LOST in top(graph)["wrong"])
     graph.wait(lambda: LOST in heard.get("recorder: top", ""))
@@ -118,13 +120,13 @@ def test_lost_images_are_named_in_status_diagnostics_log_and_verdict(graph, make
 
 
 def test_if_all_images_are_lost_the_camera_is_missing_because_of_that(graph, make_robot, camera, tmp_path):
-    camera(24, 1000)
+    camera(24, 1000, HUGE)
     recorder(graph, make_robot, tmp_path)
     graph.wait(lambda: any(LOST in line for line in graph.status["recorder"]["missing"]))
 
 
 def test_discover_takes_no_rate_from_a_camera_that_loses_images(graph, camera):
-    camera(24, 4)
+    camera(24, 4, HUGE)
     found = graph.wait(lambda: found if (found := graph.survey()).losses else None)
     (seen,) = found.topics
     assert seen.rate_hz < 20
@@ -137,16 +139,16 @@ def test_discover_takes_no_rate_from_a_camera_that_loses_images(graph, camera):
 
 
 def test_with_the_profile_no_image_is_lost(graph, make_robot, camera, tmp_path):
-    camera(15, 1000, 40, profile=True)
+    camera(15, 1000, USUAL, 40, profile=True)
     recorder(graph, make_robot, tmp_path)
-    graph.wait(lambda: top(graph)["received"] >= 35 or top(graph)["lost"])
-    assert top(graph)["lost"] == 0
+    graph.wait(lambda: top(graph)["received"] >= 35 or top(graph)["lost"] > 1)
+    assert top(graph)["lost"] <= 1  # the first may be sent before both know each other
 
 
 @pytest.mark.skipif(not OTHER.exists(), reason="there is no other version of ROS: run make test-jazzy first")
 @pytest.mark.skipif(losses._kernel_limit() != "", reason="net.core.rmem_max is too low")
 def test_with_the_profile_no_image_is_lost_between_two_versions_of_ros(graph, make_robot, camera, tmp_path):
-    camera(5, 1000, 40, python=OTHER, profile=True)
+    camera(10, 1000, USUAL, 40, python=OTHER, profile=True)
     recorder(graph, make_robot, tmp_path)
     graph.wait(lambda: top(graph)["received"] >= 35 or top(graph)["lost"] > 1)
     assert top(graph)["lost"] <= 1  # the first may be sent before both know each other

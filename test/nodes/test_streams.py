@@ -46,7 +46,7 @@ def alive(graph) -> bool:
 @pytest.fixture
 def subscribe(graph):
     """Return what makes the subscriptions of a recorder within the test's own process."""
-    nodes = []
+    nodes, made = [], []
 
     def make(values: dict) -> Subscriptions:
         given = [Parameter(name, value=value) for name, value in values.items()]
@@ -58,11 +58,13 @@ def subscribe(graph):
             parameters.declare(STREAM_PARAMETERS, f"{name}.")
         topics = Subscriptions(node, parameters, node_clock(node))
         graph.do(lambda: graph.executor.add_node(node))
+        made.append(topics)
         return topics
 
     yield make
-    for node in nodes:
+    for node, topics in zip(nodes, made, strict=True):
         graph.do(lambda node=node: graph.executor.remove_node(node))
+        topics.close()
         node.destroy_node()
 
 
