@@ -6,6 +6,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +105,21 @@ def write_contact_sheet(episodes: Sequence[SheetEpisode], output: Path) -> None:
         ConfigError: matplotlib is not installed
         OSError: the file cannot be written
     """
+    image = contact_sheet(episodes)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    output.write_bytes(image)
+
+
+def contact_sheet(episodes: Sequence[SheetEpisode], format: str = "png") -> bytes:
+    """Draw the episodes below each other.
+
+    Args:
+        episodes: what is drawn
+        format: ``png`` or ``jpeg``
+
+    Raises:
+        ConfigError: matplotlib is not installed
+    """
     if not can_draw():
         raise ConfigError(f"cannot draw a contact sheet: {INSTALL_HINT}")
     from matplotlib import font_manager, rc_context
@@ -111,7 +127,7 @@ def write_contact_sheet(episodes: Sequence[SheetEpisode], output: Path) -> None:
 
     installed = set(font_manager.get_font_names())
     fonts = [name for name in _FONTS if name in installed]
-    output.parent.mkdir(parents=True, exist_ok=True)
+    image = BytesIO()
     with rc_context({**_STYLE, "font.family": fonts}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph")  # no font has it: a box is drawn
         height = sum(map(_height, episodes)) + 2 * _GAP
@@ -120,7 +136,8 @@ def write_contact_sheet(episodes: Sequence[SheetEpisode], output: Path) -> None:
         for episode in episodes:
             _draw_episode(figure, episode, top)
             top -= _height(episode)
-        figure.savefig(output, format="png")
+        figure.savefig(image, format=format)
+    return image.getvalue()
 
 
 def _strip_heights(episode: SheetEpisode) -> Iterator[float]:

@@ -1,8 +1,9 @@
-"""``show``: print what is known about the episodes of a dataset."""
+"""``show``: print what is known about a dataset and its episodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,12 +14,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lerobot_recorder.cli import report
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.contact_sheet import SHEET_EPISODES, read_sheet_episode, write_contact_sheet
+from lerobot_recorder.cli.overview import EpisodeSummary, Overview, selected, summary_lines
+from lerobot_recorder.cli.rerun_viewer import open_in_rerun
 from lerobot_recorder.cli.terminal import operator_console, plain_table
-from lerobot_recorder.dataset import RecordedEpisode, Recording, StreamAges, open_dataset, recordings_of
+from lerobot_recorder.dataset import RecordedEpisode, Recording, StreamAges
+from lerobot_recorder.errors import ConfigError
 
 _SUCCESS = {True: "yes", False: "no", None: "not marked"}
+_EPISODES = ("episode", "frames", "s", "verdict", "success", "task")
+_STREAMS = ("stream", "new rows", "a second", "age ms: p50", "p95", "max", "stale", "faults")
+_SUMMARY = ("stream", "a second", "age ms: p50", "p95", "max")
 
 
 def show(
@@ -26,9 +34,21 @@ def show(
     episode: Annotated[
         int | None,
         typer.Argument(
-            min=0, help="Number of an episode; without it, one line per episode.", show_default=False
+            min=0,
+            help="Number of an episode; without it, a summary and a line per episode.",
+            show_default=False,
         ),
     ] = None,
+    *,
+    verdict: Annotated[
+        str | None,
+        typer.Option("--verdict", help="List episodes that are good, bad or unknown.", show_default=False),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option("--task", help="List episodes with this text in their task.", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     sheet: Annotated[
         Path | None,
         typer.Option(
@@ -38,50 +58,137 @@ def show(
             show_default=False,
         ),
     ] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            "--html", help="Also write a report into this file; it needs no network.", show_default=False
+        ),
+    ] = None,
+    rerun: Annotated[
+        bool, typer.Option("--rerun", help="Open the dataset in Rerun, if it is installed.")
+    ] = False,
 ) -> None:
-    """Show the task, verdict and success of episodes, and the rate and sample ages of each stream."""
+    """Show a dataset, or an episode: task, verdict, success, and the rate and sample ages of each stream."""
+    if episode is not None and (verdict or task):
+        raise ConfigError("--verdict and --task choose episodes of the list: leave out the number")
     console = operator_console()
-    count = open_dataset(dataset).info.total_episodes
-    if episode is None:
-        console.print(episodes_table(dataset))
-        shown = list(range(max(0, count - SHEET_EPISODES), count))
+    page = _Dataset(dataset, verdict, task) if episode is None else _Episode(dataset, episode)
+    if as_json:
+        typer.echo(json.dumps(page.plain(), indent=2, ensure_ascii=False))
     else:
-        _show_episode(dataset, episode, console)
-        shown = [episode]
+        page.print(console)
+    written = Console(stderr=as_json, highlight=False, soft_wrap=True)
     if sheet is not None:
-        write_contact_sheet([read_sheet_episode(dataset, index) for index in shown], sheet)
-        console.print(f"contact sheet  {sheet}")
+        write_contact_sheet([read_sheet_episode(dataset, index) for index in page.shown], sheet)
+        written.print(f"contact sheet  {sheet}", markup=False)
+    if html is not None:
+        report.write_report(html, *page.html())
+        written.print(f"report  {html}", markup=False)
+    if rerun:
+        open_in_rerun(dataset)
 
 
-def episodes_table(root: Path) -> Table:
-    """Return a table with a row for each episode of a dataset.
+class _Dataset:
+    """The summary of a dataset, and its episodes.
 
-    Raises:
-        DatasetError: there is no dataset, or it cannot be read
+    Attributes:
+        shown: numbers of the episodes whose contact sheets are drawn.
     """
-    dataset = open_dataset(root)
-    known = recordings_of(dataset.layout.recordings_files())
-    table = plain_table("episode", "frames", "s", "verdict", "success", "task")
-    for index in range(dataset.info.total_episodes):
-        recording, frames = known.get(index, {}), int(dataset.lengths[index])
-        table.add_row(
-            str(index),
-            str(frames),
-            f"{frames / dataset.info.fps:.1f}",
-            _verdict(recording),
-            _success(recording) if recording else "unknown",
-            Text(dataset.task(index)),
+
+    def __init__(self, root: Path, verdict: str | None, task: str | None) -> None:
+        self._overview = Overview(root)
+        self._episodes = selected(self._overview.episodes, verdict, task)
+        self.shown = [each.episode for each in self._episodes[-SHEET_EPISODES:]]
+
+    def print(self, console: Console) -> None:
+        _print_facts(summary_lines(self._overview), console)
+        console.print()
+        if streams := list(self._streams()):
+            console.print(_table(_SUMMARY, streams))
+            console.print()
+        console.print(_table(_EPISODES, map(_line, self._episodes)))
+
+    def plain(self) -> dict[str, Any]:
+        return {**self._overview.plain(), "list": [each.plain() for each in self._episodes]}
+
+    def html(self) -> Iterator[str]:
+        yield self._overview.root.name
+        yield report.facts(summary_lines(self._overview))
+        if streams := list(self._streams()):
+            yield report.grid(_SUMMARY, streams)
+        yield report.grid(_EPISODES, map(_line, self._episodes))
+        yield report.sheets(self._overview.root, self.shown)
+
+    def _streams(self) -> Iterator[Sequence[str]]:
+        for each in self._overview.streams():
+            ages = (f"{value * 1000:.1f}" for value in (each.p50_s, each.p95_s, each.max_s))
+            yield each.name, f"{each.rate_hz:.1f}", *ages
+
+
+class _Episode:
+    """All that is known about an episode."""
+
+    def __init__(self, root: Path, index: int) -> None:
+        self._root, self._index = root, index
+        self._episode = RecordedEpisode(root, index)
+        self._ages = self._episode.ages()
+        self.shown = [index]
+
+    def print(self, console: Console) -> None:
+        _print_facts(_facts(self._index, self._episode), console)
+        if self._ages:
+            console.print()
+            console.print(_table(_STREAMS, self._streams()))
+
+    def plain(self) -> dict[str, Any]:
+        episode = self._episode
+        known = EpisodeSummary(
+            self._index, episode.length, episode.length / episode.fps, episode.task, episode.recording
         )
+        return {**known.plain(), "recording": episode.recording, "streams": self._plain_streams()}
+
+    def html(self) -> Iterator[str]:
+        yield f"{self._root.name}, episode {self._index}"
+        yield report.facts(_facts(self._index, self._episode))
+        if self._ages:
+            yield report.grid(_STREAMS, self._streams())
+        yield report.sheets(self._root, self.shown)
+
+    def _streams(self) -> Iterator[Sequence[str]]:
+        return streams_rows(self._ages, self._episode.fps, self._episode.recording.get("streams", {}))
+
+    def _plain_streams(self) -> dict[str, Any]:
+        fps = self._episode.fps
+        return {
+            name: {
+                "rate_hz": stream.new_rows(fps) * fps / len(stream.age_s),
+                "age_s": dict(zip(("p50", "p95", "max"), _percentiles(stream), strict=True)),
+            }
+            for name, stream in self._ages.items()
+        }
+
+
+def _print_facts(lines: Iterable[tuple[str, str]], console: Console) -> None:
+    for name, text in lines:
+        console.print(f"{name:<15}{text}", markup=False)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = plain_table(*header)
+    for row in rows:
+        table.add_row(*map(Text, row))
     return table
 
 
-def _show_episode(root: Path, index: int, console: Console) -> None:
-    episode = RecordedEpisode(root, index)
-    for name, text in _facts(index, episode):
-        console.print(f"{name:<15}{text}", markup=False)
-    if ages := episode.ages():
-        console.print()
-        console.print(streams_table(ages, episode.fps, episode.recording.get("streams", {})))
+def _line(episode: EpisodeSummary) -> Sequence[str]:
+    return (
+        str(episode.episode),
+        str(episode.frames),
+        f"{episode.seconds:.1f}",
+        _verdict(episode.recording),
+        _success(episode.recording) if episode.recording else "unknown",
+        episode.task,
+    )
 
 
 def _facts(index: int, episode: RecordedEpisode) -> Iterator[tuple[str, str]]:
@@ -120,19 +227,23 @@ def _success(recording: Recording) -> str:
     return _SUCCESS.get(recording.get("success"), "unknown")
 
 
-def streams_table(ages: Mapping[str, StreamAges], fps: int, figures: Mapping[str, Any]) -> Table:
-    """Return a table of streams: how many rows have a new sample, how old samples were, and their faults."""
-    table = plain_table("stream", "new rows", "a second", "age ms: p50", "p95", "max", "stale", "faults")
+def streams_rows(
+    ages: Mapping[str, StreamAges], fps: int, figures: Mapping[str, Any]
+) -> Iterator[Sequence[str]]:
+    """Yield for each stream how many rows have a new sample, how old samples were, and their faults."""
     for name, stream in ages.items():
         new, rows = stream.new_rows(fps), len(stream.age_s)
         counted = figures.get(name, {})
         faults = "; ".join(f"{what} ({count} times)" for what, count in counted.get("faults", {}).items())
-        table.add_row(
-            Text(name),
+        yield (
+            name,
             f"{new} of {rows}",
             f"{new * fps / rows:.1f}",
-            *(f"{value * 1000:.1f}" for value in np.percentile(stream.age_s, [50, 95, 100])),
+            *(f"{value * 1000:.1f}" for value in _percentiles(stream)),
             str(counted.get("stale_ticks", "")),
-            Text(faults),
+            faults,
         )
-    return table
+
+
+def _percentiles(stream: StreamAges) -> list[float]:
+    return [float(value) for value in np.percentile(stream.age_s, [50, 95, 100])]

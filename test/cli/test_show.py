@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import re
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from encoded import LineFiles, commit, encoded_episode
+from filmed import filmed_dataset
 
 from lerobot_recorder.dataset import DatasetWriter, StreamAges
 from lerobot_recorder.encoding import BatchEncoder
@@ -47,10 +51,14 @@ def root(tmp_path: Path) -> Path:
     return root
 
 
+def facts(output: str) -> dict[str, str]:
+    return {line[:15].strip(): line[15:] for line in output.splitlines()}
+
+
 def test_all_that_is_known_of_an_episode_is_printed(invoke, root):
     result = invoke("show", root, 0)
     assert result.exit_code == 0, result.output
-    lines = {line[:15].strip(): line[15:] for line in result.output.splitlines()}
+    lines = facts(result.output)
     assert lines["task"] == "Pick up [the] cube"
     assert lines["length"] == "6 frames, 0.2 s at 30 fps"
     assert lines["recorded"] == "2025-11-24 16:00:00 UTC, as episode-0"
@@ -73,7 +81,7 @@ def test_without_an_episode_there_is_a_line_for_each(invoke, root):
     assert "bad, accepted, note" in invoke("show", root).output
     (root / "meta/recordings/chunk-000/file-000.jsonl").write_text("")
     lines = invoke("show", root).output.splitlines()
-    assert [line.split() for line in lines[1:]] == [
+    assert [line.split() for line in lines[-2:]] == [
         ["0", "6", "0.2", "unknown", "unknown", "Pick", "up", "[the]", "cube"],
         ["1", "9", "0.3", "unknown", "unknown", "pick"],
     ]
@@ -105,3 +113,93 @@ def test_the_contact_sheet_is_drawn_on_request(invoke, tmp_path, arguments):
     result = invoke("show", root, *arguments, "-o", sheet)
     assert result.exit_code == 0, result.output
     assert cv2.imread(str(sheet)).shape[0] > 300
+
+
+def test_a_summary_comes_first(invoke, root):
+    result = invoke("show", root)
+    assert result.exit_code == 0, result.output
+    lines = facts(result.output)
+    assert lines["robot"] == "so100"
+    assert lines["episodes"] == "2, 0.5 s, 15 frames at 30 fps"
+    assert lines["tasks"] == "1 x Pick up [the] cube"
+    assert lines["verdicts"] == "1 bad, 1 unknown"
+    assert lines["success"] == "1 of 1 marked, 100%"
+    assert re.fullmatch(r"[\d.]+ MB: videos [\d.]+ MB, data [\d.]+ MB, meta [\d.]+ MB", lines["size"])
+    assert lines["cameras"] == "observation.images.top: 6x4 av1"
+    assert ["force", "10.0", "43.3", "76.7", "76.7"] in [line.split() for line in result.output.splitlines()]
+
+
+@pytest.mark.parametrize(
+    ("option", "listed"),
+    [
+        (("--verdict", "bad"), [0]),
+        (("--verdict", "unknown"), [1]),
+        (("--task", "CUBE"), [0]),
+        (("--verdict", "good"), []),
+        ((), [0, 1]),
+    ],
+)
+def test_the_list_can_be_limited(invoke, root, option, listed):
+    result = invoke("show", root, "--json", *option)
+    assert result.exit_code == 0, result.output
+    assert [each["episode"] for each in json.loads(result.output)["list"]] == listed
+
+
+def test_json_has_what_the_tables_have(invoke, root):
+    found = json.loads(invoke("show", root, "--json").output)
+    assert (found["episodes"], found["frames"], found["fps"]) == (2, 15, 30)
+    assert found["tasks"] == {"Pick up [the] cube": 1, "pick": 1}
+    assert found["success"] == {"succeeded": 1, "marked": 1}
+    assert found["streams"]["force"]["rate_hz"] == pytest.approx(10)
+    assert found["list"][0]["reasons"] == LINE["reasons"]
+    episode = json.loads(invoke("show", root, 0, "--json").output)
+    assert (episode["verdict"], episode["accepted"], episode["success"]) == ("bad", True, True)
+    assert episode["recording"]["ended_by"] == "save"
+    assert episode["streams"]["force"]["age_s"]["max"] == pytest.approx(0.0767, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fault"),
+    [
+        (("--verdict", "nice"), "expected good, bad or unknown"),
+        ((0, "--task", "cube"), "leave out the number"),
+    ],
+)
+def test_options_that_cannot_be_used_are_errors(invoke, root, arguments, fault):
+    result = invoke("show", root, *arguments)
+    assert result.exit_code == 1
+    assert fault in result.output
+
+
+@pytest.mark.parametrize("arguments", [(), (1,)])
+def test_a_report_has_its_pictures_inside(invoke, tmp_path, arguments):
+    pytest.importorskip("matplotlib")
+    root = filmed_dataset(tmp_path / "<b>data", (4, 5), vcodec="h264")
+    result = invoke("show", root, *arguments, "--html", tmp_path / "new/report.html")
+    assert result.exit_code == 0, result.output
+    text = (tmp_path / "new/report.html").read_text()
+    assert text.count('src="data:image/jpeg;base64,/9j/') == (1 if arguments else 2)
+    assert not re.search(r"https?:|<script|<link|url\(|@import", text)
+    assert "default-src 'none'" in text
+    assert "&lt;b&gt;data" in text
+    assert "<b>" not in text
+
+
+def test_rerun_opens_the_dataset_on_this_computer_only(invoke, root, tmp_path, monkeypatch):
+    program = tmp_path / "bin/rerun"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >"{tmp_path}/arguments"\n')
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{program.parent}:/usr/bin:/bin")
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    result = invoke("show", root, "--rerun")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "arguments").read_text().splitlines() == ["--bind", "127.0.0.1", str(root)]
+
+
+def test_without_rerun_its_installation_is_named(invoke, root, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    result = invoke("show", root, "--rerun")
+    assert result.exit_code == 1
+    assert "pip install rerun-sdk" in result.output
