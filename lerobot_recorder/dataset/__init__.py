@@ -14,7 +14,8 @@ placement      which video goes into which file, and which rows LeRobot finds in
 recordings     provenance of episodes, ``meta/recordings``
 staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, wherever a commit was interrupted
-salvage        reads rows from damaged parquet files
+thrift         the protocol in which parquet files describe themselves
+salvage        reads rows from damaged and unfinished parquet files
 repairs        repairs: what can be saved of a damaged dataset, written as a new one
 edits          edits: plans of pieces of episodes, composed and exchanged at once
 writer         `DatasetWriter`: one commit at a time; `check_fits`, `check_appendable`

@@ -35,7 +35,7 @@ from lerobot_recorder.editing import DatasetEditor, repair
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.video import probe
 
-HOPELESS = {"data: missing", "data: garbage", "data: cut", "data: no rows", "video: git LFS pointer"}
+HOPELESS = {"data: missing", "data: garbage", "data: no rows", "video: git LFS pointer"}
 """Nothing is left of the rows, or files were not fetched."""
 
 CUT = {
@@ -219,6 +219,39 @@ def test_wrong_numbers_are_computed_again(root: Path, changes: tuple[str, list])
     assert list(found.tasks) == list(expected.tasks)
     for name, column_before in expected.episodes.items():
         assert list(found.episodes[name]) == list(column_before), name
+
+
+def unfinish(path: Path, tables: list[pa.Table]) -> None:
+    """Write a parquet file as a process does that is killed before it closes it."""
+    with pq.ParquetWriter(path, tables[0].schema, compression="snappy", use_dictionary=True) as writer:
+        for table in tables:
+            writer.write_table(table)
+        content = path.read_bytes()
+    path.write_bytes(content)
+
+
+def test_nothing_is_lost_of_a_session_of_lerobot_that_was_killed(root: Path) -> None:
+    before, stats = first_values(root), (root / STATS).read_text()
+    table = pq.read_table(root / DATA)
+    unfinish(root / DATA, [table.slice(0, 4), table.slice(4, 5), table.slice(9)])
+    (root / EPISODES).write_bytes(b"PAR1")  # it writes ten episode rows at a time
+    report = repair(root, apply=True)
+    assert list(check(root, probe)) == []
+    assert [RecordedEpisode(root, number).task for number in range(3)] == ["task 0", "task 1", "task 0"]
+    assert first_values(root) == before
+    assert (root / STATS).read_text() == stats
+    assert report.lost == []
+
+
+def test_an_interrupted_last_episode_is_lost_alone(root: Path) -> None:
+    before, table = first_values(root), pq.read_table(root / DATA)
+    unfinish(root / DATA, [table.slice(0, 4), table.slice(4, 5), table.slice(9)])
+    content = (root / DATA).read_bytes()
+    (root / DATA).write_bytes(content[:-20])
+    report = repair(root, apply=True)
+    assert list(check(root, probe)) == []
+    assert first_values(root) == before[:2]
+    assert "episode 2 (6 rows)" in report.lost
 
 
 def test_a_column_that_is_there_twice_stays_once(root: Path) -> None:

@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from lerobot_recorder.dataset import recordings, salvage, statistics, tables
@@ -164,7 +165,7 @@ class Evidence:
         try:
             table = tables.read_table(path)
         except DatasetError as error:
-            table = salvage.read_rows(path, self._schemas)
+            table = salvage.read_rows(path, self._schemas, _are_frames)
             if index not in self.damaged:
                 self.damaged.add(index)
                 self._note_damaged(path, error, table, "row")
@@ -185,7 +186,9 @@ class Evidence:
     def _note_damaged(self, path: Path, error: DatasetError, table: pa.Table | None, what: str) -> None:
         if not table:
             self.strays.append(path)
-            self._note(_plain(error), "set aside", f"the {what}s in {path.relative_to(self.root)}")
+            is_made_again = what != "row"
+            lost = "" if is_made_again else f"the rows in {path.relative_to(self.root)}"
+            self._note(_plain(error), "set aside", lost)
         else:
             self._note(_plain(error), f"{counted(table.num_rows, what)} of it can be read and are kept")
 
@@ -211,7 +214,7 @@ class Evidence:
             try:
                 table = tables.read_table(path)
             except DatasetError as error:
-                table = salvage.read_rows(path, self._episode_schemas)
+                table = salvage.read_rows(path, self._episode_schemas, _are_episodes)
                 self._note_damaged(path, error, table, "episode row")
             if table is not None:
                 found += self._usable(path, self._each_once(path, table).to_pylist())
@@ -296,6 +299,23 @@ def _index(place: Mapping[str, str]) -> FileIndex | None:
     if not place:
         return None
     return FileIndex(int(place.get("chunk_index", 0)), int(place.get("file_index", 0)))
+
+
+def _are_frames(table: pa.Table) -> bool:
+    """Return whether the frames of each episode have rising numbers."""
+    frames, episodes = (whole_numbers(table, name) for name in ("frame_index", "episode_index"))
+    if frames is None or episodes is None:
+        return False
+    return bool(((np.diff(frames) == 1) | (np.diff(episodes) != 0)).all())
+
+
+def _are_episodes(table: pa.Table) -> bool:
+    """Return whether each episode has the length that its bounds say."""
+    numbers = [whole_numbers(table, name) for name in ("length", "dataset_from_index", "dataset_to_index")]
+    length, start, stop = numbers
+    if length is None or start is None or stop is None:
+        return False
+    return bool((stop - start == length).all())
 
 
 def _plain(error: DatasetError) -> str:

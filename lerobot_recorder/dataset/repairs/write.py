@@ -309,14 +309,15 @@ class RepairedDataset:
         for key in video_keys(self._info.features):
             if key not in total and old and key in old:
                 total[key] = old[key]
-        is_same = all(each.length == each.row.get("length") for each in self._found.episodes)
+        is_same = all(each.length == each.row.get("length", each.rows) for each in self._found.episodes)
         if is_same and old is not None:
             path.write_text(self._evidence.layout.stats.read_text(encoding="utf-8"), encoding="utf-8")
             counted = read_counted(self._directory, self._info, None)
             stale = set(old) - set(self._info.features)
             if not stale and next(stat_faults.stats(counted), None) is None:
                 return
-        path.write_text(statistics.to_json(total), encoding="utf-8")
+        ordered = {key: total[key] for key in self._info.features if key in total}
+        path.write_text(statistics.to_json(ordered), encoding="utf-8")
 
     # Files that stay
 
