@@ -22,16 +22,6 @@ OURS := -e '.[demo,ros,test,dev,docs]'
 # so that both generations of its video codecs are tested.
 JAZZY := -e '.[ros,test]' av==18.1.0 numpy==1.26.4 opencv-python-headless==4.6.0.66 pyarrow==25.0.1 \
 	'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
-LEROBOT := .venv-lerobot
-VENV_LOWEST := .venv-lowest
-DATASET ?= demo/dataset
-PYTEST_ARGS ?=
-CHAOS_ARGS ?= --rounds 7 --round-s 12 --seed 1
-
-JAZZY_MESSAGES := diagnostic-msgs geometry-msgs sensor-msgs std-msgs std-srvs trajectory-msgs
-OURS := -e '.[demo,ros,test,dev,docs]'
-# The last PyAV before 19, so that both generations of its video codecs are tested; the rest is the newest.
-JAZZY := -e '.[ros,test]' 'av==18.1.0' 'ros-rclpy[fastrtps]==7.1.6' $(JAZZY_MESSAGES:%=ros-%==5.3.6)
 LEROBOT := 'lerobot[dataset,feetech]==0.6.1' lerobot-doctor
 
 # Variables of another Python environment or a sourced ROS installation must not reach ours.
