@@ -22,7 +22,7 @@ INLINE = re.compile(r"`([^`]+)`")
 PLACEHOLDER = re.compile(r"[<>\[\]]")
 PARAMETER = re.compile(r"^\| `(?:<\w+>\.)?([\w.]+)` \|", re.MULTILINE)
 SERVICE = re.compile(r"\.(?:trigger|set_bool)\(\s*f?\"([\w{}]+)\"")
-INCOMPLETE = ("Exit", "MissingParameter", "DatasetError")
+INCOMPLETE = ("Exit", "MissingParameter", "NoArgsIsHelpError", "DatasetError")
 """What is raised after --help, for arguments that a sentence leaves out, and for missing datasets."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -203,3 +204,27 @@ def test_a_disk_without_room_is_noticed_before(root, tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match=r"needs \d+ MB, 1 MB are free"):
         export_v21(root, tmp_path / "v21")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dataset_of_another_program_needs_no_provenance(tmp_path):
+    root = filmed_dataset(tmp_path / "dataset", LENGTHS, vcodec="h264")
+    shutil.rmtree(root / "meta/recordings")
+    assert export_v21(root, tmp_path / "v21").episodes == 3
+    assert not (tmp_path / "v21/meta/recordings").exists()
+
+
+def test_provenance_goes_along(root, tmp_path):
+    export_v21(root, tmp_path / "v21")
+    name = "meta/recordings/chunk-000/file-000.jsonl"
+    assert (tmp_path / "v21" / name).read_bytes() == (root / name).read_bytes()
+
+
+def test_rows_that_are_missing_are_named(tmp_path):
+    root = filmed_dataset(tmp_path / "dataset", LENGTHS, vcodec="h264")
+    path = root / "data/chunk-000/file-000.parquet"
+    pq.write_table(pq.read_table(path)[: LENGTHS[0] + 2], path)
+    with pytest.raises(
+        DatasetError, match=r"expected 8 rows of episode 1, found 2\. Run `lerobot-recorder check"
+    ):
+        export_v21(root, tmp_path / "v21")
+    assert not (tmp_path / "v21").exists()
