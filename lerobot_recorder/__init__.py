@@ -14,6 +14,7 @@ Where to look:
 errors          the tree of errors
 durable         files that survive a power cut
 locks           locks on files that no dead process keeps
+lazy            names that a package exports without importing their modules
 excerpt         parts of messages: bounded texts, counted nouns
 settings        one definition per setting: dataclass field, ROS parameter, option, documentation
 images          JPEG and PNG: whether they are whole, how large, and their pixels

@@ -29,54 +29,60 @@ video_faults   what can be wrong with videos
 =============  =============================================================================
 """
 
-from lerobot_recorder.dataset.checks import check
-from lerobot_recorder.dataset.edits import (
-    KEEP,
-    Edit,
-    History,
-    Piece,
-    Source,
-    changed_bytes,
-    compose,
-    file_states,
-    link,
-    parse_episodes,
-)
-from lerobot_recorder.dataset.episode import EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
-from lerobot_recorder.dataset.features import (
-    AGE_SUFFIX,
-    AGES_FEATURE,
-    SUCCESS_FEATURE,
-    FeatureDict,
-    Features,
-    differences,
-    is_depth,
-    is_video,
-    user_features,
-    validate_features,
-    value_names,
-    vector_keys,
-    video_keys,
-    with_defaults,
-)
-from lerobot_recorder.dataset.info import DatasetInfo, load_info
-from lerobot_recorder.dataset.journal import Forget, has_unfinished_commit, is_journaled
-from lerobot_recorder.dataset.layout import default_root, spool_path
-from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id, dataset_name, find_dataset
-from lerobot_recorder.dataset.placement import VideoFiles
-from lerobot_recorder.dataset.reader import (
-    CountedDataset,
-    RecordedEpisode,
-    RecordedVectors,
-    open_dataset,
-    read_counted,
-)
-from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
-from lerobot_recorder.dataset.repairs import Finding, Reconstruction, RepairedDataset
-from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
-from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
-from lerobot_recorder.dataset.v21 import v21_omits, write_v21
-from lerobot_recorder.dataset.writer import DatasetWriter, check_appendable, check_fits
+from typing import TYPE_CHECKING
+
+from lerobot_recorder.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lerobot_recorder.dataset.checks import check
+    from lerobot_recorder.dataset.edits import (
+        KEEP,
+        Edit,
+        History,
+        Piece,
+        Source,
+        file_states,
+        link,
+        parse_episodes,
+    )
+    from lerobot_recorder.dataset.edits.compose import changed_bytes, compose
+    from lerobot_recorder.dataset.episode import EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
+    from lerobot_recorder.dataset.features import (
+        AGE_SUFFIX,
+        AGES_FEATURE,
+        SUCCESS_FEATURE,
+        FeatureDict,
+        Features,
+        differences,
+        is_depth,
+        is_video,
+        user_features,
+        validate_features,
+        value_names,
+        vector_keys,
+        video_keys,
+        with_defaults,
+    )
+    from lerobot_recorder.dataset.info import DatasetInfo, load_info
+    from lerobot_recorder.dataset.journal import Forget, has_unfinished_commit, is_journaled
+    from lerobot_recorder.dataset.layout import default_root, spool_path
+    from lerobot_recorder.dataset.place import DatasetPlace, check_repo_id, dataset_name, find_dataset
+    from lerobot_recorder.dataset.placement import VideoFiles
+    from lerobot_recorder.dataset.reader import (
+        CountedDataset,
+        RecordedEpisode,
+        RecordedVectors,
+        open_dataset,
+        read_counted,
+    )
+    from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
+    from lerobot_recorder.dataset.repairs import Finding, Reconstruction, RepairedDataset
+    from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
+    from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
+    from lerobot_recorder.dataset.v21 import v21_omits, write_v21
+    from lerobot_recorder.dataset.writer import DatasetWriter, check_appendable, check_fits
+else:
+    __getattr__ = lazy_names(__name__, __file__)
 
 __all__ = [
     "AGES_FEATURE",

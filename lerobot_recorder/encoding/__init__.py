@@ -23,12 +23,24 @@ worker         the program of a worker process
 =============  =============================================================================
 """
 
-from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
-from lerobot_recorder.encoding.encoder import BatchEncoder
-from lerobot_recorder.encoding.progress import progress_bar
-from lerobot_recorder.encoding.segment import Segment, SegmentJob, encode_segment
-from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig
-from lerobot_recorder.encoding.status import CommittedEpisode, EncoderStatus, EncodingProgress, TakeProgress
+from typing import TYPE_CHECKING
+
+from lerobot_recorder.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
+    from lerobot_recorder.encoding.encoder import BatchEncoder
+    from lerobot_recorder.encoding.progress import progress_bar
+    from lerobot_recorder.encoding.segment import Segment, SegmentJob, encode_segment
+    from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig
+    from lerobot_recorder.encoding.status import (
+        CommittedEpisode,
+        EncoderStatus,
+        EncodingProgress,
+        TakeProgress,
+    )
+else:
+    __getattr__ = lazy_names(__name__, __file__)
 
 __all__ = [
     "BatchEncoder",

@@ -88,7 +88,7 @@ class Batch:
         pool: WorkerPool,
         *,
         job_of: JobOf,
-        jobs_of: JobsOf,
+        jobs_of: JobsOf = lambda _episode_id, _key: (),
         seen: SeenDataset,
     ) -> None:
         """Make an empty batch.
@@ -98,7 +98,7 @@ class Batch:
             writer: adds them to the dataset.
             pool: encodes their cameras.
             job_of: makes the jobs for the pool.
-            jobs_of: finds the jobs that began while an episode was recorded.
+            jobs_of: finds the jobs that began while an episode was recorded; by default there are none.
             seen: the dataset as the encoder first saw it.
         """
         self._seen = seen

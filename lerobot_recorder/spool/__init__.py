@@ -37,15 +37,21 @@ files          files that only grow, and the thread that syncs them
 =============  =============================================================================
 """
 
-from lerobot_recorder.images import EncodedImage
-from lerobot_recorder.spool.encoder_note import EncoderNote, check_sizes
-from lerobot_recorder.spool.episode import SpooledEpisode, SpooledTake
-from lerobot_recorder.spool.identifiers import new_episode_id
-from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
-from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
-from lerobot_recorder.spool.segments import segments_folder
-from lerobot_recorder.spool.spool import Spool
-from lerobot_recorder.spool.writer import EpisodeWriter, PreparedRow
+from typing import TYPE_CHECKING
+
+from lerobot_recorder.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from lerobot_recorder.images import EncodedImage
+    from lerobot_recorder.spool.encoder_note import EncoderNote, check_sizes
+    from lerobot_recorder.spool.episode import SpooledEpisode, SpooledTake, segments_folder
+    from lerobot_recorder.spool.identifiers import new_episode_id
+    from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
+    from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
+    from lerobot_recorder.spool.spool import Spool
+    from lerobot_recorder.spool.writer import EpisodeWriter, PreparedRow
+else:
+    __getattr__ = lazy_names(__name__, __file__)
 
 __all__ = [
     "AGES",

@@ -37,7 +37,15 @@ from lerobot_recorder.spool.records import (
     vector_features,
 )
 
+SEGMENTS_FOLDER = "segments"
+"""Folder of a spool with pieces of videos."""
+
 Array = npt.NDArray[Any]
+
+
+def segments_folder(episode: Path) -> Path:
+    """Return where the segments of an episode or take are, whichever state directory it is in."""
+    return episode.parents[1] / SEGMENTS_FOLDER / episode.name
 
 
 class FrameReader:

@@ -8,18 +8,12 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 
 from lerobot_recorder.spool.directory import SpoolDirectory
+from lerobot_recorder.spool.episode import SEGMENTS_FOLDER
 
-_FOLDER = "segments"
 _KEPT_IN = ("recording", "ready", "claimed", "committing", "failed")
 """States of episodes whose segments are kept, in the order in which an episode passes through them."""
-
-
-def segments_folder(episode: Path) -> Path:
-    """Return where the segments of an episode or take are, whichever state directory it is in."""
-    return episode.parents[1] / _FOLDER / episode.name
 
 
 class SegmentFolders(SpoolDirectory):
@@ -28,7 +22,7 @@ class SegmentFolders(SpoolDirectory):
     def drop_segments(self, episode_ids: Sequence[str]) -> None:
         """Remove the segments of episodes."""
         for episode_id in episode_ids:
-            shutil.rmtree(self.directory(_FOLDER) / episode_id, ignore_errors=True)
+            shutil.rmtree(self.directory(SEGMENTS_FOLDER) / episode_id, ignore_errors=True)
 
     def drop_useless_segments(self) -> None:
         """Remove segments of episodes that were discarded, rejected, or are in the dataset."""
@@ -38,7 +32,7 @@ class SegmentFolders(SpoolDirectory):
             self.drop_segments(useless)
 
     def _useless_segments(self) -> list[str]:
-        return [path.name for path in self.paths(_FOLDER) if not self._may_be_encoded(path.name)]
+        return [path.name for path in self.paths(SEGMENTS_FOLDER) if not self._may_be_encoded(path.name)]
 
     def _may_be_encoded(self, episode_id: str) -> bool:
         return any((self.directory(state) / episode_id).is_dir() for state in _KEPT_IN)

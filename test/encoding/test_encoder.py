@@ -214,7 +214,7 @@ def test_a_worker_that_dies_is_replaced_and_its_episode_encoded(tmp_path):
 def test_abort_leaves_the_rest_for_the_next_start(tmp_path):
     root = tmp_path / "data"
     record(root, 1000, 1000)
-    encoder = BatchEncoder(root, batch_size=2)
+    encoder = BatchEncoder(root, batch_size=2, parallel_encodings=1)
     wait_for(lambda: frames_done(encoder) > 0)
     encoder.abort()
     assert encoder.join(30)

@@ -256,10 +256,10 @@ def test_leaving_episodes_on_request_is_no_failure(root):
 def failing_at(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     put = journal._put_in_place
 
-    def fail(root: Path, path: str) -> None:
+    def fail(root: Path, path: str, **kwargs: bool) -> None:
         if path.endswith(name):
             raise OSError(5, "Input/output error")
-        put(root, path)
+        put(root, path, **kwargs)
 
     monkeypatch.setattr(journal, "_put_in_place", fail)
 

@@ -106,9 +106,9 @@ def test_the_version_of_svtav1_is_that_of_the_loaded_library():
 
 def test_auto_is_a_hardware_encoder_that_works_else_svtav1(monkeypatch):
     monkeypatch.setattr(module, "_try", lambda settings: None)  # this machine need not have the hardware
-    monkeypatch.setattr(module, "available_encoders", lambda: ("libsvtav1", "h264_vaapi"))
+    monkeypatch.setattr(module, "_works", lambda name: name in ("libsvtav1", "h264_vaapi"))
     assert EncoderSettings(vcodec="auto").resolved().vcodec == "h264_vaapi"
-    monkeypatch.setattr(module, "available_encoders", lambda: ("libsvtav1", "h264"))
+    monkeypatch.setattr(module, "_works", lambda name: name in ("libsvtav1", "h264"))
     assert EncoderSettings(vcodec="auto").resolved().vcodec == "libsvtav1"
 
 
@@ -150,7 +150,7 @@ def test_settings_that_the_codec_refuses_are_refused_at_once(wrong, reason):
     ],
 )
 def test_settings_that_hardware_does_not_have_are_refused(monkeypatch, ignored):
-    monkeypatch.setattr(module, "available_encoders", lambda: (ignored["vcodec"],))
+    monkeypatch.setattr(module, "_works", lambda name: name == ignored["vcodec"])
     with pytest.raises(ConfigError, match=f"{ignored['vcodec']} has no"):
         EncoderSettings(**ignored).resolved()
 
