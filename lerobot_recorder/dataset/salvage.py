@@ -214,8 +214,10 @@ def _nullable(schema: pa.Schema) -> pa.Schema:
 def _columns(schema: pa.Schema, template: Struct) -> list[_Column]:
     found = []
     for chunk in template[1][1][1]:
-        name = chunk[3][1][3][1][1][0].decode()
+        name, *inner = (part.decode() for part in chunk[3][1][3][1][1])
         kind = schema.field(name).type
+        while pa.types.is_struct(kind):
+            kind = kind.field(inner.pop(0)).type
         width: int | None = 1
         while pa.types.is_fixed_size_list(kind):
             width, kind = (width or 1) * kind.list_size, kind.value_type

@@ -179,7 +179,7 @@ class Evidence:
             except DatasetError:
                 continue
         try:
-            yield tables.data_schema(self.features)  # type: ignore[arg-type]
+            yield _declared_schema(self.features)
         except (LookupError, TypeError, ValueError, AttributeError):
             return
 
@@ -299,6 +299,20 @@ def _index(place: Mapping[str, str]) -> FileIndex | None:
     if not place:
         return None
     return FileIndex(int(place.get("chunk_index", 0)), int(place.get("file_index", 0)))
+
+
+def _declared_schema(features: Mapping[str, Any]) -> pa.Schema:
+    """Return the columns of data files with these features, images included."""
+    image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+    return pa.schema(
+        [
+            pa.field(key, image)
+            if feature["dtype"] == "image"
+            else tables.data_schema({key: feature}).field(key)
+            for key, feature in features.items()
+            if feature["dtype"] != "video"
+        ]
+    )
 
 
 def _are_frames(table: pa.Table) -> bool:
