@@ -247,7 +247,7 @@ def test_hostile_messages_do_not_end_a_survey(graph):
 def test_hostile_lines_of_the_parent_do_not_end_a_node(graph, tmp_path, name):
     record_long_episode(tmp_path / "data")
     root = {"root": str(tmp_path / "data")}
-    parameters = {"hardware": ARM, "recorder": recorder_parameters(tmp_path / "data")}
+    parameters = {"hardware": ARM, "recorder": recorder_parameters(tmp_path / "other")}
     node = graph.start(name, parameters.get(name, root))
     for line in (
         "{",
