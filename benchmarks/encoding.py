@@ -2,6 +2,7 @@
 
     python benchmarks/encoding.py                       two episodes of 15 s, two cameras of 640x480
     python benchmarks/encoding.py --lerobot PYTHON      and LeRobot's save_episode on the same frames
+    python benchmarks/encoding.py --before PYTHON       compares with the build that another Python has
     taskset -c 0 python benchmarks/encoding.py --clip bigbuckbunny.mp4      other footage, on one core
 
 PyAV alone encodes the same planar frames from the same files with the same settings, without check,
@@ -13,11 +14,13 @@ of its `save_episode`; the PNGs that it writes before are counted as recording.
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import multiprocessing
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -25,7 +28,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -41,6 +44,7 @@ from lerobot_recorder.video import EncoderSettings, Sketches, encode
 from lerobot_recorder.video.priority import unchanged_priority
 
 FPS = 30
+ONE_BUILD = Path(__file__).with_name("one_build.py")
 LEROBOT = Path(__file__).with_name("lerobot_recording.py")
 FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
 """Variables of this Python's environment that must not reach another Python."""
@@ -75,6 +79,9 @@ class Pictures:
 
 def main() -> None:
     args = parse_arguments()
+    if args.before:
+        compare_builds(args.before, args)
+        return
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=args.directory) as folder:
         waits, recording_s = isolated(record, Path(folder) / "data", args)
         pictures = isolated(compare_pictures, Path(folder) / "data")
@@ -97,6 +104,59 @@ def main() -> None:
         f"encoding; of all frames {pictures.check_all_s / pictures.encode_s:.1%}"
         f"\nencoding took {ours.wall_s / (args.episodes * args.seconds):.2f} s per second recorded"
     )
+
+
+def compare_builds(before: str, args: argparse.Namespace) -> None:
+    """Print the figures of two builds side by side; each row is measured with both, one after the other."""
+    cores = [str(core) for core in sorted(os.sched_getaffinity(0))[:2]]
+    short, long = str(args.seconds), str(args.long_seconds)
+    rows = {
+        f"save to in the dataset, {short} s, s": ("live", short, str(args.episodes), "delay_s"),
+        "encoder CPU per second recorded, s": ("live", short, str(args.episodes), "cpu_s"),
+        "wait for a save, s": ("live", short, str(args.episodes), "wait_s"),
+        "late ticks": ("live", short, str(args.episodes), "late"),
+        f"peak of all encoding processes, {short} s, MB": ("stored", short, "2", "peak_bytes"),
+        f"peak of all encoding processes, {long} s, MB": ("stored", long, "2", "peak_bytes"),
+        "one camera, 60 s, one core, s": (f"{cores[0]}/stored", "60", "1", "wall_s"),
+        "one camera, 60 s, two cores, s": (f"{','.join(cores)}/stored", "60", "1", "wall_s"),
+    }
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for name in ("", "before", "now", "ratio"):
+        table.add_column(name, justify="right" if name else "left", no_wrap=True)
+    for name, (*command, key) in rows.items():
+        values = [measured_build(python, *command)[key] for python in (before, sys.executable)]
+        scale = 2**20 if key == "peak_bytes" else 1
+        ratio = f"{values[1] / values[0]:.2f}" if values[0] else ""
+        table.add_row(name, *(f"{value / scale:.3g}" for value in values), ratio)
+    Console(width=120).print(table)
+    print(f"\na bare fsync takes {1000 * fsync_s(args.directory):.1f} ms (p95)")
+
+
+@functools.cache
+def measured_build(python: str, kind: str, *values: str) -> dict[str, float]:
+    """Measure a build; ``kind`` may begin with the cores to use."""
+    cores, _, kind = kind.rpartition("/")
+    command = [python, str(ONE_BUILD), kind, *values]
+    done = subprocess.run(
+        ["taskset", "-c", cores, *command] if cores else command,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return cast("dict[str, float]", json.loads(done.stdout))
+
+
+def fsync_s(directory: Path | None) -> float:
+    """Return the 95th percentile of the time to sync a small file."""
+    found = []
+    with tempfile.NamedTemporaryFile(dir=directory) as file:
+        for _ in range(100):
+            file.write(bytes(4096))
+            file.flush()
+            start = time.perf_counter()
+            os.fsync(file.fileno())
+            found.append(time.perf_counter() - start)
+    return float(np.quantile(found, 0.95))
 
 
 def rounds(folder: Path, args: argparse.Namespace) -> tuple[Result, Result, float]:
@@ -277,6 +337,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--clip", choices=CLIPS, default=CLIPS[0], help="the footage")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--lerobot", default=os.environ.get("LEROBOT_PYTHON"), help="a Python with LeRobot")
+    parser.add_argument("--before", help="the Python of another build, to compare with")
+    parser.add_argument("--long-seconds", type=float, default=300.0, help="length of a long episode")
     parser.add_argument("--directory", type=Path, help="where to record; the directory for temporary files")
     return parser.parse_args()
 
