@@ -187,3 +187,15 @@ def test_depth_in_meters_and_millimeters_gives_the_same_codes():
         quantize_depth(metres, DepthSettings()), quantize_depth(millimetres, DepthSettings())
     )
     assert quantize_depth(np.array([[np.nan, np.inf]], np.float32), DepthSettings()).tolist() == [[0, 4095]]
+
+
+def test_encoders_are_tried_without_threads_that_could_not_be_started(monkeypatch):
+    tried, real = {}, module._context
+
+    def context(vcodec, pix_fmt, options):
+        tried[vcodec] = options
+        return real(vcodec, pix_fmt, options)
+
+    monkeypatch.setattr(module, "_context", context)
+    assert module._works("libsvtav1")
+    assert tried == {"libsvtav1": {"svtav1-params": "lp=1"}}
