@@ -19,6 +19,7 @@ import numpy.typing as npt
 from lerobot_recorder.arms.protocol import MAX_ID
 from lerobot_recorder.arms.registers import LARGEST_HOMING_OFFSET, TICKS_PER_TURN
 from lerobot_recorder.errors import CalibrationError
+from lerobot_recorder.excerpt import excerpt
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
 GRIPPER = JOINTS.index("gripper")
@@ -110,9 +111,9 @@ class Calibration:
         """
         try:
             entries = json.loads(Path(path).read_text())
-            _refuse_old_format(entries)
+            _require_joints(entries)
             return cls({name: _joint(name, entry) for name, entry in entries.items()})
-        except (OSError, ValueError, AttributeError) as error:
+        except (OSError, ValueError) as error:
             raise CalibrationError(f"cannot use calibration {path}: {error}") from error
 
     def save(self, path: Path) -> None:
@@ -212,8 +213,10 @@ def calibration_home() -> Path:
     return home / "lerobot" / "calibration"
 
 
-def _refuse_old_format(entries: object) -> None:
-    if isinstance(entries, dict) and _OLD_FORMAT & entries.keys():
+def _require_joints(entries: object) -> None:
+    if not isinstance(entries, dict):
+        raise CalibrationError(f"expected an entry for each joint, found {excerpt(entries)}")
+    if _OLD_FORMAT & entries.keys():
         raise CalibrationError(
             "it is in LeRobot's old format (lists of homing_offset, drive_mode, start_pos and end_pos), "
             "whose offsets do not match those in a servo: calibrate the arm again with "

@@ -193,8 +193,9 @@ def test_lerobots_old_format_is_refused_with_a_hint(tmp_path: Path) -> None:
 def test_a_file_that_is_not_a_calibration_is_named(text: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.json"
     path.write_text(text)
-    with pytest.raises(CalibrationError, match=r"bad\.json"):
+    with pytest.raises(CalibrationError, match=r"bad\.json") as refused:
         Calibration.load(path)
+    assert "object" not in str(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -197,5 +197,5 @@ def test_encoders_are_tried_without_threads_that_could_not_be_started(monkeypatc
         return real(vcodec, pix_fmt, options)
 
     monkeypatch.setattr(module, "_context", context)
-    assert module._works("libsvtav1")
+    assert module._works.__wrapped__("libsvtav1")
     assert tried == {"libsvtav1": {"svtav1-params": "lp=1"}}
