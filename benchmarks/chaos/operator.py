@@ -28,7 +28,7 @@ _MATCH_S = 0.25
 """For the service to find its client: an answer that it cannot send is lost."""
 _POLL_S = 0.01
 _STATE = re.compile(r"it is in (\w+)/")
-_EPISODE = re.compile(r"episode (\d[0-9A-Za-z.:_-]*[0-9A-Za-z])")
+_EPISODE = re.compile(r"(?:episode|take) (\d{8}T[0-9.]+Z-[0-9a-f]+)")
 
 
 @dataclass(frozen=True)

@@ -329,7 +329,7 @@ class Round:
         elif service in ("delete_last_episode", "undo_delete") and answer.success is None:
             self._ledger.doubt(set(self._ledger.promises))
         elif answer.success is False:
-            if " is rejected" in answer.message:
+            if " is rejected" in answer.message and answer.episode_id:
                 self._ledger.rejected(answer.episode_id)
             self._ledger.refused = answer.message
         return answer
