@@ -64,6 +64,8 @@ class _Plan:
     pieces: Sequence[Piece]
     changes: Sequence[Change]
     others: Sequence[Source] = ()
+    episode_id: str = ""
+    order: str = ""
 
 
 class DatasetEditor:
@@ -103,6 +105,24 @@ class DatasetEditor:
         def plan(source: Source) -> _Plan:
             chosen = _chosen(source, episodes)
             return _keeping(source, [n for n in range(source.info.total_episodes) if n not in set(chosen)])
+
+        return self._edit(plan)
+
+    def delete_recorded(self, episode_id: str, order: str) -> list[Change]:
+        """Remove an episode for the operator of a recorder, whose ``undo_delete`` can take it back.
+
+        Args:
+            episode_id: its identifier in the spool.
+            order: identifier that sorts this among removals from the spool.
+
+        Raises:
+            DatasetError: the dataset does not have it, it is the only one, or the dataset cannot be edited.
+        """
+
+        def plan(source: Source) -> _Plan:
+            chosen = set(Selection(episode_ids=(episode_id,)).of(source))
+            kept = [n for n in range(source.info.total_episodes) if n not in chosen]
+            return dataclasses.replace(_keeping(source, kept), episode_id=episode_id, order=order)
 
         return self._edit(plan)
 
@@ -233,6 +253,19 @@ class DatasetEditor:
         """List the edits that can be undone, oldest first."""
         return History(self.root).edits()
 
+    def numbers_of(self, episode_ids: Iterable[str]) -> dict[str, int]:
+        """Return the numbers of the episodes that had these identifiers in the spool, as far as they exist.
+
+        Raises:
+            DatasetError: there is no dataset, or it cannot be read.
+        """
+        wanted, source = set(episode_ids), Source(self.root.resolve())
+        return {
+            str(line["episode_id"]): number
+            for number, line in source.recordings.items()
+            if line.get("episode_id") in wanted and number < source.info.total_episodes
+        }
+
     def forget(self) -> int:
         """Make all edits final, and free the disk space that undoing them needs.
 
@@ -273,7 +306,9 @@ class DatasetEditor:
                     "it has ended, then try again"
                 )
             now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
-            history.apply(new, plan.what, (source.info.total_episodes, len(plan.pieces)), now)
+            counts = (source.info.total_episodes, len(plan.pieces))
+            removal = {"episode_id": plan.episode_id, "order": plan.order}
+            history.apply(new, plan.what, counts, now, **removal)
         except BaseException:
             history.recover()
             raise

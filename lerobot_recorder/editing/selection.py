@@ -19,6 +19,7 @@ class Selection:
         failed: whether it was marked as a failure.
         shorter_than_s: length in seconds that it does not reach.
         task: its task.
+        episode_ids: its identifier in the spool is one of these; None for all.
     """
 
     numbers: Sequence[int] | None = None
@@ -26,6 +27,7 @@ class Selection:
     failed: bool = False
     shorter_than_s: float | None = None
     task: str | None = None
+    episode_ids: Sequence[str] | None = None
 
     def of(self, source: Source) -> list[int]:
         """Return the numbers of the chosen episodes, rising.
@@ -44,6 +46,8 @@ class Selection:
                 f"it has {f'0 to {count - 1}' if count else 'none'}"
             )
         found = [number for number in numbers if self._fits(source, number)]
+        if not found and self.episode_ids is not None:
+            raise DatasetError(f"{source.root}: no episode {', '.join(self.episode_ids)} in the dataset")
         if not found:
             raise DatasetError(f"{source.root}: none of {len(numbers)} episodes meets the conditions")
         return found
@@ -55,4 +59,5 @@ class Selection:
             and (not self.failed or known.get("success") is False)
             and (self.shorter_than_s is None or source.seconds(number) < self.shorter_than_s)
             and (self.task is None or source.dataset.task(number) == self.task)
+            and (self.episode_ids is None or known.get("episode_id") in self.episode_ids)
         )

@@ -9,6 +9,7 @@ from concurrent.futures import Future as ConcurrentFuture
 from typing import Any
 
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
+from lerobot_recorder.editing import RecorderEdits
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
@@ -16,7 +17,15 @@ from lerobot_recorder.nodes.guidance import Guidance
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
-from lerobot_recorder.nodes.recorder_status import diagnostics, discarded, recorder_status, saved
+from lerobot_recorder.nodes.recorder_status import (
+    deletion,
+    diagnostics,
+    discarded,
+    marked,
+    recorder_status,
+    restoration,
+    saved,
+)
 from lerobot_recorder.nodes.streams import Subscriptions
 from lerobot_recorder.recording import (
     ClockSteps,
@@ -68,6 +77,7 @@ class RecorderNode(ManagedNode):
             name=self.get_fully_qualified_name(),
             clock=clock,
             on_end=self._announce,
+            committed=RecorderEdits(root),
         )
         try:
             self._recorder.check_dataset()
@@ -123,9 +133,7 @@ class RecorderNode(ManagedNode):
         services.trigger("delete_last_episode", recorder.delete_last, self._deleted)
         services.trigger("undo_delete", recorder.undo_delete, self._restored)
         services.trigger("accept_episode", recorder.accept, self._accepted)
-        services.set_bool(
-            "mark_success", recorder.mark_success, lambda name: (True, f"marked episode {name}")
-        )
+        services.set_bool("mark_success", recorder.mark_success, marked)
 
     def _start(self) -> ConcurrentFuture[str]:
         if not self._recorder.recording and (missing := self._missing()):
@@ -135,11 +143,11 @@ class RecorderNode(ManagedNode):
 
     def _deleted(self, deleted: Deleted) -> tuple[bool, str]:
         self._schedule.adjust_saved(-deleted.was_saved)
-        return True, f"deleted episode {deleted.episode_id}; undo_delete brings it back"
+        return True, deletion(deleted)
 
     def _restored(self, restored: Restored) -> tuple[bool, str]:
         self._schedule.adjust_saved(restored.counts)
-        return True, f"brought back episode {restored.episode_id}: it is in {restored.state}/"
+        return True, restoration(restored)
 
     def _accepted(self, episode_id: str) -> tuple[bool, str]:
         self._schedule.adjust_saved(1)

@@ -9,10 +9,13 @@ from typing import Any, cast
 
 from lerobot_recorder.nodes.events import Diagnostic
 from lerobot_recorder.recording import (
+    Deleted,
+    Marked,
     Outcome,
     Recorder,
     RecorderState,
     RecorderStatus,
+    Restored,
     Schedule,
     StreamStatus,
 )
@@ -62,6 +65,27 @@ def discarded(outcome: Outcome) -> tuple[bool, str]:
     """Answer a call that discarded an episode."""
     back = "; undo_delete brings it back" if outcome.length else ""
     return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames{back}"
+
+
+def deletion(deleted: Deleted) -> str:
+    """Describe what a deletion did."""
+    if deleted.number is None:
+        return f"deleted episode {deleted.episode_id}; undo_delete brings it back"
+    return f"deleted episode {deleted.number}, which was in the dataset; undo_delete brings it back"
+
+
+def restoration(restored: Restored) -> str:
+    """Describe what was brought back, and where it is."""
+    if restored.number is None:
+        return f"brought back episode {restored.episode_id}: it is in {restored.state}/"
+    return f"brought back episode {restored.number}: it is in the dataset"
+
+
+def marked(mark: Marked) -> tuple[bool, str]:
+    """Answer a call that marked an episode."""
+    if mark.number is None:
+        return True, f"marked episode {mark.episode_id}"
+    return True, f"marked episode {mark.number}, which is in the dataset"
 
 
 def diagnostics(status: RecorderStatus) -> list[Diagnostic]:

@@ -9,6 +9,7 @@
 =============  =============================================================================
 recorder       ``Recorder``: start, save, discard, and the operator's other commands
 opening        what is fixed when an episode starts, checked against dataset and video limits
+committed      what is asked of episodes that are in the dataset already
 take           one episode being recorded, with its two threads
 row_queue      the bounded queue to the writer thread, and which step is too slow
 rows           builds rows from samples
@@ -24,8 +25,9 @@ api            ``EpisodeRecorder``: record from your own Python loop, without st
 
 from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
+from lerobot_recorder.recording.committed import CommittedEpisodes
 from lerobot_recorder.recording.quality import QualityRules
-from lerobot_recorder.recording.recorder import Deleted, Recorder, Restored
+from lerobot_recorder.recording.recorder import Deleted, Marked, Recorder, Restored
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import (
     CompletedEpisode,
@@ -40,10 +42,12 @@ from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, Strea
 __all__ = [
     "Clock",
     "ClockSteps",
+    "CommittedEpisodes",
     "CompletedEpisode",
     "Deleted",
     "EpisodeRecorder",
     "GridSettings",
+    "Marked",
     "Outcome",
     "QualityRules",
     "Recorder",

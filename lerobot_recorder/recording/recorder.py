@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lerobot_recorder.dataset import SUCCESS_FEATURE
-from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, StreamError
+from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.recording.clock import Clock, SystemClock, grid_start_ns
+from lerobot_recorder.recording.committed import CommittedEpisodes
 from lerobot_recorder.recording.disk import DiskMonitor, typical_bytes
 from lerobot_recorder.recording.opening import (
     check_continues,
@@ -45,10 +46,24 @@ class Deleted(NamedTuple):
     Attributes:
         episode_id: its identifier
         was_saved: whether this recorder had counted it as saved
+        number: the number that it had in the dataset; None if it was not there yet
     """
 
     episode_id: str
     was_saved: bool
+    number: int | None = None
+
+
+class Marked(NamedTuple):
+    """An episode that was marked.
+
+    Attributes:
+        episode_id: its identifier
+        number: its number in the dataset; None if it is not there yet
+    """
+
+    episode_id: str
+    number: int | None = None
 
 
 class Restored(NamedTuple):
@@ -56,13 +71,15 @@ class Restored(NamedTuple):
 
     Attributes:
         episode_id: its identifier
-        state: its state now: ``ready`` or ``rejected``
+        state: its state now: ``ready`` or ``rejected``; ``ready`` also if it is in the dataset
         counts: whether this recorder counts it as saved again
+        number: its number in the dataset; None if it is in the spool
     """
 
     episode_id: str
     state: str
     counts: bool
+    number: int | None = None
 
 
 class Recorder:
@@ -87,6 +104,7 @@ class Recorder:
         name: str = "",
         clock: Clock | None = None,
         on_end: Callable[[Outcome], None] = lambda _outcome: None,
+        committed: CommittedEpisodes | None = None,
     ) -> None:
         """Recover interrupted takes, and get ready for ``start``.
 
@@ -98,6 +116,7 @@ class Recorder:
             name: the recorder's name; only one recorder per name can record into a dataset
             clock: clock of samples and ticks; by default the system's
             on_end: called with each outcome, by the thread that wrote the episode
+            committed: edits episodes that are in the dataset already; without it, that is refused
 
         Raises:
             ConfigError: fps or the streams cannot be used.
@@ -116,6 +135,7 @@ class Recorder:
         self.settings = settings or RecorderSettings()
         self._clock = clock or SystemClock()
         self._on_end = on_end
+        self._committed = committed
         self._lock = threading.Lock()
         self._take: Take | None = None
         self._unended: dict[str, Take] = {}
@@ -190,7 +210,7 @@ class Recorder:
         return self._disk.submit(self._accept)
 
     def delete_last(self) -> Future[Deleted]:
-        """Delete the last saved episode if it is not in the dataset yet.
+        """Delete the last saved episode: from the spool, or from the dataset if this recorder has saved it.
 
         ``undo_delete`` can bring it back while there is room for it.
         """
@@ -200,15 +220,15 @@ class Recorder:
         """Bring back the last deleted episode or discarded take."""
         return self._disk.submit(self._undo_delete)
 
-    def mark_success(self, success: bool) -> Future[str]:
+    def mark_success(self, success: bool) -> Future[Marked]:
         """Mark the present episode, or else the last one, as a success or a failure.
 
-        Resolves to its identifier, or fails if there is none or it is in the dataset already.
+        Fails if there is none, or if it is in the dataset and that cannot be edited.
         """
         take = self._current
         if take is not None and take.mark_success(success):
-            marked: Future[str] = Future()
-            marked.set_result(take.header.episode_id)
+            marked: Future[Marked] = Future()
+            marked.set_result(Marked(take.header.episode_id))
             return marked
         return self._disk.submit(self._mark_last, success)
 
@@ -479,17 +499,44 @@ class Recorder:
         return episode_id
 
     def _delete_last(self) -> Deleted:
-        last = self._last_kept()
-        episode_id = self._spool.delete_last(last.episode_id if last else None)
+        last, number = self._last_kept(), None
+        try:
+            episode_id = self._spool.delete_last(last.episode_id if last else None)
+        except SpoolError:
+            if self._committed is None or not (episode_id := self._in_dataset(last)):
+                raise
+            _, number = self._committed.delete(episode_id, self._spool.new_episode_id())
         self._count()
         with self._lock:
             was_saved = self._states.get(episode_id) == "ready"
             self._note_state(episode_id, "deleted", counts=was_saved)
-        logger.info("deleted %s", f"episode {self._next_index}" if was_saved else f"the take {episode_id}")
-        return Deleted(episode_id, was_saved)
+        if number is not None:
+            logger.info("deleted episode %d from the dataset", number)
+        else:
+            deleted = f"episode {self._next_index}" if was_saved else f"the take {episode_id}"
+            logger.info("deleted %s", deleted)
+        return Deleted(episode_id, was_saved, number)
+
+    def _in_dataset(self, last: Outcome | None) -> str:
+        """Return the identifier of the last saved episode if that can only be in the dataset, else empty.
+
+        Episodes of earlier runs are left alone: a key that is pressed once too often must not reach them.
+
+        Raises:
+            SpoolError: it was deleted from the dataset.
+        """
+        if last and last.state == "deleted" and self._spool.find(last.episode_id) is None:
+            raise SpoolError(f"episode {last.episode_id} is deleted; undo_delete brings it back")
+        saved = [episode_id for episode_id, state in list(self._states.items()) if state == "ready"]
+        wanted = last.episode_id if last else next(reversed(saved), "")
+        found = self._spool.find(wanted) if wanted in saved else None
+        is_elsewhere = found is not None and found.state != "committing"
+        return wanted if wanted in saved and not is_elsewhere else ""
 
     def _undo_delete(self) -> Restored:
         self._last_kept()  # wait for a take that is just being discarded: it is the one to bring back
+        if self._committed is not None and self._committed.last_deleted() > self._spool.last_removed():
+            return self._undo_edit(self._committed)
         episode = self._spool.undo_delete()
         episode_id, state = episode.episode_id, episode.state
         self._count()
@@ -502,6 +549,15 @@ class Recorder:
             logger.info("restored the take %s; it is rejected, and can be accepted", episode_id)
         return Restored(episode_id, state, counts)
 
+    def _undo_edit(self, committed: CommittedEpisodes) -> Restored:
+        episode_id, number = committed.undo_delete()
+        self._count()
+        with self._lock:
+            counts = self._states.get(episode_id) == "deleted"
+            self._note_state(episode_id, "ready", counts=counts)
+        logger.info("restored episode %d of the dataset", number)
+        return Restored(episode_id, "ready", counts, number)
+
     def _note_state(self, episode_id: str, state: str, *, counts: bool = True) -> None:
         self._states.pop(episode_id, None)
         if counts:
@@ -509,9 +565,14 @@ class Recorder:
         if self._last is not None and self._last.episode_id == episode_id:
             self._last = replace(self._last, state=state)
 
-    def _mark_last(self, success: bool) -> str:
+    def _mark_last(self, success: bool) -> Marked:
         last = self._last_kept()
-        return self._spool.mark_success(success, last.episode_id if last else None)
+        try:
+            return Marked(self._spool.mark_success(success, last.episode_id if last else None))
+        except SpoolError:
+            if self._committed is None or not (episode_id := self._in_dataset(last)):
+                raise
+            return Marked(*self._committed.mark_success(episode_id, success))
 
     def _bytes_per_s(self) -> float:
         """Return what the last take wrote per second, or else an estimate for such images."""

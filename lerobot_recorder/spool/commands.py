@@ -102,6 +102,10 @@ class OperatorMoves(SpoolDirectory):
         with self.moving():
             return discarded.bring_back(self, episode_id)
 
+    def last_removed(self) -> str:
+        """Return the identifier that sorts the last removal that ``undo_delete`` can take back, or empty."""
+        return max((each.order for each in discarded.listed(self) if each.can_return), default="")
+
     def make_room(self, free_bytes: int) -> bool:
         """Erase discarded episodes, the oldest first, until this much space is free on the file system.
 

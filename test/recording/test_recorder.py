@@ -456,14 +456,14 @@ def test_an_episode_can_be_deleted_while_it_is_saved(bench):
     second = robot.start()
     robot.run(2)
     robot.recorder.save()
-    assert robot.recorder.delete_last().result(10) == (second, True)
+    assert robot.recorder.delete_last().result(10) == (second, True, None)
     assert [episode.episode_id for episode in Spool(robot.root).ready()] == [first]
     assert robot.recorder.status().saved == 1
     with pytest.raises(SpoolError, match="is deleted; undo_delete brings it back"):
         robot.recorder.delete_last().result(10)
-    assert robot.recorder.undo_delete().result(10) == (second, "ready", True)
+    assert robot.recorder.undo_delete().result(10) == (second, "ready", True, None)
     assert robot.recorder.status().saved == 2
-    assert robot.recorder.delete_last().result(10) == (second, True)
+    assert robot.recorder.delete_last().result(10) == (second, True, None)
 
 
 def test_an_episode_deleted_after_a_discarded_one_no_longer_counts(bench):
@@ -474,7 +474,7 @@ def test_an_episode_deleted_after_a_discarded_one_no_longer_counts(bench):
     robot.start()
     robot.run(2)
     robot.recorder.discard().result(10)
-    assert robot.recorder.delete_last().result(10) == (first, True)
+    assert robot.recorder.delete_last().result(10) == (first, True, None)
     assert robot.recorder.status().saved == 0
 
 
@@ -494,8 +494,8 @@ def test_the_last_episode_stays_the_last_when_the_clock_was_set_back(bench, monk
     robot.run(2)
     robot.recorder.save().result(10)
     assert robot.recorder._last.episode_id == second
-    assert robot.recorder.mark_success(False).result(10) == second
-    assert robot.recorder.delete_last().result(10) == (second, True)
+    assert robot.recorder.mark_success(False).result(10) == (second, None)
+    assert robot.recorder.delete_last().result(10) == (second, True, None)
     assert [episode.episode_id for episode in Spool(robot.root).ready()] == [first]
 
 
@@ -504,10 +504,10 @@ def test_a_discarded_take_is_brought_back_and_counts(bench):
     first = robot.start()
     robot.run(2)
     robot.recorder.discard()
-    assert robot.recorder.undo_delete().result(10) == (first, "ready", True)
+    assert robot.recorder.undo_delete().result(10) == (first, "ready", True, None)
     assert robot.recorder.status().saved == 1
     assert [episode.length for episode in Spool(robot.root).ready()] == [2]
-    assert robot.recorder.delete_last().result(10) == (first, True)
+    assert robot.recorder.delete_last().result(10) == (first, True, None)
 
 
 def test_deleting_an_episode_of_an_earlier_run_changes_no_count(bench):
@@ -517,8 +517,8 @@ def test_deleting_an_episode_of_an_earlier_run_changes_no_count(bench):
     robot.recorder.save().result(10)
     robot.recorder.close()
     robot.recorder = robot.open()
-    assert robot.recorder.delete_last().result(10) == (first, False)
-    assert robot.recorder.undo_delete().result(10) == (first, "ready", False)
+    assert robot.recorder.delete_last().result(10) == (first, False, None)
+    assert robot.recorder.undo_delete().result(10) == (first, "ready", False, None)
     assert robot.recorder.status().saved == 0
 
 
@@ -578,10 +578,10 @@ def test_the_last_episode_can_be_deleted_and_marked(bench):
     robot.start()
     robot.run(3)
     saved = robot.recorder.save().result(10).episode_id
-    assert robot.recorder.mark_success(True).result(10) == saved
+    assert robot.recorder.mark_success(True).result(10) == (saved, None)
     success = Spool(robot.root).ready()[0].rows()["next.success"]
     assert success[:, 0].tolist() == [False, False, True]
-    assert robot.recorder.delete_last().result(10) == (saved, True)
+    assert robot.recorder.delete_last().result(10) == (saved, True, None)
     assert not Spool(robot.root).ready()
 
 
@@ -791,7 +791,7 @@ def test_an_episode_can_be_marked_while_it_is_recorded_and_while_it_is_saved(ben
         episode_id = robot.start()
         robot.run(2)
         saving = robot.recorder.save() if late else None
-        assert robot.recorder.mark_success(True).result(10) == episode_id
+        assert robot.recorder.mark_success(True).result(10) == (episode_id, None)
         (saving or robot.recorder.save()).result(10)
     episodes = Spool(robot.root).ready()
     assert [episode.manifest.success for episode in episodes] == [True, True]
@@ -804,7 +804,7 @@ def test_a_mark_goes_to_the_present_take_and_leaves_the_last_one_alone(bench):
     robot.run(2)
     robot.recorder.save().result(10)
     present = robot.start()
-    assert robot.recorder.mark_success(False).result(10) == present
+    assert robot.recorder.mark_success(False).result(10) == (present, None)
     robot.run(2)
     robot.recorder.save().result(10)
     assert [episode.manifest.success for episode in Spool(robot.root).ready()] == [None, False]

@@ -52,6 +52,8 @@ class Edit:
         episodes_after: episodes after it.
         token: names the edit in the edited dataset.
         at: when it was done, ISO 8601.
+        episode_id: the episode that a recorder's operator has deleted by it; empty otherwise.
+        order: an identifier that sorts it among what the operator has deleted from the spool.
     """
 
     number: int
@@ -60,6 +62,8 @@ class Edit:
     episodes_after: int
     token: str
     at: str
+    episode_id: str = ""
+    order: str = ""
 
 
 class History:
@@ -111,7 +115,16 @@ class History:
         make_private_directory(directory)
         return directory / "new"
 
-    def apply(self, new: Path, what: str, episodes: tuple[int, int], at: str) -> Edit:
+    def apply(
+        self,
+        new: Path,
+        what: str,
+        episodes: tuple[int, int],
+        at: str,
+        *,
+        episode_id: str = "",
+        order: str = "",
+    ) -> Edit:
         """Put an edited dataset in the place of the one at ``root``.
 
         Args:
@@ -119,12 +132,14 @@ class History:
             what: what was done, in words.
             episodes: the numbers of episodes before and after.
             at: when it was done, ISO 8601.
+            episode_id: see `Edit`.
+            order: see `Edit`.
 
         Raises:
             DatasetError: ``root`` cannot be renamed.
         """
         directory = new.parent
-        edit = Edit(int(directory.name), what, *episodes, secrets.token_hex(8), at)
+        edit = Edit(int(directory.name), what, *episodes, secrets.token_hex(8), at, episode_id, order)
         (new / _TOKEN).parent.mkdir(parents=True, exist_ok=True)
         (new / _TOKEN).write_text(json.dumps({"token": edit.token}), encoding="utf-8")
         sync_tree(new)

@@ -1,0 +1,144 @@
+"""What the operator's commands do with an episode that is in the dataset already."""
+
+from __future__ import annotations
+
+import pytest
+
+from lerobot_recorder.dataset import RecordedEpisode, check, load_info
+from lerobot_recorder.dataset.reader import read_counted
+from lerobot_recorder.editing import DatasetEditor, RecorderEdits
+from lerobot_recorder.encoding import BatchEncoder
+from lerobot_recorder.errors import DatasetError, SpoolError
+from lerobot_recorder.spool import Spool
+from lerobot_recorder.video import EncoderSettings, probe
+
+FAST = EncoderSettings(vcodec="h264")
+
+
+@pytest.fixture
+def robot(bench):
+    made = bench(record_success=True)
+    made.recorder.close()
+    made.recorder = made.open(committed=RecorderEdits(made.root))
+    return made
+
+
+def save(robot, frames: int = 3) -> str:
+    robot.start()
+    robot.run(frames)
+    return robot.recorder.save().result(10).episode_id
+
+
+def commit(robot) -> None:
+    with BatchEncoder(robot.root, settings=FAST):
+        pass
+
+
+def lengths(robot) -> list[int]:
+    assert list(check(robot.root, probe)) == []
+    return read_counted(robot.root, load_info(robot.root), None).lengths.tolist()
+
+
+def test_a_committed_episode_is_deleted_once_and_brought_back(robot):
+    save(robot, 2)
+    last = save(robot, 3)
+    commit(robot)
+    assert robot.recorder.delete_last().result(10) == (last, True, 1)
+    assert lengths(robot) == [2]
+    assert (robot.recorder.status().saved, robot.recorder.status().episode_index) == (1, 1)
+    with pytest.raises(SpoolError, match="deleted"):
+        robot.recorder.delete_last().result(10)
+    assert lengths(robot) == [2]
+    assert robot.recorder.undo_delete().result(10) == (last, "ready", True, 1)
+    assert lengths(robot) == [2, 3]
+    assert (robot.recorder.status().saved, robot.recorder.status().episode_index) == (2, 2)
+    assert robot.recorder.delete_last().result(10) == (last, True, 1)
+
+
+def test_removals_from_dataset_and_spool_come_back_in_reverse_order(robot):
+    save(robot, 2)
+    committed = save(robot, 3)
+    commit(robot)
+    robot.recorder.delete_last().result(10)
+    waiting = save(robot, 4)
+    robot.recorder.delete_last().result(10)
+    assert robot.recorder.undo_delete().result(10) == (waiting, "ready", True, None)
+    commit(robot)
+    assert robot.recorder.undo_delete().result(10) == (committed, "ready", True, 1)
+    assert lengths(robot) == [2, 3, 4]
+    with pytest.raises(SpoolError, match="nothing to bring back"):
+        robot.recorder.undo_delete().result(10)
+
+
+def test_a_restarted_recorder_brings_back_what_the_last_one_deleted(robot):
+    save(robot, 2)
+    last = save(robot, 3)
+    commit(robot)
+    robot.recorder.delete_last().result(10)
+    robot.recorder.close()
+    robot.recorder = robot.open(committed=RecorderEdits(robot.root))
+    assert robot.recorder.undo_delete().result(10) == (last, "ready", False, 1)
+    assert lengths(robot) == [2, 3]
+
+
+def test_committed_episodes_of_an_earlier_run_are_left_alone(robot):
+    save(robot)
+    save(robot)
+    commit(robot)
+    robot.recorder.close()
+    robot.recorder = robot.open(committed=RecorderEdits(robot.root))
+    with pytest.raises(SpoolError, match="no episode"):
+        robot.recorder.delete_last().result(10)
+    assert lengths(robot) == [3, 3]
+
+
+def test_a_committed_episode_is_deleted_after_a_discarded_take(robot):
+    save(robot, 2)
+    last = save(robot, 3)
+    commit(robot)
+    robot.start()
+    robot.run(2)
+    robot.recorder.discard().result(10)
+    assert robot.recorder.delete_last().result(10) == (last, True, 1)
+    assert lengths(robot) == [2]
+
+
+def test_a_mark_reaches_a_committed_episode(robot):
+    save(robot)
+    save(robot)
+    commit(robot)
+    for success in (True, False, True):
+        assert robot.recorder.mark_success(success).result(10).number == 1
+        episode = RecordedEpisode(robot.root, 1)
+        assert episode.recording["success"] is success
+        assert episode.vectors("next.success").rows[:, 0].tolist() == [False, False, success]
+    assert list(check(robot.root, probe)) == []
+
+
+def test_an_edit_that_came_later_is_not_undone_instead(robot):
+    save(robot)
+    last = save(robot)
+    commit(robot)
+    robot.recorder.delete_last().result(10)
+    DatasetEditor(robot.root).set_task([0], "Other")
+    with pytest.raises(DatasetError, match=f"episode {last} was deleted .* edited again since"):
+        robot.recorder.undo_delete().result(10)
+    assert lengths(robot) == [3]
+
+
+def test_an_episode_that_is_being_committed_is_deleted_afterwards(robot, monkeypatch):
+    """The encoder has it in ``committing/`` when the command arrives, and the edit waits for the commit."""
+    save(robot, 2)
+    last = save(robot, 3)
+    deleted = []
+    forget = Spool.forget
+
+    def delete_meanwhile(spool, names):
+        if not deleted:
+            deleted.append(robot.recorder.delete_last())
+        forget(spool, names)
+
+    monkeypatch.setattr(Spool, "forget", delete_meanwhile)
+    commit(robot)
+    assert deleted[0].result(30) == (last, True, 1)
+    assert lengths(robot) == [2]
