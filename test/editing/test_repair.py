@@ -7,7 +7,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -28,12 +30,13 @@ from damages import (
 )
 from encoded import CAMERA
 from filmed import filmed_dataset
+from reaper import REAPER, Killed, make_audible
 
-from lerobot_recorder.dataset import RecordedEpisode, check, load_info, open_dataset
+from lerobot_recorder.dataset import DatasetWriter, RecordedEpisode, check, load_info, open_dataset
 from lerobot_recorder.dataset.files import CHECKSUMS_PATH
 from lerobot_recorder.editing import DatasetEditor, repair
 from lerobot_recorder.errors import DatasetError
-from lerobot_recorder.video import probe
+from lerobot_recorder.video import Mp4Files, probe
 
 HOPELESS = {"data: missing", "data: garbage", "data: no rows", "video: git LFS pointer"}
 """Nothing is left of the rows, or files were not fetched."""
@@ -282,7 +285,70 @@ def test_videos_that_do_not_change_are_the_same_file(root: Path) -> None:
     assert (root / VIDEO).stat().st_ino == before
 
 
-# Other programs
+def test_damaged_rows_cost_their_episode_alone(tmp_path: Path) -> None:
+    root = filmed_dataset(tmp_path / "dataset")
+    before = first_values(root)
+    content = bytearray((root / DATA).read_bytes())
+    place = pq.read_metadata(root / DATA).row_group(1).column(0)
+    content[place.data_page_offset + place.total_compressed_size - 1] ^= 1
+    (root / DATA).write_bytes(bytes(content))
+    report = repair(root, apply=True)
+    assert list(check(root, probe)) == []
+    assert first_values(root) == [before[0], before[2]]
+    assert [RecordedEpisode(root, number).recording["episode_id"] for number in (0, 1)] == [
+        "episode-0",
+        "episode-2",
+    ]
+    assert "episode 1 (5 rows)" in report.lost
+
+
+def test_flipped_bit_in_a_video_is_reported_and_kept(tmp_path: Path) -> None:
+    root = filmed_dataset(tmp_path / "dataset")
+    content = bytearray((root / VIDEO).read_bytes())
+    content[-20] ^= 1
+    (root / VIDEO).write_bytes(bytes(content))
+    report = repair(root, apply=True)
+    assert list(check(root, probe)) == []
+    assert (root / VIDEO).read_bytes() == bytes(content)
+    assert report.lost == [f"perhaps pictures or rows in {VIDEO}"]
+
+
+# Interruptions, other programs, space
+
+
+def test_a_repair_stopped_anywhere_leaves_the_old_or_the_new_dataset(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_audible(monkeypatch)
+    DAMAGES["video: fewer frames"](root)
+    old = contents(root)
+    whole = Path(shutil.copytree(root, tmp_path / "whole" / "dataset"))
+    with REAPER.after(None):
+        repair(whole, apply=True)
+    operations, new = REAPER.count, without_token(contents(whole))
+    assert operations > 20
+    for stop in range(1, operations, 4):
+        copy = Path(shutil.copytree(root, tmp_path / str(stop) / "dataset"))
+        with suppress(Killed), REAPER.after(stop):
+            repair(copy, apply=True)
+        assert without_token(contents(copy)) in (old, new)
+        DatasetWriter(copy, Mp4Files()).recover()
+        repair(copy, apply=True)
+        assert without_token(contents(copy)) == new
+
+
+def without_token(found: dict[str, bytes]) -> dict[str, bytes]:
+    """Leave out the name of the edit, which is random."""
+    return {name: content for name, content in found.items() if name != "meta/recordings/edit.json"}
+
+
+def test_repair_without_room_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    DAMAGES["info: missing"](root)
+    before = contents(root)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**6))
+    with pytest.raises(DatasetError, match=r"needs \d+ MB, 1 MB are free"):
+        repair(root, apply=True)
+    assert contents(root) == before
 
 
 def test_dataset_that_a_program_is_writing_is_refused(root: Path) -> None:
