@@ -88,13 +88,18 @@ def write_file(path: Path, content: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def partial_file(path: Path) -> Path:
+    """Return where the new content of a file is written before it replaces the old one."""
+    return path.with_name(path.name + ".partial")
+
+
 def replace_file(path: Path, content: bytes) -> None:
     """Replace a file's content so that readers find the old or the new one, even after a power cut.
 
     Raises:
         OSError: the file cannot be written.
     """
-    partial = path.with_name(path.name + ".partial")
+    partial = partial_file(path)
     write_file(partial, content)
     partial.replace(path)
     sync(path.parent)

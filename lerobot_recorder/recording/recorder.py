@@ -29,7 +29,7 @@ from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderStatus
 from lerobot_recorder.recording.streams import Stream, StreamStatus
 from lerobot_recorder.recording.take import Take
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool, TakeFiles
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +150,8 @@ class Recorder:
         self._spool.require()
         self._only_one = self._spool.lock_recorder(name)
         self._disk = ThreadPoolExecutor(1, "recorder-disk")
+        self._prepared: TakeFiles | None = None
+        """Files of the next take; only for the disk's thread."""
         self._disk.submit(self._recover)
         self._watch = DiskMonitor(
             self._spool,
@@ -245,6 +247,7 @@ class Recorder:
     def close(self) -> None:
         """Stop; save a running take, or set it aside if it is bad. Wait for all saves to finish."""
         self._disk.shutdown(wait=True)
+        self._drop_prepared()
         self.finish()
         for take in list(self._unended.values()):
             take.result.result()
@@ -342,6 +345,8 @@ class Recorder:
         try:
             take = self._take_of(self.settings)
             self._message = ""
+            with contextlib.suppress(RuntimeError):  # the recorder is being closed
+                self._disk.submit(self._prepare, take.header.cameras)
             logger.info("recording episode %d", self._index_of_next(take))
             return take.header.episode_id
         except BaseException:
@@ -354,7 +359,8 @@ class Recorder:
     def _take_of(self, settings: RecorderSettings) -> Take:
         cameras = probe_cameras(self.streams)
         self._watch.require(_seconds_needed(settings), typical_bytes(cameras.values()) * self.fps)
-        writer = EpisodeWriter(self._spool, self._header(settings, cameras))
+        header = self._header(settings, cameras)
+        writer = EpisodeWriter(self._spool, header, self._prepared_for(cameras))
         try:
             limits = take_settings(writer.header, settings)
             with self._lock:  # a take that ends at once waits here until it is registered
@@ -365,6 +371,25 @@ class Recorder:
                 writer.discard()
             raise
         return take
+
+    def _prepared_for(self, cameras: dict[str, CameraSpool]) -> TakeFiles | None:
+        """Return the prepared files if these cameras can use them, and remove them otherwise."""
+        if self._prepared is not None and not self._prepared.fit(cameras):
+            self._drop_prepared()
+        files, self._prepared = self._prepared, None
+        return files
+
+    def _prepare(self, cameras: dict[str, CameraSpool]) -> None:
+        """Create the files of the next take, which most likely has the same cameras."""
+        try:
+            self._prepared = TakeFiles(self._spool, cameras)
+        except (RecorderError, OSError) as error:  # if it lasts, the next start reports it
+            logger.debug("the files of the next take cannot be created yet: %s", error)
+
+    def _drop_prepared(self) -> None:
+        if self._prepared is not None:
+            self._prepared.remove()
+        self._prepared = None
 
     def _header(self, settings: RecorderSettings, cameras: dict[str, CameraSpool]) -> EpisodeHeader:
         features = fitting_features(self._spool, self.fps, self.streams, cameras, settings)

@@ -11,6 +11,7 @@
       failed/<episode_id>/       an encoder could not use it; with ``error.txt``
       discarded/<episode_id>/    deleted or discarded; can be brought back while there is room
       segments/<episode_id>/     pieces of its videos that are encoded already; belong to the encoder
+      prepared/                  empty files for the next take; the recorder holds a lock
       erasing/                   being removed for good
       commit/                    the dataset writer's staged files
       encoder.json               the codec of the encoder that runs, which may refuse a size of images
@@ -26,6 +27,7 @@ discarded      deleted episodes and discarded takes, and when they are erased
 restart        cleans up what dead processes and power cuts left behind
 encoder_note   what the encoder that runs tells recorders
 recovery       cuts an interrupted take to its last whole row
+take_files     the files of a take, which exist before it starts
 writer         ``EpisodeWriter``: writes rows and images of one episode, in order
 episode        ``SpooledEpisode``: reads an ended episode; ``SpooledTake``: parts of a growing one
 identifiers    identifiers of episodes
@@ -33,7 +35,7 @@ manifest       metadata of an episode
 records        the fixed-size record of a row
 images         the files of each image format
 sinks          appends images to these files
-files          files that only grow, and the thread that syncs them
+files          files that only grow, and the threads that sync them
 =============  =============================================================================
 """
 
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
     from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
     from lerobot_recorder.spool.spool import Spool
+    from lerobot_recorder.spool.take_files import TakeFiles
     from lerobot_recorder.spool.writer import EpisodeWriter, PreparedRow
 else:
     __getattr__ = lazy_names(__name__, __file__)
@@ -66,6 +69,7 @@ __all__ = [
     "Spool",
     "SpooledEpisode",
     "SpooledTake",
+    "TakeFiles",
     "check_sizes",
     "new_episode_id",
     "segments_folder",

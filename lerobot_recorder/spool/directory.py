@@ -20,6 +20,7 @@ from lerobot_recorder.spool.listing import STATES, SpoolListing
 
 CLAIM_FILE = "claim"
 ERASING = "erasing"
+PREPARED = "prepared"
 _LOCK_FILE = "lock"
 _LAST_ID_FILE = "last_id"
 
@@ -38,7 +39,7 @@ class SpoolDirectory(SpoolListing):
             OSError: they cannot be created.
         """
         make_private_directory(self.path)
-        for state in (*STATES, ERASING):
+        for state in (*STATES, PREPARED, ERASING):
             make_private_directory(self.directory(state))
 
     def require(self) -> None:

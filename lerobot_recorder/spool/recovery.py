@@ -40,6 +40,7 @@ _WRITER_FILES = re.compile(
     "|".join(map(re.escape, (HEADER_FILE, ROWS_FILE, BALLAST_FILE, MANIFEST_FILE, DISCARDED_FILE)))
     + r"|.*\.json\.partial|.*\.(i420|thumbs|jpeg|depth16|depth32)"
 )
+_PREPARED = re.compile(r"[0-9a-f]{16}")
 _PNG = re.compile(r"frame-\d{6,}\.png")
 
 
@@ -50,7 +51,16 @@ def is_take(path: Path) -> bool:
 
 def has_only_writer_files(path: Path) -> bool:
     """Return whether a directory is named as an episode and holds only files that a writer creates."""
-    return is_episode_id(path.name) and all(map(_is_of_writer, path.iterdir()))
+    return is_episode_id(path.name) and _holds_only_writer_files(path)
+
+
+def is_prepared(path: Path) -> bool:
+    """Return whether a directory in ``prepared/`` was created by a recorder."""
+    return bool(_PREPARED.fullmatch(path.name)) and _holds_only_writer_files(path)
+
+
+def _holds_only_writer_files(path: Path) -> bool:
+    return all(map(_is_of_writer, path.iterdir()))
 
 
 def _is_of_writer(entry: Path) -> bool:

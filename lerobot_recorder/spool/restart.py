@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 from lerobot_recorder import locks
 from lerobot_recorder.dataset import counted_ids, is_journaled
-from lerobot_recorder.durable import replace_file
+from lerobot_recorder.durable import move_directory, partial_file, replace_file, sync
 from lerobot_recorder.errors import LockError, RecorderError, SpoolError
-from lerobot_recorder.spool.directory import CLAIM_FILE, ERASING, SpoolDirectory
+from lerobot_recorder.spool.directory import CLAIM_FILE, ERASING, PREPARED, SpoolDirectory
 from lerobot_recorder.spool.discarded import destination, tidy
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.identifiers import is_episode_id, is_named_after_episode
-from lerobot_recorder.spool.listing import ERROR_FILE
-from lerobot_recorder.spool.manifest import MANIFEST_FILE, read_manifest
+from lerobot_recorder.spool.identifiers import another_name, is_episode_id, is_named_after_episode
+from lerobot_recorder.spool.listing import ERROR_FILE, STATES
+from lerobot_recorder.spool.manifest import MANIFEST_FILE, read_header, read_manifest
 from lerobot_recorder.spool.records import ROWS_FILE
-from lerobot_recorder.spool.recovery import has_only_writer_files, is_passing, is_take, recover_take
+from lerobot_recorder.spool.recovery import (
+    has_only_writer_files,
+    is_passing,
+    is_prepared,
+    is_take,
+    recover_take,
+)
 
 _PRECEDENCE = ("ready", "claimed", "committing", "rejected", "failed", "recording", "discarded")
 """If an episode is in two states, the first one here wins; the move that made two was never acknowledged."""
@@ -28,6 +35,8 @@ logger = logging.getLogger(__name__)
 
 def put_in_order(spool: SpoolDirectory, *, cut_short: bool) -> list[SpooledEpisode]:
     """See ``Spool.recover``."""
+    _recover_prepared(spool)
+    _complete_manifests(spool)
     _resolve_copies(spool)
     _leave_out_recorded(spool)
     _recover_claims(spool)
@@ -49,6 +58,47 @@ def _one_by_one(path: Path) -> Iterator[None]:
         raise
     except (SpoolError, OSError) as error:
         logger.error("cannot clean up %s now, it is left as it is: %s", path, error)
+
+
+# Starts and saves that were interrupted
+
+
+def _recover_prepared(spool: SpoolDirectory) -> None:
+    """Remove files that no take has used, and put takes in place whose move a power cut undid."""
+    for path in spool.paths(PREPARED):
+        with _one_by_one(path), contextlib.suppress(FileNotFoundError), spool.locked():
+            if is_prepared(path):
+                _recover_files(spool, path)
+
+
+def _recover_files(spool: SpoolDirectory, path: Path) -> None:
+    with locks.held_unless_taken(path / ROWS_FILE) as abandoned:
+        if abandoned and (path / ROWS_FILE).stat().st_size:
+            _move_begun(spool, path)
+        elif abandoned:
+            shutil.rmtree(path)
+
+
+def _move_begun(spool: SpoolDirectory, path: Path) -> None:
+    episode_id = read_header(path).episode_id
+    if spool.places(episode_id):
+        move_directory(path, spool.directory("discarded") / another_name(episode_id))
+    else:
+        move_directory(path, spool.directory("recording") / episode_id)
+
+
+def _complete_manifests(spool: SpoolDirectory) -> None:
+    """Name the manifests that a power cut left under their other name, although the episode had moved.
+
+    They are complete, and so is everything else: an episode moves only after that. In ``recording/`` such a
+    file means nothing.
+    """
+    for path in (path for state in STATES if state != "recording" for path in spool.paths(state)):
+        manifest = path / MANIFEST_FILE
+        if is_episode_id(path.name) and not manifest.exists() and partial_file(manifest).exists():
+            with _one_by_one(path), spool.locked():
+                partial_file(manifest).replace(manifest)
+                sync(path)
 
 
 # Copies

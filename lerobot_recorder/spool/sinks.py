@@ -6,6 +6,7 @@ import contextlib
 import zlib
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,20 @@ Fields = dict[str, int]
 
 
 class ImageSink(ABC):
-    """The files of one camera in one episode."""
+    """The files of one camera in one episode.
+
+    Attributes:
+        key: the camera's feature
+        camera: how its images are stored
+        files: the files that grow
+        directory: the directory of all files; it may be renamed while they are open
+    """
 
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         self.key = key
         self.camera = camera
         self.files: list[AppendFile] = []
-        self._directory = directory
+        self.directory = directory
 
     @abstractmethod
     def prepare(self, image: Array | EncodedImage) -> tuple[list[Content], Fields]:
@@ -60,15 +68,13 @@ class ImageSink(ABC):
         """Bytes written so far."""
         return sum(file.size for file in self.files)
 
-    def flush(self) -> None:
-        """Sync the files to the device; from any thread, one at a time."""
-        for file in self.files:
-            file.flush()
+    def flushes(self) -> list[Callable[[], None]]:
+        """Return what syncs the content of the files so far; each may run in a thread of its own."""
+        return [file.flush for file in self.files]
 
-    def sync(self) -> None:
-        """Sync the files to the device."""
-        for file in self.files:
-            file.sync()
+    def syncs(self) -> list[Callable[[], None]]:
+        """Return what syncs the files at the end; each may run in a thread of its own."""
+        return [file.sync for file in self.files]
 
     def close(self) -> None:
         """Close the files."""
@@ -163,8 +169,7 @@ class PngSink(ImageSink):
 
     def __init__(self, directory: Path, key: str, camera: CameraSpool) -> None:
         super().__init__(directory, key, camera)
-        self._folder = image_file(directory, key, "png")
-        self._folder.mkdir()
+        image_file(directory, key, "png").mkdir()
         self._size = 0
         self._unsynced: deque[Path] = deque()
 
@@ -179,7 +184,7 @@ class PngSink(ImageSink):
 
     def write(self, index: int, parts: list[Content]) -> Fields:
         """Write the file of image ``index``."""
-        path = png_file(self._directory, self.key, index)
+        path = png_file(self.directory, self.key, index)
         path.write_bytes(parts[0])
         self._unsynced.append(path)
         self._size += len(parts[0])
@@ -192,19 +197,22 @@ class PngSink(ImageSink):
 
     def cut(self, length: int) -> None:
         """Remove the file of a failed write."""
-        png_file(self._directory, self.key, length).unlink(missing_ok=True)
+        png_file(self.directory, self.key, length).unlink(missing_ok=True)
 
-    def flush(self) -> None:
-        """Sync the files that are new since the last call."""
+    def flushes(self) -> list[Callable[[], None]]:
+        """Return what syncs the files that are new since the last call, and their directory."""
+        return [self._flush]
+
+    def syncs(self) -> list[Callable[[], None]]:
+        """Return what syncs all files and their directory."""
+        return [self._flush]
+
+    def _flush(self) -> None:
         while self._unsynced:
             with contextlib.suppress(FileNotFoundError):  # it was cut
                 sync(self._unsynced[0])
             self._unsynced.popleft()
-        sync(self._folder)
-
-    def sync(self) -> None:
-        """Sync all files and their directory."""
-        self.flush()
+        sync(image_file(self.directory, self.key, "png"))
 
 
 def _require(image: Array | EncodedImage, image_format: str, key: str, camera: CameraSpool) -> None:

@@ -3,35 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import shutil
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.durable import move_directory, replace_file, sync
+from lerobot_recorder.durable import sync, write_file
 from lerobot_recorder.errors import EpisodeStateError, SpoolError
 from lerobot_recorder.spool.commands import OperatorMoves
 from lerobot_recorder.spool.directory import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
-from lerobot_recorder.spool.files import AppendFile, BackgroundFlush, Content
-from lerobot_recorder.spool.manifest import (
-    BALLAST_FILE,
-    HEADER_FILE,
-    MANIFEST_FILE,
-    EpisodeHeader,
-    Manifest,
-    end_header,
-    to_json,
-)
-from lerobot_recorder.spool.records import ROWS_FILE, fill, record_dtype, seal
-from lerobot_recorder.spool.sinks import ImageSink, open_sink
+from lerobot_recorder.spool.files import BackgroundFlush, Content, SideBySide
+from lerobot_recorder.spool.manifest import MANIFEST_FILE, EpisodeHeader, Manifest, end_header, to_json
+from lerobot_recorder.spool.records import fill, record_dtype, seal
+from lerobot_recorder.spool.take_files import TakeFiles
 
-_BALLAST_BYTES = 1 << 20
 _LEFT = "; the take stays there, and the next start recovers its whole rows"
 
 
@@ -56,52 +46,45 @@ class EpisodeWriter:
 
     Attributes:
         header: the episode's header
-        path: the episode's directory
         length: number of rows appended
         convert_s: seconds spent converting images
         write_s: seconds spent writing
     """
 
-    def __init__(self, spool: OperatorMoves, header: EpisodeHeader) -> None:
-        """Create the episode's directory and files.
+    def __init__(
+        self, spool: OperatorMoves, header: EpisodeHeader, prepared: TakeFiles | None = None
+    ) -> None:
+        """Begin a take.
+
+        Args:
+            spool: the spool to write into
+            header: what is fixed when the take starts
+            prepared: its directory and files, for the cameras of the header; by default they are created
 
         Raises:
             DiskFullError: the disk is full.
             SpoolError: the directory cannot be written, or a feature cannot be spooled.
         """
         self.header = header
-        self.path = spool.directory("recording") / header.episode_id
         self.length = 0
         self.convert_s = 0.0
         self.write_s = 0.0
         self._spool = spool
         self._dtype = record_dtype(header)
         self._ended = False
-        self._has_entries = False
-        with disk_errors(self.path), contextlib.ExitStack() as undo:
-            spool.create()
-            self._open(undo)
-            flushes = [*(sink.flush for sink in self._sinks.values()), self._rows.flush, self._flush_entries]
-            self._flush = BackgroundFlush(flushes)
+        self._side_by_side = SideBySide()
+        self._files = prepared or TakeFiles(spool, header.cameras)
+        self._sinks, self._rows = self._files.sinks, self._files.rows
+        with disk_errors(spool.directory("recording") / header.episode_id), contextlib.ExitStack() as undo:
+            undo.callback(self._files.remove)
+            self._files.begin(header)
+            self._flush = BackgroundFlush(self._sync_entries, self._flush_all)
             undo.pop_all()
 
-    def _open(self, undo: contextlib.ExitStack) -> None:
-        """Create directory and files; ``undo`` closes and removes them."""
-        with self._spool.locked():
-            self.path.mkdir()
-            undo.callback(shutil.rmtree, self.path, ignore_errors=True)
-            self._rows = AppendFile(self.path / ROWS_FILE)
-            undo.callback(self._rows.close)
-            fcntl.flock(self._rows.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._header_file = AppendFile(self.path / HEADER_FILE)
-        undo.callback(self._header_file.close)
-        self._header_file.write(to_json(self.header))
-        self._header_file.sync()  # rows cannot be read without it after a power cut
-        self._sinks: dict[str, ImageSink] = {}
-        for key, camera in self.header.cameras.items():
-            self._sinks[key] = open_sink(self.path, key, camera)
-            undo.callback(self._sinks[key].close)
-        self._reserve_ballast()
+    @property
+    def path(self) -> Path:
+        """The take's directory, in ``recording/``."""
+        return self._files.path
 
     def append(self, row: Mapping[str, Any]) -> None:
         """Append one row: a value for every vector feature and an image for every camera.
@@ -144,6 +127,7 @@ class EpisodeWriter:
         self._require_open()
         started = time.perf_counter()
         with disk_errors(self.path), self._whole_or_nothing():
+            self._flush.await_begun()  # a row cannot be read without the header after a power cut
             self._flush.raise_failure()
             for key, sink in self._sinks.items():
                 for name, value in sink.write(self.length, row.images[key]).items():
@@ -220,7 +204,7 @@ class EpisodeWriter:
                 order = self._spool.new_episode_id()
                 manifest = end_header(self.header, self.length, ended_order=order, **outcome)
                 self._make_durable(manifest)
-                move_directory(self.path, target)
+                self._move(target)
         finally:
             self._close()
         return SpooledEpisode(target, manifest)
@@ -240,26 +224,29 @@ class EpisodeWriter:
         self._rows.cut(self.length * self._dtype.itemsize)
 
     def _make_durable(self, manifest: Manifest) -> None:
-        (self.path / BALLAST_FILE).unlink(missing_ok=True)
+        """Sync everything, with the manifest under its other name: it counts once all is on the device."""
+        self._files.free_ballast()
         self._cut()
-        for sink in self._sinks.values():
-            sink.sync()
-        self._rows.sync()
-        self._header_file.sync()
-        sync(self.path)  # a manifest means that everything else is there
-        replace_file(self.path / MANIFEST_FILE, to_json(manifest))
+        syncs = [sync for sink in self._sinks.values() for sync in sink.syncs()]
+        write = partial(write_file, self._files.unnamed_manifest, to_json(manifest))
+        self._side_by_side.run([write, self._rows.sync, *syncs])
 
-    def _flush_entries(self) -> None:
-        """Sync the directory entries, so that the files can be found after a power cut."""
-        if not self._has_entries:
-            sync(self.path)
-            sync(self.path.parent)
-            self._has_entries = True
+    def _move(self, target: Path) -> None:
+        """Move the take to another state; a power cut may undo any part of it before the end.
 
-    def _reserve_ballast(self) -> None:
-        """Reserve space for the manifest, so that an episode can be ended on a full disk."""
-        with (self.path / BALLAST_FILE).open("wb") as file, contextlib.suppress(OSError):
-            os.posix_fallocate(file.fileno(), 0, _BALLAST_BYTES)
+        If the manifest still has its other name then, the next start renames it.
+        """
+        self._files.unnamed_manifest.replace(self.path / MANIFEST_FILE)
+        self.path.rename(target)
+        changed = (target, target.parent, self.path.parent)
+        self._side_by_side.run([partial(sync, path) for path in changed])
+
+    def _sync_entries(self) -> None:
+        self._side_by_side.run(self._files.entry_syncs())
+
+    def _flush_all(self) -> None:
+        flushes = [flush for sink in self._sinks.values() for flush in sink.flushes()]
+        self._side_by_side.run([*flushes, self._rows.flush])
 
     def _require_open(self) -> None:
         if self._ended:
@@ -268,7 +255,5 @@ class EpisodeWriter:
     def _close(self) -> None:
         self._ended = True
         self._flush.stop()
-        for sink in self._sinks.values():
-            sink.close()
-        self._header_file.close()
-        self._rows.close()
+        self._side_by_side.close()
+        self._files.close()

@@ -5,17 +5,19 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from takes import a_take
+from takes import a_header, a_take
 
-from lerobot_recorder.spool import Spool
+from lerobot_recorder.spool import Spool, TakeFiles
 
 
 def main() -> None:
     spool, formats = Spool(Path(sys.argv[1])), sys.argv[2:]
     print("recording", flush=True)
+    prepared = None
     while True:
-        episode = a_take(spool, *formats, length=12).save()
-        print(episode.episode_id, flush=True)
+        take = a_take(spool, *formats, length=12, prepared=prepared)
+        prepared = TakeFiles(spool, a_header(*formats).cameras)
+        print(take.save().episode_id, flush=True)
 
 
 if __name__ == "__main__":

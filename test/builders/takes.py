@@ -15,6 +15,7 @@ from lerobot_recorder.spool import (
     EpisodeHeader,
     EpisodeWriter,
     Spool,
+    TakeFiles,
     new_episode_id,
 )
 
@@ -81,9 +82,11 @@ def a_row(header: EpisodeHeader, index: int) -> dict[str, Any]:
     return {STATE: state, "action": action, "count": [index], **(samples if sampled else {}), **images}
 
 
-def a_take(spool: Spool, *formats: str, length: int = 5, **changes: Any) -> EpisodeWriter:
+def a_take(
+    spool: Spool, *formats: str, length: int = 5, prepared: TakeFiles | None = None, **changes: Any
+) -> EpisodeWriter:
     header = a_header(*formats, **changes)
-    writer = EpisodeWriter(spool, header)
+    writer = EpisodeWriter(spool, header, prepared)
     for index in range(length):
         writer.append(a_row(header, index))
     return writer

@@ -11,6 +11,7 @@ import os
 import random
 import shutil
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,6 +49,7 @@ class UnorderedDirectories:
         self._at_cut = at_cut
         self._kept_open: dict[int, int] = {}
         self._busy = True
+        self._one_at_a_time = threading.RLock()
         self._pending: list[Change] = []
         self._seen = self._snapshot()
         self._durable = dict(self._seen)
@@ -63,28 +65,31 @@ class UnorderedDirectories:
 
     def close(self) -> None:
         """Close what was kept open."""
-        self._busy = True
+        with self._one_at_a_time:
+            self._busy = True
         for descriptor in self._kept_open.values():
             os.close(descriptor)
 
     def _announced(self, function: Callable[..., Any]) -> Callable[..., Any]:
         def announced(*arguments: Any, **options: Any) -> Any:
-            self._look()
-            try:
-                return function(*arguments, **options)
-            finally:
+            with self._one_at_a_time:
                 self._look()
+                try:
+                    return function(*arguments, **options)
+                finally:
+                    self._look()
 
         return announced
 
     def _sync(self, descriptor: int) -> None:
         """Note what a sync makes durable. The real device need not sync: its power does not fail."""
-        self._look()
-        found = os.fstat(descriptor)
-        if stat.S_ISDIR(found.st_mode) and not self._busy:
-            for change in [each for each in self._pending if each.entry[0] == found.st_ino]:
-                self._apply(self._durable, change)
-                self._pending.remove(change)
+        with self._one_at_a_time:
+            self._look()
+            found = os.fstat(descriptor)
+            if stat.S_ISDIR(found.st_mode) and not self._busy:
+                for change in [each for each in self._pending if each.entry[0] == found.st_ino]:
+                    self._apply(self._durable, change)
+                    self._pending.remove(change)
 
     def _look(self) -> None:
         """Note what has changed, and let the power fail."""

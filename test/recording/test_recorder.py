@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -80,6 +81,70 @@ def test_the_next_episode_starts_while_the_last_is_saved(bench):
     assert saving.result(10).episode_id == first
     assert robot.recorder.save().result(10).episode_id == second
     assert [episode.length for episode in Spool(robot.root).ready()] == [3, 2]
+
+
+def prepared(robot) -> list[str]:
+    return sorted(path.name for path in Spool(robot.root).directory("prepared").iterdir())
+
+
+def test_the_files_of_the_next_episode_exist_while_one_is_recorded(bench):
+    robot = bench()
+    robot.start()
+    robot.wait(lambda: prepared(robot))
+    robot.recorder._disk.submit(lambda: None).result(10)
+    files = robot.recorder._prepared
+    robot.run(2)
+    robot.recorder.save().result(10)
+    robot.push()
+    robot.recorder.start().result(10)
+    assert robot.recorder._take._writer._files is files
+    robot.run(3)
+    robot.recorder.save().result(10)
+    robot.recorder.close()
+    assert prepared(robot) == []
+    episodes = Spool(robot.root).ready()
+    assert [episode.length for episode in episodes] == [2, 3]
+    for episode in episodes:
+        episode.verify()
+
+
+@pytest.mark.parametrize(
+    "change", ["another camera format", "the spool was removed", "the files were removed"]
+)
+def test_files_that_no_longer_fit_are_not_used(bench, change):
+    robot = bench()
+    robot.start()
+    robot.recorder._disk.submit(lambda: None).result(10)
+    robot.run(2)
+    robot.recorder.save().result(10)
+    if change == "another camera format":
+        spec = replace(robot.streams["top"].spec, image_format="png")
+        robot.streams["top"].spec = spec
+    else:
+        spool = Spool(robot.root)
+        shutil.rmtree(spool.path if "spool" in change else spool.directory("prepared"))
+    robot.push()
+    robot.recorder.start().result(10)
+    robot.run(3)
+    saved = robot.recorder.save().result(10)
+    episode = Spool(robot.root).find(saved.episode_id)
+    episode.verify()
+    assert episode.length == 3
+    assert len(prepared(robot)) <= 1
+
+
+def test_an_episode_is_recorded_even_if_the_next_one_cannot_be_prepared(bench, monkeypatch):
+    robot = bench()
+    monkeypatch.setattr("lerobot_recorder.recording.recorder.TakeFiles", _no_space)
+    robot.start()
+    robot.recorder._disk.submit(lambda: None).result(10)
+    assert prepared(robot) == []
+    robot.run(2)
+    assert robot.recorder.save().result(10).state == "ready"
+
+
+def _no_space(*_: object) -> None:
+    raise DiskFullError("no space left")
 
 
 def test_an_episode_ends_by_itself_after_its_time(bench):

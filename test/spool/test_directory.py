@@ -21,7 +21,17 @@ def spool(tmp_path: Path) -> Spool:
 
 def whereabouts(spool: Spool) -> dict[str, list[str]]:
     """The episodes by state, without the empty states."""
-    states = ("recording", "ready", "claimed", "committing", "rejected", "failed", "discarded", "erasing")
+    states = (
+        "recording",
+        "ready",
+        "claimed",
+        "committing",
+        "rejected",
+        "failed",
+        "discarded",
+        "erasing",
+        "prepared",
+    )
     found = {state: sorted(path.name for path in spool.directory(state).glob("*")) for state in states}
     return {state: names for state, names in found.items() if names}
 

@@ -83,9 +83,7 @@ def test_a_take_ends_soon_after_the_device_has_failed(spool, monkeypatch, device
     take.abandon()
 
 
-@pytest.mark.parametrize(
-    "file", ["rows.bin", "header.json", "manifest.json.partial", ".png", ".thumbs", "recording", ""]
-)
+@pytest.mark.parametrize("file", ["rows.bin", "manifest.json.partial", ".png", ".thumbs", "recording", ""])
 def test_an_error_at_the_end_fails_the_save_and_keeps_the_take(spool, monkeypatch, device, file):
     monkeypatch.setattr(files, "FLUSH_INTERVAL_S", 1000)
     take = a_take(spool, "raw", "png")
@@ -97,6 +95,17 @@ def test_an_error_at_the_end_fails_the_save_and_keeps_the_take(spool, monkeypatc
     kept = spool.ready() + spool.rejected()
     assert [episode.length for episode in kept] == [5]
     kept[0].verify()
+
+
+@pytest.mark.parametrize("entry", ["header.json", "prepared", "recording"])
+def test_no_row_is_written_if_it_could_not_be_found_after_a_power_cut(spool, device, entry):
+    device.file = entry
+    spool.create()
+    take = a_take(spool, "raw", length=0)
+    with pytest.raises(SpoolError, match="Input/output error"):
+        take.append(a_row(take.header, 0))
+    assert (take.path / "rows.bin").stat().st_size == 0
+    take.abandon()
 
 
 def test_the_python_api_reports_it(tmp_path, monkeypatch, device):

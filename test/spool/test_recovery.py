@@ -76,7 +76,7 @@ def test_an_interrupted_take_is_offered_as_rejected(spool):
 def test_rows_that_survive_a_power_cut_have_a_header(spool, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))
-    writer = a_take(spool, "raw", length=0)
+    writer = a_take(spool, "raw", length=1)
     assert (writer.path / HEADER_FILE).stat().st_ino in synced
     writer.abandon()
 
@@ -84,7 +84,7 @@ def test_rows_that_survive_a_power_cut_have_a_header(spool, monkeypatch):
 def test_interrupted_takes_can_be_left_to_the_next_recorder(spool, monkeypatch):
     path, writer = interrupted(spool, "raw"), a_take(spool, "raw")
     with monkeypatch.context() as patch:
-        patch.setattr("lerobot_recorder.spool.writer.move_directory", _fail)
+        patch.setattr(Path, "rename", _fail)
         with pytest.raises(SpoolError, match="cannot be written"):
             writer.save()
     assert spool.recover(cut_short=False) == []
@@ -137,7 +137,7 @@ def test_a_take_without_a_row_is_removed(spool):
 def test_a_take_with_a_manifest_goes_where_it_was_going(spool, monkeypatch, verdict):
     writer = a_take(spool, "raw")
     with monkeypatch.context() as patch:
-        patch.setattr("lerobot_recorder.spool.writer.move_directory", _fail)
+        patch.setattr(Path, "rename", _fail)
         with pytest.raises(SpoolError, match="cannot be written"):
             writer.save(verdict=verdict)
     assert [episode.state for episode in spool.recover()] == ([] if verdict == "good" else ["rejected"])
@@ -249,15 +249,19 @@ def test_only_directories_that_certainly_are_takes_without_rows_are_removed(spoo
     pictures = spool.directory("recording") / new_episode_id()
     (pictures / "holiday").mkdir(parents=True)
     (pictures / "holiday" / "beach.png").write_text("mine")
-    for state in ("erasing", "discarded"):
+    for state in ("erasing", "discarded", "prepared"):
         (spool.directory(state) / "mine").mkdir()
+    noted_too = spool.directory("prepared") / "0123456789abcdef"
+    noted_too.mkdir()
+    (noted_too / "notes.txt").write_text("mine")
     assert spool.recover() == []
     assert spool.make_room(1 << 62) is False
     assert not empty.exists()
     assert (noted / "notes.txt").exists()
+    assert [path.name for path in noted_too.iterdir()] == ["notes.txt"]
     assert (pictures / "holiday" / "beach.png").exists()
     assert [path.name for path in backup.iterdir()] == ["thesis.tex"]
-    assert all((spool.directory(state) / "mine").exists() for state in ("erasing", "discarded"))
+    assert all((spool.directory(state) / "mine").exists() for state in ("erasing", "discarded", "prepared"))
 
 
 def test_a_take_whose_first_row_is_damaged_is_kept_with_the_error(spool):
@@ -424,4 +428,5 @@ def test_nothing_acknowledged_is_lost_when_the_recorder_is_killed(spool, formats
     for episode in ready.values():
         assert_whole(episode, 12)
     assert list(spool.directory("recording").iterdir()) == []
+    assert list(spool.directory("prepared").iterdir()) == []
     assert spool.failed() == []

@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from takes import a_take
+from takes import a_header, a_take
 from unordered import UnorderedDirectories
 
-from lerobot_recorder.spool import Spool, writer
+from lerobot_recorder.spool import Spool, TakeFiles, take_files
 
 OFFERED = ("ready", "rejected", "failed")
 
@@ -57,7 +57,7 @@ class PowerCuts:
                 found = [state for state in OFFERED if (spool.directory(state) / episode_id).is_dir()]
                 allowed = {None: (0, 1), True: (1,), False: (0,)}[kept]
                 assert len(found) in allowed, (episode_id, kept, found, self.cuts)
-            for state in ("recording", "claimed", "committing"):
+            for state in ("recording", "prepared", "claimed", "committing"):
                 assert not list(spool.directory(state).iterdir())
             self.encode_all(spool)
 
@@ -75,7 +75,7 @@ class PowerCuts:
 
 @pytest.fixture
 def power(tmp_path, monkeypatch) -> Iterator[PowerCuts]:
-    monkeypatch.setattr(writer, "_BALLAST_BYTES", 16)
+    monkeypatch.setattr(take_files, "_BALLAST_BYTES", 16)
     power = PowerCuts(tmp_path)
     power.device.install(monkeypatch)
     yield power
@@ -101,6 +101,17 @@ def test_while_an_episode_is_saved_and_encoded(power):
         with power.changing(episode_id, kept=False):
             power.commit(episode_id)
             power.spool.forget([episode_id])
+    assert power.cuts > 100
+
+
+def test_while_takes_follow_each_other_at_once(power):
+    prepared = None
+    for _ in range(3):
+        take = a_take(power.spool, "raw", "png", length=2, prepared=prepared)
+        prepared = TakeFiles(power.spool, a_header("raw", "png").cameras)
+        with power.changing(take.header.episode_id, kept=True):
+            take.save()
+    prepared.remove()
     assert power.cuts > 100
 
 
