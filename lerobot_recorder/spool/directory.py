@@ -105,7 +105,7 @@ class SpoolDirectory(SpoolListing):
         self._last_id = new_episode_id(after=newest_of(self._known_ids()))
         # The file remembers episodes that have left the spool.
         with contextlib.suppress(OSError):
-            (self.path / _LAST_ID_FILE).write_text(self._last_id)
+            _overwrite(self.path / _LAST_ID_FILE, self._last_id.encode())
         return self._last_id
 
     def _known_ids(self) -> set[str]:
@@ -175,6 +175,17 @@ class SpoolDirectory(SpoolListing):
     def finish_erasing(path: Path) -> None:
         """Remove a directory in ``erasing/``; the next ``recover`` removes what cannot be removed now."""
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _overwrite(path: Path, content: bytes) -> None:
+    """Write a small file in place: one that is emptied first is written to the device when ext4 closes it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        os.pwrite(descriptor, content, 0)
+        if os.fstat(descriptor).st_size != len(content):
+            os.ftruncate(descriptor, len(content))
+    finally:
+        os.close(descriptor)
 
 
 @contextlib.contextmanager
