@@ -28,7 +28,7 @@ _MATCH_S = 0.25
 """For the service to find its client: an answer that it cannot send is lost."""
 _POLL_S = 0.01
 _STATE = re.compile(r"it is in (\w+)/")
-_EPISODE = re.compile(r"(?:episode|take) (\d{8}T[0-9.]+Z-[0-9a-f]+)")
+_EPISODE = re.compile(r"\b(\d{8}T[0-9.]+Z-[0-9a-f]+)")
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class Answer:
     @property
     def state(self) -> str:
         """The state of the spool that the message names, empty where it names none."""
+        if "it is in the dataset" in self.message:
+            return "ready"
         found = _STATE.search(self.message)
         return found[1] if found else ""
 

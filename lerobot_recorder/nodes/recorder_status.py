@@ -71,21 +71,22 @@ def deletion(deleted: Deleted) -> str:
     """Describe what a deletion did."""
     if deleted.number is None:
         return f"deleted episode {deleted.episode_id}; undo_delete brings it back"
-    return f"deleted episode {deleted.number}, which was in the dataset; undo_delete brings it back"
+    name = f"{deleted.number} ({deleted.episode_id})"
+    return f"deleted episode {name}, which was in the dataset; undo_delete brings it back"
 
 
 def restoration(restored: Restored) -> str:
     """Describe what was brought back, and where it is."""
     if restored.number is None:
         return f"brought back episode {restored.episode_id}: it is in {restored.state}/"
-    return f"brought back episode {restored.number}: it is in the dataset"
+    return f"brought back episode {restored.number} ({restored.episode_id}): it is in the dataset"
 
 
 def marked(mark: Marked) -> tuple[bool, str]:
     """Answer a call that marked an episode."""
     if mark.number is None:
         return True, f"marked episode {mark.episode_id}"
-    return True, f"marked episode {mark.number}, which is in the dataset"
+    return True, f"marked episode {mark.number} ({mark.episode_id}), which is in the dataset"
 
 
 def diagnostics(status: RecorderStatus) -> list[Diagnostic]:

@@ -41,17 +41,22 @@ def test_committed_episodes_are_marked_deleted_and_brought_back(graph, make_robo
         assert graph.call("recorder/save_episode")[0]
         graph.status.pop("recorder", None)
     graph.wait(lambda: graph.status["encoder"]["committed"] >= 2)
-    assert graph.switch("recorder/mark_success", True) == (True, "marked episode 1, which is in the dataset")
+    name = RecordedEpisode(root, 1).recording["episode_id"]
+    answer = f"marked episode 1 ({name}), which is in the dataset"
+    assert graph.switch("recorder/mark_success", True) == (True, answer)
     marked = RecordedEpisode(root, 1)
     assert marked.recording["success"] is True
     assert marked.vectors("next.success").rows[:, 0].tolist() == [False] * (marked.length - 1) + [True]
-    answer = "deleted episode 1, which was in the dataset; undo_delete brings it back"
+    answer = f"deleted episode 1 ({name}), which was in the dataset; undo_delete brings it back"
     assert graph.call("recorder/delete_last_episode") == (True, answer)
     assert (load_info(root).total_episodes, list(check(root, probe))) == (1, [])
     graph.wait(lambda: graph.status["recorder"]["saved"] == 1)
     refused, reason = graph.call("recorder/delete_last_episode")
     assert not refused
     assert "is deleted; undo_delete brings it back" in reason
-    assert graph.call("recorder/undo_delete") == (True, "brought back episode 1: it is in the dataset")
+    assert graph.call("recorder/undo_delete") == (
+        True,
+        f"brought back episode 1 ({name}): it is in the dataset",
+    )
     assert RecordedEpisode(root, 1).recording["success"] is True
     assert list(check(root, probe)) == []
