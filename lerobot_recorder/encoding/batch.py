@@ -28,7 +28,7 @@ from lerobot_recorder.dataset import (
 )
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera
 from lerobot_recorder.encoding.earlier import SeenDataset
-from lerobot_recorder.encoding.pool import WorkerPool
+from lerobot_recorder.encoding.job import Executor
 from lerobot_recorder.encoding.running import RunningCamera
 from lerobot_recorder.encoding.status import CommittedEpisode
 from lerobot_recorder.errors import (
@@ -85,7 +85,7 @@ class Batch:
         self,
         spool: Spool,
         writer: DatasetWriter,
-        pool: WorkerPool,
+        pool: Executor,
         *,
         job_of: JobOf,
         jobs_of: JobsOf = lambda _episode_id, _key: (),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import zlib
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +18,15 @@ from lerobot_recorder.encoding.job import Job, Progress
 from lerobot_recorder.encoding.segment import Segment, SegmentJob
 from lerobot_recorder.errors import PictureError, VideoError
 from lerobot_recorder.spool import CameraSpool, SpooledEpisode, segments_folder
-from lerobot_recorder.video import Damage, DepthSettings, EncoderSettings, depth_encoder, join, probe
+from lerobot_recorder.video import (
+    Damage,
+    DepthSettings,
+    EncoderSettings,
+    VideoProbe,
+    depth_encoder,
+    join,
+    probe,
+)
 
 Array = npt.NDArray[Any]
 
@@ -177,13 +186,7 @@ def join_segments(job: JoinJob) -> EncodedCamera:
     episode = SpooledEpisode(job.episode)
     _check_segments(job, episode)
     video = segments_folder(job.episode) / f"{job.key}.mp4"
-    join([segment.path for segment in job.segments], video, episode.manifest.fps)
-    found = probe(video)
-    if found.frames != episode.length or not found.on_grid:
-        raise VideoError(
-            f"{video}: expected {episode.length} frames on the grid, found {found.frames}, "
-            f"up to {found.off_grid_s:.6f} s off; it is not used"
-        )
+    found = _join(job, episode, video)
     info = {
         **found.info(),
         **job.settings.info(),
@@ -191,6 +194,23 @@ def join_segments(job: JoinJob) -> EncodedCamera:
         "is_depth_map": job.depth is not None,
     }
     return EncodedCamera(video, episode.length, info, _statistics(job, episode))
+
+
+def _join(job: JoinJob, episode: SpooledEpisode, video: Path) -> VideoProbe:
+    """Write the video atomically: a computer that was given up may join the same segments once more."""
+    partial = video.with_name(f"{job.key}-{os.urandom(4).hex()}.partial")
+    try:
+        join([segment.path for segment in job.segments], partial, episode.manifest.fps)
+        found = probe(partial)
+        if found.frames != episode.length or not found.on_grid:
+            raise VideoError(
+                f"{video}: expected {episode.length} frames on the grid, found {found.frames}, "
+                f"up to {found.off_grid_s:.6f} s off; it is not used"
+            )
+        partial.replace(video)
+    finally:
+        partial.unlink(missing_ok=True)
+    return found
 
 
 def _check_segments(job: JoinJob, episode: SpooledEpisode) -> None:

@@ -14,7 +14,9 @@ from lerobot_recorder.dataset import DatasetWriter, check_appendable
 from lerobot_recorder.durable import is_full
 from lerobot_recorder.encoding.batch import Batch
 from lerobot_recorder.encoding.camera import CameraJob
+from lerobot_recorder.encoding.cluster import RayCluster
 from lerobot_recorder.encoding.earlier import SeenDataset, codec_change, depth_in_dataset
+from lerobot_recorder.encoding.job import Executor
 from lerobot_recorder.encoding.live import LiveEncoding
 from lerobot_recorder.encoding.pool import WorkerPool, cores
 from lerobot_recorder.encoding.progress import OnProgress, progress_bar
@@ -130,6 +132,7 @@ class BatchEncoder:
         nice: int = 19,
         encode_on_exit: bool = True,
         encode_while_recording: bool = True,
+        cluster: RayCluster | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
         """Start watching the spool.
@@ -143,6 +146,7 @@ class BatchEncoder:
             nice: their niceness.
             encode_on_exit: whether `close` encodes what remains.
             encode_while_recording: whether takes are encoded while they are recorded.
+            cluster: encodes saved episodes instead of worker processes of this computer; close it afterwards.
             on_progress: called with the status, several times a second, while `close` waits; by default a
                 bar shows the progress on a terminal, and the log elsewhere.
 
@@ -169,7 +173,8 @@ class BatchEncoder:
         self._report = Report(self.root)
         self._live = LiveEncoding(self.notify)
         self._failure: RecorderError | None = None
-        self._pool: WorkerPool | None = None
+        self._cluster = cluster
+        self._pool: Executor | None = None
         self._starvation = Starvation()
         Spool(self.root).require()
         self._seen = _seen_dataset(self.root)
@@ -373,10 +378,14 @@ class BatchEncoder:
                     self._changed.wait(POLL_S)
 
     def _encode_live(self, spool: Spool) -> None:
-        """Encode what is being recorded, if that is wanted."""
+        """Encode what is being recorded, if that is wanted.
+
+        Not on a cluster: files that grow are seen late by other computers.
+        """
         config = self._config
         self._live.look(spool)
-        if config.encode_while_recording and config.video_encoding_batch_size == 1 and not config.paused:
+        is_wanted = config.encode_while_recording and config.video_encoding_batch_size == 1
+        if is_wanted and not config.paused and self._cluster is None:
             self._live.submit(self._workers(), self._job_of())
         self._report.measure_speed(self._live.frame_s, self._workers_size)
 
@@ -481,14 +490,22 @@ class BatchEncoder:
 
     @property
     def _workers_size(self) -> int:
+        if self._cluster is not None and self._pool is not None:
+            return self._pool.size
         return self._config.parallel_encodings or cores()
 
-    def _workers(self) -> WorkerPool:
+    def _workers(self) -> Executor:
         size, nice = self._workers_size, self._config.nice
         if self._pool is not None and (self._pool.size, self._pool.nice) != (size, nice):
             self._stop_workers()
-        self._pool = self._pool or WorkerPool(size, nice)
+        if self._pool is None:
+            self._pool = self._started(size, nice)
         return self._pool
+
+    def _started(self, size: int, nice: int) -> Executor:
+        if self._cluster is not None:
+            return self._cluster.executor(Spool(self.root).path, nice)
+        return WorkerPool(size, nice)
 
     def _stop_workers(self) -> None:
         if self._pool is not None:

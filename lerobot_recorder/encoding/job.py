@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 Progress = Callable[[int], None]
 """Takes the number of frames so far."""
@@ -34,3 +35,30 @@ class Job:
     def run(self, progress: Progress) -> Any:
         """Do the work, and return the result, which can be pickled."""
         raise NotImplementedError
+
+
+class Executor(Protocol):
+    """Runs jobs side by side: the processes of a `WorkerPool`, or a cluster.
+
+    Attributes:
+        size: number of jobs that it can run at the same time.
+        nice: niceness of the processes that run them.
+    """
+
+    size: int
+    nice: int
+
+    def submit(self, job: Job, progress: Progress = ...) -> Future[Any]:
+        """Queue a job; a `TransientError` is the computer's fault, any other error the episode's.
+
+        A job can be cancelled until it runs.
+        """
+        ...
+
+    def processes(self) -> list[int]:
+        """Return the numbers of the processes of this computer that run jobs."""
+        ...
+
+    def close(self) -> None:
+        """End what runs, and cancel what waits."""
+        ...

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_recorder.encoding.camera import CameraJob
-from lerobot_recorder.encoding.pool import WorkerPool
+from lerobot_recorder.encoding.job import Executor
 from lerobot_recorder.encoding.segment import Segment, SegmentJob
 from lerobot_recorder.encoding.status import TakeProgress
 from lerobot_recorder.errors import SpoolError
@@ -71,7 +71,7 @@ class LiveEncoding:
         }
         spool.drop_useless_segments()
 
-    def submit(self, pool: WorkerPool, job_of: Callable[[Path, str], CameraJob]) -> None:
+    def submit(self, pool: Executor, job_of: Callable[[Path, str], CameraJob]) -> None:
         """Encode the segments that have begun, the earliest first, as far as there are workers."""
         free = pool.size - sum(not each.running.done() for each in self._segments.values())
         waiting = sorted(self._waiting(job_of), key=lambda each: each[0].first)

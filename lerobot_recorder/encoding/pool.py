@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from lerobot_recorder.encoding.job import Answer, Job
+from lerobot_recorder.encoding.job import Answer, Job, Progress
 from lerobot_recorder.errors import DiskFullError, PictureError, RecorderError, VideoError, WorkerError
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class WorkerPool:
             raise WorkerError(f"cannot start a thread: {error}; end other programs") from error
 
     def _serve(self) -> None:
-        worker = _Worker(self._start, self._end)
+        worker = WorkerProcess(self._start, self._end)
         while (order := self._orders.get()) is not None:
             if self._closed.is_set():
                 order.result.cancel()
@@ -109,53 +109,69 @@ class WorkerPool:
                 order.result.set_exception(error)
         worker.end()
 
-    def _persist(self, order: _Order, worker: _Worker) -> Any:
+    def _persist(self, order: _Order, worker: WorkerProcess) -> Any:
         """Run a job; try again if that can help."""
         for attempt in range(1, ATTEMPTS if order.job.is_needed else 1):
             try:
-                return worker.run(order)
+                return worker.run(order.job, order.progress)
             except (DiskFullError, PictureError):
                 raise
             except VideoError as error:
                 if self._closed.wait(BACK_OFF_S * attempt):
                     raise
                 logger.warning("%s; trying again", error)
-        return worker.run(order)
+        return worker.run(order.job, order.progress)
 
     def _start(self) -> subprocess.Popen[bytes]:
-        try:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "lerobot_recorder.encoding.worker", str(self.nice)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                start_new_session=True,  # Ctrl-C must reach the encoder only, which decides what to finish
-            )
-        except OSError as error:
-            raise WorkerError(f"cannot start a process for encoding: {error.strerror}") from error
+        process = start_process(self.nice)
         self._processes.add(process)
         if self._closed.is_set():
             process.kill()
         return process
 
     def _end(self, process: subprocess.Popen[bytes]) -> None:
-        with contextlib.suppress(OSError):
-            cast("IO[bytes]", process.stdin).close()
-        process.wait()
-        cast("IO[bytes]", process.stdout).close()
+        end_process(process)
         self._processes.discard(process)
 
 
-class _Worker:
+def start_process(nice: int) -> subprocess.Popen[bytes]:
+    """Start a worker process.
+
+    Raises:
+        WorkerError: it cannot be started.
+    """
+    try:
+        return subprocess.Popen(
+            [sys.executable, "-m", "lerobot_recorder.encoding.worker", str(nice)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C must reach the encoder only, which decides what to finish
+        )
+    except OSError as error:
+        raise WorkerError(f"cannot start a process for encoding: {error.strerror}") from error
+
+
+def end_process(process: subprocess.Popen[bytes]) -> None:
+    """End a process that ends with its standard input, and wait for it."""
+    with contextlib.suppress(OSError):
+        cast("IO[bytes]", process.stdin).close()
+    process.wait()
+    cast("IO[bytes]", process.stdout).close()
+
+
+class WorkerProcess:
     """A process that runs jobs; started when there is work, replaced when it has died."""
 
     def __init__(
-        self, start: Callable[[], subprocess.Popen[bytes]], end: Callable[[subprocess.Popen[bytes]], None]
+        self,
+        start: Callable[[], subprocess.Popen[bytes]],
+        end: Callable[[subprocess.Popen[bytes]], None] = end_process,
     ) -> None:
         self._start = start
         self._end = end
         self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, order: _Order) -> Any:
+    def run(self, job: Job, progress: Progress = lambda _frames: None) -> Any:
         """Run a job once.
 
         Raises:
@@ -166,11 +182,13 @@ class _Worker:
             self._process = self._start()
         process = self._process
         try:
-            answer = _converse(order, process)
-        except Exception as error:  # it has died, or its answer is invalid
+            answer = _converse(job, progress, process)
+        except BaseException as error:  # it has died, its answer is invalid, or this thread is interrupted
             process.kill()
             self.end()
-            raise _death(order.job, process.returncode) from error
+            if not isinstance(error, Exception):
+                raise
+            raise _death(job, process.returncode) from error
         if isinstance(answer, RecorderError):
             raise answer
         return answer
@@ -182,13 +200,13 @@ class _Worker:
             self._process = None
 
 
-def _converse(order: _Order, process: subprocess.Popen[bytes]) -> Answer:
+def _converse(job: Job, progress: Progress, process: subprocess.Popen[bytes]) -> Answer:
     """Send a job and read the answers until it is done."""
     jobs, answers = cast("IO[bytes]", process.stdin), cast("IO[bytes]", process.stdout)
-    pickle.dump(order.job, jobs)
+    pickle.dump(job, jobs)
     jobs.flush()
     while isinstance(answer := pickle.load(answers), int):
-        order.progress(answer)
+        progress(answer)
     return answer
 
 

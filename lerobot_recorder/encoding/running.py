@@ -1,4 +1,4 @@
-"""The encoding of one camera in a worker pool, step by step."""
+"""The encoding of one camera by an executor, step by step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, JoinJob, steps
-from lerobot_recorder.encoding.pool import WorkerPool
+from lerobot_recorder.encoding.job import Executor
 from lerobot_recorder.encoding.segment import Segment, SegmentJob
 
 
@@ -23,7 +23,7 @@ class RunningCamera:
         busy_frames: frames in these segments.
     """
 
-    def __init__(self, job: CameraJob, pool: WorkerPool, before: Collection[Future[Any]]) -> None:
+    def __init__(self, job: CameraJob, pool: Executor, before: Collection[Future[Any]]) -> None:
         """Begin.
 
         Args:
@@ -106,6 +106,8 @@ class RunningCamera:
     def _note_end(self, number: int, frames: int, result: Future[Any]) -> None:
         if not result.cancelled() and result.exception() is None:
             self._note(number, frames)
+            began = self.ended - result.result().busy_s
+            self.began = min(began, self.began or began)
 
 
 def _error(job: Future[Any]) -> BaseException | None:

@@ -56,3 +56,24 @@ class EncoderConfig(BatchSettings):
 
     settings: EncoderSettings = field(default_factory=EncoderSettings)
     depth: DepthSettings = field(default_factory=DepthSettings)
+
+
+@dataclass(frozen=True)
+class ExecutorSettings:
+    """Which computers encode."""
+
+    executor: str = setting(
+        "local",
+        "Where videos are encoded: by processes of this computer, or on a Ray cluster whose nodes share the "
+        "dataset's filesystem; there, takes are encoded after they were saved, and its CPUs count instead of "
+        "parallel_encodings",
+        choices=("local", "ray"),
+    )
+    ray_address: str = setting(
+        "auto",
+        "Address of the Ray cluster, as host:port of its head; auto: the one that this computer belongs to, "
+        "else a new one on this computer",
+    )
+
+    def __post_init__(self) -> None:
+        check_settings(self)

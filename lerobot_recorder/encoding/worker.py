@@ -33,14 +33,14 @@ def main() -> None:
     """Encode until standard input ends."""
     yield_to_others(int(sys.argv[1]))
     forbid_real_time()
-    answers = _claim_stdout()
+    answers = claim_stdout()
     jobs: queue.SimpleQueue[Job] = queue.SimpleQueue()
     threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
     while True:
         _send(answers, _run(jobs.get(), answers))
 
 
-def _claim_stdout() -> BinaryIO:
+def claim_stdout() -> BinaryIO:
     """Reserve standard output for answers; output of the codecs goes to standard error."""
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)

@@ -11,7 +11,13 @@ from typing import Any
 from std_msgs.msg import String
 
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.encoding import BatchEncoder, BatchSettings, EncoderStatus
+from lerobot_recorder.encoding import (
+    BatchEncoder,
+    BatchSettings,
+    EncoderStatus,
+    ExecutorSettings,
+    RayCluster,
+)
 from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.nodes.clock import steady_timer
@@ -37,6 +43,10 @@ class EncoderNode(ManagedNode):
         self._params.declare(PARAMETERS)
         self._params.refuse_unknown()
         batch = self._params.settings(BatchSettings)
+        executor = self._params.settings(ExecutorSettings)
+        self._cluster: RayCluster | None = None
+        if executor.executor == "ray":
+            self._cluster = RayCluster(executor.ray_address, batch.parallel_encodings)
         self._encoder = BatchEncoder(
             self._params.settings(DatasetPlace).directory,
             batch.video_encoding_batch_size,
@@ -46,6 +56,7 @@ class EncoderNode(ManagedNode):
             nice=batch.nice,
             encode_on_exit=batch.encode_on_exit,
             encode_while_recording=batch.encode_while_recording,
+            cluster=self._cluster,
         )
         self._encoder.paused = batch.paused
         self._params.on_change(self._change)
@@ -83,6 +94,8 @@ class EncoderNode(ManagedNode):
     def close(self) -> None:
         """Stop at once if it still runs, and publish the last status."""
         self._encoder.abort()
+        if self._cluster is not None:
+            self._cluster.close()
         self._encoder.join()
         self._publish_status()
 

@@ -33,6 +33,7 @@ from lerobot_recorder.video.settings import (
     depth_encoder,
 )
 from lerobot_recorder.video.sketches import Damage, Sketches
+from lerobot_recorder.video.svt import loaded_version as svt_version
 from lerobot_recorder.video.writer import encode
 
 os.environ.setdefault("SVT_LOG", "1")  # the codec prints a page at every start; keep to errors
@@ -64,6 +65,7 @@ __all__ = [
     "read_frames",
     "retime",
     "rgb_to_i420",
+    "svt_version",
     "yield_to_others",
     "yuv_to_rgb",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import subprocess
 import sys
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -110,7 +109,7 @@ def test_a_job_gets_its_result_whatever_error_is_raised(job, monkeypatch):
     def surprise(*_: object) -> None:
         raise KeyError("surprise")
 
-    monkeypatch.setattr(module._Worker, "run", surprise)
+    monkeypatch.setattr(module.WorkerProcess, "run", surprise)
     with pytest.raises(KeyError, match="surprise"):
         result(job)
 
@@ -126,13 +125,13 @@ def test_a_job_gets_its_result_whatever_error_is_raised(job, monkeypatch):
     ],
 )
 def test_errors_that_can_pass_are_tried_three_times_others_once(job, monkeypatch, error, attempts):
-    tried: list[Future] = []
+    tried: list[object] = []
 
-    def fail(_: object, order: module._Order) -> None:
-        tried.append(order.result)
+    def fail(_: object, job: SegmentJob, __: object) -> None:
+        tried.append(job)
         raise error
 
-    monkeypatch.setattr(module._Worker, "run", fail)
+    monkeypatch.setattr(module.WorkerProcess, "run", fail)
     with pytest.raises(type(error), match=str(error)):
         result(job)
     assert len(tried) == attempts
