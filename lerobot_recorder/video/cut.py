@@ -19,16 +19,21 @@ from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
 from lerobot_recorder.video.files import MUXER_OPTIONS, fraction, opened, packets_on_grid, stream_identity
 from lerobot_recorder.video.priority import unchanged_priority
-from lerobot_recorder.video.settings import EncoderSettings
 from lerobot_recorder.video.writer import SETTINGS_TAG
 
 _ENCODERS = {"av1": "libsvtav1", "h264": "h264", "hevc": "hevc"}
 """Encoders by the codec's name in ``info.json``."""
 
 _REORDERED = 32
-"""Packets after a key frame among which frames can be that are displayed before it."""
+"""Frames that the times of decoding and of displaying can be apart."""
 
 _ENCODER_ENTRIES = ("g", "crf", "preset")
+_UNSPECIFIED = {"colorspace": (2,), "color_primaries": (0, 2), "color_trc": (0, 2), "color_range": (0,)}
+"""Values of FFmpeg's color options that mean nothing."""
+
+
+_HEVC_REMARKS = (39, 40)
+"""Types of units that carry supplemental information, in which x265 names itself."""
 
 
 class VideoPart(NamedTuple):
@@ -83,8 +88,8 @@ class VideoCutter:
         """Write the frames of all parts into one file and sync it; frame k is at ``k / fps``.
 
         Packets are copied. Frames that need others which are left out are encoded again, with the settings
-        in the file's metadata, or else in ``info``: those before the first key frame of a part, and, if the
-        frames are not stored in the order of display, those after its last one.
+        in the file's metadata, or else in ``info``: those before the first key frame of a part, and at its
+        end those that are stored after a frame which is left out.
 
         Args:
             parts: file, first frame and the frame after the last one; at least one part, all with the same
@@ -138,21 +143,27 @@ class VideoCutter:
     def _decodable(self, part: VideoPart, folder: Path, info: Mapping[str, Any]) -> Iterator[VideoPart]:
         """Split a part into ranges that start at a key frame and end where no later frame is needed."""
         with opened(part.path) as container:
-            keys = list(self._key_frames(container, part))
-            is_end = part.stop >= self.frames(part.path)
-            in_order = self._is_in_order(container, part)
-        first = keys[0] if keys else part.stop
-        last = part.stop if in_order or is_end or self._starts_key(part) else max(keys, default=first)
+            first = next(self._key_frames(container, part), part.stop)
+            last = self._last_complete(container, part)
         yield from self._encoded(VideoPart(part.path, part.start, first), folder, info)
         if last > first:
             yield VideoPart(part.path, first, last)
         yield from self._encoded(VideoPart(part.path, max(first, last), part.stop), folder, info)
 
-    def _starts_key(self, part: VideoPart) -> bool:
-        """Return whether a key frame follows the part, and no frame of the part is stored after it."""
-        with opened(part.path) as container:
-            packets = list(itertools.islice(self._packets(container, part.stop), _REORDERED))
-        return packets[0].pts == part.stop and all(packet.pts >= part.stop for packet in packets)
+    def _last_complete(self, container: Any, part: VideoPart) -> int:
+        """Return the number of a frame: no frame of the part before it needs one from there on.
+
+        A frame needs only those that are stored before it.
+        """
+        shown = []
+        for packet in self._packets(container, max(part.start, part.stop - 1)):
+            if packet.dts >= part.stop:
+                break
+            shown.append(packet.pts)
+        last = part.stop
+        while (earlier := _shown_before(last, shown)) is not None:
+            last = earlier
+        return last
 
     def _encoded(self, part: VideoPart, folder: Path, info: Mapping[str, Any]) -> Iterator[VideoPart]:
         if part.length <= 0:
@@ -179,10 +190,8 @@ class VideoCutter:
     # Reading
 
     def _packets(self, container: Any, start: int) -> Iterator[Any]:
-        """Read packets from the last key frame that is not after ``start``, with times in frames."""
-        stream = container.streams.video[0]
-        ticks = Fraction(1, self._fps) / fraction(stream.time_base)
-        container.seek(int(start * ticks), stream=stream)
+        """Read packets from a key frame that is not after ``start``, with times in frames."""
+        self._seek(container, start)
         yield from packets_on_grid(container, self._fps)
 
     def _key_frames(self, container: Any, part: VideoPart) -> Iterator[int]:
@@ -192,29 +201,29 @@ class VideoCutter:
             if packet.is_keyframe and part.start <= packet.pts < part.stop:
                 yield packet.pts
 
-    def _is_in_order(self, container: Any, part: VideoPart) -> bool:
-        """Return whether frames are stored in the order of display."""
-        shown = -1
-        for packet in self._packets(container, part.start):
-            if packet.pts < shown:
-                return False
-            shown = packet.pts
-            if shown > part.stop:
-                break
-        return True
-
     def _decoded(self, part: VideoPart) -> Iterator[tuple[int, Any]]:
         """Decode the frames of a part, with their numbers in the file."""
         with opened(part.path) as container:
             stream: Any = container.streams.video[0]
             ticks = Fraction(1, self._fps) / fraction(stream.time_base)
-            container.seek(int(part.start * ticks), stream=stream)
+            self._seek(container, part.start)
             for frame in container.decode(stream):
                 number = round(frame.pts / ticks)
                 if number >= part.stop:
                     return
                 if number >= part.start:
                     yield number, frame
+
+    def _seek(self, container: Any, start: int) -> None:
+        """Go to a key frame that is not after ``start``.
+
+        FFmpeg compares with the times of decoding. With frames that are stored in another order than they are
+        displayed, those are earlier, so that it would find a key frame that is displayed later.
+        """
+        stream = container.streams.video[0]
+        ticks = Fraction(1, self._fps) / fraction(stream.time_base)
+        is_reordered = stream.codec_context.has_b_frames
+        container.seek(int(max(0, start - is_reordered * _REORDERED) * ticks), stream=stream)
 
     # Writing
 
@@ -261,6 +270,12 @@ def _encoder(path: Path, info: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     """Return the options to encode frames as the rest of a file, the codec included, and the file's tag."""
     with opened(path) as container:
         tag = container.metadata.get(SETTINGS_TAG, "")
+        context: Any = container.streams.video[0].codec_context
+        colour = {
+            name: value
+            for name in _UNSPECIFIED
+            if (value := int(getattr(context, name))) not in _UNSPECIFIED[name]
+        }
     known = _parsed(tag)
     if known:
         known.pop("pix_fmt", None)
@@ -271,8 +286,13 @@ def _encoder(path: Path, info: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     if not codec:
         raise VideoError(f"{path}: encoded by another program in an unknown way; cut at a key frame instead")
     values = {name: info.get(f"video.{name}") for name in _ENCODER_ENTRIES}
-    settings = EncoderSettings(vcodec=codec, **{name: value for name, value in values.items() if value})
-    return {"vcodec": codec, **settings.options()}, tag
+    extra = info.get("video.extra_options")
+    options = {"vcodec": codec, **{n: v for n, v in values.items() if v}, **(extra or {}), **colour}
+    if codec == "libsvtav1":
+        options["svtav1-params"] = f"fast-decode={info.get('video.fast_decode') or 0}:lp=1"
+    elif info.get("video.fast_decode"):
+        options["tune"] = "fastdecode"
+    return {name: str(value) for name, value in options.items()}, tag
 
 
 def _parsed(tag: str) -> dict[str, Any]:
@@ -289,9 +309,38 @@ def _check_equal(parts: Sequence[VideoPart], output: Path) -> None:
     Raises:
         VideoError: they differ.
     """
-    found = {stream_identity(part.path)[1:] for part in parts}
+    found = {_decoder_parameters(part.path) for part in parts}
     if len(found) > 1:
         raise VideoError(
             f"{output.name}: the frames before the first key frame cannot be encoded so that they fit the "
-            "rest, which another version or program has encoded; cut at a key frame instead"
+            "rest, which another version or program has encoded; cut at a key frame instead (--at-key-frames)"
         )
+
+
+def _shown_before(frame: int, stored: Sequence[int]) -> int | None:
+    """Return the first frame before ``frame`` that is stored after that or a later one; None without any."""
+    later = itertools.dropwhile(lambda number: number < frame, stored)
+    return min((number for number in later if number < frame), default=None)
+
+
+def _decoder_parameters(path: Path) -> tuple[Any, ...]:
+    """Return what a decoder must know of a video before its first packet."""
+    _, name, *size, extra = stream_identity(path)
+    return name, *size, _without_remarks(extra) if name == "hevc" else extra
+
+
+def _without_remarks(hvcc: bytes) -> bytes:
+    """Return the decoder configuration of an HEVC stream without the version and options of its encoder.
+
+    It is an ``HEVCDecoderConfigurationRecord`` of ISO/IEC 14496-15: 22 bytes, then lists of units by type.
+    """
+    kept, place = hvcc[:22], 23
+    while place + 3 <= len(hvcc):
+        kind, count = hvcc[place] & 0x3F, int.from_bytes(hvcc[place + 1 : place + 3], "big")
+        end = place + 3
+        for _ in range(count):
+            end += 2 + int.from_bytes(hvcc[end : end + 2], "big")
+        if kind not in _HEVC_REMARKS:
+            kept += hvcc[place:end]
+        place = end
+    return kept

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from numbered import FEATURES, KEY, number_in, picture, spread
 
@@ -201,6 +202,22 @@ def test_a_foreign_dataset_without_provenance_is_edited(root):
     shutil.rmtree(root / "meta/recordings")
     DatasetEditor(root).delete([0])
     assert shown(root) == [numbers(1, 8), numbers(2, 13), numbers(3, 7)]
+
+
+def test_a_dataset_whose_episodes_list_no_tasks_is_edited(root):
+    """LeRobot's conversion from format 2.1 writes no such column."""
+    for path in root.glob("meta/episodes/*/*.parquet"):
+        pq.write_table(pq.read_table(path).drop_columns(["tasks"]), path)
+    DatasetEditor(root).delete([0])
+    assert tasks_of_rows(root) == ["Place"] * 8 + ["Pick"] * 13 + ["Place"] * 7
+    DatasetEditor(root).set_task([0], "Stack")
+    assert tasks_of_rows(root) == ["Stack"] * 8 + ["Pick"] * 13 + ["Place"] * 7
+
+
+def tasks_of_rows(root: Path) -> list[str]:
+    names = open_dataset(root).tasks
+    tables = [pq.read_table(path, columns=["task_index"]) for path in sorted(root.glob("data/*/*.parquet"))]
+    return [names[number] for table in tables for number in table["task_index"].to_pylist()]
 
 
 @pytest.mark.parametrize(

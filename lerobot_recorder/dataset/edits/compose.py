@@ -32,6 +32,7 @@ from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, flat_stats, ordered_row, readable_checksums
 from lerobot_recorder.dataset.statistics import Stats, as_written
 from lerobot_recorder.errors import DatasetError
+from lerobot_recorder.images import decode_rgb
 
 _NUMBERING = ("index", "episode_index", "task_index")
 _COUNTED = ("frame_index", "timestamp")
@@ -180,8 +181,7 @@ class _Composition:
     def _tasks_of(self, item: _Item) -> list[str]:
         if item.piece.task is not None:
             return [item.piece.task]
-        known = item.source.rows[item.piece.episode].get("tasks")
-        return [known] if isinstance(known, str) else list(known or [""])
+        return item.source.tasks_of(item.piece)
 
     def _used_tasks(self) -> list[str]:
         """List the tasks in use: those of the base in their order, then new ones."""
@@ -271,23 +271,36 @@ class _Composition:
         if SUCCESS_FEATURE in table.column_names and not (item.is_whole and piece.success is KEEP):
             columns[SUCCESS_FEATURE] = np.zeros(n, bool)
             columns[SUCCESS_FEATURE][-1:] = had_success if piece.success is KEEP else piece.success is True
+        changed = []
         for name, values in columns.items():
             place = table.schema.get_field_index(name)
             kind = table.schema.field(place)
-            table = table.set_column(place, kind, pa.array(values).cast(kind.type))
-        self._renew_stats(item, table, columns if item.is_whole else table.column_names)
+            column = pa.chunked_array([pa.array(values).cast(kind.type)])
+            if not column.equals(table.column(place)):
+                table = table.set_column(place, kind, column)
+                changed.append(name)
+        self._renew_stats(item, table, changed if item.is_whole else table.column_names)
         return table
 
     def _task_indices(self, item: _Item, table: pa.Table) -> np.ndarray:
         if item.piece.task is not None:
             return np.full(item.piece.length, self._tasks.index(item.piece.task))
-        names = item.source.tasks
-        numbers = {old: self._tasks.index(name) for old, name in enumerate(names) if name in self._tasks}
-        return np.array([numbers[old] for old in table["task_index"].to_pylist()])
+        old, inverse = np.unique(table["task_index"].to_numpy(), return_inverse=True)
+        names = [item.source.task(number) for number in old.tolist()]
+        if missing := [name for name in names if name not in self._tasks]:
+            raise DatasetError(
+                f"{item.source.root}: episode {item.piece.episode} has rows of the task {missing[0]!r}, "
+                "which meta/episodes does not list; "
+                f"`lerobot-recorder repair {item.source.root}` can repair that"
+            )
+        return np.array([self._tasks.index(name) for name in names])[inverse]
 
-    def _renew_stats(self, item: _Item, table: pa.Table, names: Sequence[str] | Mapping[str, Any]) -> None:
+    def _renew_stats(self, item: _Item, table: pa.Table, names: Sequence[str]) -> None:
         for name in names:
-            if name in item.stats:
+            is_image = name in self._info.features and self._info.features[name]["dtype"] == "image"
+            if name in item.stats and is_image:
+                item.stats[name] = as_written(_stored_image_stats(table[name]))
+            elif name in item.stats:
                 item.stats[name] = as_written(statistics.vector_stats(column_values(table[name])))
 
     # Videos
@@ -372,6 +385,8 @@ class _Composition:
             for item in items:
                 item.put_in("meta/episodes", index)
             rows = [ordered_row(item.row, flat_stats(item.stats)) for item in items]
+            # Datasets that LeRobot has converted lack columns, such as the tasks.
+            rows = [{name: row[name] for name in row if name in self._base.schema.names} for row in rows]
             table = tables.conform(pa.Table.from_pylist(rows), self._base.schema)
             path = prepared(self._layout.episodes_file(index))
             tables.write_table(path, [table])
@@ -462,6 +477,16 @@ def _succeeded(table: pa.Table) -> bool:
 def column_values(column: pa.ChunkedArray) -> np.ndarray:
     """Return the values of a column, one per row."""
     return np.array(column.to_pylist(), dtype=_dtype(column.type))
+
+
+def _stored_image_stats(column: pa.ChunkedArray) -> Stats:
+    """Compute the statistics of images that are stored in a data file, as files of their own."""
+    images = []
+    for number in statistics.sample_indices(len(column)):
+        image = decode_rgb(column[number].as_py()["bytes"])
+        every = statistics.thinning(*image.shape[:2])
+        images.append(image[::every, ::every])
+    return statistics.image_stats(images)
 
 
 def _dtype(kind: pa.DataType) -> Any:

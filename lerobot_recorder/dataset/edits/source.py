@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
@@ -70,6 +71,44 @@ class Source:
     def is_whole(self, piece: Piece) -> bool:
         """Return whether a piece is a whole episode of this dataset."""
         return piece.start == 0 and piece.stop == self.dataset.lengths[piece.episode]
+
+    def tasks_of(self, piece: Piece) -> list[str]:
+        """Return the tasks of a piece's rows, in the order of the rows, at least one.
+
+        The episode rows list the tasks of whole episodes; datasets that LeRobot has converted have no list.
+
+        Raises:
+            DatasetError: a row has a task that is not in ``meta/tasks.parquet``.
+        """
+        known = self.rows[piece.episode].get("tasks")
+        listed = [known] if isinstance(known, str) else list(known or ())
+        if len(listed) == 1 or (listed and self.is_whole(piece)):
+            return listed
+        index = self.file("data", piece.episode)
+        if index not in self._task_numbers:
+            columns = ["episode_index", "task_index"]
+            table = tables.read_table(self.layout.data_file(index), columns)
+            self._task_numbers[index] = tuple(table[name].to_numpy() for name in columns)
+        episodes, tasks = self._task_numbers[index]
+        rows = tasks[episodes == piece.episode][piece.start : piece.stop]
+        return [self.task(number) for number in dict.fromkeys(rows.tolist())] or [""]
+
+    def task(self, number: int) -> str:
+        """Return the task of a ``task_index``.
+
+        Raises:
+            DatasetError: there is none.
+        """
+        if not 0 <= number < len(self.tasks):
+            raise DatasetError(
+                f"{self.layout.tasks}: a row has task {number}, found {len(self.tasks)} tasks; "
+                f"`lerobot-recorder repair {self.root}` can repair that"
+            )
+        return self.tasks[number]
+
+    @cached_property
+    def _task_numbers(self) -> dict[FileIndex, tuple[Any, ...]]:
+        return {}
 
     def seconds(self, episode: int) -> float:
         """Return the length of an episode in seconds."""
