@@ -14,7 +14,7 @@ from pathlib import Path
 from launch import Action, Event, EventHandler, LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown
 from launch.events import matches_action
-from launch.events.process import ProcessExited, ShutdownProcess
+from launch.events.process import ProcessExited, ProcessIO, ShutdownProcess
 from launch_ros.actions import Node
 
 from lerobot_recorder.derived import derived_parameters
@@ -26,6 +26,7 @@ from lerobot_recorder.launching import (
     NODE_OPTIONS,
     PARENT_VARIABLE,
     PROFILE_VARIABLE,
+    READY,
     is_launched,
     node_values,
     plain_hardware,
@@ -61,7 +62,10 @@ def _start(context: LaunchContext) -> list[Action]:
     failed = EventHandler(
         matcher=lambda event: isinstance(event, RecordingFailed), entities=OpaqueFunction(function=_fail)
     )
-    return [RegisterEventHandler(failed), *run.nodes.values()]
+    printed = EventHandler(
+        matcher=lambda event: isinstance(event, ProcessIO), entities=OpaqueFunction(function=run.note_output)
+    )
+    return [RegisterEventHandler(failed), RegisterEventHandler(printed), *run.first()]
 
 
 # Which nodes
@@ -147,14 +151,36 @@ class Run:
     ) -> None:  # no dataclass: launch does not import this file as a module
         self.ends_launch = ends_launch
         self.nodes: dict[str, Node] = {}
+        self._has_ended = False
         self.failures: list[str] = []
+        self._output = dict.fromkeys(READY, "")  # the end of what these nodes have printed
+
+    def first(self) -> list[Node]:
+        """Return the nodes that start at once: arms may move only when what they do can be recorded."""
+        return [node for name, node in self.nodes.items() if name != "hardware"]
+
+    def note_output(self, context: LaunchContext) -> list[Action]:
+        """Return the hardware node when the last of the others has reported that it is ready."""
+        event = context.locals.event
+        name = next((each for each in self._output if self.nodes[each] is event.action), None)
+        if name is None:
+            return []
+        self._output[name] += event.text.decode(errors="replace")
+        if READY[name] not in self._output[name]:
+            self._output[name] = self._output[name][-len(READY[name]) :]
+            return []
+        del self._output[name]
+        if self._output or self._has_ended or context.is_shutdown:
+            return []
+        return [node for name, node in self.nodes.items() if name == "hardware"]
 
     def note_end(self, name: str, event: ProcessExited, context: LaunchContext) -> list[Action]:
         """Return what follows from the end of a node; without an encoder, episodes wait in the spool."""
         if event.returncode != 0:
             self.failures.append(f"the {name} node ended with exit status {event.returncode}")
-        if name == "encoder" and not context.is_shutdown:
+        if name == "encoder" and not context.is_shutdown and name not in self._output:
             return []
+        self._has_ended = True
         others = [node for other, node in self.nodes.items() if other != name]
         following: list[Action] = [
             EmitEvent(event=ShutdownProcess(process_matcher=matches_action(node))) for node in others

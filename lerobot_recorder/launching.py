@@ -97,6 +97,9 @@ OPTIONS |= {each: _arm_option(each) for each in ARMS}
 LAUNCH_ARGUMENTS = OPTIONS | {each.name: each for each in parameters_of(IncludeSettings)}
 """All arguments of the launch file by name."""
 
+READY = {"recorder": "ready to record into", "encoder": "ready to encode into"}
+"""What these nodes log when they have read their parameters and opened the dataset."""
+
 PARENT_VARIABLE = "LEROBOT_RECORDER_PARENT"
 """Environment variable with the process id of a parent with which a node ends."""
 

@@ -20,6 +20,7 @@ from lerobot_recorder.encoding import (
 )
 from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.excerpt import counted
+from lerobot_recorder.launching import READY
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.encoder_settings import PARAMETERS, VIDEO_PARAMETERS, encoder_settings
 from lerobot_recorder.nodes.events import Diagnostic, Diagnostics, StatusTopic, latched, parent_events
@@ -67,7 +68,7 @@ class EncoderNode(ManagedNode):
         self.own_services.trigger("retry_failed", self._retry_failed, _accepted)
         steady_timer(self, _STATUS_S, self._publish_status)
         if parent_events() is None:
-            self.get_logger().info(f"ready to encode into {self._encoder.root}")
+            self.get_logger().info(f"{READY[_NAME]} {self._encoder.root}")
 
     def stop(self) -> None:
         """Encode the remaining episodes if ``encode_on_exit`` is set."""

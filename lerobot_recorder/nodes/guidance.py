@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rclpy.node import Node
 
@@ -14,9 +14,10 @@ _TRIGGER = "std_srvs/srv/Trigger"
 class Guidance:
     """Logs what the recorder waits for, and the next step; nothing for a parent process with a screen."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, unrecorded_cameras: Callable[[], Sequence[str]]) -> None:
         self._log = node.get_logger()
         self._services = node.get_fully_qualified_name()
+        self._unrecorded_cameras = unrecorded_cameras
         self._is_needed = parent_events() is None
         self._missing: frozenset[str] | None = None
 
@@ -38,6 +39,10 @@ class Guidance:
         self._missing = names
         if not names:
             self._log.info(f"every stream delivers{self._next_step() if by_hand else ''}")
+            for camera in self._unrecorded_cameras():
+                self._log.warning(
+                    f"the camera {camera} is not recorded: no stream has the topic cameras/{camera}/image_raw"
+                )
         elif by_hand:  # an unattended run logs it itself
             self._log.warning("waiting for streams: " + "; ".join(missing))
 

@@ -14,9 +14,9 @@ from rclpy.subscription import Subscription
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.launching import PARENT_VARIABLE, PROFILE_VARIABLE
 from lerobot_recorder.shipped import shipped_config
 
-_PROFILE = "FASTDDS_DEFAULT_PROFILES_FILE"
 _BUFFER_BYTES = 4_194_304  # as in config/fastdds.xml
 _KERNEL_LIMIT = Path("/proc/sys/net/core/rmem_max")
 _MOST_AT_ONCE = 1_000_000
@@ -94,8 +94,12 @@ def counted_subscription(
         return node.create_subscription(kind, topic, callback, **options)
 
 
-def remedy() -> str:
-    """Return what to do if messages are lost in transport."""
+def remedy(*, from_sibling: bool = False) -> str:
+    """Return what to do if messages are lost in transport.
+
+    Args:
+        from_sibling: whether only the hardware node of the same namespace publishes them
+    """
     middleware = get_rmw_implementation_identifier()
     if "fastrtps" not in middleware:
         return f"let the publisher be reliable, or enlarge the buffers of {middleware}"
@@ -103,8 +107,12 @@ def remedy() -> str:
         profile = shipped_config("fastdds.xml")
     except ConfigError as error:
         return str(error)
-    where = "the node that publishes them" + ("" if os.environ.get(_PROFILE) else " and this one")
-    return f"start {where} with {_PROFILE}={profile}{_kernel_limit()}"
+    used = os.environ.get(PROFILE_VARIABLE, "")
+    if from_sibling and PARENT_VARIABLE in os.environ and Path(used).resolve() == profile.resolve():
+        # One parent has started both, with the profile.
+        return "this computer is overloaded: end other programs, or use fewer fps or smaller images"
+    where = "the node that publishes them" + ("" if used else " and this one")
+    return f"start {where} with {PROFILE_VARIABLE}={profile}{_kernel_limit()}"
 
 
 def _kernel_limit() -> str:

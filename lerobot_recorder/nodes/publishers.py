@@ -57,6 +57,11 @@ class Publishers:
         """Number of publishers."""
         return len(self._names)
 
+    @property
+    def names(self) -> list[str]:
+        """Full names of the nodes that publish."""
+        return self._names
+
     def note_other(self, message: Any) -> None:
         """Note a message with none of the stream's joints."""
         if len(self._others) < _MOST_PARTS:

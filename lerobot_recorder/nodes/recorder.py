@@ -11,6 +11,7 @@ from typing import Any
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.editing import RecorderEdits
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
+from lerobot_recorder.launching import READY
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
 from lerobot_recorder.nodes.guidance import Guidance
@@ -92,11 +93,11 @@ class RecorderNode(ManagedNode):
         self._next_try_s = 0.0
         self._grace_until_s = time.monotonic() + _GRACE_S
         self._refused = ""
-        self._guidance = Guidance(self)
+        self._guidance = Guidance(self, self._topics.unrecorded_cameras)
         self._offer_services()
         steady_timer(self, _STEP_S, self._step)
         steady_timer(self, _STATUS_S, self._publish_status)
-        self._guidance.announce(f"ready to record into {self._recorder.root}")
+        self._guidance.announce(f"{READY[_NAME]} {self._recorder.root}")
 
     # Lifetime
 
@@ -213,9 +214,7 @@ class RecorderNode(ManagedNode):
     def _announce(self, outcome: Outcome) -> None:
         self._schedule.note_outcome(outcome)
         if self._schedule.num_episodes and self._schedule.bad_in_a_row >= _MOST_BAD:
-            self.failure = StreamError(
-                f"{_MOST_BAD} takes in a row were bad, the last because: {'; '.join(outcome.reasons)}"
-            )
+            self.failure = StreamError(f"{_MOST_BAD} takes in a row were bad; the log above has the reasons")
         if outcome.state == "recording":
             self._not_saved = SpoolError(
                 f"episode {outcome.episode_id} could not be saved: {'; '.join(outcome.reasons)}"

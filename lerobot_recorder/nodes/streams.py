@@ -83,6 +83,7 @@ class Subscriptions:
             ConfigError: a stream cannot be recorded as configured.
         """
         self._node = node
+        self._prefix = f"{node.get_namespace().rstrip('/')}/"
         self._clock = clock
         bindings = [
             binding_of(
@@ -122,6 +123,19 @@ class Subscriptions:
         }
         return _alternatives(wanted, binding.message_type, published)
 
+    def unrecorded_cameras(self) -> list[str]:
+        """Return the cameras that are published as the hardware node does, and that no stream records."""
+        published = (topic for topic, _ in self._node.get_topic_names_and_types())
+        wanted = {
+            self._node.resolve_topic_name(each.binding.topic).rpartition("/image_raw")[0]
+            for each in self._listeners.values()
+        }
+        start, end = f"{self._prefix}cameras/", "/image_raw"
+        cameras = (
+            topic.removesuffix(end) for topic in published if topic.startswith(start) and topic.endswith(end)
+        )
+        return sorted(camera.removeprefix(start) for camera in cameras if camera not in wanted)
+
     def _match(self) -> None:
         self._receiver.take_events()
         for listener in self._listeners.values():
@@ -145,7 +159,8 @@ class Subscriptions:
             self._receiver.remove(listener.subscription)
             self._node.destroy_subscription(listener.subscription)
         binding, listener.offer = listener.binding, offer
-        binding.stream.remedy = remedy()
+        sibling = f"{self._prefix}hardware"
+        binding.stream.remedy = remedy(from_sibling=listener.publishers.names == [sibling])
         listener.losses = LossCounter(binding.stream.note_lost)
         listener.subscription = counted_subscription(
             self._node,

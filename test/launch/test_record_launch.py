@@ -204,6 +204,18 @@ def test_a_failed_node_ends_the_launch_with_its_reason_and_an_exit_status(tmp_pa
     assert status == 1, output
     assert "the recorder node ended with exit status 1" in output
     assert str(place) in output
+    assert "hardware_node" not in output
+
+
+@needs_ros2
+def test_no_arm_is_driven_if_the_encoder_cannot_start(tmp_path):
+    config = tmp_path / "robot.yaml"
+    text = (CONFIG / "so100_sim.yaml").read_text().replace("vcodec: libsvtav1", "vcodec: h265")
+    config.write_text(text, encoding="utf-8")
+    status, output = run(str(FILE), *given(config=str(config), root=str(tmp_path / "dataset")))
+    assert status == 1, output
+    assert "the encoder node ended with exit status 1" in output
+    assert "hardware_node" not in output
 
 
 @needs_ros2

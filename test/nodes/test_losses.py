@@ -12,6 +12,7 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
 from lerobot_recorder.discovery import make_plan, parameter_text
+from lerobot_recorder.launching import PARENT_VARIABLE
 from lerobot_recorder.nodes import losses
 from lerobot_recorder.nodes.losses import LossCounter, remedy
 
@@ -95,6 +96,16 @@ def test_a_limit_of_the_kernel_is_named_with_its_remedy(monkeypatch, tmp_path, l
     monkeypatch.setattr(losses, "get_rmw_implementation_identifier", lambda: "rmw_fastrtps_cpp")
     assert ("sudo sysctl -w net.core.rmem_max=4194304 (now 212992)" in remedy()) == named
     assert str(ROOT / "config/fastdds.xml") in remedy()
+
+
+def test_a_node_of_the_same_parent_has_the_profile_already(monkeypatch, tmp_path):
+    monkeypatch.setattr(losses, "get_rmw_implementation_identifier", lambda: "rmw_fastrtps_cpp")
+    monkeypatch.setenv(PARENT_VARIABLE, "1")
+    monkeypatch.setenv(PROFILE, str(ROOT / "config/fastdds.xml"))
+    assert remedy(from_sibling=True).startswith("this computer is overloaded")
+    assert "overloaded" not in remedy()
+    monkeypatch.setenv(PROFILE, str(tmp_path / "other.xml"))
+    assert "overloaded" not in remedy(from_sibling=True)
 
 
 def test_lost_images_are_named_in_status_diagnostics_log_and_verdict(graph, make_robot, camera, tmp_path):

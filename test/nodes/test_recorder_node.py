@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from sensor_msgs.msg import Image
 
 from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.spool import Spool
@@ -256,6 +257,7 @@ def test_an_operator_without_a_screen_is_told_what_is_missing_and_what_comes_nex
 ):
     robot = make_robot()
     robot.playing = False
+    graph.node.create_publisher(Image, "/left/cameras/side/image_raw", 1)
     log = tmp_path / "log"
     command = [sys.executable, "-m", "lerobot_recorder.nodes.recorder", "--ros-args", "-r", "__ns:=/left"]
     for name, value in {
@@ -272,6 +274,7 @@ def test_an_operator_without_a_screen_is_told_what_is_missing_and_what_comes_nex
             graph.wait(lambda: "waiting for streams: state: " in log.read_text())
             robot.playing = True
             graph.wait(lambda: "ros2 service call /left/recorder/start_episode" in log.read_text())
+            graph.wait(lambda: "the camera side is not recorded" in log.read_text())
             assert graph.call("left/recorder/start_episode")[0]
             graph.wait(lambda: "recording episode " in log.read_text())
         finally:
