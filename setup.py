@@ -1,4 +1,4 @@
-"""Installs the package: by pip, by colcon, by `colcon build --symlink-install`. What it is says setup.cfg."""
+"""Installs the package: by pip, colcon or `colcon build --symlink-install`. Metadata lives in setup.cfg."""
 
 from pathlib import Path
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ camera with the same rate as the rows causes fewer repetitions."""
 _TOO_SLOW = 0.4
 """A camera slower than this fraction of ``fps`` makes an episode bad, as most rows show an old image. Cameras
 at half of ``fps`` are common, and well above this limit."""
+
+_ADVICE = "; record with fewer fps, or set <stream>.min_rate_hz for a stream that is slow on purpose"
 
 _HELD_S = 1.0
 """A vector with a larger ``max_age_s`` is meant to hold until the next one, like the command of a motion."""
@@ -308,12 +310,18 @@ def _expected(spec: StreamSpec, fps: int, *, has_losses: bool) -> str:
         return f"min_rate_hz is {spec.min_rate_hz:g}"
     if has_losses:  # the source is not slow
         return f"fps is {fps}"
-    return f"fps is {fps}; record with fewer fps, or set {spec.name}.min_rate_hz if it is slow on purpose"
+    return f"fps is {fps}{_ADVICE}"
+
+
+def advised_once(lines: Sequence[str]) -> tuple[str, ...]:
+    """Return lines with the advice for slow streams only in the last that has it."""
+    last = max((number for number, line in enumerate(lines) if line.endswith(_ADVICE)), default=0)
+    return tuple(line if number >= last else line.removesuffix(_ADVICE) for number, line in enumerate(lines))
 
 
 def bad_because(streams: Iterable[StreamQuality], rules: QualityRules) -> tuple[str, ...]:
     """Return what makes an episode bad, one sentence each; nothing if it is good."""
-    return tuple(reason for stream in streams for reason in stream.reasons(rules))
+    return advised_once([reason for stream in streams for reason in stream.reasons(rules)])
 
 
 def _fingerprint(image: Image) -> int:

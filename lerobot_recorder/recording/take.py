@@ -15,7 +15,13 @@ import numpy as np
 
 from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.recording.clock import Clock, ClockSteps
-from lerobot_recorder.recording.quality import QualityRules, StreamQuality, TickQuality, bad_because
+from lerobot_recorder.recording.quality import (
+    QualityRules,
+    StreamQuality,
+    TickQuality,
+    advised_once,
+    bad_because,
+)
 from lerobot_recorder.recording.row_queue import QUEUE_ROWS, Pace, RowQueue
 from lerobot_recorder.recording.rows import Row, row_at
 from lerobot_recorder.recording.status import CUT_SHORT, Ending, Outcome
@@ -272,7 +278,7 @@ class Take:
             "ended_by": self._ended_by(),
             "streams": {name: counted.figures() for name, counted in self.quality.items()},
             "ticks": self._ticks.figures(),
-            "notes": tuple(note for counted in self.quality.values() for note in counted.notes()),
+            "notes": advised_once([note for counted in self.quality.values() for note in counted.notes()]),
         }
         marks, size = {"success": self._success, "accepted": accepted}, writer.size_bytes
         if self._ending == "discard" or writer.length == 0:

@@ -137,7 +137,7 @@ def test_a_camera_that_most_rows_repeat_makes_the_episode_bad(rate_hz):
     assert quality.notes() == []
     assert quality.reasons(RULES) == [
         f"top: only {3 * rate_hz} of 90 rows have a new image ({rate_hz}.0 a second), fps is 30; "
-        "record with fewer fps, or set top.min_rate_hz if it is slow on purpose"
+        "record with fewer fps, or set <stream>.min_rate_hz for a stream that is slow on purpose"
     ]
 
 
@@ -147,6 +147,13 @@ def test_a_camera_at_half_the_rate_and_a_slow_sensor_get_a_note(spec):
     assert quality.reasons(RULES) == []
     (note,) = quality.notes()
     assert "only 45 of 90 rows have a new" in note
+
+
+def test_the_advice_for_several_slow_streams_is_given_once():
+    slow = [ticked(replace(CAMERA, name=name), 10) for name in ("top", "wrist")]
+    first, last = bad_because(slow, RULES)
+    assert first.endswith("fps is 30")
+    assert "record with fewer fps" in last
 
 
 @pytest.mark.parametrize("rate_hz", [25, 30, 100])
