@@ -32,6 +32,8 @@ _UNSPECIFIED = {"colorspace": (2,), "color_primaries": (0, 2), "color_trc": (0, 
 """Values of FFmpeg's color options that mean nothing."""
 
 
+_CRA, _BLA = 21, 18
+"""Types of HEVC key frames: the first goes on with the order of display, the second begins it anew."""
 _HEVC_REMARKS = (39, 40)
 """Types of units that carry supplemental information, in which x265 names itself."""
 
@@ -239,9 +241,12 @@ class VideoCutter:
                         stream = target.add_stream_from_template(source.streams.video[0], opaque=True)
                         stream.time_base = Fraction(1, self._fps)
                     first = frames
-                    for packet in self._within(source, part):
+                    is_hevc = source.streams.video[0].codec_context.name == "hevc"
+                    for original in self._within(source, part):
+                        starts_anew = is_hevc and frames == first
+                        packet = _broken_link(original) if starts_anew else original
                         packet.stream = stream
-                        packet.pts, packet.dts = first + packet.pts - part.start, frames - delay
+                        packet.pts, packet.dts = first + original.pts - part.start, frames - delay
                         target.mux_one(packet)
                         frames += 1
                     if frames - first != part.length:
@@ -315,6 +320,24 @@ def _check_equal(parts: Sequence[VideoPart], output: Path) -> None:
             f"{output.name}: the frames before the first key frame cannot be encoded so that they fit the "
             "rest, which another version or program has encoded; cut at a key frame instead (--at-key-frames)"
         )
+
+
+def _broken_link(packet: Any) -> Any:
+    """Return a key frame of HEVC that can follow any other frame.
+
+    In an open group of pictures the order of display goes on across key frames (CRA pictures), so after a cut
+    the decoder would put the frames in a wrong order. The type BLA says that the order begins anew.
+    """
+    data, place = bytearray(bytes(packet)), 0
+    while place + 5 <= len(data):
+        if data[place + 4] >> 1 & 0x3F == _CRA:
+            data[place + 4] = data[place + 4] & 0x81 | _BLA << 1
+        place += 4 + int.from_bytes(data[place : place + 4], "big")
+    if data == bytes(packet):
+        return packet
+    changed = av.Packet(bytes(data))
+    changed.time_base, changed.duration, changed.is_keyframe = packet.time_base, packet.duration, True
+    return changed
 
 
 def _shown_before(frame: int, stored: Sequence[int]) -> int | None:
