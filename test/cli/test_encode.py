@@ -40,6 +40,28 @@ def test_what_waits_becomes_a_dataset_without_faults(spool):
     assert (checked.exit_code, checked.output) == (0, f"{spool.root}: no faults in 2 episodes, 12 frames\n")
 
 
+def test_several_datasets_are_encoded_and_reported(spool, tmp_path):
+    other = Spool(tmp_path / "other")
+    record(spool, 1)
+    record(other, 2)
+    result = invoke("encode", spool.root, other.root, spool.root)
+    assert result.exit_code == 0, result.output
+    assert result.output.count(f"{spool.root}: 1 episode added") == 1
+    assert f"{other.root}: 2 episodes added" in result.output
+
+
+def test_a_dataset_with_a_fault_does_not_stop_the_next_one(spool, tmp_path):
+    other = Spool(tmp_path / "other")
+    for each in (spool, other):
+        record(each, 1)
+    damaged = spool.ready()[0].path / f"{camera_key('raw')}.i420"
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    result = invoke("encode", spool.root, other.root)
+    assert result.exit_code == 1
+    assert "1 episode could not be encoded" in result.output
+    assert f"{other.root}: 1 episode added" in result.output
+
+
 def test_nothing_recorded_is_an_error(tmp_path):
     result = invoke("encode", tmp_path / "dataset")
     assert result.exit_code == 1

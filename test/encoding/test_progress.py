@@ -4,10 +4,11 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 from takes import a_take
 
-from lerobot_recorder.encoding import BatchEncoder, EncoderStatus
+from lerobot_recorder.encoding import BatchEncoder, EncoderStatus, EncodingProgress, OverallProgress
 from lerobot_recorder.spool import Spool
 
 
@@ -35,6 +36,31 @@ def test_a_terminal_gets_a_bar(tmp_path):
         assert process.wait(60) == 0
     os.close(controller)
     assert b"looking for episodes" in shown
+
+
+class AnEncoder:
+    """An encoder that reports what it is given."""
+
+    def __init__(self, root: Path, *progress: EncodingProgress | None) -> None:
+        self.root = root
+        self.progress = list(progress)
+
+    def status(self) -> EncoderStatus:
+        return EncoderStatus(waiting=1, encoding=self.progress.pop(0))
+
+
+def test_several_encoders_have_one_progress_that_never_goes_back(tmp_path):
+    first = AnEncoder(tmp_path / "a", None, EncodingProgress(1, 10, 40), None, EncodingProgress(2, 5, 60))
+    second = AnEncoder(tmp_path / "b", None, None, EncodingProgress(3, 20, 100), EncodingProgress(3, 50, 100))
+    overall = OverallProgress()
+    seen = [overall.add([first, second]) for _ in range(4)]
+    assert [status.encoding for status in seen] == [
+        None,
+        EncodingProgress(1, 10, 40),
+        EncodingProgress(3, 40 + 20, 140),
+        EncodingProgress(5, 40 + 5 + 50, 200),
+    ]
+    assert seen[-1].waiting == 2
 
 
 def _read(controller: int) -> bytes:
