@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import os
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -284,6 +285,7 @@ class DatasetEditor:
     # How an edit is done
 
     def _edit(self, plan: Callable[[Source], _Plan]) -> list[Change]:
+        _check_writable(self.root.resolve())
         with self._writer.exclusive():
             source = Source(self.root.resolve())
             _check_complete(source)
@@ -414,6 +416,14 @@ def _check_complete(source: Source) -> None:
     if not source.info.total_episodes:
         raise DatasetError(f"{source.root}: it has no episodes yet")
     source.check_rows()
+
+
+def _check_writable(root: Path) -> None:
+    for path in (root, root.parent):
+        if path.is_dir() and not os.access(path, os.W_OK | os.X_OK):
+            raise DatasetError(
+                f"{path}: no permission to write there, so {root} cannot be edited; change its owner or mode"
+            )
 
 
 def _require_room(source: Source, plan: _Plan) -> None:

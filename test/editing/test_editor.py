@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -218,6 +219,23 @@ def tasks_of_rows(root: Path) -> list[str]:
     names = open_dataset(root).tasks
     tables = [pq.read_table(path, columns=["task_index"]) for path in sorted(root.glob("data/*/*.parquet"))]
     return [names[number] for table in tables for number in table["task_index"].to_pylist()]
+
+
+def test_a_dataset_without_permission_to_write_is_refused(root, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != root.parent)
+    with pytest.raises(DatasetError, match=f"{root.parent}: no permission to write there"):
+        DatasetEditor(root).delete([0])
+
+
+def test_a_dataset_that_another_program_changes_meanwhile_stays_as_it_is(root):
+    def interfere(done: int, _total: int) -> None:
+        if done == 1:
+            (root / "meta/stats.json").touch()
+
+    with pytest.raises(DatasetError, match="another program has changed the dataset"):
+        DatasetEditor(root, progress=interfere).delete([0])
+    assert len(shown(root)) == 4
+    assert DatasetEditor(root).edits() == []
 
 
 @pytest.mark.parametrize(
