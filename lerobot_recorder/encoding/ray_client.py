@@ -46,7 +46,8 @@ def main() -> None:
     try:
         client = _Client(_connected(address, cores), send)
     except Exception as error:
-        send(0, WorkerError(f"cannot connect to the Ray cluster at {address}: {_line(error)}"))
+        remedy = "check that its head runs, and that RAY_AUTH_MODE is the same as there"
+        send(0, WorkerError(f"cannot connect to the Ray cluster at {address}: {_line(error)}; {remedy}"))
         return
     send(0, None)
     with contextlib.suppress(EOFError, OSError, pickle.UnpicklingError):
