@@ -221,6 +221,17 @@ def tasks_of_rows(root: Path) -> list[str]:
     return [names[number] for table in tables for number in table["task_index"].to_pylist()]
 
 
+def test_totals_stay_where_episodes_have_no_statistics(root):
+    """LeRobot's conversion from format 2.1 writes none."""
+    for path in root.glob("meta/episodes/*/*.parquet"):
+        table = pq.read_table(path)
+        pq.write_table(table.drop_columns([n for n in table.column_names if n.startswith("stats/")]), path)
+    before = json.loads((root / "meta/stats.json").read_text())
+    DatasetEditor(root).delete([0])
+    after = json.loads((root / "meta/stats.json").read_text())
+    assert after["observation.state"] == before["observation.state"]
+
+
 def test_a_dataset_without_permission_to_write_is_refused(root, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, _mode: Path(path) != root.parent)
     with pytest.raises(DatasetError, match=f"{root.parent}: no permission to write there"):

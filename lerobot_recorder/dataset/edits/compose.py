@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -373,9 +374,18 @@ class _Composition:
         total: dict[str, Stats] = {}
         for item in self._items:
             total = statistics.added(total, item.stats)
+        total = {**self._former_totals(total), **total}
         prepared(self._layout.stats).write_text(statistics.to_json(total), encoding="utf-8")
         self._layout.info.write_text(info_json.to_json(self._new_info()), encoding="utf-8")
         self._write_checksums()
+
+    def _former_totals(self, known: Mapping[str, Stats]) -> dict[str, Stats]:
+        """Return the old totals of features whose episodes have none, as LeRobot's conversion leaves them."""
+        try:
+            former = json.loads(self._base.layout.stats.read_text(encoding="utf-8"))
+            return {key: statistics.from_plain(part) for key, part in former.items() if key not in known}
+        except (OSError, ValueError, AttributeError):  # there are none, or they are damaged
+            return {}
 
     def _write_episodes(self) -> dict[FileIndex, list[str]]:
         """Write the episode rows; return the lines of provenance, by file."""
