@@ -14,7 +14,6 @@ from lerobot_recorder.video import VideoCutter, read_frames
 FPS, FRAMES = 30, 40
 CODECS = {
     "h264": ("h264", {"g": "12"}),
-    "hevc": ("hevc", {"g": "2"}),
 }
 RANGES = ((0, 7), (1, 29), (5, 20), (13, 14), (3, 11), (23, 40), (12, 24), (11, 13))
 
