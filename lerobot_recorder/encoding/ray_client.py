@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import pickle
+import socket
 import sys
 import threading
 from collections.abc import Callable
@@ -30,6 +31,9 @@ VISIT_S = 60.0
 
 _OBJECT_STORE_BYTES = 80 * 2**20
 """Memory of a cluster on this computer for objects; results take a few kilobytes."""
+
+_REACH_S = 3.0
+"""Longest time to reach the head of a cluster of this computer."""
 
 Send = Callable[[int, Any], None]
 """Sends the answer to a request: a result, or an error."""
@@ -73,6 +77,8 @@ def _connected(address: str, cores: int) -> Any:
 
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     try:
+        if address == "auto" and _has_ended():
+            raise ConnectionError
         ray.init(address=address, **quiet)
     except ConnectionError:
         if address != "auto":
@@ -86,6 +92,19 @@ def _connected(address: str, cores: int) -> Any:
             **quiet,
         )
     return ray
+
+
+def _has_ended() -> bool:
+    """Return whether the last cluster of this computer was killed: Ray would wait minutes for it."""
+    noted = Path(os.environ.get("RAY_TMPDIR", "/tmp")) / "ray" / "ray_current_cluster"
+    if "RAY_ADDRESS" in os.environ or not noted.is_file():
+        return False
+    host, _, port = noted.read_text().strip().rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), _REACH_S).close()
+    except (OSError, ValueError):
+        return True
+    return False
 
 
 class _Client:
