@@ -12,7 +12,17 @@ from functools import partial
 from pathlib import Path
 
 from launch import Action, Event, EventHandler, LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, EmitEvent, OpaqueFunction, RegisterEventHandler, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    EmitEvent,
+    OpaqueFunction,
+    PopEnvironment,
+    PopLaunchConfigurations,
+    PushEnvironment,
+    PushLaunchConfigurations,
+    RegisterEventHandler,
+    Shutdown,
+)
 from launch.events import matches_action
 from launch.events.process import ProcessExited, ProcessIO, ShutdownProcess
 from launch_ros.actions import Node
@@ -65,6 +75,7 @@ def _start(context: LaunchContext) -> list[Action]:
     printed = EventHandler(
         matcher=lambda event: isinstance(event, ProcessIO), entities=OpaqueFunction(function=run.note_output)
     )
+    run.note_scope(context)
     return [RegisterEventHandler(failed), RegisterEventHandler(printed), *run.first()]
 
 
@@ -152,6 +163,7 @@ class Run:
         self.ends_launch = ends_launch
         self.nodes: dict[str, Node] = {}
         self._has_ended = False
+        self._scope: tuple[dict[str, object], dict[str, str]] = ({}, {})
         self.failures: list[str] = []
         self._output = dict.fromkeys(READY, "")  # the end of what these nodes have printed
 
@@ -172,7 +184,21 @@ class Run:
         del self._output[name]
         if self._output or self._has_ended or context.is_shutdown:
             return []
-        return [node for name, node in self.nodes.items() if name == "hardware"]
+        hardware = [node for name, node in self.nodes.items() if name == "hardware"]
+        return self._in_scope(hardware)
+
+    def note_scope(self, context: LaunchContext) -> None:
+        """Keep what holds for all nodes here: a group's namespace, remappings, parameters and environment."""
+        self._scope = dict(context.launch_configurations), dict(context.environment)
+
+    def _in_scope(self, actions: list[Action]) -> list[Action]:
+        def restore(context: LaunchContext) -> None:
+            configurations, environment = self._scope
+            context.launch_configurations.update(configurations)
+            context.environment.update(environment)
+
+        begin = [PushLaunchConfigurations(), PushEnvironment(), OpaqueFunction(function=restore)]
+        return [*begin, *actions, PopEnvironment(), PopLaunchConfigurations()]
 
     def note_end(self, name: str, event: ProcessExited, context: LaunchContext) -> list[Action]:
         """Return what follows from the end of a node; without an encoder, episodes wait in the spool."""

@@ -26,7 +26,11 @@ from lerobot_recorder.launching import LAUNCH_ARGUMENTS
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
 FILE, ROBOT = ROOT / "launch" / "record.launch.py", ROOT / "config" / "ros2_control.yaml"
-ALONE = {"ROS_DOMAIN_ID": "67", "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST", "ROS_LOCALHOST_ONLY": "1"}
+ALONE = {
+    "ROS_DOMAIN_ID": str(1 + os.getpid() % 100),
+    "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
+    "ROS_LOCALHOST_ONLY": "1",
+}
 PATIENCE_S = 120.0
 SHORT = {
     "hardware": "sim",
@@ -258,12 +262,25 @@ def test_a_group_sets_namespace_clock_and_parameters(tmp_path):
             read.append(line)
             if "waiting for streams" in line:
                 break
+        missing = ""
+        for _ in range(10):
+            if "no message received on /clock yet" in missing:
+                break
+            missing = subprocess.run(
+                ["ros2", "service", "call", "/robots/left/recorder/start_episode", "std_srvs/srv/Trigger"],
+                env={**os.environ, **ALONE},
+                stdout=subprocess.PIPE,
+                text=True,
+                timeout=PATIENCE_S,
+                check=False,
+            ).stdout
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
     output = "".join(read)
     assert process.returncode == 0, output + rest
+    assert "[robots.left.hardware]" in output
+    assert "no message received on /clock yet" in missing
     assert "[robots.left.recorder]: waiting for streams: " in output
-    assert "no message received on /clock yet" in read[-1]
     assert "not used from sections for all nodes: 'robot_description'" in output
 
 
