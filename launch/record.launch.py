@@ -7,6 +7,7 @@ file. A launch that includes this file continues when the recorder ends, unless 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from functools import partial
 from pathlib import Path
@@ -202,7 +203,8 @@ class Run:
 
     def note_end(self, name: str, event: ProcessExited, context: LaunchContext) -> list[Action]:
         """Return what follows from the end of a node; without an encoder, episodes wait in the spool."""
-        if event.returncode != 0:
+        asked = self._has_ended and event.returncode in (-signal.SIGINT, -signal.SIGTERM)
+        if event.returncode != 0 and not asked:
             self.failures.append(f"the {name} node ended with exit status {event.returncode}")
         if name == "encoder" and not context.is_shutdown and name not in self._output:
             return []
