@@ -40,7 +40,7 @@ ROSDEP_KEYS = {
     "yaml": "python3-yaml",
 }
 FROM_PIP = {"av", "pyarrow", "typer"}
-OPTIONAL = {"httpx", "huggingface_hub", "rerun"}
+OPTIONAL = {"httpx", "huggingface_hub", "ray", "rerun"}
 """Imported by the commands that say how to install them."""
 EXECUTABLES = ("hardware_node", "recorder_node", "encoder_node", "replay_node", "batch_demo")
 
