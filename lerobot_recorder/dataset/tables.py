@@ -263,6 +263,16 @@ def _element(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
+def numpy_dtype(kind: pa.DataType) -> np.dtype[Any]:
+    """Return the dtype of a column's values, without pandas, which ``to_pandas_dtype`` of pyarrow 25 needs.
+
+    Raises:
+        NotImplementedError: NumPy has no such type.
+    """
+    values: np.ndarray = pa.array([], kind).to_numpy(zero_copy_only=False)
+    return values.dtype
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether the values of a column are strings."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -502,7 +502,7 @@ def _stored_image_stats(column: pa.ChunkedArray) -> Stats:
 def _dtype(kind: pa.DataType) -> Any:
     while pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind):
         kind = kind.value_type
-    return kind.to_pandas_dtype()
+    return tables.numpy_dtype(kind)
 
 
 def _ages(item: _Item) -> dict[str, StreamAges]:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lerobot_recorder.dataset import tables
 from lerobot_recorder.dataset.features import (
     DEFAULT_FEATURES,
     MAX_DIMENSIONS,
@@ -90,7 +91,7 @@ def kind_of(column: pa.ChunkedArray) -> tuple[str, tuple[int, ...]]:
     if pa.types.is_struct(values.type) or pa.types.is_binary(values.type):
         return "image", ()
     try:
-        name = np.dtype(values.type.to_pandas_dtype()).name
+        name = tables.numpy_dtype(values.type).name
     except NotImplementedError:
         name = str(values.type)
     return name, tuple(shape) or (1,)
