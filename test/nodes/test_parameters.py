@@ -148,7 +148,8 @@ def test_a_file_that_ros_cannot_read_ends_a_node_with_one_sentence(graph, tmp_pa
     file.write_text("encoder:\n  ros__parameters:\n\tcrf: 30\n", encoding="utf-8")
     encoder = run(graph, "encoder", file)
     assert graph.end_of(encoder) == 1
-    assert [line for line in encoder.last_lines if "[FATAL]" in line] == [*encoder.last_lines]
+    lines = [line for line in encoder.last_lines if "[rcl]" not in line]  # it warns of the test's environment
+    assert [line for line in lines if "[FATAL]" in line] == lines
     assert end_reason([*encoder.last_lines]).startswith(f"{file}:3:1: expected spaces, found a tab")
 
 
