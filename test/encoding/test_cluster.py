@@ -159,6 +159,7 @@ def test_without_ray_the_command_says_how_to_install_it(tmp_path, monkeypatch):
 
 
 def test_a_cluster_that_cannot_be_reached_leaves_the_episodes(tmp_path, monkeypatch):
+    pytest.importorskip("ray")
     record(tmp_path / "data", [1, 2])
     monkeypatch.setattr(module, "find_spec", lambda _: True)
     monkeypatch.setattr(module, "CONNECT_S", 0.5)
