@@ -61,6 +61,7 @@ def rows(path: Path, content: bytes) -> list[dict[str, Any]]:
     return [] if table is None else table.to_pylist()
 
 
+@pytest.mark.skipif(int(pa.__version__.split(".")[0]) < 25, reason="it was made for pyarrow 25 and 26")
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_all_rows_of_an_unfinished_file_are_found(tmp_path: Path, options: dict[str, Any]) -> None:
     path = tmp_path / "file.parquet"
