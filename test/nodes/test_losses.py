@@ -152,19 +152,17 @@ def test_discover_takes_no_rate_from_a_camera_that_loses_images(graph, camera):
 
 
 @pytest.mark.skipif(IS_JAZZY, reason="on two busy cores jazzy loses half of them even so")
-def test_with_the_profile_images_arrive(graph, make_robot, camera, tmp_path):
+def test_with_the_profile_no_image_is_lost(graph, make_robot, camera, tmp_path):
     camera(15, 1000, USUAL, 40, profile=True)
     recorder(graph, make_robot, tmp_path)
-    graph.wait(lambda: top(graph)["received"] + top(graph)["lost"] >= 35)
-    # Without it nearly all are lost. The first may be sent too early, some are lost on a busy machine.
-    assert 4 * top(graph)["lost"] <= top(graph)["received"]
+    graph.wait(lambda: top(graph)["received"] >= 35 or top(graph)["lost"] > 1)
+    assert top(graph)["lost"] <= 1  # the first may be sent before both know each other
 
 
 @pytest.mark.skipif(not OTHER.exists(), reason="there is no other version of ROS: run make test-jazzy first")
 @pytest.mark.skipif(losses._kernel_limit() != "", reason="net.core.rmem_max is too low")
-def test_with_the_profile_images_arrive_between_two_versions_of_ros(graph, make_robot, camera, tmp_path):
+def test_with_the_profile_no_image_is_lost_between_two_versions_of_ros(graph, make_robot, camera, tmp_path):
     camera(10, 1000, USUAL, 40, python=OTHER, profile=True)
     recorder(graph, make_robot, tmp_path)
-    graph.wait(lambda: top(graph)["received"] + top(graph)["lost"] >= 35)
-    # Without it nearly all are lost. The first may be sent too early, some are lost on a busy machine.
-    assert 4 * top(graph)["lost"] <= top(graph)["received"]
+    graph.wait(lambda: top(graph)["received"] >= 35 or top(graph)["lost"] > 1)
+    assert top(graph)["lost"] <= 1  # the first may be sent before both know each other

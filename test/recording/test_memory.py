@@ -55,12 +55,12 @@ def test_memory_does_not_grow_with_the_length_of_an_episode(bench, held, encoded
 
 def test_memory_does_not_grow_with_the_number_of_episodes(bench, held):
     robot = bench()
-    for number in range(25):
+    for number in range(30):
         robot.start()
         robot.run(2)
         saved = robot.recorder.save().result(10).episode_id
         Spool(robot.root).forget([saved])  # as an encoder does
         robot.outcomes.clear()
-        if number == 4:
+        if number == 9:  # what is made once exists by then
             before = held()
-    assert held() - before < 2 * SLACK_BYTES  # some 500 bytes per episode: its identifier and state
+    assert held() - before < SLACK_BYTES
