@@ -24,13 +24,12 @@ from pathlib import Path
 
 import cv2
 from footage import back_and_forth, find_clip, load_frames
-from processes import cost
+from processes import FOREIGN, cost
 from rich.console import Console
 from rich.table import Table
 
 NODES = ("hardware", "recorder")
 CAMERAS = ("top", "wrist")
-FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
 FPS = 30
 SETTLE_S = 2.0
 START_S = 60.0

@@ -27,6 +27,7 @@ from pathlib import Path
 import av
 import numpy as np
 from footage import CLIPS, find_clip, load_frames
+from processes import FOREIGN
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -37,7 +38,6 @@ from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe
 
 FPS, HEIGHT, WIDTH, JOINTS, CLIP_COUNT = 30, 480, 640, 6, 5
 CAMERAS = ("observation.images.top", "observation.images.wrist")
-FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
 VECTOR = {"dtype": "float32", "shape": (JOINTS,), "names": None}
 IMAGE = {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]}
 FEATURES = {"observation.state": VECTOR, "action": VECTOR, **dict.fromkeys(CAMERAS, IMAGE)}

@@ -33,7 +33,7 @@ from typing import Any, cast
 import av
 import numpy as np
 from footage import CLIPS, back_and_forth, find_clip, load_frames
-from processes import cost
+from processes import FOREIGN, cost
 from rich.console import Console
 from rich.table import Table
 
@@ -46,8 +46,6 @@ from lerobot_recorder.video.priority import unchanged_priority
 FPS = 30
 ONE_BUILD = Path(__file__).with_name("one_build.py")
 LEROBOT = Path(__file__).with_name("lerobot_recording.py")
-FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
-"""Variables of this Python's environment that must not reach another Python."""
 
 
 @dataclass(frozen=True)

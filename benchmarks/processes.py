@@ -6,6 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+FOREIGN = ("LD_LIBRARY_PATH", "PYTHONPATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE")
+"""Variables of this Python's environment that must not reach another Python."""
+
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 from pathlib import Path
 
-from lerobot_recorder.errors import DiskFullError, causes
+from lerobot_recorder.errors import DatasetError, DiskFullError, causes
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PRIVATE = 0o700
+_RESERVE_BYTES = 64 * 1024**2
+"""Room that is left for descriptions, and for other programs."""
 
 
 def is_full(error: BaseException) -> bool:
@@ -25,6 +28,25 @@ def nearest_existing(path: Path) -> Path:
     while not path.exists() and path != path.parent:
         path = path.parent
     return path
+
+
+def require_room(root: Path, needed_bytes: int, what: str, hint: str = "free some space") -> None:
+    """Check, before anything is written, that a file system has room.
+
+    Args:
+        root: the dataset's directory, which may not exist yet.
+        needed_bytes: bytes that will be written; a reserve is added.
+        what: what will write them, for the message.
+        hint: what to do, for the message.
+
+    Raises:
+        DatasetError: it has not.
+    """
+    needed, free = needed_bytes + _RESERVE_BYTES, shutil.disk_usage(nearest_existing(root)).free
+    if free < needed:
+        raise DatasetError(
+            f"{root}: {what} needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; {hint}"
+        )
 
 
 def sync(path: Path) -> None:

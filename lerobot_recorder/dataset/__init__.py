@@ -46,7 +46,13 @@ if TYPE_CHECKING:
         parse_episodes,
     )
     from lerobot_recorder.dataset.edits.compose import changed_bytes, compose
-    from lerobot_recorder.dataset.episode import EncodedEpisode, EncodedVideo, EpisodePlace, StreamAges
+    from lerobot_recorder.dataset.episode import (
+        STREAM_KEYS,
+        EncodedEpisode,
+        EncodedVideo,
+        EpisodePlace,
+        StreamAges,
+    )
     from lerobot_recorder.dataset.features import (
         AGE_SUFFIX,
         AGES_FEATURE,
@@ -88,6 +94,7 @@ __all__ = [
     "AGES_FEATURE",
     "AGE_SUFFIX",
     "KEEP",
+    "STREAM_KEYS",
     "SUCCESS_FEATURE",
     "CountedDataset",
     "DatasetInfo",

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lerobot_recorder.dataset import (
+    STREAM_KEYS,
     DatasetWriter,
     Edit,
     History,
@@ -23,6 +24,7 @@ from lerobot_recorder.dataset import (
     user_features,
     video_keys,
 )
+from lerobot_recorder.durable import require_room
 from lerobot_recorder.editing.selection import Selection
 from lerobot_recorder.errors import ConfigError, DatasetError, DatasetMismatchError
 from lerobot_recorder.excerpt import counted
@@ -32,8 +34,6 @@ from lerobot_recorder.video import Mp4Files, VideoCutter
 UNDO_BYTES = 20 * 1024**3
 """Bytes that the undo of all edits may take on disk; beyond, the oldest edits become final."""
 
-_RESERVE = 64 * 1024**2
-_STREAM_ENTRIES = ("video.codec", "video.pix_fmt")
 
 Progress = Callable[[int, int], None]
 
@@ -404,7 +404,7 @@ def _check_mergeable(source: Source, other: Source) -> None:
         here, there = (each.features[key].get("info") or {} for each in (mine, theirs))
         found += [
             f"{name} of {key} is {here.get(name)!r}, there it is {there.get(name)!r}"
-            for name in _STREAM_ENTRIES
+            for name in STREAM_KEYS
             if here.get(name) != there.get(name)
         ]
     if found:
@@ -427,10 +427,6 @@ def _check_writable(root: Path) -> None:
 
 
 def _require_room(source: Source, plan: _Plan) -> None:
-    needed = changed_bytes(source, plan.pieces, plan.others) + _RESERVE
-    free = shutil.disk_usage(source.root).free
-    if free < needed:
-        raise DatasetError(
-            f"{source.root}: the edit needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; "
-            "free some space, or make earlier edits final with `lerobot-recorder edit forget`"
-        )
+    needed = changed_bytes(source, plan.pieces, plan.others)
+    hint = "free some space, or make earlier edits final with `lerobot-recorder edit forget`"
+    require_room(source.root, needed, "the edit", hint)

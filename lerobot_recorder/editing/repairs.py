@@ -24,11 +24,10 @@ from lerobot_recorder.dataset import (
     load_info,
     spool_path,
 )
+from lerobot_recorder.durable import require_room
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import Mp4Files, VideoCutter, look, probe, retime
-
-_RESERVE = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def _apply(
     progress: Callable[[int, int], None],
 ) -> Repair:
     root = found.evidence.root
-    _require_room(found)
+    require_room(found.evidence.root, found.changed_bytes(), "the repair")
     history = History(root)
     new = history.begin()
     aside = _set_aside(root, found.evidence.strays)
@@ -154,16 +153,6 @@ class _Videos(VideoCutter):
     def retime(self, path: Path, output: Path) -> None:
         """Copy the complete frames of a video to the frame grid."""
         retime(path, output, self._rate)
-
-
-def _require_room(found: Reconstruction) -> None:
-    root = found.evidence.root
-    needed = found.changed_bytes() + _RESERVE
-    free = shutil.disk_usage(root).free
-    if free < needed:
-        raise DatasetError(
-            f"{root}: the repair needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; free some space"
-        )
 
 
 def _set_aside(root: Path, strays: Sequence[Path]) -> Path | None:

@@ -12,15 +12,13 @@ from pathlib import Path
 import numpy as np
 
 from lerobot_recorder.dataset import Source, v21_omits, write_v21
-from lerobot_recorder.durable import make_directory, move_directory, nearest_existing, sync_tree
+from lerobot_recorder.durable import make_directory, move_directory, require_room, sync_tree
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.sharing.modality import PATH as MODALITY_PATH
 from lerobot_recorder.sharing.modality import modality
 from lerobot_recorder.video import VideoCutter
 
 Progress = Callable[[int, int], None]
-
-_RESERVE = 64 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -102,14 +100,8 @@ def _has_entries(directory: Path) -> bool:
 
 
 def _require_room(source: Source, output: Path) -> None:
-    needed = sum(size for _, size, _ in source.files.values()) + _RESERVE
-    place = nearest_existing(output)
-    free = shutil.disk_usage(place).free
-    if free < needed:
-        raise DatasetError(
-            f"{output}: the export needs {needed / 1e6:.0f} MB, {free / 1e6:.0f} MB are free; free some "
-            "space or choose another disk"
-        )
+    needed = sum(size for _, size, _ in source.files.values())
+    require_room(output, needed, "the export", "free some space or choose another disk")
 
 
 def _keep_provenance(source: Source, directory: Path) -> None:
