@@ -17,7 +17,14 @@ import numpy.typing as npt
 
 from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
-from lerobot_recorder.video.files import MUXER_OPTIONS, fraction, opened, packets_on_grid, stream_identity
+from lerobot_recorder.video.files import (
+    MUXER_OPTIONS,
+    count_frames,
+    fraction,
+    opened,
+    packets_on_grid,
+    stream_identity,
+)
 from lerobot_recorder.video.priority import unchanged_priority
 from lerobot_recorder.video.writer import SETTINGS_TAG
 
@@ -73,9 +80,7 @@ class VideoCutter:
         Raises:
             VideoError: the file is missing, or not a video.
         """
-        with opened(path) as container:
-            stream: Any = container.streams.video[0]
-            return int(stream.frames) or sum(packet.pts is not None for packet in container.demux(stream))
+        return count_frames(path)
 
     def key_frames(self, path: Path, start: int, stop: int) -> list[int]:
         """List the key frames in a range of frames.

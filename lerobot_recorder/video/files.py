@@ -144,6 +144,17 @@ def fraction(value: Any) -> Fraction:
     return Fraction(value.numerator, value.denominator)
 
 
+def count_frames(path: Path) -> int:
+    """Count the frames of a video, from its header if possible.
+
+    Raises:
+        VideoError: the file is missing, or not a video.
+    """
+    with opened(path) as container:
+        stream: Any = container.streams.video[0]
+        return int(stream.frames) or sum(packet.pts is not None for packet in container.demux(stream))
+
+
 class Mp4Files:
     """Joins and counts video files for `DatasetWriter`."""
 
@@ -153,9 +164,7 @@ class Mp4Files:
         Raises:
             VideoError: the file is missing, or not a video.
         """
-        with opened(path) as container:
-            stream: Any = container.streams.video[0]
-            return int(stream.frames) or sum(packet.pts is not None for packet in container.demux(stream))
+        return count_frames(path)
 
     def joinable(self, tail: Path, new: Path) -> bool:
         """Return whether `new` can follow `tail` in one file: same stream, encoded with the same settings.
