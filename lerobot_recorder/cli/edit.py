@@ -208,7 +208,7 @@ class _Edit:
 
 
 def _numbers(text: str) -> Selection:
-    return Selection(shorter_than_s=float("inf")) if text == "all" else Selection(parse_episodes(text))
+    return Selection(everything=True) if text == "all" else Selection(parse_episodes(text))
 
 
 def _selection(

@@ -35,6 +35,9 @@ UNDO_BYTES = 20 * 1024**3
 """Bytes that the undo of all edits may take on disk; beyond, the oldest edits become final."""
 
 
+_NAMED = 8
+"""Episodes that the description of an edit names."""
+
 Progress = Callable[[int, int], None]
 
 
@@ -389,7 +392,8 @@ def _replaced(source: Source, new: dict[int, list[Piece]], what: str) -> _Plan:
                 for place, part in enumerate(parts)
             ]
         pieces += parts
-    return _Plan(f"{what} of episode {', '.join(map(str, new))}", pieces, changes)
+    named = ", ".join(map(str, new)) if len(new) <= _NAMED else f"{len(new)} in all"
+    return _Plan(f"{what} of episode {named}", pieces, changes)
 
 
 def _check_mergeable(source: Source, other: Source) -> None:

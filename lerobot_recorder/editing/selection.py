@@ -20,6 +20,7 @@ class Selection:
         shorter_than_s: length in seconds that it does not reach.
         task: its task.
         episode_ids: its identifier in the spool is one of these; None for all.
+        everything: whether all episodes are meant, without a condition.
     """
 
     numbers: Sequence[int] | None = None
@@ -28,6 +29,7 @@ class Selection:
     shorter_than_s: float | None = None
     task: str | None = None
     episode_ids: Sequence[str] | None = None
+    everything: bool = False
 
     def of(self, source: Source) -> list[int]:
         """Return the numbers of the chosen episodes, rising.
