@@ -186,6 +186,22 @@ def test_episodes_recorded_after_an_edit_survive_its_undo(root):
     assert shown(root) == [expected[0], numbers(1, 8), *expected[1:]]
 
 
+def test_permissions_stay(root):
+    root.chmod(0o2750)
+    (root / "meta").chmod(0o770)
+    (root / "meta/info.json").chmod(0o640)
+
+    def modes() -> list[int]:
+        paths = (root, root / "meta", root / "meta/info.json")
+        return [path.stat().st_mode & 0o7777 for path in paths]
+
+    DatasetEditor(root).delete([1])
+    assert modes() == [0o2750, 0o770, 0o640]
+    record(root, [numbers(7, 9)])
+    DatasetEditor(root).undo()
+    assert modes()[:2] == [0o2750, 0o770]
+
+
 def test_forgotten_edits_are_final(root):
     DatasetEditor(root).delete([1])
     assert DatasetEditor(root).forget() > 0

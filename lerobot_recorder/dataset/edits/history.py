@@ -13,6 +13,7 @@ dataset names its edit in ``meta/recordings/edit.json``, which shows whether the
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import errno
 import json
@@ -142,6 +143,7 @@ class History:
         edit = Edit(int(directory.name), what, *episodes, secrets.token_hex(8), at, episode_id, order)
         (new / _TOKEN).parent.mkdir(parents=True, exist_ok=True)
         (new / _TOKEN).write_text(json.dumps({"token": edit.token}), encoding="utf-8")
+        _keep_permissions(self.root, new)
         sync_tree(new)
         replace_file(directory / "edit.json", json.dumps(asdict(edit), indent=1).encode())
         _exchange(self.root, new)
@@ -168,6 +170,7 @@ class History:
             DatasetError: ``root`` cannot be renamed.
         """
         directory = self._directory / str(edit.number)
+        _keep_permissions(self.root, restored)
         sync_tree(restored)
         replace_file(directory / "undo.json", b"{}")
         _exchange(self.root, restored)
@@ -209,6 +212,22 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _token(root: Path) -> str | None:
     """Return the name of the last edit of the dataset at ``root``; None if there was none."""
     return (_read(root / _TOKEN) or {}).get("token")
+
+
+def _keep_permissions(root: Path, new: Path) -> None:
+    """Give a new dataset the owners and permissions of the one that it replaces.
+
+    A new file or directory gets those of the nearest directory that both have.
+    """
+    for path in (new, *new.rglob("*")):
+        former = root / path.relative_to(new)
+        if former.exists() and former.samefile(path):
+            continue
+        known = former if former.exists() else former.parent if former.parent.exists() else root
+        state, mode = known.stat(), known.stat().st_mode & 0o7777
+        with contextlib.suppress(OSError):  # only root may give files to others
+            os.chown(path, state.st_uid, state.st_gid)
+        path.chmod(mode if known.is_dir() == path.is_dir() else mode & 0o666)
 
 
 # The exchange
