@@ -28,6 +28,8 @@ from processes import FOREIGN, cost
 from rich.console import Console
 from rich.table import Table
 
+from lerobot_recorder.launching import PROFILE_VARIABLES
+
 NODES = ("hardware", "recorder")
 CAMERAS = ("top", "wrist")
 FPS = 30
@@ -98,7 +100,7 @@ def environment_of(folder: Path) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     profile = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
     return environment | {
-        "FASTDDS_DEFAULT_PROFILES_FILE": str(profile),
+        **dict.fromkeys(PROFILE_VARIABLES, str(profile)),
         "HF_LEROBOT_HOME": str(folder),
         "LEROBOT_RECORDER_EVENTS": "1",
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",

@@ -36,11 +36,11 @@ from lerobot_recorder.launching import (
     LAUNCH_ARGUMENTS,
     NODE_OPTIONS,
     PARENT_VARIABLE,
-    PROFILE_VARIABLE,
     READY,
     is_launched,
     node_values,
     plain_hardware,
+    profile_environment,
     require_config,
     typed_options,
 )
@@ -89,8 +89,7 @@ def _nodes(context: LaunchContext, run: Run) -> dict[str, Node]:
     config = _config(kind, given.get("config"))
     options, namespace = typed_options(given), given.get("namespace")
     environment = {PARENT_VARIABLE: str(os.getpid())}  # SIGTERM ends launch without ending its processes
-    if PROFILE_VARIABLE not in context.environment:
-        environment[PROFILE_VARIABLE] = str(CONFIG / "fastdds.xml")
+    environment |= profile_environment(context.environment, CONFIG / "fastdds.xml")
     names = [name for name in NODE_OPTIONS if name != "hardware" or kind != "none"]
     full = _namespace(context, given.get("namespace", ""))
     check_files([config], [f"{full}/{name}" for name in names])

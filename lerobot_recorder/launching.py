@@ -103,8 +103,20 @@ READY = {"recorder": "ready to record into", "encoder": "ready to encode into"}
 PARENT_VARIABLE = "LEROBOT_RECORDER_PARENT"
 """Environment variable with the process id of a parent with which a node ends."""
 
-PROFILE_VARIABLE = "FASTDDS_DEFAULT_PROFILES_FILE"
-"""Environment variable with the profile of Fast DDS."""
+PROFILE_VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+"""Environment variables with the profile of Fast DDS: since its version 3 (kilted), and before (jazzy)."""
+
+
+def profile_environment(environment: Mapping[str, str], profile: Path) -> dict[str, str]:
+    """Return the variables that let a node use a profile of Fast DDS; empty if the user has set one.
+
+    Args:
+        environment: variables of the process that starts the node
+        profile: the profile's file
+    """
+    if any(name in environment for name in PROFILE_VARIABLES):
+        return {}
+    return dict.fromkeys(PROFILE_VARIABLES, str(profile))
 
 
 def plain_hardware(hardware: str) -> str:

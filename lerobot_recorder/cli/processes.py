@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.launching import PARENT_VARIABLE, PROFILE_VARIABLE
+from lerobot_recorder.launching import PARENT_VARIABLE, profile_environment
 from lerobot_recorder.shipped import shipped_config
 
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
@@ -209,7 +209,7 @@ def node_environment(*, isolated: bool) -> dict[str, str]:
             this computer, so that the nodes neither see nor disturb other sessions
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
-    environment.setdefault(PROFILE_VARIABLE, str(shipped_config("fastdds.xml")))
+    environment |= profile_environment(environment, shipped_config("fastdds.xml"))
     if isolated:
         environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
         environment.setdefault("ROS_LOCALHOST_ONLY", "1")

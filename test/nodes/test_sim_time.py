@@ -166,8 +166,9 @@ def test_a_system_clock_that_is_set_ends_the_take(node, monkeypatch, by_s):
     stream = node._topics.streams[0]
     push()
     node._recorder.start().result(10)
-    while node._recorder.status().frames < 3:
+    while node._recorder.recording and node._recorder.status().frames < 3:
         push()
+        time.sleep(0.005)  # the recorder's threads have to run, too
     node._step()
     assert node._recorder.recording
     now_s, now_ns = time.time, time.time_ns

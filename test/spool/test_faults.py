@@ -114,11 +114,12 @@ def test_the_python_api_reports_it(tmp_path, monkeypatch, device):
     recorder = EpisodeRecorder(tmp_path / "d", state, 30)
     with pytest.raises(SpoolError, match="Input/output error"), recorder, recorder.episode("Go") as episode:
         episode.add({"observation.state": [0.0]})
-        device.file = "rows.bin"
+        device.file = str(episode._writer.path / "rows.bin")  # not that of the take that is prepared
+        episode.add({"observation.state": [1.0]})
         assert device.reported.wait(10)
         episode._writer._flush._thread.join(10)
     assert Spool(tmp_path / "d").ready() == []
-    assert [take.length for take in Spool(tmp_path / "d").recover()] == [1]
+    assert [take.length for take in Spool(tmp_path / "d").recover()] == [2]
 
 
 # A start that fails
