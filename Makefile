@@ -62,7 +62,7 @@ test: $(VENV)/installed
 	$(VENV)/bin/python -m pytest --ignore=test/lerobot $(PYTEST_ARGS)
 
 test-jazzy: $(VENV_JAZZY)/installed
-	$(VENV_JAZZY)/bin/python -m pytest test/nodes test/video test/encoding/test_pictures.py $(PYTEST_ARGS)
+	$(VENV_JAZZY)/bin/python -m pytest test/nodes test/topics test/video test/encoding/test_pictures.py $(PYTEST_ARGS)
 
 # Old dependencies warn of each other, which is no error.
 test-lowest: $(VENV_LOWEST)/installed

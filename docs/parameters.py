@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from lerobot_recorder import topics
 from lerobot_recorder.arms import ReplaySettings
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.nodes import encoder_settings, hardware_settings, recorder_settings
+from lerobot_recorder.nodes import encoder_settings, hardware_settings
 from lerobot_recorder.settings import Parameter, parameters_of
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -31,8 +32,8 @@ The nodes also accept `use_sim_time`, and the recorder accepts
 """
 
 TABLES: tuple[tuple[str, str, Sequence[Parameter]], ...] = (
-    ("recorder", "", recorder_settings.PARAMETERS),
-    ("recorder: each stream", "<stream>.", recorder_settings.STREAM_PARAMETERS),
+    ("recorder", "", topics.PARAMETERS),
+    ("recorder: each stream", "<stream>.", topics.STREAM_PARAMETERS),
     ("encoder", "", encoder_settings.PARAMETERS),
     ("hardware", "", hardware_settings.PARAMETERS),
     ("hardware: each arm, follower and leader", "<arm>.", hardware_settings.ARM_PARAMETERS),

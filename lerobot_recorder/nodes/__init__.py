@@ -2,7 +2,7 @@
 
 =====================  ====================================================================================
 hardware               arms and cameras on topics; `cameras`, `hardware_settings`
-recorder               writes streams into the spool; `recorder_settings`, `recorder_status`
+recorder               writes streams into the spool; `recorder_status`
 encoder                encodes spooled episodes into the dataset; `encoder_settings`
 replay                 sends a recorded episode's actions as commands
 discover               describes the topics in the ROS graph, for ``lerobot-recorder discover``
@@ -14,9 +14,9 @@ Shared modules:
 lifetime               starts and stops a node: executor, signals, exit status
 guard                  keeps a node running when a callback raises an exception
 parameters             declares and checks parameters from tables
-bindings               a stream binding: a topic and how to read it
+message_types          the message types that are installed
 streams, publishers    subscriptions that match what their publishers offer; `losses` counts lost messages
-conversion, vectors    turn messages into images and vectors
+conversion             makes messages of images
 services               services that wait for a thread while messages continue
 guidance               what the recorder logs for an operator without a screen
 clock                  the system's clock, or ``/clock``

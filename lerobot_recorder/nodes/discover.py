@@ -33,13 +33,12 @@ from lerobot_recorder.discovery import (
     described,
 )
 from lerobot_recorder.errors import ConfigError, ImageError
-from lerobot_recorder.nodes.bindings import message_class
-from lerobot_recorder.nodes.conversion import compressed_to_encoded
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.lifetime import Parent
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
+from lerobot_recorder.nodes.message_types import message_class
 from lerobot_recorder.nodes.publishers import matching, offer_of
-from lerobot_recorder.nodes.vectors import joints_in
+from lerobot_recorder.topics import compressed_to_encoded, joints_in
 
 _FINDING_S = 6.0
 """How long nodes may take to discover each other on a busy computer."""

@@ -19,7 +19,7 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.nodes.parameters import overrides
-from lerobot_recorder.nodes.vectors import joints_in
+from lerobot_recorder.topics import joints_in
 
 _PREFIX = "qos_overrides."
 _OF_RCLPY = tuple(f"{_PREFIX}{topic}." for topic in ("/clock", "/parameter_events", "/rosout"))

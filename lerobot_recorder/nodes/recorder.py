@@ -17,7 +17,6 @@ from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
 from lerobot_recorder.nodes.guidance import Guidance
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
 from lerobot_recorder.nodes.recorder_status import (
     deletion,
     diagnostics,
@@ -39,6 +38,7 @@ from lerobot_recorder.recording import (
     Schedule,
     Stream,
 )
+from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS
 
 _NAME = "recorder"
 _STEP_S = 0.05

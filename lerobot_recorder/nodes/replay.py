@@ -34,8 +34,8 @@ from lerobot_recorder.nodes.clock import header_ns
 from lerobot_recorder.nodes.events import StatusTopic
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.vectors import by_name
 from lerobot_recorder.settings import parameters_of
+from lerobot_recorder.topics import by_name
 
 PARAMETERS = parameters_of(DatasetPlace, ReplaySettings)
 

@@ -12,17 +12,16 @@ from rclpy.subscription import Subscription
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import excerpt
-from lerobot_recorder.nodes.bindings import RECORDABLE, StreamBinding, binding_of, message_class
 from lerobot_recorder.nodes.clock import header_ns, steady_timer
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
+from lerobot_recorder.nodes.message_types import InstalledTypes, message_class
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.publishers import Offer, Publishers, QosOverrides, matching, offer_of
 from lerobot_recorder.nodes.receiver import Receiver
-from lerobot_recorder.nodes.recorder_settings import StreamSettings
-from lerobot_recorder.nodes.vectors import OtherJointsError
 from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
 from lerobot_recorder.settings import settings_from
+from lerobot_recorder.topics import RECORDABLE, OtherJointsError, StreamBinding, StreamSettings, binding_of
 
 _IMAGES_KEPT = 10
 _VECTORS_KEPT = 5
@@ -85,11 +84,12 @@ class Subscriptions:
         self._node = node
         self._prefix = f"{node.get_namespace().rstrip('/')}/"
         self._clock = clock
+        groups = {name: parameters.group(f"{name}.") for name in parameters["streams"]}
         bindings = [
             binding_of(
-                name, settings_from(StreamSettings, parameters.group(f"{name}.")), parameters["image_format"]
+                name, settings_from(StreamSettings, group), parameters["image_format"], InstalledTypes()
             )
-            for name in parameters["streams"]
+            for name, group in groups.items()
         ]
         for binding in bindings:
             _check_topic(node, binding)

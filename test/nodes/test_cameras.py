@@ -12,9 +12,9 @@ from lerobot_recorder.cameras import CameraSettings  # noqa: E402
 from lerobot_recorder.errors import CalibrationError, ConfigError  # noqa: E402
 from lerobot_recorder.images import decode_rgb  # noqa: E402
 from lerobot_recorder.nodes.cameras import camera_info, default_calibration  # noqa: E402
-from lerobot_recorder.nodes.conversion import image_to_rgb  # noqa: E402
 from lerobot_recorder.nodes.hardware_settings import CAMERA_PARAMETERS, camera_settings  # noqa: E402
 from lerobot_recorder.simulation import simulated_calibration  # noqa: E402
+from lerobot_recorder.topics import image_to_rgb  # noqa: E402
 
 DEFAULTS = {parameter.name: parameter.default for parameter in CAMERA_PARAMETERS} | {"source": "sim"}
 SMALL = {"top.source": "sim", "top.width": 64, "top.height": 48}

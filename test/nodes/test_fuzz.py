@@ -21,8 +21,8 @@ from lerobot_recorder.arms.calibration import JOINTS
 from lerobot_recorder.cli.processes import NodeOutput
 from lerobot_recorder.discovery.seen import TYPES
 from lerobot_recorder.encoding import BatchEncoder
-from lerobot_recorder.nodes.bindings import RECORDABLE
 from lerobot_recorder.recording.api import EpisodeRecorder
+from lerobot_recorder.topics import RECORDABLE
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # suits every subscription
 MESSAGES, REQUESTS = 60, 12

@@ -14,9 +14,9 @@ from std_msgs.msg import Float64MultiArray
 from lerobot_recorder.nodes.clock import node_clock
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.recorder_settings import PARAMETERS, STREAM_PARAMETERS
 from lerobot_recorder.nodes.streams import Listener, Subscriptions
 from lerobot_recorder.spool import Spool
+from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 OVERRIDE = "qos_overrides./robot/joint_states.subscription"

@@ -16,7 +16,7 @@ import numpy as np
 from sensor_msgs.msg import Image
 
 from lerobot_recorder.errors import StreamError
-from lerobot_recorder.nodes import conversion
+from lerobot_recorder.topics import images
 
 COLOR = (200, 100, 50)
 MOSAIC = np.tile(np.array([[200, 100], [100, 50]], np.uint8), (4, 6))  # of that color: rows of RG and GB
@@ -47,16 +47,16 @@ def image(encoding: str, padding: int = 0) -> Image:
 
 @pytest.mark.parametrize("padding", [0, 4])
 def test_a_mosaic_of_a_camera_sensor_becomes_rgb(padding):
-    rgb = conversion.image_to_rgb(image("bayer_rggb8", padding))
+    rgb = images.image_to_rgb(image("bayer_rggb8", padding))
     assert (rgb.shape, rgb.dtype) == ((*MOSAIC.shape, 3), np.uint8)
     assert (rgb[2:-2, 2:-2] == COLOR).all()
 
 
 def test_an_encoding_that_cv_bridge_does_not_know_either_is_named():
     with pytest.raises(StreamError, match="cv_bridge cannot convert 'infrared' to rgb8: "):
-        conversion.image_to_rgb(image("infrared"))
+        images.image_to_rgb(image("infrared"))
     with pytest.raises(StreamError) as refusal:
-        conversion.image_to_rgb(image("x" * 100_000))
+        images.image_to_rgb(image("x" * 100_000))
     assert len(str(refusal.value)) < 500
 
 
@@ -64,10 +64,10 @@ def test_too_little_data_is_an_error_of_the_stream():
     cut = image("bayer_rggb8")
     cut.data = cut.data[:-1]
     with pytest.raises(StreamError, match="cv_bridge cannot convert 'bayer_rggb8' to rgb8: "):
-        conversion.image_to_rgb(cut)
+        images.image_to_rgb(cut)
 
 
 def test_without_cv_bridge_the_error_names_the_encoding_and_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv_bridge", None)  # an import of it fails
     with pytest.raises(StreamError, match=r"'bayer_rggb8' are not supported: expected rgb8, .*nv21; others"):
-        conversion.image_to_rgb(image("bayer_rggb8"))
+        images.image_to_rgb(image("bayer_rggb8"))

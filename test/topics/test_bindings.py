@@ -6,8 +6,8 @@ from sensor_msgs.msg import JointState
 
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.nodes.bindings import StreamBinding, binding_of
-from lerobot_recorder.nodes.recorder_settings import StreamSettings
+from lerobot_recorder.nodes.message_types import InstalledTypes
+from lerobot_recorder.topics import StreamBinding, StreamSettings, binding_of
 
 POSE = np.radians([10.0, -20.0, 30.0, -40.0, 50.0, 35.0])
 UNITS = SIMULATED.lerobot_units(POSE)
@@ -15,7 +15,7 @@ UNITS = SIMULATED.lerobot_units(POSE)
 
 def so100_binding(names: list[str], **settings: object) -> StreamBinding:
     given = {"topic": "/arm/joint_states", "names": names, "unit": "so100", "calibration": "sim", **settings}
-    return binding_of("state", StreamSettings(**given), "raw")
+    return binding_of("state", StreamSettings(**given), "raw", InstalledTypes())
 
 
 @pytest.mark.parametrize("arm", ["left", "right", "third"])

@@ -7,9 +7,9 @@ from typing import get_args
 
 from lerobot_recorder.arms import Role, Unit
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.nodes.vectors import SUFFIXES
 from lerobot_recorder.recording import GridSettings, RecorderSettings, RunSettings, StreamSpec
 from lerobot_recorder.settings import parameters_of, setting, setting_of
+from lerobot_recorder.topics.vectors import SUFFIXES
 
 
 @dataclass(frozen=True)

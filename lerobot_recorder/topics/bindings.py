@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from lerobot_recorder.arms import JOINTS, load_calibration
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.images import check_size, decode_depth
-from lerobot_recorder.nodes import conversion, vectors
-from lerobot_recorder.nodes.recorder_settings import StreamSettings
 from lerobot_recorder.recording import Stream, StreamSpec
+from lerobot_recorder.topics import images, vectors
+from lerobot_recorder.topics.settings import StreamSettings
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -43,26 +42,25 @@ class StreamBinding:
     allow_multiple_publishers: bool = False
 
 
-def message_class(message_type: str) -> Any:
-    """Return the class of a message type.
+class MessageTypes(Protocol):
+    """The message types that are known: those of a ROS installation, or those that a bag defines."""
 
-    Raises:
-        ConfigError: the type is not installed.
-    """
-    package, _, name = message_type.split("/")
-    try:
-        return getattr(importlib.import_module(f"{package}.msg"), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"messages of type {message_type} are not installed here: {error}") from error
+    def fields(self, message_type: str) -> Mapping[str, str]:
+        """Return the types of a message's fields by name, for example ``geometry_msgs/Pose`` or ``double``.
+
+        Raises:
+            ConfigError: the type is unknown.
+        """
 
 
-def binding_of(name: str, settings: StreamSettings, image_format: str) -> StreamBinding:
+def binding_of(name: str, settings: StreamSettings, image_format: str, types: MessageTypes) -> StreamBinding:
     """Return the binding that a stream's parameters describe.
 
     Args:
         name: name of the stream.
         settings: parameters of the stream.
         image_format: how to spool images of raw topics, unless the stream has its own setting.
+        types: the message types that are known.
 
     Raises:
         ConfigError: the stream cannot be recorded as configured.
@@ -72,7 +70,7 @@ def binding_of(name: str, settings: StreamSettings, image_format: str) -> Stream
         raise ConfigError(f"{name}.topic: no topic is given")
     message_type = _full_type(settings.type or _likely_type(name, settings.feature, topic))
     try:
-        message_class(message_type)
+        types.fields(message_type)
         if message_type in (IMAGE, COMPRESSED):
             binding = _image_binding(name, settings, message_type, image_format)
         else:
@@ -137,12 +135,12 @@ def _image_binding(
     decode: Callable[[Any], Any] = _unchanged
     take: Callable[[Any], Any] = _unchanged
     if message_type == IMAGE:
-        decode = conversion.image_to_depth if spec.is_depth else conversion.image_to_rgb
+        decode = images.image_to_depth if spec.is_depth else images.image_to_rgb
     elif spec.is_depth:
-        decode, take = decode_depth, conversion.compressed_to_png
+        decode, take = decode_depth, images.compressed_to_png
     else:
         _refuse(name, settings, ("image_format",), message_type)
-        take = conversion.compressed_to_encoded
+        take = images.compressed_to_encoded
     stream = Stream(spec, decode)
     return StreamBinding(stream, spec.source, message_type, lambda message: _sized(take(message), spec))
 

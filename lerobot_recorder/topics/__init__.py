@@ -1,0 +1,48 @@
+"""Topics as streams: which messages fill a stream, and how they become samples. Does not use ROS.
+
+Messages are read by the names of their fields: those of rclpy and those of a bag's reader alike.
+
+==============  ==========================================================
+settings        the recorder's parameters: rows, and a topic per stream
+bindings        a stream binding: a topic and how to read it
+vectors         turns messages into vectors
+images          turns messages into images
+==============  ==========================================================
+"""
+
+from lerobot_recorder.topics.bindings import (
+    COMPRESSED,
+    IMAGE,
+    RECORDABLE,
+    MessageTypes,
+    StreamBinding,
+    binding_of,
+)
+from lerobot_recorder.topics.images import (
+    compressed_to_encoded,
+    compressed_to_png,
+    image_to_depth,
+    image_to_rgb,
+)
+from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
+from lerobot_recorder.topics.vectors import OtherJointsError, by_name, joints_in
+
+__all__ = [
+    "COMPRESSED",
+    "IMAGE",
+    "PARAMETERS",
+    "RECORDABLE",
+    "STREAM_PARAMETERS",
+    "MessageTypes",
+    "OtherJointsError",
+    "RowSettings",
+    "StreamBinding",
+    "StreamSettings",
+    "binding_of",
+    "by_name",
+    "compressed_to_encoded",
+    "compressed_to_png",
+    "image_to_depth",
+    "image_to_rgb",
+    "joints_in",
+]
