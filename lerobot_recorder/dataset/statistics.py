@@ -12,7 +12,9 @@ has no finite value, its statistics are NaN here; the dataset gets those of the 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from typing import Any, Literal
 
 import numpy as np
@@ -270,7 +272,7 @@ def aggregate(parts: Sequence[Stats]) -> Stats:
     counts = np.stack([part["count"] for part in parts])
     total = counts.sum(axis=0)
     means = np.stack([part["mean"] for part in parts])
-    weights = counts.reshape(len(parts), *[1] * (means.ndim - 1))
+    weights = counts.reshape(len(parts), -1, *[1] * (means.ndim - 2))
     mean = (means * weights).sum(axis=0) / total
     variances = np.stack([part["std"] ** 2 for part in parts]) + (means - mean) ** 2
     combined = {
@@ -304,6 +306,54 @@ def added(total: Mapping[str, Stats], part: Mapping[str, Stats]) -> dict[str, St
         return dict(part)
     combined = aggregate_features([total, {key: part[key] for key in part if key in total}])
     return {key: as_written(stats) for key, stats in combined.items()}
+
+
+def total_of(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]:
+    """Return what `added` gives when episodes are added one after the other, bit for bit.
+
+    If all have statistics of the same kinds, those of all features are added at once, which is much faster.
+    """
+    if not parts or len({_layout(part) for part in parts}) > 1 or not _is_regular(parts[0]):
+        return reduce(added, parts, {})
+    shapes = {key: stats["mean"].shape for key, stats in parts[0].items()}
+    widths = [math.prod(shape) for shape in shapes.values()]
+    flat = [_joined(part, widths) for part in parts]
+    total = reduce(lambda before, part: as_written(aggregate([before, part])), flat)
+    ends = np.cumsum(widths)[:-1]
+    columns = {name: np.split(values, ends) for name, values in total.items()}
+    return {
+        key: {
+            name: column[place][:1] if name == "count" else column[place].reshape(shape)
+            for name, column in columns.items()
+        }
+        for place, (key, shape) in enumerate(shapes.items())
+    }
+
+
+def _layout(part: Mapping[str, Stats]) -> tuple[Any, ...]:
+    """Return features, names and shapes of statistics, in order."""
+    return tuple(
+        (key, tuple((name, value.shape) for name, value in stats.items())) for key, stats in part.items()
+    )
+
+
+def _is_regular(part: Mapping[str, Stats]) -> bool:
+    """Return whether all features have the same statistics, of one shape each, and a count."""
+    names = {tuple(stats) for stats in part.values()}
+    shapes = [{value.shape for name, value in stats.items() if name != "count"} for stats in part.values()]
+    return (
+        len(names) == 1
+        and all(len(each) == 1 for each in shapes)
+        and all({"count", "mean"} <= stats.keys() and stats["count"].shape == (1,) for stats in part.values())
+    )
+
+
+def _joined(part: Mapping[str, Stats], widths: Sequence[int]) -> Stats:
+    """Join the statistics of all features, one value per element, each with the count of its feature."""
+    names = next(iter(part.values())).keys() - {"count"}
+    joined = {name: np.concatenate([stats[name].ravel() for stats in part.values()]) for name in names}
+    counts = np.concatenate([stats["count"] for stats in part.values()])
+    return {**joined, "count": np.repeat(counts, widths)}
 
 
 def as_written(stats: Stats, before: Stats | None = None) -> Stats:

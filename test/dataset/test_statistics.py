@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import reduce
+
 import numpy as np
 import pytest
 
 from lerobot_recorder.dataset import statistics
 from lerobot_recorder.dataset.statistics import (
+    Stats,
+    added,
     aggregate,
     depth_stats,
     image_stats,
     sample_indices,
     thinning,
+    total_of,
     vector_stats,
 )
 
@@ -219,3 +225,31 @@ def test_quantiles_of_a_dataset_follow_one_constant(
         assert combined[name][0] == pytest.approx(low)
     for name in ("q90", "q99"):
         assert combined[name][0] == pytest.approx(high)
+
+
+def random_stats(rng: np.random.Generator, shape: tuple[int, ...], names: Sequence[str]) -> Stats:
+    values = {name: rng.normal(size=shape) for name in names}
+    return {**values, "std": rng.random(shape), "count": rng.integers(1, 900, 1)}
+
+
+@pytest.mark.parametrize("odd", ["nothing", "a feature", "a quantile", "infinity"])
+def test_a_total_is_the_same_as_adding_episodes_one_after_the_other(odd):
+    rng = np.random.default_rng(5)
+    names = ("min", "max", "mean", *QUANTILES)
+    shapes = {"action": (6,), "index": (1,), "camera": (3, 1, 1), "depth": (1, 1, 1)}
+    parts = [{key: random_stats(rng, shape, names) for key, shape in shapes.items()} for _ in range(20)]
+    if odd == "a feature":
+        del parts[7]["index"]
+    elif odd == "a quantile":
+        del parts[7]["camera"]["q50"]
+    elif odd == "infinity":
+        parts[0]["action"]["max"][2] = np.inf
+    one_by_one = reduce(added, parts, {})
+    at_once = total_of(parts)
+    assert at_once.keys() == one_by_one.keys()
+    for key, stats in one_by_one.items():
+        assert at_once[key].keys() == stats.keys()
+        for name, value in stats.items():
+            assert at_once[key][name].dtype == value.dtype
+            assert np.array_equal(at_once[key][name], value)
+            assert at_once[key][name].shape == value.shape

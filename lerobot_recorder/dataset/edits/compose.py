@@ -371,9 +371,7 @@ class _Composition:
         for index, part in lines.items():
             prepared(self._layout.recordings_file(index)).write_text("".join(part), encoding="utf-8")
         self._write_ages()
-        total: dict[str, Stats] = {}
-        for item in self._items:
-            total = statistics.added(total, item.stats)
+        total = statistics.total_of([item.stats for item in self._items])
         total = {**self._former_totals(total), **total}
         prepared(self._layout.stats).write_text(statistics.to_json(total), encoding="utf-8")
         self._layout.info.write_text(info_json.to_json(self._new_info()), encoding="utf-8")
@@ -390,13 +388,14 @@ class _Composition:
     def _write_episodes(self) -> dict[FileIndex, list[str]]:
         """Write the episode rows; return the lines of provenance, by file."""
         index, lines = FileIndex(), {}
+        columns = set(self._base.schema.names)
         for start in range(0, len(self._items), EPISODES_PER_FILE):
             items = self._items[start : start + EPISODES_PER_FILE]
             for item in items:
                 item.put_in("meta/episodes", index)
             rows = [ordered_row(item.row, flat_stats(item.stats)) for item in items]
             # Datasets that LeRobot has converted lack columns, such as the tasks.
-            rows = [{name: row[name] for name in row if name in self._base.schema.names} for row in rows]
+            rows = [{name: row[name] for name in row if name in columns} for row in rows]
             table = tables.conform(pa.Table.from_pylist(rows), self._base.schema)
             path = prepared(self._layout.episodes_file(index))
             tables.write_table(path, [table])

@@ -303,9 +303,7 @@ class RepairedDataset:
     def _write_stats(self) -> None:
         """Write the statistics of the dataset: those of before, unless they are wrong or rows were cut."""
         old, path = self._evidence.stats(), prepared(self._layout.stats)
-        total: dict[str, Stats] = {}
-        for each in self._found.episodes:
-            total = statistics.added(total, self._found.stats[each.number])
+        total = statistics.total_of([self._found.stats[each.number] for each in self._found.episodes])
         for key in video_keys(self._info.features):
             if key not in total and old and key in old:
                 total[key] = old[key]
