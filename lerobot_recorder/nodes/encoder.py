@@ -26,7 +26,7 @@ from lerobot_recorder.nodes.encoder_settings import PARAMETERS, VIDEO_PARAMETERS
 from lerobot_recorder.nodes.events import Diagnostic, Diagnostics, StatusTopic, latched, parent_events
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.services import finished
+from lerobot_recorder.nodes.services import accepted, finished
 from lerobot_recorder.status import to_json
 from lerobot_recorder.video import DepthSettings
 
@@ -64,8 +64,8 @@ class EncoderNode(ManagedNode):
         self._status = StatusTopic(self, "~/status", 1)
         self._diagnostics = Diagnostics(self)
         self.create_subscription(String, "episode_completed", lambda _: self._encoder.notify(), latched(100))
-        self.own_services.trigger("encode_pending", self._encode_pending, _accepted)
-        self.own_services.trigger("retry_failed", self._retry_failed, _accepted)
+        self.own_services.trigger("encode_pending", self._encode_pending, accepted)
+        self.own_services.trigger("retry_failed", self._retry_failed, accepted)
         steady_timer(self, _STATUS_S, self._publish_status)
         if parent_events() is None:
             self.get_logger().info(f"{READY[_NAME]} {self._encoder.root}")
@@ -136,10 +136,6 @@ class EncoderNode(ManagedNode):
             episodes = [to_json(episode) for episode in committed[self._announced :]]
             events.write(self.get_name(), "committed", {"episodes": episodes})
         self._announced = len(committed)
-
-
-def _accepted(message: str) -> tuple[bool, str]:
-    return True, message
 
 
 def diagnostic(status: EncoderStatus) -> Diagnostic:

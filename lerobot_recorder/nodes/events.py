@@ -6,6 +6,7 @@ service calls from standard input, each as a line of JSON::
     {"from": "recorder", "status": {"state": "idle", ...}}
     {"call": "start_episode"}
     {"call": "mark_success", "data": true}
+    {"set": "task", "data": "Open the drawer"}
     {"from": "recorder", "answer": {"call": "start_episode", "success": true, "message": "..."}}
 
 If it also sets ``LEROBOT_RECORDER_HELD``, the node waits for one byte on standard input before it opens a

@@ -6,11 +6,21 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future as ConcurrentFuture
+from contextlib import suppress
 from typing import Any
+
+from rclpy.parameter import Parameter
 
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.editing import RecorderEdits
-from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, StreamError
+from lerobot_recorder.errors import (
+    ConfigError,
+    DatasetError,
+    EpisodeStateError,
+    RecorderError,
+    SpoolError,
+    StreamError,
+)
 from lerobot_recorder.launching import READY
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
@@ -26,6 +36,7 @@ from lerobot_recorder.nodes.recorder_status import (
     restoration,
     saved,
 )
+from lerobot_recorder.nodes.services import accepted, finished
 from lerobot_recorder.nodes.streams import Subscriptions
 from lerobot_recorder.recording import (
     ClockSteps,
@@ -90,6 +101,7 @@ class RecorderNode(ManagedNode):
         self._clock_steps = ClockSteps(clock)
         self._not_saved: RecorderError | None = None
         self._was_recording = False
+        self._is_ending = False
         self._next_try_s = 0.0
         self._grace_until_s = time.monotonic() + _GRACE_S
         self._refused = ""
@@ -102,8 +114,12 @@ class RecorderNode(ManagedNode):
     # Lifetime
 
     def finished(self) -> bool:
-        """Return whether all episodes of an unattended run are recorded, or the run has failed."""
-        return self.failure is not None or self._schedule.phase(time.monotonic()) == "finished"
+        """Return whether the run has failed or is to end, or all its episodes are recorded."""
+        return (
+            self.failure is not None
+            or self._is_ending
+            or self._schedule.phase(time.monotonic()) == "finished"
+        )
 
     def stopped(self) -> bool:
         """End the take if a stop was requested; return whether everything is on disk.
@@ -135,12 +151,39 @@ class RecorderNode(ManagedNode):
         services.trigger("undo_delete", recorder.undo_delete, self._restored)
         services.trigger("accept_episode", recorder.accept, self._accepted)
         services.set_bool("mark_success", recorder.mark_success, marked)
+        services.set_bool("pause", self._pause, accepted)
+        services.trigger("next_task", self._next_task, accepted)
+        services.trigger("end_recording", self._end_recording, accepted)
 
     def _start(self) -> ConcurrentFuture[str]:
         if not self._recorder.recording and (missing := self._missing()):
             raise StreamError("the episode cannot start: " + "; ".join(missing))
         self._schedule.skip_reset()
         return self._begin()
+
+    def _pause(self, wanted: bool) -> ConcurrentFuture[str]:
+        now_s = time.monotonic()
+        if wanted:
+            self._schedule.pause(now_s)
+        else:
+            self._schedule.resume(now_s)
+        return self._done("paused: no episode starts by itself" if wanted else "the pause is over")
+
+    def _next_task(self) -> ConcurrentFuture[str]:
+        task = self._recorder.settings.following_task
+        self.set_parameters_atomically([Parameter("task", value=task)])
+        return self._done(f"the next episode's task: {task}")
+
+    def _end_recording(self) -> ConcurrentFuture[str]:
+        self._is_ending = True
+        with suppress(EpisodeStateError):
+            self._recorder.save()
+        return self._done("the recording ends")
+
+    def _done(self, what: str) -> ConcurrentFuture[str]:
+        """Log what a service did, for everyone who watches, and return it as its result."""
+        self.get_logger().info(what)
+        return finished(what)
 
     def _deleted(self, deleted: Deleted) -> tuple[bool, str]:
         self._schedule.adjust_saved(-deleted.was_saved)

@@ -45,6 +45,7 @@ def recorder_status(
         num_episodes=schedule.num_episodes,
         reset_time_s=schedule.reset_time_s,
         remaining_s=schedule.reset_left_s(now_s),
+        paused=schedule.paused,
         message=refused or status.message,
     )
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from rclpy.callback_groups import ReentrantCallbackGroup
+from rclpy.parameter import Parameter
 from rclpy.task import Future
 from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import SetBool, Trigger
@@ -62,21 +63,36 @@ class Services:
         return serve
 
     async def call(self, line: bytes) -> None:
-        """Call a service for the parent process and answer with an event.
+        """Call a service or set a parameter for the parent process, and answer with an event.
 
         Args:
-            line: the call as JSON, as in ``{"call": "mark_success", "data": true}``.
+            line: the call as JSON, as in ``{"call": "mark_success", "data": true}`` and
+                ``{"set": "task", "data": "Open the drawer"}``.
 
         Raises:
             ConfigError: the line is not a call.
         """
-        name, data = _parsed(line)
+        content = _parsed(line)
+        if "set" in content:
+            self._set(content["set"], content["data"])
+        else:
+            await self._call(content["call"], content["data"])
+
+    def _set(self, name: str, value: Any) -> None:
+        result = self._node.set_parameters_atomically([Parameter(name, value=value)])
+        message = f"{name} is now {value}" if result.successful else result.reason
+        self._answer(f"set {name}", result.successful, message)
+
+    async def _call(self, name: str, data: bool) -> None:
         success, message = False, f"the {self._node.get_name()} node has no service {excerpt(name)}"
         if name in self._calls:
             kind, serve = self._calls[name]
             request = SetBool.Request(data=data) if kind is SetBool else kind.Request()
             response = await serve(request, kind.Response())
             success, message = response.success, response.message
+        self._answer(name, success, message)
+
+    def _answer(self, name: str, success: bool, message: str) -> None:
         if events := parent_events():
             content = {"call": name, "success": success, "message": message}
             events.write(self._node.get_name(), "answer", content)
@@ -106,15 +122,17 @@ class Services:
         return work.result()
 
 
-def _parsed(line: bytes) -> tuple[str, bool]:
+def _parsed(line: bytes) -> dict[str, Any]:
+    """Return a call with its ``data``, which only a parameter may have of any type."""
     try:
-        content = json.loads(line)
-        name, data = content["call"], content.get("data", False)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        name = data = None
-    if not isinstance(name, str) or not isinstance(data, bool):
+        content = {"data": False, **json.loads(line)}
+    except (ValueError, TypeError, RecursionError):
+        content = {}
+    is_change = isinstance(content.get("set"), str)
+    is_call = isinstance(content.get("call"), str) and isinstance(content["data"], bool)
+    if not is_change and not is_call:
         raise ConfigError(f'expected a line as {{"call": "start_episode"}}, found {excerpt(repr(line))}')
-    return name, data
+    return content
 
 
 def finished(result: str) -> ThreadFuture[str]:
@@ -122,3 +140,8 @@ def finished(result: str) -> ThreadFuture[str]:
     work: ThreadFuture[str] = ThreadFuture()
     work.set_result(result)
     return work
+
+
+def accepted(message: str) -> tuple[bool, str]:
+    """Answer a call that did what its result describes."""
+    return True, message

@@ -293,6 +293,8 @@ class Recorder:
         status = RecorderStatus(
             state="recording" if self._starting or take else "saving" if self._unended else "idle",
             task=self.settings.task,
+            next_task=self.settings.task,
+            tasks=self.settings.tasks,
             episode_index=self._index_of_next(take),
             episode_time_s=self.settings.episode_time_s,
             saved=len(self._in("ready")),

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.recording.status import Outcome
 from lerobot_recorder.settings import check_settings, setting
 
-Phase = Literal["manual", "waiting", "recording", "saving", "resetting", "finished"]
+Phase = Literal["manual", "waiting", "recording", "saving", "resetting", "paused", "finished"]
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ class Schedule:
         self._open = 0
         self._recording = False
         self._ended_s: float | None = None
+        self._paused_s: float | None = None
+
+    @property
+    def paused(self) -> bool:
+        """Whether no episode starts by itself until `resume`."""
+        return self._paused_s is not None
 
     def phase(self, now_s: float) -> Phase:
         """Return the phase at a time."""
@@ -61,13 +68,34 @@ class Schedule:
             return "finished"
         if self.saved + self._open >= self.num_episodes:
             return "saving"
+        if self.paused:
+            return "paused"
         return "resetting" if self.reset_left_s(now_s) > 0 else "waiting"
 
     def reset_left_s(self, now_s: float) -> float:
         """Return how many seconds of the pause are left."""
         if self._ended_s is None or self._recording:
             return 0.0
+        if self._paused_s is not None:
+            now_s = max(self._paused_s, self._ended_s)
         return max(0.0, self._ended_s + self.reset_time_s - now_s)
+
+    def pause(self, now_s: float) -> None:
+        """Start no episode until `resume`; one that is being recorded continues.
+
+        Raises:
+            EpisodeStateError: each episode is started by hand.
+        """
+        if self.num_episodes == 0:
+            raise EpisodeStateError("each episode is started by hand (num_episodes is 0): nothing to pause")
+        if self._paused_s is None:
+            self._paused_s = now_s
+
+    def resume(self, now_s: float) -> None:
+        """Continue; what was left of the time to reset the scene is still left."""
+        if self._paused_s is not None and self._ended_s is not None:
+            self._ended_s += now_s - max(self._paused_s, self._ended_s)
+        self._paused_s = None
 
     def note_start(self) -> None:
         """Note that an episode has started."""
@@ -100,8 +128,10 @@ class Schedule:
         """Change how many episodes to save; those started by hand before do not count."""
         if self.num_episodes == 0 and num_episodes > 0:
             self.saved = 0
+        if num_episodes == 0:
+            self._paused_s = None
         self.num_episodes = num_episodes
 
     def skip_reset(self) -> None:
-        """End the pause."""
-        self._ended_s = None
+        """Let the next episode start at once, although the scene is being reset or the run is paused."""
+        self._ended_s = self._paused_s = None

@@ -12,7 +12,7 @@ from lerobot_recorder.recording.streams import StreamStatus
 from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.status import STATUS_VERSION
 
-RecorderState = Literal["idle", "recording", "saving", "waiting", "resetting", "finished"]
+RecorderState = Literal["idle", "recording", "saving", "waiting", "resetting", "paused", "finished"]
 
 Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
 """Why a take ends if nothing has failed."""
@@ -85,7 +85,14 @@ class GridSettings:
 class RecorderSettings:
     """How episodes are recorded; all of it may change from episode to episode."""
 
-    task: str = setting("", "One sentence that describes the task", effect="from the next episode")
+    task: str = setting(
+        "",
+        "One sentence that describes the task; empty: the first of tasks",
+        effect="from the next episode",
+    )
+    tasks: tuple[str, ...] = setting(
+        (), "Tasks to choose from: the service next_task sets task to the next one", effect="at once"
+    )
     episode_time_s: float = setting(
         60.0,
         "Length of an episode; 0: until it is saved by hand",
@@ -112,7 +119,23 @@ class RecorderSettings:
     def __post_init__(self) -> None:
         require_text("task", self.task)
         require_text("robot_type", self.robot_type)
+        for task in self.tasks:
+            require_text("tasks", task)
         check_settings(self)
+        if not self.task and self.tasks:
+            object.__setattr__(self, "task", self.tasks[0])
+
+    @property
+    def following_task(self) -> str:
+        """The task after the present one in `tasks`, and after the last one the first.
+
+        Raises:
+            ConfigError: there is none to choose from.
+        """
+        if not self.tasks:
+            raise ConfigError("there are no tasks to choose from: set the parameter tasks, or task itself")
+        place = self.tasks.index(self.task) + 1 if self.task in self.tasks else 0
+        return self.tasks[place % len(self.tasks)]
 
 
 @dataclass(frozen=True)
@@ -122,16 +145,20 @@ class RecorderStatus:
     Attributes:
         version: version of this format.
         state: ``idle``, ``recording`` or ``saving``; between the episodes of an unattended run ``waiting``
-            for streams, ``resetting`` during the pause, and ``finished``.
+            for streams, ``resetting`` while the scene is reset, ``paused`` until the pause is ended, and
+            ``finished``.
         task: of the current or the next episode.
+        next_task: of the next episode.
+        tasks: the tasks to choose from.
         episode: number of the current or the next episode of this run, from 1 up.
         episode_index: number that the current or the next episode gets in the dataset, from 0 up. It changes
             if an episode that waits is deleted or cannot be encoded.
         num_episodes: episodes that an unattended run records; 0: each episode is started by hand.
         elapsed_s: seconds since the current episode started.
         episode_time_s: length of the current or the next episode in seconds; 0: until it is saved.
-        reset_time_s: pause between episodes of an unattended run, in seconds.
-        remaining_s: seconds left of the pause.
+        reset_time_s: time to reset the scene between episodes of an unattended run, in seconds.
+        remaining_s: seconds left to reset the scene.
+        paused: whether no episode starts by itself until the pause is ended.
         episode_id: of the current episode; empty if none is being recorded.
         frames: rows of the current episode.
         late: rows of the current episode that were taken more than half a period late.
@@ -149,6 +176,8 @@ class RecorderStatus:
     version: int = STATUS_VERSION
     state: RecorderState = "idle"
     task: str = ""
+    next_task: str = ""
+    tasks: tuple[str, ...] = ()
     episode: int = 1
     episode_index: int = 0
     num_episodes: int = 0
@@ -156,6 +185,7 @@ class RecorderStatus:
     episode_time_s: float = 0.0
     reset_time_s: float = 0.0
     remaining_s: float = 0.0
+    paused: bool = False
     episode_id: str = ""
     frames: int = 0
     late: int = 0

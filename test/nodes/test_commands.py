@@ -57,6 +57,18 @@ def test_a_call_may_carry_a_flag(graph):
     }
 
 
+def test_a_parameter_is_set(graph, make_robot, tmp_path):
+    recorder = graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"))
+    recorder.send('{"set": "task", "data": "Open the drawer"}')
+    expected = {"call": "set task", "success": True, "message": "task is now Open the drawer"}
+    assert answer(graph)["answer"] == expected
+    graph.wait(lambda: graph.status["recorder"]["task"] == "Open the drawer")
+    recorder.send('{"set": "fps", "data": 60}')
+    refused = answer(graph)["answer"]
+    assert (refused["call"], refused["success"]) == ("set fps", False)
+    assert "cannot change while the node runs" in refused["message"]
+
+
 def test_an_unknown_service_is_answered(graph, tmp_path):
     encoder = graph.start("encoder", {"root": str(tmp_path / "data")})
     encoder.send('{"call": "make_coffee"}')

@@ -83,8 +83,9 @@ def publish_hostile(graph, node: str, hostile: Hostile) -> set[str]:
 
 
 def call_hostile(graph, node: str, hostile: Hostile) -> set[str]:
-    """Call each service of a node, and return their names. Not every call can expect an answer."""
+    """Call each service of a node that does not end it, and return their names. Some calls get no answer."""
     services = dict(known(graph, graph.node.get_service_names_and_types_by_node, node))
+    services.pop(f"/{node}/end_recording", None)
     for name, kinds in services.items():
         kind = class_of(kinds[0])
         client = graph.do(partial(graph.node.create_client, kind, name))

@@ -116,6 +116,26 @@ def test_unattended_it_records_the_number_of_episodes_and_ends(graph, make_robot
     assert [episode.length for episode in Spool(root).ready()] == [15, 15]
 
 
+def test_tasks_are_chosen_a_run_is_paused_and_ended_by_services(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    run = {"num_episodes": 5, "episode_time_s": 1.0, "reset_time_s": 0.0, "tasks": ["Push", "Pull"]}
+    recorder = graph.start("recorder", {**make_robot().recorder_parameters(root), "task": "", **run})
+    assert graph.call("recorder/next_task") == (True, "the next episode's task: Pull")
+    graph.wait(lambda: graph.status["recorder"]["next_task"] == "Pull")
+    assert graph.status["recorder"]["tasks"] == ["Push", "Pull"]
+    assert graph.switch("recorder/pause", True)[0]
+    graph.wait(lambda: graph.status["recorder"]["state"] == "paused")
+    assert graph.set_parameter("recorder", "episode_time_s", 0.0)[0]
+    saved = len(Spool(root).ready())
+    assert graph.switch("recorder/pause", False)[0]
+    graph.wait(lambda: graph.frames() > 5 and graph.status["recorder"]["state"] == "recording")
+    assert graph.call("recorder/end_recording")[0]
+    assert graph.end_of(recorder) == 0
+    episodes = Spool(root).ready()
+    assert len(episodes) == saved + 1
+    assert (episodes[-1].manifest.task, episodes[-1].manifest.ended_by) == ("Pull", "save")
+
+
 def test_a_killed_recorder_loses_nothing(graph, make_robot, tmp_path):
     root = tmp_path / "data"
     parameters = make_robot().recorder_parameters(root)

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import pytest
+
+from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.recording import Outcome, Schedule
 
 SAVED = Outcome("a", "ready", 10, 1.0, "task")
@@ -83,3 +86,31 @@ def test_a_refused_start_starts_no_pause():
     schedule.note_end(10.0)
     schedule.note_refusal()
     assert schedule.phase(11.0) == "waiting"
+
+
+def test_a_paused_run_starts_nothing_and_keeps_the_time_that_was_left():
+    schedule = Schedule(3, 10.0)
+    schedule.note_start()
+    schedule.pause(1.0)
+    assert schedule.phase(1.0) == "recording"
+    schedule.note_end(5.0)
+    schedule.note_outcome(SAVED)
+    assert schedule.phase(100.0) == "paused"
+    assert schedule.reset_left_s(100.0) == 10.0
+    schedule.resume(200.0)
+    assert schedule.phase(206.0) == "resetting"
+    assert schedule.reset_left_s(206.0) == 4.0
+    schedule.pause(206.0)
+    assert schedule.reset_left_s(300.0) == 4.0
+    schedule.skip_reset()
+    assert (schedule.phase(300.0), schedule.paused) == ("waiting", False)
+
+
+def test_only_a_run_that_goes_on_by_itself_can_be_paused():
+    schedule = Schedule(0, 10.0)
+    with pytest.raises(EpisodeStateError, match="started by hand"):
+        schedule.pause(1.0)
+    schedule.aim(2)
+    schedule.pause(1.0)
+    schedule.aim(0)
+    assert not schedule.paused
