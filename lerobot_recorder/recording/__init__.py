@@ -11,6 +11,7 @@ recorder       ``Recorder``: start, save, discard, and the operator's other comm
 opening        what is fixed when an episode starts, checked against dataset and video limits
 committed      what is asked of episodes that are in the dataset already
 take           one episode being recorded, with its two threads
+take_rows      the rows of a take, its verdict and its end, without threads and clocks
 row_queue      the bounded queue to the writer thread, and which step is too slow
 rows           builds rows from samples
 streams        the newest samples of one source, looked up by time

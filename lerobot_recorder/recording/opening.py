@@ -23,7 +23,7 @@ from lerobot_recorder.images import LONGEST_SIDE
 from lerobot_recorder.recording.rows import Feature, age_names, aged_streams, camera_of, declare_features
 from lerobot_recorder.recording.status import RecorderSettings
 from lerobot_recorder.recording.streams import Stream, StreamSpec
-from lerobot_recorder.recording.take import TakeSettings
+from lerobot_recorder.recording.take_rows import TakeSettings
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, Manifest, Spool, check_sizes
 
 logger = logging.getLogger(__name__)

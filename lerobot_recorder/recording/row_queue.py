@@ -8,10 +8,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from lerobot_recorder.errors import RecorderError, SpoolError
-from lerobot_recorder.spool import EpisodeWriter
+from lerobot_recorder.spool import EpisodeHeader
 
 QUEUE_ROWS = 60
 """Rows that may wait; disks have been seen to stop for a second."""
@@ -116,10 +116,26 @@ class RowQueue(Generic[RowT]):
         self._on_failure(self.failure)
 
 
+class TimedWriter(Protocol):
+    """A writer that measures its steps.
+
+    Attributes:
+        header: the episode's header
+        length: number of rows written
+        convert_s: seconds spent on converting them
+        write_s: seconds spent on writing them
+    """
+
+    header: EpisodeHeader
+    length: int
+    convert_s: float
+    write_s: float
+
+
 class Pace:
     """Measures how long the steps of writing a row take."""
 
-    def __init__(self, writer: EpisodeWriter) -> None:
+    def __init__(self, writer: TimedWriter) -> None:
         self._writer = writer
         self._decode_s = 0.0
         self._appending_since: float | None = None

@@ -43,6 +43,7 @@ class Outcome:
         size_bytes: its size in the spool, in bytes.
         ticks: counts of rows that were taken late.
         streams: counts of each stream, by name.
+        started_at_ns: time of the first row, nanoseconds of the recorder's clock.
     """
 
     episode_id: str
@@ -58,6 +59,7 @@ class Outcome:
     size_bytes: int = 0
     ticks: Mapping[str, Any] = field(default_factory=dict)
     streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    started_at_ns: int = 0
 
 
 def require_text(name: str, value: object) -> None:
@@ -160,6 +162,8 @@ class RecorderStatus:
         remaining_s: seconds left to reset the scene.
         paused: whether no episode starts by itself until the pause is ended.
         episode_id: of the current episode; empty if none is being recorded.
+        started_at_ns: time of the first row of the current episode, nanoseconds of the recorder's clock; 0 if
+            none is being recorded.
         frames: rows of the current episode.
         late: rows of the current episode that were taken more than half a period late.
         queued: rows that wait for the disk.
@@ -187,6 +191,7 @@ class RecorderStatus:
     remaining_s: float = 0.0
     paused: bool = False
     episode_id: str = ""
+    started_at_ns: int = 0
     frames: int = 0
     late: int = 0
     queued: int = 0

@@ -8,51 +8,22 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
-from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError, StreamError
+from lerobot_recorder.errors import OverrunError, RecorderError, SpoolError
 from lerobot_recorder.recording.clock import Clock, ClockSteps
-from lerobot_recorder.recording.quality import (
-    QualityRules,
-    StreamQuality,
-    TickQuality,
-    advised_once,
-    bad_because,
-)
-from lerobot_recorder.recording.row_queue import QUEUE_ROWS, Pace, RowQueue
-from lerobot_recorder.recording.rows import Row, row_at
-from lerobot_recorder.recording.status import CUT_SHORT, Ending, Outcome
-from lerobot_recorder.recording.streams import Sample, Stream
-from lerobot_recorder.spool import AGES, SOURCE_STAMPS, EpisodeWriter
+from lerobot_recorder.recording.quality import StreamQuality
+from lerobot_recorder.recording.row_queue import RowQueue
+from lerobot_recorder.recording.rows import Row
+from lerobot_recorder.recording.status import Ending, Outcome
+from lerobot_recorder.recording.streams import Stream
+from lerobot_recorder.recording.take_rows import SETTLE_S, TakeRows, TakeSettings
+from lerobot_recorder.spool import EpisodeWriter
 
 logger = logging.getLogger(__name__)
 
-_SETTLE_S = 0.5
-"""How long a tick waits for late samples of streams that are stamped by their source. It waits this long on
-the clock, because a bag may be played slowly, and this long in real time, because it may be played fast. A
-silent stream makes only one tick wait in real time, or each tick would be later than the one before."""
-
 _SETTLE_STEP_S = 0.002
-
-
-@dataclass(frozen=True)
-class TakeSettings:
-    """Settings of one take.
-
-    Attributes:
-        max_rows: the take ends by itself after this many rows; None: it has no limit
-        queue_rows: number of rows that may wait for the disk
-        ages: the streams in the feature ``stream_ages``, in its order; empty: no such feature
-        rules: what makes an episode bad
-    """
-
-    max_rows: int | None = None
-    queue_rows: int = QUEUE_ROWS
-    ages: tuple[str, ...] = ()
-    rules: QualityRules = field(default_factory=QualityRules)
 
 
 class Take:
@@ -61,7 +32,6 @@ class Take:
     Attributes:
         header: the episode's header
         settings: its settings
-        quality: the counts of each stream, by name
         result: set when the take has ended and is safe on disk
     """
 
@@ -87,11 +57,8 @@ class Take:
         self._ended_at = 0.0
         self._failure: Exception | None = None
         self._success: bool | None = None
-        self.quality = {stream.spec.name: StreamQuality(stream, self.header.fps) for stream in streams}
-        self._ticks = TickQuality(1 / self.header.fps)
+        self._rows = TakeRows(writer, streams, settings)
         self._settled_ns = 0
-        self._pace = Pace(writer)
-        self._decoded: dict[str, tuple[Sample, Any]] = {}
         self._queue: RowQueue[Row] = RowQueue(
             self._write, settings.queue_rows, on_failure=self._fail, on_end=self._finish
         )
@@ -107,17 +74,23 @@ class Take:
     @property
     def rows(self) -> int:
         """Number of rows taken."""
-        return self._ticks.ticks
+        return self._rows.rows
+
+    @property
+    def quality(self) -> dict[str, StreamQuality]:
+        """The counts of each stream, by name."""
+        return self._rows.quality
 
     def status(self, now_ns: int) -> dict[str, Any]:
         """Return the fields of the recorder's status that describe it."""
         return {
             "task": self.header.task,
             "episode_id": self.header.episode_id,
+            "started_at_ns": self.header.started_at_ns,
             "episode_time_s": (self.settings.max_rows or 0) / self.header.fps,
             "elapsed_s": max(0.0, (now_ns - self.header.started_at_ns) / 1e9),
             "frames": self.rows,
-            "late": self._ticks.late,
+            "late": self._rows.ticks.late,
             "queued": self._queue.waiting,
         }
 
@@ -154,8 +127,8 @@ class Take:
 
     def _tick(self) -> None:
         try:
-            while not self._stop.is_set() and self.rows != self.settings.max_rows:
-                time_ns = self.header.started_at_ns + self.rows * 1_000_000_000 // self.header.fps
+            while not self._stop.is_set() and not self._rows.is_full:
+                time_ns = self._rows.next_ns
                 if not self._clock.wait_until(time_ns, self._stop):
                     break
                 if self._steps.since_last_s():  # the next rows would all be due at once
@@ -164,8 +137,7 @@ class Take:
                 late_s = (self._clock.now_ns() - max(time_ns, self._settled_ns)) / 1e9
                 if not self._settle(time_ns):
                     break
-                self._take_row(time_ns)
-                self._ticks.note(late_s)
+                self._take_row(late_s)
         except RecorderError as error:
             if self._ending != "clock":  # a clock that jumped makes streams forget the samples of the row
                 self._fail(error)
@@ -178,72 +150,47 @@ class Take:
     def _settle(self, time_ns: int) -> bool:
         """Wait until all samples for the tick of streams that are stamped by their source have arrived.
 
+        It waits ``SETTLE_S`` on the clock, because a bag may be played slowly, and as long in real time,
+        because it may be played fast. A silent stream makes only one tick wait in real time, or each tick
+        would be later than the one before.
+
         Returns:
             False if the take ended while it waited.
         """
-        awaited = [stream for stream in self._streams if stream.spec.by_header]
-        deadline, deadline_ns = time.monotonic() + _SETTLE_S, time_ns + int(_SETTLE_S * 1e9)
-        while late := [stream for stream in awaited if _may_bring(stream, time_ns)]:
-            silent = all(stream.silent_s() > _SETTLE_S for stream in late)
+        deadline, deadline_ns = time.monotonic() + SETTLE_S, time_ns + int(SETTLE_S * 1e9)
+        while late := self._rows.awaited():
+            silent = all(stream.silent_s() > SETTLE_S for stream in late)
             if (silent or time.monotonic() > deadline) and self._clock.now_ns() > deadline_ns:
                 break
             if self._stop.wait(_SETTLE_STEP_S):
                 return False
-        if awaited:
+        if any(stream.spec.by_header for stream in self._streams):
             self._settled_ns = self._clock.now_ns()
         return True
 
-    def _take_row(self, time_ns: int) -> None:
-        row = row_at(self._streams, time_ns, self.settings.ages)
-        for stream in self._streams:
-            stream.keep_from(time_ns)
+    def _take_row(self, late_s: float) -> None:
+        row = self._rows.look()
         try:
             self._queue.put_nowait(row)
         except queue.Full:
-            raise OverrunError(self._pace.overrun(self.settings.queue_rows)) from None
-        for name, sample in row.samples.items():
-            self.quality[name].note_tick(sample, row.ages_s[name])
+            raise OverrunError(self._rows.pace.overrun(self.settings.queue_rows)) from None
+        self._rows.note(row, late_s)
 
     # The thread that writes
 
     def _write(self, row: Row) -> None:
-        if self._failure is not None:
-            return
-        try:
-            self._append(row)
-        except RecorderError:
-            raise
-        except (OSError, ValueError) as error:  # a message cannot be decoded
-            raise StreamError(str(error)) from error
+        if self._failure is None:
+            self._rows.append(row)
 
     def _finish(self) -> None:
         outcome = self._conclude()
-        self._decoded.clear()
+        self._rows.forget()
         try:
             self._on_end(outcome)
         except Exception:
             logger.exception("the callback for the end of the take %s failed", self.header.episode_id)
         finally:
             self.result.set_result(outcome)
-
-    def _append(self, row: Row) -> None:
-        images = {}
-        for stream in self._streams:
-            if stream.spec.is_image:
-                name, feature = stream.spec.name, stream.spec.feature
-                images[feature] = self._decode(stream, row.samples[name])
-                self.quality[name].note_image(row.samples[name], images[feature])
-        with self._pace.appending():
-            self._writer.append({**row.vectors, **_ages(row), **images})
-
-    def _decode(self, stream: Stream, sample: Sample) -> Any:
-        """Decode a sample once, even if several ticks took it."""
-        name = stream.spec.name
-        if name not in self._decoded or self._decoded[name][0] is not sample:
-            self.quality[name].check_declared(sample.value)
-            with self._pace.decoding():
-                self._decoded[name] = (sample, stream.decode(sample.value))
-        return self._decoded[name][1]
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
@@ -253,13 +200,14 @@ class Take:
 
     def _conclude(self) -> Outcome:
         try:
-            return self._close()
+            outcome = self._rows.conclude(self._ending, self._failure, self._success)
         except (RecorderError, OSError) as error:
             logger.error("ending the take %s failed: %s", self.header.episode_id, error)
-            return self._left(str(error))
+            outcome = self._left(str(error))
         except Exception as error:
             logger.exception("ending the take %s failed", self.header.episode_id)
-            return self._left(f"the take cannot be ended: {type(error).__name__}: {error}")
+            outcome = self._left(f"the take cannot be ended: {type(error).__name__}: {error}")
+        return replace(outcome, wait_s=time.monotonic() - self._ended_at if self._ended_at else 0.0)
 
     def _left(self, reason: str) -> Outcome:
         """Leave the take to the next start, which recovers it."""
@@ -267,65 +215,4 @@ class Take:
             self._writer.abandon()
         except Exception:
             logger.exception("closing the files of the take %s failed", self.header.episode_id)
-        return self._outcome("recording", ended_by="error", reasons=(reason,), verdict="bad")
-
-    def _close(self) -> Outcome:
-        writer, reasons = self._writer, self._reasons()
-        accepted = bool(reasons) and self.settings.rules.on_bad_episode == "keep"
-        facts: dict[str, Any] = {
-            "verdict": "bad" if reasons else "good",
-            "reasons": reasons,
-            "ended_by": self._ended_by(),
-            "streams": {name: counted.figures() for name, counted in self.quality.items()},
-            "ticks": self._ticks.figures(),
-            "notes": advised_once([note for counted in self.quality.values() for note in counted.notes()]),
-        }
-        marks, size = {"success": self._success, "accepted": accepted}, writer.size_bytes
-        if self._ending == "discard" or writer.length == 0:
-            writer.discard(**facts, **marks)
-            why = (str(self._failure),) if self._failure else ()
-            return self._outcome("discarded", size_bytes=size, reasons=why, ended_by="discard")
-        end = writer.reject if reasons and not accepted else writer.save
-        return self._outcome(end(**facts, **marks).state, size_bytes=size, **facts)
-
-    def _reasons(self) -> tuple[str, ...]:
-        """Return what makes the take bad."""
-        found = [] if self._ending is None or self._ending not in CUT_SHORT else [CUT_SHORT[self._ending]]
-        if self._failure is not None and not isinstance(self._failure, DiskFullError):
-            found.insert(0, str(self._failure))
-        return (*found, *bad_because(self.quality.values(), self.settings.rules))
-
-    def _ended_by(self) -> str:
-        if isinstance(self._failure, DiskFullError):
-            return "disk_full"
-        if isinstance(self._failure, OverrunError):
-            return "overrun"
-        return "error" if self._failure is not None else (self._ending or "save")
-
-    def _outcome(self, state: str, **facts: Any) -> Outcome:
-        length = self._writer.length
-        return Outcome(
-            episode_id=self.header.episode_id,
-            state=state,
-            length=length,
-            duration_s=length / self.header.fps,
-            task=self.header.task,
-            wait_s=time.monotonic() - self._ended_at if self._ended_at else 0.0,
-            **facts,
-        )
-
-
-def _ages(row: Row) -> dict[str, Any]:
-    """Return the ages and source stamps of a row's samples."""
-    return {
-        AGES: np.array(list(row.ages_s.values()), np.float32),
-        SOURCE_STAMPS: np.array([sample.source_ns for sample in row.samples.values()], np.int64),
-    }
-
-
-def _may_bring(stream: Stream, time_ns: int) -> bool:
-    """Return whether a sample for a tick may still arrive; False for a stream that has fallen silent."""
-    newest = stream.newest()
-    if newest is None:
-        return False
-    return newest.stamp_ns <= time_ns and (time_ns - newest.stamp_ns) / 1e9 < stream.spec.max_age_s
+        return self._rows.outcome("recording", ended_by="error", reasons=(reason,), verdict="bad")

@@ -820,7 +820,7 @@ def test_ticks_wait_for_samples_that_are_stamped_by_their_source(bench):
 
 
 def test_ticks_wait_as_long_as_the_clock_stands_still(bench, monkeypatch):
-    monkeypatch.setattr("lerobot_recorder.recording.take._SETTLE_S", 0.01)
+    monkeypatch.setattr("lerobot_recorder.recording.take.SETTLE_S", 0.01)
     robot = bench()
     for stream in robot.streams.values():
         stream.spec = replace(stream.spec, by_header=True)
