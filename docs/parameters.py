@@ -1,18 +1,26 @@
-"""Writes ``parameters.md``: ``python docs/parameters.py``. The tables come from the settings classes."""
+"""Writes ``parameters.md`` and the table of ``from_lerobot_record.md``: ``python docs/parameters.py``.
+
+The tables come from the settings classes, and from the flags that ``record`` translates.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from lerobot_recorder import topics
 from lerobot_recorder.arms import ReplaySettings
+from lerobot_recorder.cli import lerobot_flags
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.nodes import encoder_settings, hardware_settings
 from lerobot_recorder.settings import Parameter, parameters_of
 
 PAGE = Path(__file__).with_suffix(".md")
+
+FLAGS_PAGE = PAGE.with_name("from_lerobot_record.md")
+FLAGS_TABLE = re.compile(r"(?<=<!-- flags -->\n\n).*(?=\n<!-- end of flags -->)", re.DOTALL)
 
 HEAD = """\
 # Parameters
@@ -47,6 +55,12 @@ def page() -> str:
     return "\n".join([HEAD, *(line for table in TABLES for line in _table(*table))])
 
 
+def flags_page() -> str:
+    """Return the text of the page on LeRobot's flags, with its table."""
+    lines = "".join(f"{line}\n" for line in lerobot_flags.table())
+    return FLAGS_TABLE.sub(lambda _: lines, FLAGS_PAGE.read_text(encoding="utf-8"))
+
+
 def _table(title: str, prefix: str, parameters: Sequence[Parameter]) -> Iterator[str]:
     yield f"## {title}\n"
     yield "| parameter | default | unit | allowed values | meaning | a change takes effect |"
@@ -72,3 +86,4 @@ def _cell(text: str) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    FLAGS_PAGE.write_text(flags_page(), encoding="utf-8")

@@ -20,6 +20,7 @@ from lerobot_recorder.cli.edit import edit
 from lerobot_recorder.cli.encode import encode
 from lerobot_recorder.cli.export import export
 from lerobot_recorder.cli.find_port import find_port
+from lerobot_recorder.cli.lerobot_flags import RecordCommand
 from lerobot_recorder.cli.push import push
 from lerobot_recorder.cli.record import record
 from lerobot_recorder.cli.repair import repair
@@ -70,8 +71,8 @@ def _options(
     pass
 
 
+app.command(cls=RecordCommand)(record)
 for command in (
-    record,
     discover,
     show,
     check,

@@ -13,6 +13,7 @@ from rich.console import Console
 from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.processes import assignments, node_arguments, node_environment, require_ros
+from lerobot_recorder.cli.push import PrivateOption, TagOption, upload
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import next_steps, summarise
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
@@ -29,6 +30,7 @@ from lerobot_recorder.launching import (
 )
 from lerobot_recorder.parameter_files import check_files, file_parameters
 from lerobot_recorder.settings import settings_from
+from lerobot_recorder.sharing import check_names
 from lerobot_recorder.shipped import shipped_config
 from lerobot_recorder.spool import Spool
 
@@ -55,6 +57,24 @@ def record(
     teleop_port: Annotated[str | None, _arm("leader_port", "--teleop-port")] = None,
     teleop_id: Annotated[str | None, _arm("leader_id", "--teleop-id")] = None,
     namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Require that the dataset exists, or that it does not; by default one that exists is "
+            "continued.",
+        ),
+    ] = None,
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            "--push-to-hub",
+            metavar="LICENCE",
+            help="Upload the dataset afterwards, under this licence, for example apache-2.0.",
+        ),
+    ] = None,
+    private: PrivateOption = False,
+    tag: TagOption = None,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -69,6 +89,7 @@ def record(
 
     Ctrl-C ends the recording and encodes the remaining episodes; Ctrl-C meanwhile leaves them for the next
     start. The exit status is 0 if everything that was asked for was recorded and is in the dataset.
+    The flags of lerobot-record are accepted, too, for example --robot.port and --dataset.repo_id.
     """
     require_ros()
     kind, console = plain_hardware(hardware), Console(highlight=False, soft_wrap=True)
@@ -101,6 +122,9 @@ def record(
         DatasetPlace, {name: given["recorder"].get(name, "") for name in ("repo_id", "root")}
     )
     _refuse_unusable(place.directory, f"{prefix}recorder")
+    check_resume(place, resume)
+    if push_to_hub:
+        check_names(dataset_name(place), push_to_hub)
     console.print(beginning(place))
     run = Session(arguments, node_environment(isolated=kind == "sim")).run()
     summarise(run, console)
@@ -110,6 +134,8 @@ def record(
     left = len(Spool(place.directory).waiting()) if given["encoder"].get("encode_on_exit", True) else 0
     if problems := [*run.problems, *run.missing(left)]:
         raise RecorderError("; ".join(problems))
+    if push_to_hub and run.committed:
+        upload(place.directory, dataset_name(place), push_to_hub, private=private, tags=tag or ())
 
 
 def check_calibrations(hardware: Mapping[str, Any]) -> None:
@@ -143,6 +169,26 @@ def _refuse_unusable(place: Path, recorder: str) -> None:
     spool.require()
     spool.lock_recorder(recorder).release()
     check_appendable(place)
+
+
+def check_resume(place: DatasetPlace, resume: bool | None) -> None:
+    """Check whether a dataset exists as it is expected to.
+
+    Args:
+        place: place of the dataset
+        resume: whether it has to exist; None: it may
+
+    Raises:
+        ConfigError: it exists, or does not, against expectation
+    """
+    exists = load_info(place.directory) is not None or bool(Spool(place.directory).waiting())
+    if resume is not None and resume != exists:
+        found, other = ("a dataset exists", "--resume") if exists else ("there is none", "--no-resume")
+        expected = "an existing dataset" if resume else "no dataset"
+        raise ConfigError(
+            f"{place.directory}: expected {expected}, but {found}: give {other}, leave the option out to use "
+            "what is there, or give another --repo-id or --root"
+        )
 
 
 def beginning(place: DatasetPlace) -> str:

@@ -60,7 +60,7 @@ class HardwareNode(ManagedNode):
         self._camera_names = parameters["cameras"]
         for name in self._camera_names:
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
-        parameters.refuse_unknown()
+        parameters.refuse_unknown("cameras")
         self._levels: list[int] = []
         self._published_s = -math.inf
         self._cameras: list[CameraTopics] = []

@@ -125,15 +125,20 @@ class Parameters:
         """
         return settings_from(kind, {**self.group(""), **(changes or {})})
 
-    def refuse_unknown(self) -> None:
+    def refuse_unknown(self, members: str = "") -> None:
         """Refuse values for parameters that do not exist, and log those in sections for all nodes.
+
+        Args:
+            members: the parameter that lists what has parameters of its own, such as cameras; parameters of
+                members that only a file lists are not used
 
         Raises:
             ConfigError: a parameter does not exist; the message names similar ones
         """
         known = {*self._known, *self._renamed}
         given = [name for name in overrides(self._node) if not name.startswith(_FOREIGN)]
-        unknown = sorted(name for name in given if name not in known)
+        left_out = tuple(f"{name}." for name in self._left_out(members))
+        unknown = sorted(name for name in given if name not in known and not name.startswith(left_out))
         if shared := [name for name in unknown if self._is_shared(name)]:
             named = listing([f"{name!r}{self._similar(name)}" for name in shared], _LONGEST_LIST)
             self._node.get_logger().info(f"not used from sections for all nodes: {named}")
@@ -143,6 +148,12 @@ class Parameters:
                 f"{self._place(own[0])}{self._node.get_name()} has no parameter {named}; docs/parameters.md "
                 "lists them"
             )
+
+    def _left_out(self, members: str) -> set[str]:
+        """Return the members that a file lists, and the value that replaces it does not."""
+        listed = [section.parameters[members] for section in self._sections if members in section.parameters]
+        names = {str(name) for each in listed if isinstance(each.value, list) for name in each.value}
+        return names - set(self[members]) if listed else set()
 
     def _is_shared(self, name: str) -> bool:
         """Return whether only sections for all nodes give a parameter, which may be meant for others."""

@@ -72,7 +72,7 @@ class RecorderNode(ManagedNode):
         parameters.declare(PARAMETERS)
         for name in parameters["streams"]:
             parameters.declare(STREAM_PARAMETERS, f"{name}.")
-        parameters.refuse_unknown()
+        parameters.refuse_unknown("streams")
         clock = node_clock(self)
         self._topics = Subscriptions(self, parameters, clock)
         self._completed = StatusTopic(self, "episode_completed", 100)

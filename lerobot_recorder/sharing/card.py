@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import yaml
@@ -14,7 +15,9 @@ _CONFIGS = [{"config_name": "default", "data_files": "data/*/*.parquet"}]
 """Without this entry, ``load_dataset`` would also read the parquet files in ``meta``, and fail."""
 
 
-def card(dataset: CountedDataset, name: str, licence: str, existing: str = "") -> str:
+def card(
+    dataset: CountedDataset, name: str, licence: str, existing: str = "", tags: Sequence[str] = ()
+) -> str:
     """Return the card of a dataset.
 
     Args:
@@ -22,10 +25,11 @@ def card(dataset: CountedDataset, name: str, licence: str, existing: str = "") -
         name: its name, as the title.
         licence: the identifier of its licence, such as ``apache-2.0``.
         existing: the card that it has; its text and all other entries of its header stay.
+        tags: more tags.
     """
     header, text = _parts(existing)
     header["license"] = licence
-    for entry, value in (("task_categories", "robotics"), ("tags", "LeRobot")):
+    for entry, value in (("task_categories", "robotics"), *(("tags", tag) for tag in ("LeRobot", *tags))):
         known = header.get(entry) or []
         known = known if isinstance(known, list) else [known]
         header[entry] = known if value in known else [*known, value]

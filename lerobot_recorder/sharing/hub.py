@@ -109,6 +109,7 @@ def push(
     licence: str,
     *,
     private: bool = False,
+    tags: Sequence[str] = (),
     force: bool = False,
     progress: Progress = lambda _done, _total: None,
     endpoint: str | None = None,
@@ -121,6 +122,7 @@ def push(
         repo_id: its name on the Hub, ``user/name``; it is created if it does not exist.
         licence: the identifier of its licence, such as ``apache-2.0``.
         private: whether a new one is visible to its owner only.
+        tags: of the card, besides those that it has.
         force: whether to upload it in spite of faults or waiting episodes.
         progress: called with the bytes uploaded and all bytes.
         endpoint: address of the Hub; by default the one that ``huggingface_hub`` uses.
@@ -132,14 +134,19 @@ def push(
         HubError: the Hub cannot be reached, or refuses a request.
     """
     root = Path(root)
-    _check_names(repo_id, licence)
+    check_names(repo_id, licence)
     dataset = open_dataset(root)
     if not force:
         check_ready(root)
-    return _Upload(root, dataset, repo_id, _api(endpoint, token)).run(licence, private, progress)
+    return _Upload(root, dataset, repo_id, _api(endpoint, token)).run(licence, private, tags, progress)
 
 
-def _check_names(repo_id: str, licence: str) -> None:
+def check_names(repo_id: str, licence: str) -> None:
+    """Check the name of a dataset on the Hub, and that of a licence.
+
+    Raises:
+        ConfigError: one of them is invalid.
+    """
     check_repo_id(repo_id)
     if "/" not in repo_id:
         raise ConfigError(f"repo_id: expected user/name, such as me/pick_cube, found {repo_id!r}")
@@ -164,13 +171,13 @@ class _Upload:
         self._root, self._dataset, self._repo_id, self._api = root, dataset, repo_id, api
         self._states = {name: state for name, state in file_states(root).items() if name.startswith(FOLDERS)}
 
-    def run(self, licence: str, private: bool, progress: Progress) -> Pushed:
+    def run(self, licence: str, private: bool, tags: Sequence[str], progress: Progress) -> Pushed:
         from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
         with _hub_errors(self._repo_id):
             self._api.create_repo(self._repo_id, private=private or None, exist_ok=True, **_KIND)
             remote = set(self._api.list_repo_files(self._repo_id, **_KIND))
-            content = card(self._dataset, self._repo_id.split("/")[1], licence, self._card(remote))
+            content = card(self._dataset, self._repo_id.split("/")[1], licence, self._card(remote), tags)
             additions = [CommitOperationAdd(name, str(self._root / name)) for name in self._states]
             self._upload(additions, progress)
             self._check_unchanged()

@@ -25,6 +25,10 @@ def test_the_page_is_up_to_date(generator):
     assert generator.PAGE.read_text() == generator.page(), "run make docs-parameters"
 
 
+def test_the_table_of_lerobots_flags_is_up_to_date(generator):
+    assert generator.FLAGS_PAGE.read_text() == generator.flags_page(), "run make docs-parameters"
+
+
 def test_every_parameter_has_a_text_without_its_full_stop(generator):
     described = [*OPTIONS.values(), *(each for *_, table in generator.TABLES for each in table)]
     assert not [each.name for each in described if not each.text or each.text.endswith(".")]
