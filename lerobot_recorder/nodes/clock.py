@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import Any
 
-from builtin_interfaces.msg import Time as Stamp
 from rclpy.clock import Clock as RosClock
 from rclpy.clock import JumpHandle, JumpThreshold
 from rclpy.clock_type import ClockType
@@ -45,12 +43,6 @@ def node_clock(node: Node) -> Clock:
     if node.get_parameter("use_sim_time").value:
         return SimClock(node)
     return SystemClock()
-
-
-def header_ns(message: Any) -> int:
-    """Return a message's stamp in nanoseconds: 0 if it has none, negative if it is damaged."""
-    stamp: Stamp = message.header.stamp
-    return stamp.sec * 10**9 + stamp.nanosec
 
 
 def steady_timer(node: Node, period_s: float, act: Callable[[], None]) -> Timer:

@@ -25,7 +25,7 @@ from lerobot_recorder.arms import (
 from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.errors import ConfigError, DeviceError
 from lerobot_recorder.nodes.cameras import CameraTopics
-from lerobot_recorder.nodes.clock import header_ns, steady_timer
+from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.events import Diagnostic, Diagnostics
 from lerobot_recorder.nodes.hardware_settings import (
     ARM_PARAMETERS,
@@ -41,6 +41,7 @@ from lerobot_recorder.simulation import (
     SimulatedCamera,
     simulated_calibration,
 )
+from lerobot_recorder.topics import header_ns
 
 _NAME = "hardware"
 _LOOK_S = 0.2

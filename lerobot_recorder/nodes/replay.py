@@ -30,12 +30,11 @@ from lerobot_recorder.arms import (
 )
 from lerobot_recorder.dataset import DatasetPlace, RecordedEpisode
 from lerobot_recorder.errors import DeviceError, RecorderError, StreamError
-from lerobot_recorder.nodes.clock import header_ns
 from lerobot_recorder.nodes.events import StatusTopic
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.settings import parameters_of
-from lerobot_recorder.topics import by_name
+from lerobot_recorder.topics import by_name, header_ns
 
 PARAMETERS = parameters_of(DatasetPlace, ReplaySettings)
 

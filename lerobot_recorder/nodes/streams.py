@@ -12,14 +12,14 @@ from rclpy.subscription import Subscription
 
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import excerpt
-from lerobot_recorder.nodes.clock import header_ns, steady_timer
+from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
 from lerobot_recorder.nodes.message_types import InstalledTypes, message_class
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.publishers import Offer, Publishers, QosOverrides, matching, offer_of
 from lerobot_recorder.nodes.receiver import Receiver
-from lerobot_recorder.recording import Clock, Sample, Stream, StreamSpec
+from lerobot_recorder.recording import Clock, Stream, StreamSpec
 from lerobot_recorder.settings import settings_from
 from lerobot_recorder.topics import RECORDABLE, OtherJointsError, StreamBinding, StreamSettings, binding_of
 
@@ -42,9 +42,10 @@ _ALIKE, _LESS_ALIKE = 0.6, 0.3
 
 @dataclass
 class Listener:
-    """A binding and its subscription, which exists once a publisher was seen."""
+    """One topic of a binding and its subscription, which exists once a publisher was seen."""
 
     binding: StreamBinding
+    topic: str
     publishers: Publishers = field(default_factory=Publishers)
     offer: Offer | None = None
     subscription: Subscription[Any] | None = None
@@ -93,9 +94,10 @@ class Subscriptions:
         ]
         for binding in bindings:
             _check_topic(node, binding)
-        self._listeners = {binding.stream.spec.name: Listener(binding) for binding in bindings}
+        self._bindings = {binding.stream.spec.name: binding for binding in bindings}
+        self._listeners = [Listener(each, topic) for each in bindings for topic in _topics(each)]
         self.streams = [binding.stream for binding in bindings]
-        self._overrides = QosOverrides(node, [binding.topic for binding in bindings])
+        self._overrides = QosOverrides(node, [listener.topic for listener in self._listeners])
         self._receiver = Receiver(node)
         self._timer = steady_timer(node, _MATCH_S, self._match)
 
@@ -105,7 +107,7 @@ class Subscriptions:
 
     def hint(self, stream: Stream) -> str:
         """Suggest published topics for a stream that delivers nothing."""
-        binding = self._listeners[stream.spec.name].binding
+        binding = self._bindings[stream.spec.name]
         wanted = self._node.resolve_topic_name(binding.topic)
         found = dict(self._node.get_topic_names_and_types())
         if self._node.count_publishers(wanted):
@@ -127,8 +129,8 @@ class Subscriptions:
         """Return the cameras that are published as the hardware node does, and that no stream records."""
         published = (topic for topic, _ in self._node.get_topic_names_and_types())
         wanted = {
-            self._node.resolve_topic_name(each.binding.topic).rpartition("/image_raw")[0]
-            for each in self._listeners.values()
+            self._node.resolve_topic_name(each.topic).rpartition("/image_raw")[0]
+            for each in self._bindings.values()
         }
         start, end = f"{self._prefix}cameras/", "/image_raw"
         cameras = (
@@ -138,8 +140,8 @@ class Subscriptions:
 
     def _match(self) -> None:
         self._receiver.take_events()
-        for listener in self._listeners.values():
-            topic = self._node.resolve_topic_name(listener.binding.topic)
+        for listener in self._listeners:
+            topic = self._node.resolve_topic_name(listener.topic)
             publishers = self._node.get_publishers_info_by_topic(topic)
             offered = [info for info in publishers if info.topic_type == listener.binding.message_type]
             listener.publishers.update(offered)
@@ -151,7 +153,7 @@ class Subscriptions:
     def _check_conflict(self, listener: Listener) -> None:
         binding = listener.binding
         if not binding.allow_multiple_publishers:
-            topic = self._node.resolve_topic_name(binding.topic)
+            topic = self._node.resolve_topic_name(listener.topic)
             binding.stream.set_conflict(listener.publishers.conflict(binding.stream.spec.name, topic))
 
     def _subscribe(self, listener: Listener, offer: Offer) -> None:
@@ -165,11 +167,11 @@ class Subscriptions:
         listener.subscription = counted_subscription(
             self._node,
             message_class(binding.message_type),
-            binding.topic,
+            listener.topic,
             lambda message, info: self._receive(listener, message, info),
             listener.losses,
             qos_profile=matching(offer, _kept(binding.stream.spec)),
-            qos_overriding_options=self._overrides.options(binding.topic),
+            qos_overriding_options=self._overrides.options(listener.topic),
             callback_group=self._receiver.group,
         )
         self._receiver.add(listener.subscription)
@@ -190,11 +192,10 @@ class Subscriptions:
             listener.losses.note_message(info, listener.publishers.number)
         binding, stream = listener.binding, listener.binding.stream
         try:
-            value = binding.take(message)
-            stamp_ns = _measured_ns(message) if stream.spec.by_header else received_ns
             if not received_ns:
                 raise StreamError("use_sim_time is set, but no message received on /clock yet")
-            stream.push(Sample(stamp_ns, value, _source_ns(message)))
+            for sample in binding.samples(message, received_ns, listener.topic):
+                stream.push(sample)
         except OtherJointsError as error:
             listener.publishers.note_other(message)
             self._check_conflict(listener)
@@ -204,13 +205,17 @@ class Subscriptions:
         except RecorderError as error:
             stream.fault(str(error))
         except Exception as error:  # no message may end the take or the node
-            self._node.faults.note(binding.topic, error)
+            self._node.faults.note(listener.topic, error)
             stream.fault(f"a message cannot be used: {type(error).__name__}: {excerpt(error)}")
 
     def _received_ns(self, listener: Listener, info: Mapping[str, Any]) -> int:
         """Return when a message arrived, by the middleware's clock if possible: this callback may be late."""
         came_ns = info.get("received_timestamp", 0) if self._clock.name == "system" else 0
         return listener.note_arrival(came_ns) if came_ns else self._clock.now_ns()
+
+
+def _topics(binding: StreamBinding) -> tuple[str, ...]:
+    return (binding.topic, *binding.held_topics)
 
 
 def _check_topic(node: GuardedNode, binding: StreamBinding) -> None:
@@ -235,16 +240,3 @@ def _kept(spec: StreamSpec) -> int:
     if spec.is_image:
         return _IMAGES_KEPT
     return _STAMPED_KEPT if spec.by_header else _VECTORS_KEPT
-
-
-def _source_ns(message: Any) -> int:
-    """Return the stamp in a message's header, of any clock; 0 if it has none."""
-    return header_ns(message) if hasattr(message, "header") else 0
-
-
-def _measured_ns(message: Any) -> int:
-    stamp_ns = header_ns(message)
-    if stamp_ns <= 0:
-        found = "a negative stamp" if stamp_ns else "no stamp"
-        raise StreamError(f"the header carries {found}; set stamp: receive to use the time of arrival")
-    return stamp_ns

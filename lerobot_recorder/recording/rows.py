@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,16 @@ class Row:
     ages_s: dict[str, float]
 
 
-def row_at(streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = ()) -> Row:
+def row_at(
+    streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = (), previous: Row | None = None
+) -> Row:
     """Take from each stream the newest sample that is not later than a time.
 
     Args:
         streams: the recorded streams
         time_ns: time of the row
         ages: the streams in the feature ``stream_ages``, in its order; empty: no such feature
+        previous: the row before, in the same episode
 
     Raises:
         StreamError: a stream has no such sample.
@@ -46,7 +49,7 @@ def row_at(streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = ()) ->
     for stream in streams:
         if (sample := stream.at(time_ns)) is None:
             raise StreamError(f"{stream.spec.name}: no sample from before the tick")
-        samples[stream.spec.name] = sample
+        samples[stream.spec.name] = _following(stream, sample, previous)
     ages_s = {name: (time_ns - sample.stamp_ns) / 1e9 for name, sample in samples.items()}
     vectors = {
         key: np.concatenate([samples[name].value for name in names]).astype(np.float32)
@@ -55,6 +58,15 @@ def row_at(streams: Sequence[Stream], time_ns: int, ages: Sequence[str] = ()) ->
     if ages:
         vectors[AGES_FEATURE] = np.array([ages_s[name] for name in ages], np.float32)
     return Row(vectors, samples, ages_s)
+
+
+def _following(stream: Stream, sample: Sample, previous: Row | None) -> Sample:
+    if stream.follow is None:
+        return sample
+    before = previous.samples[stream.spec.name] if previous is not None else None
+    if before is not None and before.stamp_ns == sample.stamp_ns:
+        return before
+    return replace(sample, value=stream.follow(sample.value, before.value if before is not None else None))
 
 
 def vector_sources(specs: Sequence[StreamSpec]) -> dict[str, list[str]]:

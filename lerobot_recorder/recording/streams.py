@@ -167,6 +167,8 @@ class Stream:
         conflict: why samples may come from more than one source; empty if they do not. With a conflict no
             episode can start, and a running take becomes bad.
         remedy: what to do if messages are lost in transport; empty if that is unknown
+        follow: makes a vector continue that of the row before, where several vectors mean the same, as with
+            rotations; it gets the vector and the one before, which is None in the first row
     """
 
     def __init__(self, spec: StreamSpec, decode: Callable[[Any], Any] = lambda value: value) -> None:
@@ -184,6 +186,7 @@ class Stream:
         self._marks = deque([(time.monotonic(), Arrivals())], maxlen=2)
         self.conflict = ""
         self.remedy = ""
+        self.follow: Callable[[Any, Any], Any] | None = None
 
     def set_conflict(self, why: str) -> None:
         """Set why samples may come from more than one source; empty if they do not."""

@@ -92,6 +92,7 @@ class TakeRows:
         self.pace = Pace(writer)
         self._writer = writer
         self._streams = streams
+        self._row: Row | None = None
         self._decoded: dict[str, tuple[Sample, Any]] = {}
 
     @property
@@ -123,7 +124,7 @@ class TakeRows:
             StreamError: a stream has no sample from before it.
         """
         time_ns = self.next_ns
-        row = row_at(self._streams, time_ns, self.settings.ages)
+        row = self._row = row_at(self._streams, time_ns, self.settings.ages, self._row)
         for stream in self._streams:
             stream.keep_from(time_ns)
         return row

@@ -7,6 +7,7 @@ settings        the recorder's parameters: rows, and a topic per stream
 bindings        a stream binding: a topic and how to read it
 vectors         turns messages into vectors
 images          turns messages into images
+stamps          stamps in the headers of messages
 ==============  ==========================================================
 """
 
@@ -25,6 +26,7 @@ from lerobot_recorder.topics.images import (
     image_to_rgb,
 )
 from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
+from lerobot_recorder.topics.stamps import header_ns
 from lerobot_recorder.topics.vectors import OtherJointsError, by_name, joints_in
 
 __all__ = [
@@ -42,6 +44,7 @@ __all__ = [
     "by_name",
     "compressed_to_encoded",
     "compressed_to_png",
+    "header_ns",
     "image_to_depth",
     "image_to_rgb",
     "joints_in",

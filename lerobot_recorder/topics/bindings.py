@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -11,9 +11,10 @@ import numpy as np
 from lerobot_recorder.arms import JOINTS, load_calibration
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.images import check_size, decode_depth
-from lerobot_recorder.recording import Stream, StreamSpec
+from lerobot_recorder.recording import Sample, Stream, StreamSpec
 from lerobot_recorder.topics import images, vectors
 from lerobot_recorder.topics.settings import StreamSettings
+from lerobot_recorder.topics.stamps import header_ns, measured_ns
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
@@ -33,6 +34,7 @@ class StreamBinding:
         message_type: type of the messages, for example ``sensor_msgs/msg/Image``.
         take: turns a message into a sample's value; raises RecorderError if the message is unusable.
         allow_multiple_publishers: whether several publishers may fill the stream.
+        held_topics: further topics of the same type, whose messages hold until the next, like ``/tf_static``.
     """
 
     stream: Stream
@@ -40,6 +42,22 @@ class StreamBinding:
     message_type: str
     take: Callable[[Any], Any]
     allow_multiple_publishers: bool = False
+    held_topics: tuple[str, ...] = ()
+
+    def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
+        """Return the samples that a message gives; usually one.
+
+        Args:
+            message: a message of ``message_type``.
+            received_ns: when it arrived, in nanoseconds of the recorder's clock.
+            topic: the topic that it arrived on; empty: ``self.topic``.
+
+        Raises:
+            RecorderError: the message cannot be used.
+        """
+        value, source_ns = self.take(message), header_ns(message)
+        stamp_ns = measured_ns(source_ns) if self.stream.spec.by_header else received_ns
+        return (Sample(stamp_ns, value, source_ns),)
 
 
 class MessageTypes(Protocol):

@@ -25,3 +25,17 @@ def test_two_arms_with_the_same_joint_names_are_told_to_use_aliases():
     twin = StreamSpec("twin", "observation.state", ("left_a.pos",))
     with pytest.raises(ConfigError, match=r"left_a\.pos is in it twice; give the streams left, twin aliases"):
         check_specs([LEFT, twin])
+
+
+def test_a_vector_can_continue_that_of_the_row_before():
+    stream = Stream(RIGHT)
+    stream.keep_from(0)
+    stream.follow = lambda value, before: value if before is None or value @ before >= 0 else -value
+    for stamp_ns, value in ((0, 1.0), (10, -2.0), (30, -3.0)):
+        stream.push(Sample(stamp_ns, np.array([value])))
+    rows = [row_at([stream], 0)]
+    for time_ns in (10, 20, 30):
+        rows.append(row_at([stream], time_ns, previous=rows[-1]))
+    assert [row.vectors["observation.state"][0] for row in rows] == [1, 2, 2, 3]
+    assert rows[1].samples["right"] is rows[2].samples["right"]  # a repeated sample
+    assert row_at([stream], 30).vectors["observation.state"][0] == -3  # the first of another episode
