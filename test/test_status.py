@@ -10,7 +10,7 @@ import pytest
 
 from lerobot_recorder.arms import Comparison, ReplayStatus
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus, EncodingProgress, TakeProgress
-from lerobot_recorder.recording import CompletedEpisode, Outcome, RecorderStatus, StreamStatus
+from lerobot_recorder.recording import CompletedEpisode, LastEpisode, Outcome, RecorderStatus, StreamStatus
 from lerobot_recorder.status import STATUS_VERSION, from_json, to_json
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs/status.md"
@@ -20,6 +20,7 @@ STREAM = StreamStatus(rate_hz=30.0, age_s=0.01, faults={"cut short": 2}, stale_t
 STATUSES = [
     RecorderStatus(),
     RecorderStatus(state="recording", streams={"top": STREAM}, missing=("a: nothing",), free_bytes=5),
+    RecorderStatus(last=LastEpisode("20260101T000000", 3, reasons=("late",), success=False)),
     EncoderStatus(),
     EncoderStatus(state="encoding", encoding=EncodingProgress(1, 300, 900), episodes=(DONE,), eta_s=75.4),
     ReplayStatus(state="finished", comparison=Comparison(0.04, EACH, EACH)),
@@ -50,6 +51,7 @@ def described(kind: type) -> dict[str, str]:
     [
         RecorderStatus,
         StreamStatus,
+        LastEpisode,
         CompletedEpisode,
         EncoderStatus,
         EncodingProgress,

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import Future as ConcurrentFuture
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from rclpy.parameter import Parameter
@@ -101,7 +102,7 @@ class RecorderNode(ManagedNode):
         self._clock_steps = ClockSteps(clock)
         self._not_saved: RecorderError | None = None
         self._was_recording = False
-        self._is_ending = False
+        self._is_ending = self._has_ended = False
         self._next_try_s = 0.0
         self._grace_until_s = time.monotonic() + _GRACE_S
         self._refused = ""
@@ -138,6 +139,7 @@ class RecorderNode(ManagedNode):
         """Wait until everything is on disk, and publish the last status."""
         self._topics.close()
         self._recorder.close()
+        self._has_ended = True
         self._publish_status()
 
     # Services
@@ -156,6 +158,8 @@ class RecorderNode(ManagedNode):
         services.trigger("end_recording", self._end_recording, accepted)
 
     def _start(self) -> ConcurrentFuture[str]:
+        if self._is_ending or self._stopping:
+            raise EpisodeStateError("the recording is ending: no more episodes are recorded")
         if not self._recorder.recording and (missing := self._missing()):
             raise StreamError("the episode cannot start: " + "; ".join(missing))
         self._schedule.skip_reset()
@@ -172,7 +176,7 @@ class RecorderNode(ManagedNode):
     def _next_task(self) -> ConcurrentFuture[str]:
         task = self._recorder.settings.following_task
         self.set_parameters_atomically([Parameter("task", value=task)])
-        return self._done(f"the next episode's task: {task}")
+        return finished(f"the next episode's task: {task}")
 
     def _end_recording(self) -> ConcurrentFuture[str]:
         self._is_ending = True
@@ -271,6 +275,8 @@ class RecorderNode(ManagedNode):
         if "num_episodes" in changes:
             self._schedule.aim(changes["num_episodes"])
         self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)
+        if "task" in changes:
+            self.get_logger().info(f"the next episode's task: {self._recorder.settings.task}")
 
     # Status
 
@@ -286,6 +292,8 @@ class RecorderNode(ManagedNode):
         if not self._recorder.busy and (not missing or time.monotonic() >= self._grace_until_s):
             self._guidance.note_streams(missing, by_hand=not self._schedule.num_episodes)
         status = recorder_status(self._recorder, self._schedule, missing, self._refused)
+        if self._has_ended:
+            status = replace(status, state="ended")
         self._status.publish(status)
         self._diagnostics.publish(diagnostics(status))
 

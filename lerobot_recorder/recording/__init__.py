@@ -33,6 +33,7 @@ from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import (
     CompletedEpisode,
     GridSettings,
+    LastEpisode,
     Outcome,
     RecorderSettings,
     RecorderState,
@@ -48,6 +49,7 @@ __all__ = [
     "Deleted",
     "EpisodeRecorder",
     "GridSettings",
+    "LastEpisode",
     "Marked",
     "Outcome",
     "QualityRules",

@@ -26,7 +26,13 @@ from lerobot_recorder.recording.opening import (
 )
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
-from lerobot_recorder.recording.status import Ending, Outcome, RecorderSettings, RecorderStatus
+from lerobot_recorder.recording.status import (
+    Ending,
+    LastEpisode,
+    Outcome,
+    RecorderSettings,
+    RecorderStatus,
+)
 from lerobot_recorder.recording.streams import Stream, StreamStatus
 from lerobot_recorder.recording.take import Take
 from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool, TakeFiles
@@ -145,6 +151,8 @@ class Recorder:
         self._next_index = 0
         self._counted: set[str] = set()
         self._last: Outcome | None = None
+        self._last_index: int | None = None
+        self._last_mark: tuple[str, bool | None] = ("", None)
         self._message = ""
         self._spool = Spool(self.root)
         self._spool.require()
@@ -230,6 +238,7 @@ class Recorder:
         take = self._current
         if take is not None and take.mark_success(success):
             marked: Future[Marked] = Future()
+            self._note_mark(take.header.episode_id, success, self._index_of_next(take))
             marked.set_result(Marked(take.header.episode_id))
             return marked
         return self._disk.submit(self._mark_last, success)
@@ -299,6 +308,7 @@ class Recorder:
             episode_time_s=self.settings.episode_time_s,
             saved=len(self._in("ready")),
             rejected=len(self._in("rejected")),
+            last=self._last_episode(),
             wait_s=self._last.wait_s if self._last else None,
             message=self._problem(),
             missing=tuple(missing),
@@ -309,6 +319,23 @@ class Recorder:
             seconds_left=disk.seconds_left,
         )
         return status if take is None else replace(status, **take.status(now_ns))
+
+    def _last_episode(self) -> LastEpisode | None:
+        with self._lock:
+            last, index, (marked, success) = self._last, self._last_index, self._last_mark
+        if last is None:
+            return None
+        return LastEpisode(
+            episode_id=last.episode_id,
+            episode_index=index if last.state in ("ready", "deleted") else None,
+            state=last.state,
+            frames=last.length,
+            duration_s=last.duration_s,
+            verdict=last.verdict,
+            reasons=last.reasons,
+            notes=last.notes,
+            success=success if marked == last.episode_id else None,
+        )
 
     def _in(self, state: str) -> set[str]:
         """Return the identifiers of the counted episodes in a state."""
@@ -427,7 +454,7 @@ class Recorder:
     def _note_end(self, outcome: Outcome) -> None:
         with self._lock:
             if self._last is None or outcome.episode_id > self._last.episode_id:
-                self._last = outcome
+                self._last, self._last_index = outcome, self._next_index
             if outcome.state != "recording" and outcome.length:
                 self._states[outcome.episode_id] = outcome.state
             index = self._next_index
@@ -591,15 +618,26 @@ class Recorder:
             self._states[episode_id] = state
         if self._last is not None and self._last.episode_id == episode_id:
             self._last = replace(self._last, state=state)
+            if state == "ready":
+                self._last_index = self._next_index - 1
 
     def _mark_last(self, success: bool) -> Marked:
         last = self._last_kept()
         try:
-            return Marked(self._spool.mark_success(success, last.episode_id if last else None))
+            marked = Marked(self._spool.mark_success(success, last.episode_id if last else None))
         except SpoolError:
             if self._committed is None or not (episode_id := self._in_dataset(last)):
                 raise
-            return Marked(*self._committed.mark_success(episode_id, success))
+            marked = Marked(*self._committed.mark_success(episode_id, success))
+        is_last = last is not None and last.episode_id == marked.episode_id
+        self._note_mark(marked.episode_id, success, self._last_index if is_last else marked.number)
+        return marked
+
+    def _note_mark(self, episode_id: str, success: bool, index: int | None) -> None:
+        with self._lock:
+            self._last_mark = episode_id, success
+        name = f"the take {episode_id}" if index is None else f"episode {index}"
+        logger.info("%s is marked as a %s", name, "success" if success else "failure")
 
     def _bytes_per_s(self) -> float:
         """Return what the last take wrote per second, or else an estimate for such images."""

@@ -12,7 +12,7 @@ from lerobot_recorder.recording.streams import StreamStatus
 from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.status import STATUS_VERSION
 
-RecorderState = Literal["idle", "recording", "saving", "waiting", "resetting", "paused", "finished"]
+RecorderState = Literal["idle", "recording", "saving", "waiting", "resetting", "paused", "finished", "ended"]
 
 Ending = Literal["save", "time", "discard", "interrupted", "clock", "disk_full"]
 """Why a take ends if nothing has failed."""
@@ -141,6 +141,34 @@ class RecorderSettings:
 
 
 @dataclass(frozen=True)
+class LastEpisode:
+    """The last take that has ended.
+
+    Attributes:
+        episode_id: its name in the spool.
+        episode_index: its number in the dataset; null if it is not saved.
+        state: ``ready`` (also if it is in the dataset), ``rejected``, ``discarded`` or ``deleted``;
+            ``recording`` if it could not be ended, so that the next start finds it.
+        frames: number of rows.
+        duration_s: length on the grid, in seconds.
+        verdict: ``good`` or ``bad``.
+        reasons: why it is bad, or why it was not saved.
+        notes: what is unusual without making it bad.
+        success: the operator's mark; null if there is none.
+    """
+
+    episode_id: str = ""
+    episode_index: int | None = None
+    state: str = "ready"
+    frames: int = 0
+    duration_s: float = 0.0
+    verdict: str = "good"
+    reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    success: bool | None = None
+
+
+@dataclass(frozen=True)
 class RecorderStatus:
     """Snapshot of the recorder's state, as published on ``~/status``.
 
@@ -148,7 +176,7 @@ class RecorderStatus:
         version: version of this format.
         state: ``idle``, ``recording`` or ``saving``; between the episodes of an unattended run ``waiting``
             for streams, ``resetting`` while the scene is reset, ``paused`` until the pause is ended, and
-            ``finished``.
+            ``finished``. The last status of a recorder that ends has ``ended``.
         task: of the current or the next episode.
         next_task: of the next episode.
         tasks: the tasks to choose from.
@@ -169,6 +197,7 @@ class RecorderStatus:
         queued: rows that wait for the disk.
         saved: episodes saved since the recorder started, without those that were taken back.
         rejected: takes set aside since the recorder started.
+        last: the last take that has ended; null before the first.
         wait_s: seconds from the end of the last episode until it was safe on disk; null before the first.
         message: what is wrong; empty if nothing is.
         missing: a sentence for each stream that delivers nothing, while nothing is recorded.
@@ -197,6 +226,7 @@ class RecorderStatus:
     queued: int = 0
     saved: int = 0
     rejected: int = 0
+    last: LastEpisode | None = None
     wait_s: float | None = None
     message: str = ""
     missing: tuple[str, ...] = ()

@@ -21,6 +21,8 @@ def test_an_episode_is_marked_while_it_is_recorded_or_afterwards(graph, make_rob
     assert (first.manifest.success, second.manifest.success) == (True, False)
     assert first.rows()["next.success"][:, 0].tolist() == [False] * (first.length - 1) + [True]
     assert not second.rows()["next.success"].any()
+    last = graph.wait(lambda: graph.status["recorder"]["last"])
+    assert (last["episode_index"], last["state"], last["success"]) == (1, "ready", False)
 
 
 def test_without_an_episode_there_is_nothing_to_mark(graph, make_robot, tmp_path):
@@ -51,6 +53,8 @@ def test_committed_episodes_are_marked_deleted_and_brought_back(graph, make_robo
     assert graph.call("recorder/delete_last_episode") == (True, answer)
     assert (load_info(root).total_episodes, list(check(root, probe))) == (1, [])
     graph.wait(lambda: graph.status["recorder"]["saved"] == 1)
+    last = graph.status["recorder"]["last"]
+    assert (last["episode_index"], last["state"]) == (1, "deleted")
     refused, reason = graph.call("recorder/delete_last_episode")
     assert not refused
     assert "is deleted; undo_delete brings it back" in reason
