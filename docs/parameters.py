@@ -14,7 +14,8 @@ from lerobot_recorder import topics
 from lerobot_recorder.arms import ReplaySettings
 from lerobot_recorder.cli import lerobot_flags
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.nodes import encoder_settings, hardware_settings
+from lerobot_recorder.encoding import ENCODER_PARAMETERS
+from lerobot_recorder.nodes import hardware_settings
 from lerobot_recorder.settings import Parameter, parameters_of
 
 PAGE = Path(__file__).with_suffix(".md")
@@ -42,7 +43,7 @@ The nodes also accept `use_sim_time`, and the recorder accepts
 TABLES: tuple[tuple[str, str, Sequence[Parameter]], ...] = (
     ("recorder", "", topics.PARAMETERS),
     ("recorder: each stream", "<stream>.", topics.STREAM_PARAMETERS),
-    ("encoder", "", encoder_settings.PARAMETERS),
+    ("encoder", "", ENCODER_PARAMETERS),
     ("hardware", "", hardware_settings.PARAMETERS),
     ("hardware: each arm, follower and leader", "<arm>.", hardware_settings.ARM_PARAMETERS),
     ("hardware: each camera", "<camera>.", hardware_settings.CAMERA_PARAMETERS),

@@ -200,6 +200,8 @@ def _facts(index: int, episode: RecordedEpisode) -> Iterator[tuple[str, str]]:
         yield "recording", "unknown: meta/recordings has no line for this episode"
         return
     yield "recorded", f"{_start(recording)}, as {recording.get('episode_id', 'unknown')}"
+    if source := recording.get("source"):
+        yield "imported from", str(source.get("bag", "unknown"))
     yield "ended by", str(recording.get("ended_by", "unknown"))
     yield "verdict", _verdict(recording)
     for name in ("reason", "note"):

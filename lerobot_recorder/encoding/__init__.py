@@ -9,6 +9,7 @@
 =============  =============================================================================
 encoder        `BatchEncoder`: the thread that watches the spool and encodes batches
 settings       `BatchSettings`: when episodes are encoded, and with which resources; `ExecutorSettings`
+parameters     the encoder node's parameters; `encoder_settings`
 status         `EncoderStatus` and what it is made of: waiting episodes, results, faults
 batch          encodes a batch of claimed episodes and commits it
 earlier        the existing dataset, and what it requires of the next episodes
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.encoding.camera import CameraJob, EncodedCamera, encode_camera
     from lerobot_recorder.encoding.cluster import RayCluster
     from lerobot_recorder.encoding.encoder import BatchEncoder
+    from lerobot_recorder.encoding.parameters import ENCODER_PARAMETERS, VIDEO_PARAMETERS, encoder_settings
     from lerobot_recorder.encoding.progress import OverallProgress, progress_bar
     from lerobot_recorder.encoding.segment import Segment, SegmentJob, encode_segment
     from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig, ExecutorSettings
@@ -47,6 +49,8 @@ else:
     __getattr__ = lazy_names(__name__, __file__)
 
 __all__ = [
+    "ENCODER_PARAMETERS",
+    "VIDEO_PARAMETERS",
     "BatchEncoder",
     "BatchSettings",
     "CameraJob",
@@ -63,5 +67,6 @@ __all__ = [
     "TakeProgress",
     "encode_camera",
     "encode_segment",
+    "encoder_settings",
     "progress_bar",
 ]

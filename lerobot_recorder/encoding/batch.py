@@ -356,6 +356,8 @@ def _encoded(work: _Work) -> EncodedEpisode:
     episode = work.episode
     cameras = {key: camera.result() for key, camera in work.cameras.items()}
     recording = {name: getattr(episode.manifest, name) for name in _KEPT}
+    if episode.manifest.source:
+        recording["source"] = episode.manifest.source
     if repairs := _repairs(episode, cameras):
         recording["repairs"] = repairs
     return EncodedEpisode(

@@ -3,7 +3,7 @@
 =====================  ====================================================================================
 hardware               arms and cameras on topics; `cameras`, `hardware_settings`
 recorder               writes streams into the spool; `recorder_status`
-encoder                encodes spooled episodes into the dataset; `encoder_settings`
+encoder                encodes spooled episodes into the dataset
 replay                 sends a recorded episode's actions as commands
 discover               describes the topics in the ROS graph, for ``lerobot-recorder discover``
 =====================  ====================================================================================

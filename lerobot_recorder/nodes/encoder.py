@@ -12,17 +12,19 @@ from std_msgs.msg import String
 
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.encoding import (
+    ENCODER_PARAMETERS,
+    VIDEO_PARAMETERS,
     BatchEncoder,
     BatchSettings,
     EncoderStatus,
     ExecutorSettings,
     RayCluster,
+    encoder_settings,
 )
 from lerobot_recorder.errors import EpisodeStateError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.launching import READY
 from lerobot_recorder.nodes.clock import steady_timer
-from lerobot_recorder.nodes.encoder_settings import PARAMETERS, VIDEO_PARAMETERS, encoder_settings
 from lerobot_recorder.nodes.events import Diagnostic, Diagnostics, StatusTopic, latched, parent_events
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
@@ -41,7 +43,7 @@ class EncoderNode(ManagedNode):
         super().__init__(_NAME)
         self._announced = 0
         self._params = Parameters(self)
-        self._params.declare(PARAMETERS)
+        self._params.declare(ENCODER_PARAMETERS)
         self._params.refuse_unknown()
         batch = self._params.settings(BatchSettings)
         executor = self._params.settings(ExecutorSettings)

@@ -74,6 +74,7 @@ class EpisodeHeader:
         clock: ``system`` (since 1970, UTC) or ``sim``
         record_success: whether rows have ``next.success``, which is derived from ``success``
         sampled: the streams whose sample ages are kept in each row
+        source: the bag that it is imported from, and which part of it; empty for a recording
     """
 
     episode_id: str
@@ -86,6 +87,7 @@ class EpisodeHeader:
     clock: str = "system"
     record_success: bool = False
     sampled: tuple[str, ...] = ()
+    source: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 
     def __post_init__(self) -> None:

@@ -69,6 +69,16 @@ def _is_of_writer(entry: Path) -> bool:
     return bool(_WRITER_FILES.fullmatch(entry.name))
 
 
+def is_unfinished_import(directory: Path) -> bool:
+    """Return whether an interrupted take was being imported from a bag, which still has all of it."""
+    if (directory / MANIFEST_FILE).exists():
+        return False
+    try:
+        return bool(read_header(directory).source)
+    except SpoolError:
+        return False
+
+
 def recover_take(directory: Path) -> Manifest | None:
     """Make an episode of an interrupted take: keep its rows and images up to the first damaged one.
 

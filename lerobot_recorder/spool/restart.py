@@ -24,6 +24,7 @@ from lerobot_recorder.spool.recovery import (
     is_passing,
     is_prepared,
     is_take,
+    is_unfinished_import,
     recover_take,
 )
 
@@ -191,6 +192,10 @@ def _abandoned_take(spool: SpoolDirectory, path: Path) -> Iterator[bool]:
 
 
 def _place(spool: SpoolDirectory, path: Path) -> SpooledEpisode | None:
+    if is_unfinished_import(path):
+        logger.info("the interrupted import %s is removed: importing the bag again repeats it", path.name)
+        spool.erase(path)
+        return None
     try:
         manifest = recover_take(path)
     except (SpoolError, OSError) as error:

@@ -201,7 +201,7 @@ class EpisodeWriter:
             with disk_errors(self.path, _LEFT):
                 self._flush.stop()
                 self._flush.raise_failure()
-                order = self._spool.new_episode_id()
+                order = outcome.pop("ended_order", "") or self._spool.new_episode_id()
                 manifest = end_header(self.header, self.length, ended_order=order, **outcome)
                 self._make_durable(manifest)
                 self._move(target)

@@ -73,6 +73,17 @@ def test_an_interrupted_take_is_offered_as_rejected(spool):
     assert spool.recover() == []
 
 
+def test_an_interrupted_import_is_removed_because_its_bag_still_has_it(spool):
+    writer = a_take(spool, "jpeg", length=5, source={"bag": "/bags/one", "digest": "abc"})
+    writer.abandon()
+    assert spool.recover() == []
+    assert spool.find(writer.header.episode_id) is None
+    again = a_take(spool, "jpeg", length=5, source={"bag": "/bags/one", "digest": "abc"})
+    saved = again.save(ended_order=f"{again.header.episode_id}.000007")
+    assert Spool(spool.root).ready()[0].manifest.source == {"bag": "/bags/one", "digest": "abc"}
+    assert saved.manifest.order.endswith(".000007")
+
+
 def test_rows_that_survive_a_power_cut_have_a_header(spool, monkeypatch):
     synced = []
     monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_ino))

@@ -1,4 +1,4 @@
-"""The encoder's parameters, and the settings that they describe."""
+"""The encoder node's parameters, and the settings that they describe."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from dataclasses import replace
 from typing import Any
 
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.encoding import BatchSettings, ExecutorSettings
+from lerobot_recorder.encoding.settings import BatchSettings, ExecutorSettings
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.settings import parameters_of, settings_from
 from lerobot_recorder.video import SVT_DEFAULT_PRESET, DepthSettings, EncoderSettings
 
-PARAMETERS = parameters_of(DatasetPlace, BatchSettings, ExecutorSettings, EncoderSettings, DepthSettings)
+ENCODER_PARAMETERS = parameters_of(
+    DatasetPlace, BatchSettings, ExecutorSettings, EncoderSettings, DepthSettings
+)
 VIDEO_PARAMETERS = frozenset(parameter.name for parameter in parameters_of(EncoderSettings))
 
 

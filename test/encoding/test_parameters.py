@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
+from lerobot_recorder.encoding import ENCODER_PARAMETERS, encoder_settings
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.nodes.encoder_settings import PARAMETERS, encoder_settings
 from lerobot_recorder.video import EncoderSettings, available_encoders
 
-DEFAULTS = {parameter.name: parameter.default for parameter in PARAMETERS}
+DEFAULTS = {parameter.name: parameter.default for parameter in ENCODER_PARAMETERS}
 
 needs_h264 = pytest.mark.skipif("h264" not in available_encoders(), reason="this PyAV lacks the codec")
 
