@@ -117,7 +117,10 @@ class Reconstruction:
                 self._note(f"{path}: {what}", "set aside")
             found += fresh
         if not found:
-            raise DatasetError(f"{self.evidence.root}: no rows can be read; restore the dataset from a copy")
+            why = "".join(f": {each.what}" for each in self.evidence.findings if "the rows in" in each.lost)
+            raise DatasetError(
+                f"{self.evidence.root}: no rows can be read{why}; restore the dataset from a copy"
+            )
         return found
 
     def _table(self, index: FileIndex) -> pa.Table:
