@@ -10,7 +10,7 @@
     │   ├── DiskFullError (TransientError, OSError)  the disk is full
     │   ├── LockError (TransientError, TimeoutError)  another process holds a lock for too long
     │   └── OverrunError                       the disk is too slow for the recording
-    ├── BagError                               a bag cannot be read or written
+    ├── BagError (ValueError)                  a bag is damaged, or cannot be read or written
     ├── HubError (OSError)                     the Hugging Face Hub cannot be reached, or refuses a request
     ├── EpisodeStateError (RuntimeError)       not possible now: an episode is being recorded, or none is
     ├── StreamError                            a stream is missing, stale or has the wrong kind
@@ -79,8 +79,8 @@ class OverrunError(SpoolError):
     """The disk is too slow for the recording."""
 
 
-class BagError(RecorderError):
-    """A bag cannot be read or written."""
+class BagError(RecorderError, ValueError):
+    """A bag is damaged, incomplete or of an unknown kind, or it cannot be written."""
 
 
 class HubError(RecorderError, OSError):

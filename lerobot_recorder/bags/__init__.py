@@ -1,10 +1,23 @@
-"""Bags of ROS 2, without ROS.
+"""Bags of ROS 2: rosbag2 folders, MCAP and sqlite3 files. Does not use ROS.
+
+::
+
+    folder ─► files (mcap_file, sqlite_file) ─► Bag: messages by log time ─► definitions: decode
 
 =============  =============================================================================
+bag            `open_bag`: a bag, its topics, its messages by log time
+folder         which files a bag consists of; ``metadata.yaml``
+storage        what a file of a bag offers, and how several are merged
+mcap_file      an MCAP file: its chunks, also without an index
+sqlite_file    an sqlite3 file, also with an unfinished transaction
+compression    zstd and lz4; files that are compressed as a whole
+definitions    message types, from the definitions in the bag
+library        the optional packages that reading needs
 writing        `BagWriter`: writes an MCAP file or a rosbag2 folder
 =============  =============================================================================
 """
 
+from lerobot_recorder.bags.bag import Bag, BagMessage, BagTopic, open_bag
 from lerobot_recorder.bags.writing import MCAP_SUFFIX, BagWriter
 
-__all__ = ["MCAP_SUFFIX", "BagWriter"]
+__all__ = ["MCAP_SUFFIX", "Bag", "BagMessage", "BagTopic", "BagWriter", "open_bag"]
