@@ -26,6 +26,7 @@ from lerobot_recorder.launching import READY
 from lerobot_recorder.nodes.clock import node_clock, on_jump_back, steady_timer
 from lerobot_recorder.nodes.events import Diagnostics, StatusTopic
 from lerobot_recorder.nodes.guidance import Guidance
+from lerobot_recorder.nodes.joy import JoyButtons
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_status import (
@@ -40,6 +41,7 @@ from lerobot_recorder.nodes.recorder_status import (
 from lerobot_recorder.nodes.services import accepted, finished
 from lerobot_recorder.nodes.streams import Subscriptions
 from lerobot_recorder.recording import (
+    ButtonSettings,
     ClockSteps,
     CompletedEpisode,
     Deleted,
@@ -49,6 +51,7 @@ from lerobot_recorder.recording import (
     Restored,
     Schedule,
     Stream,
+    request,
 )
 from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS
 
@@ -108,6 +111,11 @@ class RecorderNode(ManagedNode):
         self._refused = ""
         self._guidance = Guidance(self, self._topics.unrecorded_cameras)
         self._offer_services()
+        self._buttons = JoyButtons(
+            self,
+            parameters.settings(ButtonSettings),
+            lambda action: request(action, recording=self._recorder.recording, paused=self._schedule.paused),
+        )
         steady_timer(self, _STEP_S, self._step)
         steady_timer(self, _STATUS_S, self._publish_status)
         self._guidance.announce(f"{READY[_NAME]} {self._recorder.root}")
@@ -271,7 +279,9 @@ class RecorderNode(ManagedNode):
             self._completed.publish(CompletedEpisode(**vars(outcome), root=root, fps=fps))
 
     def _change(self, changes: Mapping[str, Any]) -> None:
+        buttons = self._params.settings(ButtonSettings, changes)
         self._recorder.settings = self._params.settings(RecorderSettings, changes)
+        self._buttons.settings = buttons
         if "num_episodes" in changes:
             self._schedule.aim(changes["num_episodes"])
         self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)

@@ -84,13 +84,21 @@ class Services:
         self._answer(f"set {name}", result.successful, message)
 
     async def _call(self, name: str, data: bool) -> None:
-        success, message = False, f"the {self._node.get_name()} node has no service {excerpt(name)}"
-        if name in self._calls:
-            kind, serve = self._calls[name]
-            request = SetBool.Request(data=data) if kind is SetBool else kind.Request()
-            response = await serve(request, kind.Response())
-            success, message = response.success, response.message
-        self._answer(name, success, message)
+        self._answer(name, *await self.act(name, data))
+
+    async def act(self, name: str, data: bool = False) -> tuple[bool, str]:
+        """Do what a service does, and return whether it was done, and the answer.
+
+        Args:
+            name: of the service, without ``~/``.
+            data: what one with a choice gets.
+        """
+        if name not in self._calls:
+            return False, f"the {self._node.get_name()} node has no service {excerpt(name)}"
+        kind, serve = self._calls[name]
+        request = SetBool.Request(data=data) if kind is SetBool else kind.Request()
+        response = await serve(request, kind.Response())
+        return response.success, response.message
 
     def _answer(self, name: str, success: bool, message: str) -> None:
         if events := parent_events():

@@ -19,12 +19,14 @@ clock          clocks for ticks and samples, and where the ticks of an episode s
 quality        counts what is wrong with an episode
 disk           how long the free space lasts
 status         the recorder's settings and status, and how a take ended
+buttons        presses of a pedal's or a gamepad's buttons, and the services behind them
 schedule       unattended runs: a number of episodes, with pauses
 api            ``EpisodeRecorder``: record from your own Python loop, without streams
 =============  =============================================================================
 """
 
 from lerobot_recorder.recording.api import EpisodeRecorder
+from lerobot_recorder.recording.buttons import Buttons, ButtonSettings, request
 from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
 from lerobot_recorder.recording.committed import CommittedEpisodes
 from lerobot_recorder.recording.quality import QualityRules
@@ -42,6 +44,8 @@ from lerobot_recorder.recording.status import (
 from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, StreamStatus
 
 __all__ = [
+    "ButtonSettings",
+    "Buttons",
     "Clock",
     "ClockSteps",
     "CommittedEpisodes",
@@ -65,4 +69,5 @@ __all__ = [
     "StreamSpec",
     "StreamStatus",
     "SystemClock",
+    "request",
 ]

@@ -7,7 +7,7 @@ from typing import get_args
 
 from lerobot_recorder.arms import Role, Unit
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.recording import GridSettings, RecorderSettings, RunSettings, StreamSpec
+from lerobot_recorder.recording import ButtonSettings, GridSettings, RecorderSettings, RunSettings, StreamSpec
 from lerobot_recorder.settings import parameters_of, setting, setting_of
 from lerobot_recorder.topics.vectors import SUFFIXES
 
@@ -86,5 +86,5 @@ class StreamSettings:
     )
 
 
-PARAMETERS = parameters_of(DatasetPlace, RowSettings, RunSettings, RecorderSettings)
+PARAMETERS = parameters_of(DatasetPlace, RowSettings, RunSettings, RecorderSettings, ButtonSettings)
 STREAM_PARAMETERS = parameters_of(StreamSettings)

@@ -55,3 +55,11 @@ class JointState:
         velocity: Sequence[float] = ...,
         effort: Sequence[float] = ...,
     ) -> None: ...
+
+class Joy:
+    header: Header
+    axes: Sequence[float]
+    buttons: Sequence[int]
+    def __init__(
+        self, *, header: Header = ..., axes: Sequence[float] = ..., buttons: Sequence[int] = ...
+    ) -> None: ...

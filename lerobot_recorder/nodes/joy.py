@@ -1,0 +1,54 @@
+"""Lets the buttons of a pedal or a gamepad act, which arrive as ``sensor_msgs/msg/Joy``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from sensor_msgs.msg import Joy
+
+from lerobot_recorder.nodes.lifetime import ManagedNode
+from lerobot_recorder.recording import Buttons, ButtonSettings
+
+
+class JoyButtons:
+    """Calls the node's own services when buttons are pressed; does nothing without a topic."""
+
+    def __init__(
+        self, node: ManagedNode, settings: ButtonSettings, request: Callable[[str], tuple[str, bool]]
+    ) -> None:
+        """Subscribe.
+
+        Args:
+            node: its services act.
+            settings: the topic, and which buttons do what.
+            request: returns the service behind an action now, and its value.
+        """
+        self._node = node
+        self._request = request
+        self._buttons = Buttons(settings)
+        if settings.joy_topic:
+            node.create_subscription(Joy, settings.joy_topic, self._receive, 10)
+
+    @property
+    def settings(self) -> ButtonSettings:
+        """Which buttons do what; may change at any time."""
+        return self._buttons.settings
+
+    @settings.setter
+    def settings(self, settings: ButtonSettings) -> None:
+        self._buttons.settings = settings
+
+    def _receive(self, message: Joy) -> None:
+        for action in self._buttons.pressed(message.buttons, time.monotonic()):
+            assert self._node.executor is not None
+            self._node.executor.create_task(self._act, action)  # a service may wait for the disk
+
+    async def _act(self, action: str) -> None:
+        success, answer = await self._node.own_services.act(*self._request(action))
+        log = self._node.get_logger()
+        # One line for each level: ROS's logger accepts one level per line of code.
+        if success:
+            log.info(f"button for {action}: {answer}")
+        else:
+            log.warning(f"button for {action}: {answer}")
