@@ -61,6 +61,11 @@ class BagWriter:
             self._partial.mkdir()
             self._writer = _writer(self._written, notes or {})
 
+    @property
+    def scratch(self) -> Path:
+        """A directory for temporary files, which is removed with the unfinished bag."""
+        return self._partial
+
     def __enter__(self) -> BagWriter:
         return self
 

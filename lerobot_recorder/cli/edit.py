@@ -57,7 +57,7 @@ def delete(
     dry_run: DryRunOption = False,
 ) -> None:
     """Remove episodes."""
-    chosen = _selection(episodes, verdict, failed, shorter_than, task)
+    chosen = selection_of(episodes, verdict, failed, shorter_than, task)
     with _Edit(dataset, dry_run) as editor:
         _print(editor.delete(chosen), dry_run)
 
@@ -74,7 +74,7 @@ def keep(
     dry_run: DryRunOption = False,
 ) -> None:
     """Remove all other episodes."""
-    chosen = _selection(episodes, verdict, failed, shorter_than, task)
+    chosen = selection_of(episodes, verdict, failed, shorter_than, task)
     with _Edit(dataset, dry_run) as editor:
         _print(editor.keep(chosen), dry_run)
 
@@ -211,9 +211,14 @@ def _numbers(text: str) -> Selection:
     return Selection(everything=True) if text == "all" else Selection(parse_episodes(text))
 
 
-def _selection(
+def selection_of(
     episodes: str | None, verdict: str | None, failed: bool, shorter_than: float | None, task: str | None
 ) -> Selection:
+    """Return the selection that the options of a command describe.
+
+    Raises:
+        ConfigError: an option has an invalid value.
+    """
     if verdict not in (None, "good", "bad"):
         raise ConfigError(f"--verdict: expected good or bad, found {verdict!r}")
     numbers = parse_episodes(episodes) if episodes else None

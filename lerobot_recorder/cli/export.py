@@ -8,32 +8,96 @@ from typing import Annotated, Literal
 import typer
 
 from lerobot_recorder.cli.check import DatasetArgument
+from lerobot_recorder.cli.edit import FailedOption, ShorterOption, TaskOption, VerdictOption, selection_of
 from lerobot_recorder.cli.terminal import file_progress
+from lerobot_recorder.dataset import Source
+from lerobot_recorder.editing import Selection
+from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.sharing import export_v21
+from lerobot_recorder.sharing import Images, export_bag, export_v21
+
+Format = Literal["v2.1", "mcap"]
+
+_BAG = "For --format mcap"
 
 
 def export(
     dataset: DatasetArgument,
-    out: Annotated[Path, typer.Argument(help="New or empty directory for the copy.", show_default=False)],
+    out: Annotated[
+        Path,
+        typer.Argument(
+            help="For v2.1 a new or empty directory; for mcap a new file whose name ends in .mcap, or a new "
+            "directory for a rosbag2 bag.",
+            show_default=False,
+        ),
+    ],
     *,
     format: Annotated[
-        Literal["v2.1"],
-        typer.Option("--format", help="Format of the copy; v2.1 is read by LeRobot 0.3, openpi and GR00T."),
-    ] = "v2.1",
+        Format | None,
+        typer.Option(
+            "--format",
+            help="Format of the copy. v2.1 is read by LeRobot 0.3, openpi and GR00T; mcap by Foxglove, RViz, "
+            "PlotJuggler and `ros2 bag play`.",
+            show_default="mcap if OUT ends in .mcap, else v2.1",
+        ),
+    ] = None,
     gr00t: Annotated[
-        bool, typer.Option("--gr00t", help="Also write meta/modality.json, which GR00T needs.")
+        bool, typer.Option("--gr00t", help="For --format v2.1: also write meta/modality.json for GR00T.")
     ] = False,
+    images: Annotated[
+        Images,
+        typer.Option(
+            help=f"{_BAG}: jpeg decodes videos to sensor_msgs/CompressedImage, which everything reads; video "
+            "copies packets to foxglove_msgs/CompressedVideo, which Foxglove reads."
+        ),
+    ] = "jpeg",
+    jpeg_quality: Annotated[int, typer.Option(metavar="1-100", help=f"{_BAG}: quality of JPEGs.")] = 95,
+    episodes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="EPISODES",
+            help=f"{_BAG}: numbers and ranges, such as 3,7-9.",
+            show_default="all episodes",
+        ),
+    ] = None,
+    verdict: VerdictOption = None,
+    failed: FailedOption = False,
+    shorter_than: ShorterOption = None,
+    task: TaskOption = None,
 ) -> None:
-    """Copy a dataset into another format: one video and one parquet file per episode.
+    """Copy a dataset into another format. The copy appears when it is complete."""
+    selection = selection_of(episodes, verdict, failed, shorter_than, task)
+    if (format or ("mcap" if out.suffix == ".mcap" else "v2.1")) == "mcap":
+        if gr00t:
+            raise ConfigError("--gr00t is for --format v2.1")
+        _export_bag(dataset, out, selection, images, jpeg_quality)
+    elif selection != Selection() or images != "jpeg":
+        raise ConfigError(
+            "format v2.1 has all episodes and videos: options that choose are for --format mcap"
+        )
+    else:
+        _export_v21(dataset, out, gr00t)
 
-    Videos are not encoded again. The copy appears when it is complete.
-    """
+
+def _export_v21(dataset: Path, out: Path, gr00t: bool) -> None:
     with file_progress("Exporting") as progress:
         done = export_v21(dataset, out, gr00t=gr00t, progress=progress)
     for key in done.left_out:
-        typer.echo(f"note: {key} is left out: format {format} has no depth")
-    typer.echo(
-        f"{out}: {counted(done.episodes, 'episode')}, {counted(done.frames, 'frame')}, "
-        f"{done.size_bytes / 1e6:.1f} MB, format {format}"
-    )
+        typer.echo(f"note: {key} is left out: format v2.1 has no depth")
+    _print(out, done.episodes, done.frames, done.size_bytes, "format v2.1")
+
+
+def _export_bag(dataset: Path, out: Path, selection: Selection, images: Images, quality: int) -> None:
+    chosen = None if selection == Selection() else selection.of(Source(dataset))
+    with file_progress("Exporting") as progress:
+        done = export_bag(
+            dataset, out, episodes=chosen, images=images, jpeg_quality=quality, progress=progress
+        )
+    for note in done.notes:
+        typer.echo(f"note: {note}")
+    _print(out, done.episodes, done.frames, done.size_bytes, "MCAP")
+
+
+def _print(out: Path, episodes: int, frames: int, size_bytes: int, what: str) -> None:
+    size = f"{size_bytes / 1e6:.1f} MB"
+    typer.echo(f"{out}: {counted(episodes, 'episode')}, {counted(frames, 'frame')}, {size}, {what}")

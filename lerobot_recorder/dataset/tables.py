@@ -273,6 +273,11 @@ def numpy_dtype(kind: pa.DataType) -> np.dtype[Any]:
     return values.dtype
 
 
+def column_values(column: pa.ChunkedArray) -> np.ndarray:
+    """Return the values of a column, one per row."""
+    return np.array(column.to_pylist(), dtype=numpy_dtype(_element(column.type)))
+
+
 def is_text(kind: pa.DataType) -> bool:
     """Return whether the values of a column are strings."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

@@ -76,7 +76,7 @@ def export_v21(
             content = json.dumps(modality(source.info.features), indent=4)
             (partial / MODALITY_PATH).write_text(content, encoding="utf-8")
         _keep_provenance(source, partial)
-        _check_unchanged(source)
+        check_unchanged(source)
         sync_tree(partial)
         size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
         move_directory(partial, output)
@@ -112,7 +112,7 @@ def _keep_provenance(source: Source, directory: Path) -> None:
         shutil.copyfile(path, target)
 
 
-def _check_unchanged(source: Source) -> None:
+def check_unchanged(source: Source) -> None:
     """Check that the episodes are still the same; new ones do not matter.
 
     Raises:

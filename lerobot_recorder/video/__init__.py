@@ -9,6 +9,7 @@ priority       keeps codecs from raising their own priority
 writer         images to a video file
 files          joins and probes video files, on the frame grid
 cut            `VideoCutter`: joins ranges of frames of video files
+packets        packets that can be sent by themselves, in messages
 damaged        looks at damaged videos, and puts their frames on the frame grid
 sketches       `Sketches`: compares the frames of a video with reduced copies of its images
 decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
@@ -21,8 +22,15 @@ from lerobot_recorder.video.colour import frame_to_rgb, rgb_to_i420, yuv_to_rgb
 from lerobot_recorder.video.cut import VideoCutter
 from lerobot_recorder.video.damaged import SeenVideo, look, retime
 from lerobot_recorder.video.decode import VideoDecoder
-from lerobot_recorder.video.depth import DepthSettings, depth_settings, depth_unit, quantize_depth
+from lerobot_recorder.video.depth import (
+    DepthSettings,
+    depth_settings,
+    depth_unit,
+    quantize_depth,
+    restore_depth,
+)
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, join, probe, read_frames
+from lerobot_recorder.video.packets import packet_codec, read_packets
 from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
 from lerobot_recorder.video.settings import (
     ENCODERS,
@@ -60,9 +68,12 @@ __all__ = [
     "frame_to_rgb",
     "join",
     "look",
+    "packet_codec",
     "probe",
     "quantize_depth",
     "read_frames",
+    "read_packets",
+    "restore_depth",
     "retime",
     "rgb_to_i420",
     "svt_version",

@@ -96,3 +96,28 @@ def quantize_depth(depth: npt.NDArray[Any], settings: DepthSettings) -> npt.NDAr
         codes = np.nan_to_num(np.rint(share * MAX_CODE), nan=0.0).clip(0, MAX_CODE)
     quantized: npt.NDArray[np.uint16] = codes.astype(np.uint16)
     return quantized
+
+
+def restore_depth(codes: npt.NDArray[np.uint16], settings: DepthSettings, unit: str) -> npt.NDArray[Any]:
+    """Convert codes to a depth map, whose codes are the same again.
+
+    Args:
+        codes: 0 to 4095, (height, width).
+        settings: range and spacing of the codes.
+        unit: ``mm`` or ``m``.
+
+    Returns:
+        Depth in mm, uint16, or in m, float32, (height, width); 0 for the code 0, which stands for no
+        measurement and for depth below the range.
+    """
+    share = codes.astype(np.float64) / MAX_CODE
+    low, high, shift = settings.depth_min, settings.depth_max, settings.shift
+    if settings.use_log:
+        first, last = math.log(low + shift), math.log(high + shift)
+        depth_m = np.exp(share * (last - first) + first) - shift
+    else:
+        depth_m = share * (high - low) + low
+    depth_m[codes == 0] = 0
+    if unit == "m":
+        return depth_m.astype(np.float32)
+    return np.rint(depth_m * _MM_PER_M).clip(0, np.iinfo(np.uint16).max).astype(np.uint16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from filmed import filmed_dataset
 
 
@@ -18,3 +19,33 @@ def test_an_output_that_exists_is_an_error(invoke, tmp_path):
     result = invoke("export", root, root.parent)
     assert result.exit_code == 1
     assert "expected a new or empty directory" in result.output
+
+
+def test_a_file_that_ends_in_mcap_becomes_a_bag(invoke, tmp_path):
+    pytest.importorskip("rosbags")
+    root = filmed_dataset(tmp_path / "dataset", (3, 4, 5), vcodec="h264")
+    result = invoke("export", root, tmp_path / "bag.mcap", "--episodes", "0,2", "--images", "video")
+    assert result.exit_code == 0, result.output
+    assert f"{tmp_path / 'bag.mcap'}: 2 episodes, 8 frames" in result.output
+    assert (tmp_path / "bag.mcap").is_file()
+
+
+def test_a_directory_becomes_a_rosbag2_bag(invoke, tmp_path):
+    pytest.importorskip("rosbags")
+    root = filmed_dataset(tmp_path / "dataset", (3, 4), vcodec="h264")
+    result = invoke("export", root, tmp_path / "bag", "--format", "mcap", "--task", "task 1")
+    assert result.exit_code == 0, result.output
+    assert "1 episode, 4 frames" in result.output
+    assert {path.name for path in (tmp_path / "bag").iterdir()} == {"bag.mcap", "metadata.yaml"}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["out.mcap", "--gr00t"], ["out", "--episodes", "0"], ["out", "--images", "none"]],
+    ids=" ".join,
+)
+def test_an_option_of_another_format_is_an_error(invoke, tmp_path, options):
+    root = filmed_dataset(tmp_path / "dataset", (3,), vcodec="h264")
+    result = invoke("export", root, tmp_path / options[0], *options[1:])
+    assert result.exit_code == 1
+    assert "--format" in result.output

@@ -302,7 +302,7 @@ class _Composition:
             if name in item.stats and is_image:
                 item.stats[name] = as_written(_stored_image_stats(table[name]))
             elif name in item.stats:
-                item.stats[name] = as_written(statistics.vector_stats(column_values(table[name])))
+                item.stats[name] = as_written(statistics.vector_stats(tables.column_values(table[name])))
 
     # Videos
 
@@ -483,11 +483,6 @@ def _succeeded(table: pa.Table) -> bool:
     return SUCCESS_FEATURE in table.column_names and any(table[SUCCESS_FEATURE].to_pylist())
 
 
-def column_values(column: pa.ChunkedArray) -> np.ndarray:
-    """Return the values of a column, one per row."""
-    return np.array(column.to_pylist(), dtype=_dtype(column.type))
-
-
 def _stored_image_stats(column: pa.ChunkedArray) -> Stats:
     """Compute the statistics of images that are stored in a data file, as files of their own."""
     images = []
@@ -496,12 +491,6 @@ def _stored_image_stats(column: pa.ChunkedArray) -> Stats:
         every = statistics.thinning(*image.shape[:2])
         images.append(image[::every, ::every])
     return statistics.image_stats(images)
-
-
-def _dtype(kind: pa.DataType) -> Any:
-    while pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind) or pa.types.is_large_list(kind):
-        kind = kind.value_type
-    return tables.numpy_dtype(kind)
 
 
 def _ages(item: _Item) -> dict[str, StreamAges]:

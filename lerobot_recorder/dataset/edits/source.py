@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lerobot_recorder.dataset import recordings, tables
 from lerobot_recorder.dataset.edits.plan import Piece
@@ -129,6 +131,23 @@ class Source:
                     f"{path}: expected {expected} rows, found {found}. Run `lerobot-recorder check "
                     f"{self.root}` to see what is wrong"
                 )
+
+    def columns(self, episode: int) -> dict[str, np.ndarray]:
+        """Read the rows of an episode, by column; images in the data files are left out.
+
+        Raises:
+            DatasetError: they cannot be read, or there are not as many as the episode is long.
+        """
+        path = self.layout.data_file(self.file("data", episode))
+        names = [key for key, ft in self.info.features.items() if ft["dtype"] not in ("video", "image")]
+        with tables.readable(path):
+            only = [("episode_index", "=", episode)]
+            table = pq.read_table(path, columns=names, filters=only, page_checksum_verification=True)
+        if (expected := int(self.dataset.lengths[episode])) != table.num_rows:
+            raise DatasetError(
+                f"{path}: expected {expected} rows of episode {episode}, found {table.num_rows}"
+            )
+        return {name: tables.column_values(table[name]) for name in names}
 
     def file(self, kind: str, episode: int) -> FileIndex:
         """Return the number of an episode's file; for the kinds see ``CountedDataset.files``."""

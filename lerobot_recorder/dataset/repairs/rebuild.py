@@ -17,7 +17,6 @@ import pyarrow as pa
 
 from lerobot_recorder.dataset import files, loading, statistics, tables
 from lerobot_recorder.dataset import info as info_json
-from lerobot_recorder.dataset.edits.compose import column_values
 from lerobot_recorder.dataset.features import DEFAULT_FEATURES, Features, is_video, vector_keys, video_keys
 from lerobot_recorder.dataset.info import CODEBASE_VERSION, DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
@@ -151,7 +150,7 @@ class Reconstruction:
 
     def _find_fps(self, found: Sequence[FoundEpisode]) -> int:
         times = [
-            column_values(table["timestamp"]).astype(np.float64)
+            tables.column_values(table["timestamp"]).astype(np.float64)
             for each in found[:100]
             if "timestamp" in (table := self.rows(each)).column_names
             and pa.types.is_floating(table["timestamp"].type)
@@ -454,7 +453,7 @@ class Reconstruction:
         for key, feature in self.features.items():
             if feature["dtype"] in ("video", "image", "string", "language"):
                 continue
-            values = numbers[key] if key in numbers else column_values(rows[key])
+            values = numbers[key] if key in numbers else tables.column_values(rows[key])
             computed = as_written(statistics.vector_stats(values))
             stored = stored_stats(each, key)
             found[key] = stored if stored is not None and _agree(stored, computed) else computed
