@@ -77,7 +77,7 @@ def _default(value: Any) -> str:
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
     if isinstance(value, tuple):
-        return f"`[{', '.join(value)}]`" if value else "`['']`"
+        return f"`[{', '.join(map(str, value))}]`" if value else "`['']`"
     return f"`{value}`" if value != "" else ""
 
 

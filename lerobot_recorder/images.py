@@ -67,12 +67,12 @@ class EncodedImage:
             ImageError: the bytes are neither JPEG nor PNG, are cut short, declare more pixels than they can
                 hold, or have more than 8 bits per value.
         """
-        if data.startswith(_PNG_SIGNATURE):
+        if is_png(data):
             png = parse_png(data)
             if png.bits > 8:
                 raise ImageError(
-                    "a PNG of 16 bits per value would lose half of them: publish 8 bits per value, or "
-                    "declare the stream as depth if it is a depth map"
+                    "a PNG of 16 bits per value would lose half of them: convert it to 8 bits per value, or "
+                    "declare it as depth if it is a depth map"
                 )
             return cls("png", png.data, png.width, png.height)
         if data.startswith(b"\xff\xd8"):
@@ -119,13 +119,18 @@ class Png:
         return (self.bits, self.values) == (16, 1)
 
 
+def is_png(data: bytes) -> bool:
+    """Return whether bytes begin as those of a PNG do."""
+    return data.startswith(_PNG_SIGNATURE)
+
+
 def parse_png(data: bytes) -> Png:
     """Read the header of a PNG and find its end.
 
     Raises:
         ImageError: it is not a PNG, is cut short, or declares more pixels than its bytes can hold.
     """
-    if not data.startswith(_PNG_SIGNATURE):
+    if not is_png(data):
         raise ImageError(f"not a PNG image: it starts with {data[:4].hex(' ') or 'nothing'}")
     end = _png_end(data)
     width, height = int.from_bytes(data[16:20], "big"), int.from_bytes(data[20:24], "big")

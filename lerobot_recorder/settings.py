@@ -40,7 +40,7 @@ class Parameter:
     Attributes:
         name: in parameter files and on the command line
         default: default value; its type is the parameter's type. Parameters of type float also accept whole
-            numbers, those of type str any number.
+            numbers, those of type str any number. A tuple of whole numbers accepts as many of them.
         text: what it does, without a full stop at the end
         unit: unit of a number
         low: smallest number that is allowed
@@ -75,9 +75,16 @@ class Parameter:
         """The choices or the range, for example ``at least 1``; empty where anything is allowed."""
         if self.choices:
             return ", ".join(each or "empty" for each in self.choices)
+        if self._is_numbers:
+            each = f", each at least {self.low:g}" if self.low is not None else ""
+            return f"{len(self.default)} numbers{each}"
         if self.low is None:
             return "" if self.high is None else f"at most {self.high:g}"
         return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"
+
+    @property
+    def _is_numbers(self) -> bool:
+        return isinstance(self.default, tuple) and bool(self.default) and isinstance(self.default[0], int)
 
     def check(self, value: Any) -> Any:
         """Return a value in the parameter's type.
@@ -99,8 +106,9 @@ class Parameter:
             raise ConfigError(
                 f"{self.name}: expected one of {', '.join(map(repr, self.choices))}, found {value!r}"
             )
-        if isinstance(value, Real) and not isinstance(value, bool):
-            self._check_range(float(value))
+        for number in value if self._is_numbers else (value,):
+            if isinstance(number, Real) and not isinstance(number, bool):
+                self._check_range(float(number))
 
     def _check_range(self, value: float) -> None:
         if not math.isfinite(value):
@@ -109,10 +117,21 @@ class Parameter:
             unit = f" {self.unit}" if self.unit else ""
             raise ConfigError(f"{self.name}: expected {self.limits}{unit}, found {value:g}")
 
+    def _whole_numbers(self, value: Any) -> tuple[int, ...]:
+        """Return a list of as many whole numbers as the default has; an empty list is the default."""
+        is_list = hasattr(value, "__iter__") and not isinstance(value, str)
+        numbers = tuple(value) if is_list else (None,)
+        if numbers in ((), ("",)):
+            return typing.cast("tuple[int, ...]", self.default)
+        if len(numbers) != len(self.default) or not all(type(each) is int for each in numbers):
+            found = list(numbers) if is_list else value
+            raise ConfigError(f"{self.name}: expected {len(self.default)} whole numbers, found {found!r}")
+        return numbers
+
     def _typed(self, value: Any) -> Any:
         kind, is_number = type(self.default), isinstance(value, (int, float)) and not isinstance(value, bool)
         if kind is tuple:
-            return self._texts(value)
+            return self._whole_numbers(value) if self._is_numbers else self._texts(value)
         if kind is float and is_number:
             return float(value)
         if kind is str and is_number:

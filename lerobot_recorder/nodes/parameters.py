@@ -44,7 +44,7 @@ def descriptor(parameter: Parameter) -> ParameterDescriptor:
         description=f"{parameter.help}{choices} {effect}",
         read_only=parameter.is_fixed,
     )
-    if parameter.low is None and parameter.high is None:
+    if (parameter.low is None and parameter.high is None) or isinstance(parameter.default, tuple):
         return made
     low, high = parameter.low or 0, parameter.high
     if isinstance(parameter.default, float):

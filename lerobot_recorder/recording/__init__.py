@@ -14,6 +14,7 @@ take           one episode being recorded, with its two threads
 take_rows      the rows of a take, its verdict and its end, without threads and clocks
 row_queue      the bounded queue to the writer thread, and which step is too slow
 rows           builds rows from samples
+geometry       crops, rotates and resizes images
 streams        the newest samples of one source, looked up by time
 clock          clocks for ticks and samples, and where the ticks of an episode start
 quality        counts what is wrong with an episode
@@ -29,6 +30,7 @@ from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.buttons import Buttons, ButtonSettings, request
 from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
 from lerobot_recorder.recording.committed import CommittedEpisodes
+from lerobot_recorder.recording.geometry import ImageGeometry
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.recorder import Deleted, Marked, Recorder, Restored
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
@@ -53,6 +55,7 @@ __all__ = [
     "Deleted",
     "EpisodeRecorder",
     "GridSettings",
+    "ImageGeometry",
     "LastEpisode",
     "Marked",
     "Outcome",

@@ -102,6 +102,7 @@ class StreamQuality:
         self._size_changes = 0
         self._longest_same_s = 0.0
         self._shown: _Shown | None = None
+        self._declared: tuple[int, int] | None = None
 
     def note_tick(self, sample: Sample, age_s: float) -> None:
         """Count a tick and its sample."""
@@ -122,8 +123,11 @@ class StreamQuality:
         Raises:
             StreamError: the size has changed.
         """
-        if self._shown is not None and hasattr(value, "width"):
-            self._require_same((value.width, value.height), self._shown.size)
+        if not hasattr(value, "width"):
+            return
+        size = (value.width, value.height)
+        self._require_same(size, self._declared or size)
+        self._declared = size
 
     def note_image(self, sample: Sample, image: Image) -> None:
         """Compare an image with the one before it.

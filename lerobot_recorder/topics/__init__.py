@@ -7,6 +7,7 @@ settings        the recorder's parameters: rows, and a topic per stream
 bindings        a stream binding: a topic and how to read it
 vectors         turns messages into vectors
 images          turns messages into images
+camera_info     the calibration of cropped, rotated and resized images
 stamps          stamps in the headers of messages
 ==============  ==========================================================
 """
@@ -19,6 +20,7 @@ from lerobot_recorder.topics.bindings import (
     StreamBinding,
     binding_of,
 )
+from lerobot_recorder.topics.camera_info import adjusted_camera_info
 from lerobot_recorder.topics.images import (
     compressed_to_encoded,
     compressed_to_png,
@@ -40,6 +42,7 @@ __all__ = [
     "RowSettings",
     "StreamBinding",
     "StreamSettings",
+    "adjusted_camera_info",
     "binding_of",
     "by_name",
     "compressed_to_encoded",

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from lerobot_recorder.arms import JOINTS, load_calibration
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
-from lerobot_recorder.images import check_size, decode_depth
-from lerobot_recorder.recording import Sample, Stream, StreamSpec
+from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
+from lerobot_recorder.recording import ImageGeometry, Sample, Stream, StreamSpec
 from lerobot_recorder.topics import images, vectors
 from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
@@ -21,7 +21,8 @@ COMPRESSED = "sensor_msgs/msg/CompressedImage"
 RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.VECTOR_TYPES))
 
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
-_OF_IMAGES = ("image_format", "depth", "width", "height")
+_OF_GEOMETRY = ("crop", "rotate", "resize", "odd_size")
+_OF_IMAGES = ("image_format", "depth", "width", "height", "levels", *_OF_GEOMETRY)
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class StreamBinding:
         take: turns a message into a sample's value; raises RecorderError if the message is unusable.
         allow_multiple_publishers: whether several publishers may fill the stream.
         held_topics: further topics of the same type, whose messages hold until the next, like ``/tf_static``.
+        geometry: what becomes of the pixels of its images.
     """
 
     stream: Stream
@@ -42,6 +44,7 @@ class StreamBinding:
     message_type: str
     take: Callable[[Any], Any]
     allow_multiple_publishers: bool = False
+    geometry: ImageGeometry = field(default_factory=ImageGeometry)
     held_topics: tuple[str, ...] = ()
 
     def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
@@ -123,17 +126,19 @@ def _full_type(name: str) -> str:
     return name if rest.startswith("msg/") else f"{package}/msg/{rest}"
 
 
-def _image_spec(name: str, settings: StreamSettings, message_type: str, image_format: str) -> StreamSpec:
-    _refuse(name, settings, _OF_VECTORS, message_type)
-    size = (settings.width, settings.height)
-    if 0 in size and size != (0, 0):
-        raise ConfigError(f"{name}.width and {name}.height: give both, or none")
+def _image_spec(
+    name: str,
+    settings: StreamSettings,
+    image_format: str,
+    declared: tuple[int, int] | None,
+    geometry: ImageGeometry,
+) -> StreamSpec:
     return StreamSpec(
         name=name,
         feature=settings.feature or f"observation.images.{name}",
         is_image=True,
         is_depth=settings.depth,
-        size=size if all(size) else None,
+        size=_final_size(geometry, declared),
         image_format=settings.image_format or image_format,
         max_age_s=settings.max_age_s,
         min_rate_hz=settings.min_rate_hz,
@@ -142,39 +147,93 @@ def _image_spec(name: str, settings: StreamSettings, message_type: str, image_fo
     )
 
 
+def _final_size(geometry: ImageGeometry, declared: tuple[int, int] | None) -> tuple[int, int] | None:
+    """Return the size of the recorded images, if the parameters determine it."""
+    if declared is None and any(geometry.resize):
+        return ImageGeometry(odd_size=geometry.odd_size).size_of(*geometry.resize)
+    return None if declared is None else geometry.size_of(*declared)
+
+
+def _declared_size(name: str, settings: StreamSettings) -> tuple[int, int] | None:
+    size = (settings.width, settings.height)
+    if 0 in size and size != (0, 0):
+        raise ConfigError(f"{name}.width and {name}.height: give both, or none")
+    return size if all(size) else None
+
+
+def _geometry(name: str, settings: StreamSettings) -> ImageGeometry:
+    try:
+        return ImageGeometry(**{each: getattr(settings, each) for each in _OF_GEOMETRY})
+    except ConfigError as error:
+        raise ConfigError(f"{name}.{error}") from error
+
+
+def _levels(name: str, settings: StreamSettings) -> tuple[int, int]:
+    black, white = settings.levels
+    if (black or white) and black >= white:
+        raise ConfigError(f"{name}.levels: expected black below white, found {[black, white]}")
+    if (black or white) and settings.depth:
+        raise ConfigError(f"{name}.levels: has no meaning for depth maps, which keep their values")
+    return black, white
+
+
 def _image_binding(
     name: str, settings: StreamSettings, message_type: str, image_format: str
 ) -> StreamBinding:
-    spec = _image_spec(name, settings, message_type, image_format)
+    _refuse(name, settings, _OF_VECTORS, message_type)
+    declared, geometry = _declared_size(name, settings), _geometry(name, settings)
+    spec = _image_spec(name, settings, image_format, declared, geometry)
     if spec.is_depth and settings.image_format:
         raise ConfigError(
             f"{name}.image_format: has no meaning for depth maps, which are spooled as they come"
         )
-    decode: Callable[[Any], Any] = _unchanged
-    take: Callable[[Any], Any] = _unchanged
-    if message_type == IMAGE:
-        decode = images.image_to_depth if spec.is_depth else images.image_to_rgb
-    elif spec.is_depth:
-        decode, take = decode_depth, images.compressed_to_png
-    else:
+    take, decode = _reading(spec, message_type, _levels(name, settings), geometry)
+    if message_type == COMPRESSED and geometry.is_plain and not any(settings.levels):
         _refuse(name, settings, ("image_format",), message_type)
-        take = images.compressed_to_encoded
-    stream = Stream(spec, decode)
-    return StreamBinding(stream, spec.source, message_type, lambda message: _sized(take(message), spec))
+    return StreamBinding(
+        Stream(spec, decode),
+        spec.source,
+        message_type,
+        lambda message: _sized(take(message), declared, geometry),
+        geometry=geometry,
+    )
+
+
+def _reading(
+    spec: StreamSpec, message_type: str, levels: tuple[int, int], geometry: ImageGeometry
+) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """Return what checks a message when it arrives, and what makes an image of it in the writer's thread."""
+    if message_type == IMAGE:
+        if spec.is_depth:
+            return _unchanged, lambda image: geometry.apply(images.image_to_depth(image), is_depth=True)
+        return _unchanged, lambda image: geometry.apply(images.image_to_rgb(image, levels))
+    if spec.is_depth:
+        return images.compressed_to_png, lambda png: geometry.apply(decode_depth(png), is_depth=True)
+
+    def take(message: Any) -> EncodedImage | Png:
+        return images.compressed_to_encoded(message, levels)
+
+    def decode(image: EncodedImage | Png) -> Any:
+        if isinstance(image, Png):
+            return geometry.apply(images.png_to_rgb(image, levels))
+        return geometry.apply(image.decode()) if geometry.changes(image.width, image.height) else image
+
+    return take, decode
 
 
 def _unchanged(value: Any) -> Any:
     return value
 
 
-def _sized(image: Any, spec: StreamSpec) -> Any:
-    """Return the image if its size is possible and matches the declared size."""
+def _sized(image: Any, declared: tuple[int, int] | None, geometry: ImageGeometry) -> Any:
+    """Return the image if its size is possible, matches the declared size, and has room for the crop."""
     check_size("an image", image.width, image.height)
-    if spec.size not in (None, (image.width, image.height)):
-        width, height = spec.size
+    if declared not in (None, (image.width, image.height)):
+        width, height = declared
         raise StreamError(
             f"expected images of {width}x{height} as declared, found {image.width}x{image.height}"
         )
+    geometry.cropped(image.width, image.height)
     return image
 
 

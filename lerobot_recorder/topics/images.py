@@ -2,50 +2,114 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from lerobot_recorder.errors import ImageError, StreamError
 from lerobot_recorder.excerpt import excerpt
-from lerobot_recorder.images import EncodedImage, Png, check_size, parse_png
+from lerobot_recorder.images import EncodedImage, Png, check_size, is_png, parse_png
 from lerobot_recorder.video import yuv_to_rgb
+
+Levels = tuple[int, int]
 
 _COLOUR = {
     "rgb8": (3, None),
     "8UC3": (3, cv2.COLOR_BGR2RGB),
     "bgr8": (3, cv2.COLOR_BGR2RGB),
     "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "8UC4": (4, cv2.COLOR_BGRA2RGB),
     "bgra8": (4, cv2.COLOR_BGRA2RGB),
     "mono8": (1, cv2.COLOR_GRAY2RGB),
     "8UC1": (1, cv2.COLOR_GRAY2RGB),
+    # OpenCV names the four patterns by their second row.
+    "bayer_rggb8": (1, cv2.COLOR_BayerBG2RGB),
+    "bayer_bggr8": (1, cv2.COLOR_BayerRG2RGB),
+    "bayer_gbrg8": (1, cv2.COLOR_BayerGR2RGB),
+    "bayer_grbg8": (1, cv2.COLOR_BayerGB2RGB),
 }
+_DEEP_COLOUR = {
+    form[:-1] + "16": conversion for form, conversion in _COLOUR.items() if form.endswith("8")
+} | {"16UC1": _COLOUR["8UC1"], "16UC3": _COLOUR["8UC3"], "16UC4": _COLOUR["8UC4"]}
+"""The same with 16 bits per value."""
+
+_MAYBE_DEPTH = "16UC1"
 _PACKED = {"yuv422_yuy2": "yuyv", "yuyv": "yuyv", "yuv422": "uyvy", "uyvy": "uyvy"}
 _PLANAR = {"nv12": "nv12", "nv21": "nv21"}
-_SUPPORTED = ", ".join((*_COLOUR, *_PACKED, *_PLANAR))
+_SUPPORTED = ", ".join((*_COLOUR, *_DEEP_COLOUR, *_PACKED, *_PLANAR))
 _DEPTH = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
 _DEPTH_HEADER = 12  # bytes of image_transport's compressedDepth before its PNG
+_ALL_LEVELS = (0, 65535)
 
 
-def image_to_rgb(message: Any) -> np.ndarray:
+def image_to_rgb(message: Any, levels: Levels = (0, 0)) -> np.ndarray:
     """Return the pixels of a color image, a ``sensor_msgs/msg/Image``: RGB, uint8, (height, width, 3).
 
+    Args:
+        message: the image
+        levels: 16-bit values that become black and white; both 0: 0 and 65535
+
     Raises:
-        StreamError: the encoding is unknown and cv_bridge is not installed, or the data is too short.
-        ImageError: the encoding does not allow this size.
+        StreamError: the encoding is unknown and cv_bridge is not installed, or the data is too short; or the
+            image may be a depth map, and no levels are given.
+        ImageError: it has no pixels, or too many.
     """
-    if message.encoding in _PACKED:
-        return yuv_to_rgb(_pixels(message, np.uint8, 2), _PACKED[message.encoding])
-    if message.encoding in _PLANAR:
-        lines = message.height * 3 // 2
-        return yuv_to_rgb(_pixels(message, np.uint8, 1, lines)[:, :, 0], _PLANAR[message.encoding])
-    if message.encoding not in _COLOUR:
+    encoding = message.encoding
+    if encoding in _PACKED:
+        return yuv_to_rgb(_pixels(message, np.uint8, 2), _PACKED[encoding])
+    if encoding in _PLANAR:
+        return _planar_to_rgb(message)
+    if encoding in _DEEP_COLOUR:
+        channels, code = _DEEP_COLOUR[encoding]
+        _require_levels(encoding == _MAYBE_DEPTH, encoding, levels)
+        pixels = to_8_bits(_pixels(message, _ordered(message, np.uint16), channels), levels)
+    elif encoding in _COLOUR:
+        channels, code = _COLOUR[encoding]
+        pixels = np.ascontiguousarray(_pixels(message, np.uint8, channels))
+    else:
         return _through_cv_bridge(message, "rgb8")
-    channels, code = _COLOUR[message.encoding]
-    pixels = _pixels(message, np.uint8, channels)
-    pixels = np.ascontiguousarray(pixels)
     return pixels if code is None else cv2.cvtColor(pixels, code)
+
+
+def png_to_rgb(png: Png, levels: Levels = (0, 0)) -> np.ndarray:
+    """Return the pixels of a PNG with 16 bits per value: RGB, uint8, (height, width, 3).
+
+    Args:
+        png: the file
+        levels: values that become black and white; both 0: 0 and 65535
+
+    Raises:
+        ImageError: it is damaged.
+    """
+    pixels = cv2.imdecode(np.frombuffer(png.data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if pixels is None or pixels.dtype != np.uint16 or pixels.shape[:2] != (png.height, png.width):
+        raise ImageError(f"a PNG of {len(png.data)} bytes cannot be decoded")
+    values = 1 if pixels.ndim == 2 else pixels.shape[2]
+    codes = {1: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB, 4: cv2.COLOR_BGRA2RGB}
+    return cv2.cvtColor(to_8_bits(pixels, levels), codes[values])
+
+
+def to_8_bits(pixels: npt.NDArray[np.uint16], levels: Levels) -> npt.NDArray[np.uint8]:
+    """Map 16-bit values to 8 bits, the first level to 0 and the second to 255; the nearest value."""
+    return _table(levels if any(levels) else _ALL_LEVELS)[pixels]
+
+
+@lru_cache(maxsize=16)
+def _table(levels: Levels) -> npt.NDArray[np.uint8]:
+    black, white = levels
+    shares = (np.arange(1 << 16, dtype=np.float64) - black) / (white - black)
+    return np.rint(shares.clip(0, 1) * 255).astype(np.uint8)
+
+
+def _require_levels(may_be_depth: bool, what: str, levels: Levels) -> None:
+    if may_be_depth and not any(levels):
+        raise StreamError(
+            f"images of {what} may be depth maps: set depth to true to record depth, or levels to the values "
+            "that become black and white, such as [0, 65535]"
+        )
 
 
 def image_to_depth(message: Any) -> np.ndarray:
@@ -58,18 +122,28 @@ def image_to_depth(message: Any) -> np.ndarray:
         raise StreamError(
             f"expected a depth image of {', '.join(_DEPTH)}, found {excerpt(repr(message.encoding))}"
         )
-    dtype = np.dtype(_DEPTH[message.encoding]).newbyteorder(">" if message.is_bigendian else "<")
-    depth = _pixels(message, dtype, 1).reshape(message.height, message.width)
-    return np.ascontiguousarray(depth.astype(dtype.newbyteorder("="), copy=False))
+    dtype = _DEPTH[message.encoding]
+    depth = _pixels(message, _ordered(message, dtype), 1).reshape(message.height, message.width)
+    return np.ascontiguousarray(depth.astype(dtype, copy=False))
 
 
-def compressed_to_encoded(message: Any) -> EncodedImage:
-    """Return the file in a CompressedImage, undecoded.
+def compressed_to_encoded(message: Any, levels: Levels = (0, 0)) -> EncodedImage | Png:
+    """Return the file in a CompressedImage, undecoded; ``Png`` if it has 16 bits per value.
+
+    Args:
+        message: the image
+        levels: 16-bit values that become black and white; both 0: not given
 
     Raises:
-        ImageError: the file is neither JPEG nor PNG, is truncated, or does not have 8 bits per value.
+        ImageError: the file is neither JPEG nor PNG, or truncated.
+        StreamError: the image may be a depth map, and no levels are given.
     """
-    return EncodedImage.parse(bytes(message.data))
+    content = bytes(message.data)
+    if is_png(content) and (png := parse_png(content)).bits > 8:
+        is_named = message.format.startswith(("mono16", "bayer"))
+        _require_levels(png.is_depth and not is_named, "16-bit grey", levels)
+        return png
+    return EncodedImage.parse(content)
 
 
 def compressed_to_png(message: Any) -> Png:
@@ -94,19 +168,35 @@ def compressed_to_png(message: Any) -> Png:
     )
 
 
-def _pixels(message: Any, dtype: Any, channels: int, lines: int | None = None) -> np.ndarray:
+def _planar_to_rgb(message: Any) -> np.ndarray:
+    """Convert Y above UV. With odd sizes, the lines of UV are one byte longer, and the last is only half used."""
+    width, height = message.width + message.width % 2, message.height + message.height % 2
+    planes = _pixels(message, np.uint8, 1, message.height + height // 2, width)[:, :, 0]
+    if height != message.height:
+        planes = np.insert(planes, message.height, planes[message.height - 1], axis=0)
+    return yuv_to_rgb(planes, _PLANAR[message.encoding])[: message.height, : message.width]
+
+
+def _ordered(message: Any, dtype: Any) -> np.dtype:
+    """Return a dtype in the byte order of a message."""
+    return np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
+
+
+def _pixels(
+    message: Any, dtype: Any, channels: int, lines: int | None = None, width: int | None = None
+) -> np.ndarray:
     """View the data as (lines, width, channels), without the padding of lines."""
     check_size("an image", message.width, message.height)
-    lines = lines or message.height
+    lines, width = lines or message.height, width or message.width
     value = np.dtype(dtype)
-    line_bytes = message.width * channels * value.itemsize
+    line_bytes = width * channels * value.itemsize
     step, data = message.step or line_bytes, np.frombuffer(message.data, np.uint8)
     if step < line_bytes or data.size < step * (lines - 1) + line_bytes:
         raise StreamError(
             f"an image of {message.width}x{message.height} {message.encoding} with step {message.step} "
             f"has only {data.size} bytes"
         )
-    shape, strides = (lines, message.width, channels), (step, channels * value.itemsize, value.itemsize)
+    shape, strides = (lines, width, channels), (step, channels * value.itemsize, value.itemsize)
     return np.ndarray(shape, value, data, 0, strides)
 
 

@@ -7,7 +7,14 @@ from typing import get_args
 
 from lerobot_recorder.arms import Role, Unit
 from lerobot_recorder.dataset import DatasetPlace
-from lerobot_recorder.recording import ButtonSettings, GridSettings, RecorderSettings, RunSettings, StreamSpec
+from lerobot_recorder.recording import (
+    ButtonSettings,
+    GridSettings,
+    ImageGeometry,
+    RecorderSettings,
+    RunSettings,
+    StreamSpec,
+)
 from lerobot_recorder.settings import parameters_of, setting, setting_of
 from lerobot_recorder.topics.vectors import SUFFIXES
 
@@ -63,15 +70,27 @@ class StreamSettings:
     )
     image_format: str = setting(
         "",
-        "Format in which the images of a raw topic are kept until they are encoded; empty: as image_format",
+        "Format in which images are kept until they are encoded, except JPEGs and PNGs that stay as they "
+        "arrive; empty: as image_format",
         choices=("", "raw", "png"),
     )
     depth: bool = setting(False, "The images are depth maps")
+    levels: tuple[int, int] = setting(
+        (0, 0),
+        "Values of 16-bit images that become black and white; both 0: 0 and 65535, except for images that "
+        "may be depth maps",
+        low=0,
+        high=65535,
+    )
+    crop: tuple[int, int, int, int] = setting_of(ImageGeometry, "crop")
+    rotate: int = setting_of(ImageGeometry, "rotate")
+    resize: tuple[int, int] = setting_of(ImageGeometry, "resize")
+    odd_size: str = setting_of(ImageGeometry, "odd_size")
     width: int = setting(
-        0, "Width that the images must have; others are refused; 0: any", unit="pixels", low=0
+        0, "Width that images must have as they arrive; others are refused; 0: any", unit="pixels", low=0
     )
     height: int = setting(
-        0, "Height that the images must have; others are refused; 0: any", unit="pixels", low=0
+        0, "Height that images must have as they arrive; others are refused; 0: any", unit="pixels", low=0
     )
     max_age_s: float = setting_of(StreamSpec, "max_age_s")
     min_rate_hz: float = setting_of(StreamSpec, "min_rate_hz")

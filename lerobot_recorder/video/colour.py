@@ -58,18 +58,25 @@ def yuv_to_rgb(pixels: Array, layout: str) -> Array:
         layout: one of these names.
 
     Raises:
-        ImageError: the width is odd, or the height of a planar layout is.
+        ImageError: a side of a planar layout is odd.
     """
-    code = _PACKED[layout] if layout in _PACKED else _PLANAR[layout]
     lines, width = pixels.shape[:2]
-    # OpenCV refuses these too, except version 4.6, which turns packed ones into noise.
-    if width % 2 or (layout in _PLANAR and lines % 3):
-        height, needs = (lines, "width") if layout in _PACKED else ((2 * lines + 2) // 3, "width and height")
-        raise ImageError(
-            f"an image of {width}x{height} {layout} cannot be turned into RGB, which needs an even {needs}; "
-            "let the camera send another size or encoding"
-        )
-    return cast(Array, cv2.cvtColor(np.ascontiguousarray(pixels), code))
+    if layout in _PLANAR:
+        if width % 2 or lines % 3:
+            raise ImageError(
+                f"an image of {width}x{(2 * lines + 2) // 3} {layout} cannot be turned into RGB, which needs an "
+                "even width and height; let the camera send another size or encoding"
+            )
+        return cast(Array, cv2.cvtColor(np.ascontiguousarray(pixels), _PLANAR[layout]))
+    if width % 2:  # OpenCV 4.6 turns these into noise, later versions refuse them
+        pixels = _with_whole_pairs(pixels)
+    return cast(Array, cv2.cvtColor(np.ascontiguousarray(pixels), _PACKED[layout]))[:, :width]
+
+
+def _with_whole_pairs(pixels: Array) -> Array:
+    """Give the last pixel of an odd line, which has one of two values of chroma, the other of the pair before."""
+    before = pixels[:, -2:-1] if pixels.shape[1] > 1 else np.full_like(pixels, 128)
+    return np.concatenate([pixels, before], axis=1)
 
 
 def frame_to_rgb(frame: Any, width: int, height: int) -> Array:
