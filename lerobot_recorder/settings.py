@@ -76,8 +76,8 @@ class Parameter:
         if self.choices:
             return ", ".join(each or "empty" for each in self.choices)
         if self._is_numbers:
-            each = f", each at least {self.low:g}" if self.low is not None else ""
-            return f"{len(self.default)} numbers{each}"
+            single = dataclasses.replace(self, default=self.default[0]).limits
+            return f"{len(self.default)} numbers{single and f', each {single}'}"
         if self.low is None:
             return "" if self.high is None else f"at most {self.high:g}"
         return f"at least {self.low:g}" if self.high is None else f"{self.low:g} to {self.high:g}"

@@ -176,12 +176,21 @@ def _newest_waiting(spool: Spool) -> Manifest | None:
     return None
 
 
-def take_settings(header: EpisodeHeader, settings: RecorderSettings) -> TakeSettings:
+def take_settings(
+    header: EpisodeHeader, settings: RecorderSettings, streams: Sequence[Stream]
+) -> TakeSettings:
     """Derive the settings of one take: convert times and memory to rows."""
     fps = header.fps
-    pixels = sum(camera.width * camera.height for camera in header.cameras.values())
+    pixels = sum(_pixels(stream, header.cameras) for stream in streams if stream.spec.is_image)
     row_bytes = 3 * pixels or _SMALL_ROW_BYTES
     queued = int(min(_QUEUE_S * fps, settings.queue_mb * 1e6 / row_bytes))
     ages = aged_streams(header.features.get(AGES_FEATURE))
     limit = round(settings.episode_time_s * fps) if settings.episode_time_s else None
     return TakeSettings(limit, max(queued, _FEWEST_QUEUED), ages, settings.rules)
+
+
+def _pixels(stream: Stream, cameras: Mapping[str, CameraSpool]) -> int:
+    """Return the pixels of an image that waits: as it arrives, which may be more than is recorded of it."""
+    camera, newest = cameras[stream.spec.feature], stream.newest()
+    arriving = getattr(newest.value, "width", 0) * getattr(newest.value, "height", 0) if newest else 0
+    return max(camera.width * camera.height, arriving)

@@ -391,7 +391,7 @@ class Recorder:
         header = self._header(settings, cameras)
         writer = EpisodeWriter(self._spool, header, self._prepared_for(cameras))
         try:
-            limits = take_settings(writer.header, settings)
+            limits = take_settings(writer.header, settings, self.streams)
             with self._lock:  # a take that ends at once waits here until it is registered
                 take = Take(writer, self.streams, self._clock, limits, self._note_end)
                 self._take = self._unended[take.header.episode_id] = take

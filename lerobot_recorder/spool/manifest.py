@@ -50,7 +50,7 @@ class CameraSpool:
         if self.format == "raw" and (self.width % 2 or self.height % 2):
             raise SpoolError(
                 f"raw spooling needs an even width and height, not {self.width}x{self.height}: "
-                "crop or resize the images, or use the png image format"
+                "set odd_size to crop or pad, or use the png image format"
             )
 
     @property

@@ -36,14 +36,11 @@ def adjusted_camera_info(info: Mapping[str, Any], geometry: ImageGeometry) -> di
     x, y, wide, high = geometry.cropped(width, height)
     to_turned, turn = _rotation(geometry.rotate, wide, high)
     turned = (high, wide) if geometry.rotate in (90, 270) else (wide, high)
-    scales = (
-        [new / old for new, old in zip(geometry.resize, turned, strict=True)]
-        if any(geometry.resize)
-        else [1, 1]
-    )
-    pixels = _scaled(*scales) @ to_turned @ _moved(-x, -y) @ delivered
+    final = geometry.resize if any(geometry.resize) else turned
+    scaled = _scaled(final[0] / turned[0], final[1] / turned[1])
+    pixels = scaled @ to_turned @ _moved(-x, -y) @ delivered
     k, r, p = (np.array(info[name], np.float64).reshape(3, -1) for name in "krp")
-    made = {**copy.deepcopy(dict(info))}
+    made = copy.deepcopy(dict(info))
     made["width"], made["height"] = geometry.size_of(width, height)
     made["k"] = _numbers(pixels @ k @ turn.T)
     made["r"] = _numbers(turn @ r @ turn.T)
@@ -60,10 +57,7 @@ def _delivered(info: Mapping[str, Any]) -> tuple[Matrix, int, int]:
     roi = info.get("roi") or {}
     bins = [max(1, int(info.get(name) or 0)) for name in ("binning_x", "binning_y")]
     x, y = int(roi.get("x_offset", 0)), int(roi.get("y_offset", 0))
-    width, height = (
-        int(roi.get("width", 0)) or int(info["width"]),
-        int(roi.get("height", 0)) or int(info["height"]),
-    )
+    width, height = (int(roi.get(side, 0)) or int(info[side]) for side in ("width", "height"))
     return _scaled(1 / bins[0], 1 / bins[1]) @ _moved(-x, -y), width // bins[0], height // bins[1]
 
 

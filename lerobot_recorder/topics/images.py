@@ -39,7 +39,10 @@ _DEEP_COLOUR = {
 _MAYBE_DEPTH = "16UC1"
 _PACKED = {"yuv422_yuy2": "yuyv", "yuyv": "yuyv", "yuv422": "uyvy", "uyvy": "uyvy"}
 _PLANAR = {"nv12": "nv12", "nv21": "nv21"}
-_SUPPORTED = ", ".join((*_COLOUR, *_DEEP_COLOUR, *_PACKED, *_PLANAR))
+_SUPPORTED = (
+    "rgb, bgr, rgba, bgra, mono and bayer with 8 or 16 bits, 8UC1, 8UC3, 8UC4, 16UC1, 16UC3, 16UC4, "
+    + ", ".join((*_PACKED, *_PLANAR))
+)
 _DEPTH = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
 _DEPTH_HEADER = 12  # bytes of image_transport's compressedDepth before its PNG
 _ALL_LEVELS = (0, 65535)
@@ -169,7 +172,7 @@ def compressed_to_png(message: Any) -> Png:
 
 
 def _planar_to_rgb(message: Any) -> np.ndarray:
-    """Convert Y above UV. With odd sizes, the lines of UV are one byte longer, and the last is only half used."""
+    """Convert Y above UV; with odd sizes, lines of UV have one byte more, the last one serves one line of Y."""
     width, height = message.width + message.width % 2, message.height + message.height % 2
     planes = _pixels(message, np.uint8, 1, message.height + height // 2, width)[:, :, 0]
     if height != message.height:

@@ -64,8 +64,8 @@ def yuv_to_rgb(pixels: Array, layout: str) -> Array:
     if layout in _PLANAR:
         if width % 2 or lines % 3:
             raise ImageError(
-                f"an image of {width}x{(2 * lines + 2) // 3} {layout} cannot be turned into RGB, which needs an "
-                "even width and height; let the camera send another size or encoding"
+                f"an image of {width}x{(2 * lines + 2) // 3} {layout} cannot be turned into RGB, which needs "
+                "an even width and height; let the camera send another size or encoding"
             )
         return cast(Array, cv2.cvtColor(np.ascontiguousarray(pixels), _PLANAR[layout]))
     if width % 2:  # OpenCV 4.6 turns these into noise, later versions refuse them
@@ -74,7 +74,7 @@ def yuv_to_rgb(pixels: Array, layout: str) -> Array:
 
 
 def _with_whole_pairs(pixels: Array) -> Array:
-    """Give the last pixel of an odd line, which has one of two values of chroma, the other of the pair before."""
+    """Give the last pixel of an odd line, which has one value of chroma, the other one of the pair before."""
     before = pixels[:, -2:-1] if pixels.shape[1] > 1 else np.full_like(pixels, 128)
     return np.concatenate([pixels, before], axis=1)
 
