@@ -172,7 +172,7 @@ def compressed_to_png(message: Any) -> Png:
 
 
 def _planar_to_rgb(message: Any) -> np.ndarray:
-    """Convert Y above UV; with odd sizes, lines of UV have one byte more, the last one serves one line of Y."""
+    """Convert Y above UV; with odd sizes, lines of UV have one byte more, the last serves one of Y."""
     width, height = message.width + message.width % 2, message.height + message.height % 2
     planes = _pixels(message, np.uint8, 1, message.height + height // 2, width)[:, :, 0]
     if height != message.height:
