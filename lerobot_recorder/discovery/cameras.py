@@ -23,6 +23,10 @@ _COLOURS = (
     "yuyv",
     "yuv422",
     "uyvy",
+    "nv12",
+    "nv21",
+    *(f"{kind}16" for kind in ("rgb", "bgr", "rgba", "bgra", "mono")),
+    *(f"bayer_{pattern}{bits}" for pattern in ("rggb", "bggr", "gbrg", "grbg") for bits in (8, 16)),
 )
 _PREFERRED = ("raw", "color", "colour", "rect", "mono")
 
@@ -86,9 +90,10 @@ def _is_usable(topic: SeenTopic) -> bool:
     return bool(topic.received) and topic.encoding in known
 
 
-def _preference(topic: SeenTopic) -> tuple[bool, int, str]:
+def _preference(topic: SeenTopic) -> tuple[bool, bool, int, str]:
     ranks = [rank for rank, word in enumerate(_PREFERRED) if word in topic.words]
-    return topic.type != COMPRESSED, min(ranks, default=len(_PREFERRED)), topic.name
+    is_mosaic = topic.encoding.startswith("bayer")  # its driver makes better colors of it
+    return topic.type != COMPRESSED, is_mosaic, min(ranks, default=len(_PREFERRED)), topic.name
 
 
 def _without_unaligned(views: Sequence[_View]) -> list[_View]:

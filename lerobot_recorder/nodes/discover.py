@@ -32,7 +32,8 @@ from lerobot_recorder.discovery import (
     Survey,
     described,
 )
-from lerobot_recorder.errors import ConfigError, ImageError
+from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.images import EncodedImage
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.lifetime import Parent
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
@@ -234,9 +235,10 @@ def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:
         return
     try:
         image = compressed_to_encoded(message)
-    except ImageError:
+    except RecorderError:
         return
-    yield from (("encoding", image.format), ("width", image.width), ("height", image.height))
+    kind = image.format if isinstance(image, EncodedImage) else "png"
+    yield from (("encoding", kind), ("width", image.width), ("height", image.height))
 
 
 def main() -> int:

@@ -95,7 +95,7 @@ def png_to_rgb(png: Png, levels: Levels = (0, 0)) -> np.ndarray:
     return cv2.cvtColor(to_8_bits(pixels, levels), codes[values])
 
 
-def to_8_bits(pixels: npt.NDArray[np.uint16], levels: Levels) -> npt.NDArray[np.uint8]:
+def to_8_bits(pixels: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.uint8]:
     """Map 16-bit values to 8 bits, the first level to 0 and the second to 255; the nearest value."""
     return _table(levels if any(levels) else _ALL_LEVELS)[pixels]
 
@@ -180,7 +180,7 @@ def _planar_to_rgb(message: Any) -> np.ndarray:
     return yuv_to_rgb(planes, _PLANAR[message.encoding])[: message.height, : message.width]
 
 
-def _ordered(message: Any, dtype: Any) -> np.dtype:
+def _ordered(message: Any, dtype: Any) -> Any:
     """Return a dtype in the byte order of a message."""
     return np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
 
