@@ -97,7 +97,8 @@ def png_to_rgb(png: Png, levels: Levels = (0, 0)) -> np.ndarray:
 
 def to_8_bits(pixels: npt.NDArray[Any], levels: Levels) -> npt.NDArray[np.uint8]:
     """Map 16-bit values to 8 bits, the first level to 0 and the second to 255; the nearest value."""
-    return _table(levels if any(levels) else _ALL_LEVELS)[pixels]
+    values: npt.NDArray[np.uint8] = _table(levels if any(levels) else _ALL_LEVELS)[pixels]
+    return values
 
 
 @lru_cache(maxsize=16)
