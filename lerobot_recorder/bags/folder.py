@@ -63,6 +63,11 @@ def _no_bag(path: Path) -> str:
     return f"{path} is no bag: expected a rosbag2 folder, an .mcap or a .db3 file{hint}"
 
 
+def is_bag_path(path: Path) -> bool:
+    """Return whether a path is a folder, or has the name of a bag's file."""
+    return path.is_dir() or _is_storage(path)
+
+
 def _is_storage(path: Path) -> bool:
     return path.name.removesuffix(ZSTD_SUFFIX).endswith(SUFFIXES)
 

@@ -1,8 +1,8 @@
-"""Creates a parameter file for the recorder from the topics of a robot. Does not use ROS.
+"""Creates a parameter file for the recorder from the topics of a robot or a bag. Does not use ROS.
 
 ::
 
-    graph ─► Survey (seen) ─► Plan (plan, joints, cameras) ─► text (parameter_file)
+    graph, bag ─► Survey (seen) ─► Plan (plan, joints, cameras) ─► text (parameter_file)
 
 ==============  ==========================================================
 seen            the published topics; name and sliding joints from a URDF
@@ -14,7 +14,7 @@ parameter_file  a plan as a parameter file for the recorder and the encoder
 ==============  ==========================================================
 """
 
-from lerobot_recorder.discovery.parameter_file import parameter_text
+from lerobot_recorder.discovery.parameter_file import parameter_text, use_command
 from lerobot_recorder.discovery.plan import Plan, make_plan
 from lerobot_recorder.discovery.seen import (
     ARRAY,
@@ -43,4 +43,5 @@ __all__ = [
     "described",
     "make_plan",
     "parameter_text",
+    "use_command",
 ]

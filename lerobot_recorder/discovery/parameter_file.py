@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,7 +21,7 @@ _STREAMED = 10  # messages while one looked: too many for commands of a motion e
 _HEAD = """\
 # The topics that `lerobot-recorder discover` found. Check the names and their order, then:
 #
-#   lerobot-recorder record --hardware none --config THIS_FILE --task "Pick up the cube"
+#   {command}
 #
 # `ros2 param describe /recorder fps` describes a parameter, and whether it can change while the node runs.
 # Units are as published; `unit: degrees` turns an arm's rad into degrees.
@@ -29,10 +30,19 @@ _HEAD = """\
 """
 
 
+def use_command(survey: Survey, file: str) -> str:
+    """Return the command that uses a parameter file for what was surveyed."""
+    if survey.bag:
+        return f"lerobot-recorder import {shlex.quote(survey.bag)} --config {file} --root DATASET"
+    return f"lerobot-recorder record --hardware none --config {file}"
+
+
 def parameter_text(plan: Plan) -> str:
     """Return the text of a file for the recorder and the encoder."""
     repo_id = f"local/{identifier(plan.survey.robot) or 'robot'}"
-    return "\n".join([_HEAD, *_recorder(plan, repo_id), "", *_encoder(repo_id), *_left_out(plan), ""])
+    task = "" if plan.survey.bag else ' --task "Pick up the cube"'
+    head = _HEAD.format(command=use_command(plan.survey, "THIS_FILE") + task)
+    return "\n".join([head, *_recorder(plan, repo_id), "", *_encoder(repo_id), *_left_out(plan), ""])
 
 
 def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
@@ -51,12 +61,19 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
     yield _line("reset_time_s", 60.0)
     yield _line("streams", [stream.name for stream in plan.streams])
     if not any(stream.feature == "action" for stream in plan.streams):
-        yield "    # No commands were seen. For an action, start the program that commands the robot and run"
-        yield "    # discover again."
+        yield from _without_action(plan.survey)
     for stream in plan.streams:
         yield from _stream(stream, plan.survey)
         yield from _min_rate(stream.name, stream.topic, plan.fps)
     yield from _offered(plan)
+
+
+def _without_action(survey: Survey) -> Iterator[str]:
+    if survey.bag:
+        yield "    # The bag has no commands, so there is no action."
+    else:
+        yield "    # No commands were seen. For an action, start the program that commands the robot and run"
+        yield "    # discover again."
 
 
 def _stream(stream: PlannedStream, survey: Survey) -> Iterator[str]:

@@ -46,6 +46,8 @@ def make_plan(survey: Survey) -> Plan:
     if not any(stream.topic.received for stream in streams):
         if survey.losses:
             raise StreamError("; ".join(survey.losses))
+        if survey.bag:
+            raise StreamError(f"{survey.bag} has no joint states, commands or images that can be recorded")
         raise StreamError(
             "no joint states, commands or images are published: start the robot's drivers first, and check "
             "that ROS_DOMAIN_ID is the same here and on the robot"

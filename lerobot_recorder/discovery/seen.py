@@ -89,7 +89,7 @@ class SeenTopic:
 
 @dataclass(frozen=True)
 class Survey:
-    """Result of an observation of the ROS graph.
+    """Result of an observation of the ROS graph, or of a bag.
 
     Attributes:
         topics: topics of the types that can be recorded
@@ -97,6 +97,7 @@ class Survey:
         sliding: joints that are measured in metres, from its description
         remedy: what to do about messages that were lost; empty if none were
         others: names and types of the other topics
+        bag: path of the bag; empty if it was the ROS graph
     """
 
     topics: tuple[SeenTopic, ...] = ()
@@ -104,6 +105,7 @@ class Survey:
     sliding: tuple[str, ...] = ()
     remedy: str = ""
     others: tuple[tuple[str, str], ...] = ()
+    bag: str = ""
 
     @property
     def losses(self) -> list[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -23,23 +22,20 @@ from std_msgs.msg import String
 from lerobot_recorder.discovery import (
     ARRAY,
     COMPRESSED,
-    CONTROLLER_STATE,
     IMAGE,
-    JOINT_STATE,
     TRAJECTORY,
     TYPES,
     SeenTopic,
     Survey,
     described,
 )
-from lerobot_recorder.errors import ConfigError, RecorderError
-from lerobot_recorder.images import EncodedImage
+from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.guard import GuardedExecutor, GuardedNode
 from lerobot_recorder.nodes.lifetime import Parent
 from lerobot_recorder.nodes.losses import LossCounter, counted_subscription, remedy
 from lerobot_recorder.nodes.message_types import message_class
 from lerobot_recorder.nodes.publishers import matching, offer_of
-from lerobot_recorder.topics import compressed_to_encoded, joints_in
+from lerobot_recorder.topics import ObservedPart, ObservedTopic, facts_of
 
 _FINDING_S = 6.0
 """How long nodes may take to discover each other on a busy computer."""
@@ -47,33 +43,7 @@ _FINDING_S = 6.0
 _LOOK_S = 0.2
 _DEPTHS = {True: 10, False: 100}  # of images, and of all else
 _ANSWER_S = 1.0
-_MOST_PARTS = 50
-"""Sets of joints that are distinguished on one topic: each message could name others."""
 _DESCRIPTION = "std_msgs/msg/String"
-
-
-@dataclass
-class _Heard:
-    """Messages of one topic with one set of joints."""
-
-    received: int = 0
-    first_s: float = 0.0
-    last_s: float = 0.0
-    message: Any = None
-
-    def note(self, message: Any) -> None:
-        self.last_s = time.monotonic()
-        self.first_s = self.first_s or self.last_s
-        self.received += 1
-        self.message = message
-
-    @property
-    def rate_hz(self) -> float:
-        return (self.received - 1) / (self.last_s - self.first_s) if self.received > 1 else 0.0
-
-
-_Parts = dict[frozenset[str], _Heard]
-"""Messages of one topic by their joints: an arm and its gripper may share a topic."""
 
 
 class DiscoverNode(GuardedNode):
@@ -81,7 +51,7 @@ class DiscoverNode(GuardedNode):
 
     def __init__(self) -> None:
         super().__init__("discover", enable_rosout=False, start_parameter_services=False)
-        self._heard: dict[tuple[str, str], _Parts] = {}
+        self._heard: dict[tuple[str, str], ObservedTopic] = {}
         self._others: dict[str, str] = {}
         self._lost: Counter[tuple[str, str]] = Counter()
         self._descriptions: dict[str, str] = {}
@@ -95,7 +65,7 @@ class DiscoverNode(GuardedNode):
     def survey(self) -> Survey:
         """Return the observations so far."""
         heard = sorted(self._heard.items(), key=lambda item: item[0])
-        topics = [self._seen(name, kind, part) for (name, kind), parts in heard for part in _whole(parts)]
+        topics = [self._seen(*topic, part) for topic, observed in heard for part in observed.parts()]
         robot, sliding = described(list(self._descriptions.values()))
         others = tuple(sorted(self._others.items()))
         return Survey(tuple(topics), robot, sliding, remedy() if self._lost else "", others)
@@ -114,13 +84,13 @@ class DiscoverNode(GuardedNode):
         publishers = self.get_publishers_info_by_topic(name)
         if not publishers and not _is_command(name, kind):
             return
-        parts = self._heard[name, kind] = {}
+        observed = self._heard[name, kind] = ObservedTopic()
         profile = matching(offer_of(publishers), _DEPTHS[kind in (IMAGE, COMPRESSED)])
         counter = LossCounter(partial(self._note_lost, (name, kind)))
 
         def note(message: Any, info: Mapping[str, Any]) -> None:
             counter.note_message(info, len(publishers))
-            _note(parts, message)
+            observed.note(message, time.monotonic())
 
         counted_subscription(self, message_class(kind), name, note, counter, qos_profile=profile)
 
@@ -134,19 +104,17 @@ class DiscoverNode(GuardedNode):
             keep = partial(self._descriptions.__setitem__, name)
             self.create_subscription(String, name, lambda text: keep(text.data), latched)
 
-    def _seen(self, name: str, kind: str, heard: _Heard) -> SeenTopic:
+    def _seen(self, name: str, kind: str, part: ObservedPart) -> SeenTopic:
         publishers = self.get_publishers_info_by_topic(name)
-        facts = self._facts(name, kind, heard.message)
+        facts = self._facts(name, kind, part.message)
         if _is_command(name, kind) and not facts.get("joints"):
             facts["joints"] = self._joints_of(name.rsplit("/", 1)[0])
-        if kind == ARRAY:
-            facts["field"] = next((each for each in ("velocity", "effort") if each in name), "position")
         return SeenTopic(
             name,
             kind,
             offer_of(publishers).reliable,
-            heard.received,
-            round(heard.rate_hz, 2),
+            part.received,
+            part.rate_hz,
             lost=self._lost[name, kind],
             **facts,
         )
@@ -154,7 +122,7 @@ class DiscoverNode(GuardedNode):
     def _facts(self, name: str, kind: str, message: Any) -> dict[str, Any]:
         """Return the properties that a message shows; nothing if it cannot be read."""
         try:
-            return {} if message is None else facts_of(kind, message)
+            return facts_of(name, kind, message)
         except Exception as error:
             self.faults.note(name, error)
             return {}
@@ -177,18 +145,6 @@ class DiscoverNode(GuardedNode):
         return tuple(joint for value in values for joint in value.string_array_value)
 
 
-def _note(parts: _Parts, message: Any) -> None:
-    joints = frozenset(joints_in(message))
-    if joints in parts or len(parts) < _MOST_PARTS:
-        parts.setdefault(joints, _Heard()).note(message)
-
-
-def _whole(parts: _Parts) -> list[_Heard]:
-    """Drop messages whose joints are a subset of another message's; return an empty one if none arrived."""
-    whole = [part for joints, part in parts.items() if not any(joints < other for other in parts)]
-    return whole or [_Heard()]
-
-
 def _is_installed(kind: str) -> bool:
     try:
         message_class(kind)
@@ -200,45 +156,6 @@ def _is_installed(kind: str) -> bool:
 def _is_command(name: str, kind: str) -> bool:
     """Return whether a controller may wait for messages on a topic without publishers."""
     return kind == TRAJECTORY or (kind == ARRAY and name.endswith("/commands"))
-
-
-def facts_of(kind: str, message: Any) -> dict[str, Any]:
-    """Return the properties of a topic that a message shows, as fields of `SeenTopic`."""
-    return dict(_facts(kind, message))
-
-
-def _facts(kind: str, message: Any) -> Iterator[tuple[str, Any]]:
-    if kind == JOINT_STATE:
-        yield "joints", tuple(message.name)
-        yield "field", _filled(message, "position", "velocity", "effort")
-    elif kind == CONTROLLER_STATE:
-        yield "joints", tuple(message.joint_names)
-    elif kind == TRAJECTORY:
-        yield "joints", tuple(message.joint_names)
-        if message.points and not message.points[0].positions:
-            yield "field", "velocity"
-    elif kind == ARRAY:
-        yield "values", len(message.data)
-    elif kind == IMAGE:
-        yield from (("encoding", message.encoding), ("width", message.width), ("height", message.height))
-    elif kind == COMPRESSED:
-        yield from _compressed_facts(message)
-
-
-def _filled(message: Any, *fields: str) -> str:
-    return next((field for field in fields if len(getattr(message, field))), fields[0])
-
-
-def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:
-    if message.format.startswith("16UC1"):
-        yield "encoding", "16UC1"
-        return
-    try:
-        image = compressed_to_encoded(message)
-    except RecorderError:
-        return
-    kind = image.format if isinstance(image, EncodedImage) else "png"
-    yield from (("encoding", kind), ("width", image.width), ("height", image.height))
 
 
 def main() -> int:

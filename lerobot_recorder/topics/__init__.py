@@ -8,10 +8,13 @@ bindings        a stream binding: a topic and how to read it
 vectors         turns messages into vectors
 images          turns messages into images
 camera_info     the calibration of cropped, rotated and resized images
+observed        what messages show of their topic
+bag_survey      what a bag has, for the discovery
 stamps          stamps in the headers of messages
 ==============  ==========================================================
 """
 
+from lerobot_recorder.topics.bag_survey import survey_of_bag
 from lerobot_recorder.topics.bindings import (
     COMPRESSED,
     IMAGE,
@@ -27,6 +30,7 @@ from lerobot_recorder.topics.images import (
     image_to_depth,
     image_to_rgb,
 )
+from lerobot_recorder.topics.observed import ObservedPart, ObservedTopic, facts_of
 from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
 from lerobot_recorder.topics.stamps import header_ns
 from lerobot_recorder.topics.vectors import OtherJointsError, by_name, joints_in
@@ -38,6 +42,8 @@ __all__ = [
     "RECORDABLE",
     "STREAM_PARAMETERS",
     "MessageTypes",
+    "ObservedPart",
+    "ObservedTopic",
     "OtherJointsError",
     "RowSettings",
     "StreamBinding",
@@ -47,8 +53,10 @@ __all__ = [
     "by_name",
     "compressed_to_encoded",
     "compressed_to_png",
+    "facts_of",
     "header_ns",
     "image_to_depth",
     "image_to_rgb",
     "joints_in",
+    "survey_of_bag",
 ]

@@ -93,6 +93,18 @@ def jpeg(log_ns: int, data: bytes, topic: str = "/camera/image_raw/compressed") 
     )
 
 
+def qos(*, reliable: bool) -> Any:
+    """Return the QoS profile of a publisher, for `write_bag`."""
+    from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
+
+    reliability = QosReliability.RELIABLE if reliable else QosReliability.BEST_EFFORT
+    never = QosTime(9223372036, 854775807)
+    keep = (QosHistory.KEEP_LAST, 10)
+    return Qos(
+        *keep, reliability, QosDurability.VOLATILE, never, never, QosLiveliness.AUTOMATIC, never, False
+    )
+
+
 def write_bag(
     folder: Path,
     messages: Iterable[Sent],

@@ -69,3 +69,30 @@ def test_in_an_empty_graph_the_error_explains_what_to_do(monkeypatch, tmp_path):
     assert result.exit_code == 1
     assert "error: no joint states, commands or images are published: start" in result.output
     assert not (tmp_path / "robot.yaml").exists()
+
+
+def test_a_bag_is_discovered_without_ros(monkeypatch, tmp_path):
+    pytest.importorskip("rosbags")
+    pytest.importorskip("mcap")
+    import bags
+
+    monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    sent = [bags.joints(bags.START_NS + number * 10**7, {"elbow": 0.1}) for number in range(50)]
+    path = bags.write_bag(tmp_path / "my bag", sent)
+    command = f"lerobot-recorder import '{path}' --config robot.yaml --root DATASET"
+    result = invoke(path)
+    assert result.exit_code == 0, result.output
+    assert command in result.output
+    text = (tmp_path / "robot.yaml").read_text()
+    assert 'state.names: ["elbow"]' in text
+    assert "# 100.0 Hz, reliable" in text
+    assert "# The bag has no commands" in text
+    assert invoke(path, "other.yaml").exit_code == 0
+    assert (tmp_path / "other.yaml").exists()
+
+
+def test_what_is_no_bag_is_an_error(tmp_path):
+    result = invoke(tmp_path / "notes.txt", tmp_path / "robot.yaml")
+    assert result.exit_code == 1
+    assert f"error: {tmp_path / 'notes.txt'} does not exist" in result.output

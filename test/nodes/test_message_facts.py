@@ -10,7 +10,7 @@ from std_msgs.msg import Float64MultiArray
 from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
 
 from lerobot_recorder.discovery.seen import ARRAY, COMPRESSED, IMAGE, JOINT_STATE, TRAJECTORY
-from lerobot_recorder.nodes.discover import facts_of
+from lerobot_recorder.topics import facts_of
 
 JPEG = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
 POINT = JointTrajectoryPoint(velocities=[1.0])
@@ -27,7 +27,7 @@ POINT = JointTrajectoryPoint(velocities=[1.0])
             JointTrajectory(joint_names=["a"], points=[POINT]),
             {"joints": ("a",), "field": "velocity"},
         ),
-        (ARRAY, Float64MultiArray(data=[1.0, 2.0]), {"values": 2}),
+        (ARRAY, Float64MultiArray(data=[1.0, 2.0]), {"values": 2, "field": "position"}),
         (
             IMAGE,
             Image(encoding="16UC1", width=64, height=48),
@@ -43,4 +43,4 @@ POINT = JointTrajectoryPoint(velocities=[1.0])
     ],
 )
 def test_a_message_shows_what_its_topic_carries(kind, message, facts):
-    assert facts_of(kind, message) == facts
+    assert facts_of("/topic", kind, message) == facts
