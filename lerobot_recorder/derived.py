@@ -34,7 +34,9 @@ def derived_parameters(given: Mapping[str, Values]) -> dict[str, dict[str, Any]]
     """
     recorder = given["recorder"]
     derived: dict[str, dict[str, Any]] = {node: {} for node in given}
-    derived["encoder"].update(_place(recorder, given["encoder"]))
+    for node in ("encoder", "dashboard"):
+        if node in given:
+            derived[node].update(_place(recorder, node, given[node]))
     if "hardware" in given:
         derived["recorder"].update(_camera_streams(given["hardware"], recorder))
         streams = derived["recorder"].get("streams", _texts(recorder.get("streams", _STREAMS)))
@@ -47,13 +49,13 @@ def _texts(values: Any) -> list[str]:
     return [each for each in values if each] if isinstance(values, (list, tuple)) else []
 
 
-def _place(recorder: Values, encoder: Values) -> Iterator[tuple[str, Any]]:
-    """Yield the place of the dataset for the encoder."""
+def _place(recorder: Values, node: str, values: Values) -> Iterator[tuple[str, Any]]:
+    """Yield the place of the dataset for another node."""
     for name in ("repo_id", "root"):
-        theirs, ours = recorder.get(name, ""), encoder.get(name, "")
+        theirs, ours = recorder.get(name, ""), values.get(name, "")
         if theirs and ours and theirs != ours:
             raise ConfigError(
-                f"recorder.{name} is {theirs!r}, but encoder.{name} is {ours!r}: give it to the recorder only"
+                f"recorder.{name} is {theirs!r}, but {node}.{name} is {ours!r}: give it to the recorder only"
             )
         if theirs and not ours:
             yield name, theirs

@@ -34,6 +34,19 @@ class LaunchSettings:
         "with hardware none",
     )
     namespace: str = setting("", "Namespace of the nodes and their topics, for example of a second robot")
+    dashboard: bool = setting(False, "Whether to serve the dashboard, a web page for the operator")
+
+
+@dataclass(frozen=True)
+class AddressSettings:
+    """Where the dashboard is served."""
+
+    address: str = setting(
+        "127.0.0.1",
+        "IP address of this computer at which the dashboard is served; 0.0.0.0: all of them; with another one "
+        "than 127.0.0.1 the page asks for a token, which the terminal shows",
+    )
+    port: int = setting(8090, "Port of the dashboard; 0: any that is free", low=0, high=65535)
 
 
 @dataclass(frozen=True)
@@ -62,13 +75,14 @@ NODE_OPTIONS: dict[str, tuple[Parameter, ...]] = {
     "hardware": (),
     "recorder": (*_PLACE, *_EPISODES),
     "encoder": (*_PLACE, *_BATCHES),
+    "dashboard": _PLACE,
 }
 """The parameters of each node that are options, too."""
 
 END_S = 15
 """Seconds that a node may take to end at once; the hardware node's `torque_off_warning_s` is shorter."""
 
-GRACE_PERIOD_S = {"hardware": END_S, "recorder": 60, "encoder": 24 * 3600}
+GRACE_PERIOD_S = {"hardware": END_S, "recorder": 60, "encoder": 24 * 3600, "dashboard": END_S}
 """Seconds that a node may take to finish its work: the hardware node warns before it releases the arm, the
 recorder writes its queue to the disk, the encoder encodes the remaining episodes."""
 
@@ -92,7 +106,13 @@ def _arm_option(name: str) -> Parameter:
     return replace(parameter(ArmSettings, "port"), name=name, text=text)
 
 
+DASHBOARD = {f"dashboard_{each.name}": each.name for each in parameters_of(AddressSettings)}
+"""The options that place the dashboard, and its parameters."""
+
 OPTIONS |= {each: _arm_option(each) for each in ARMS}
+OPTIONS |= {
+    option: replace(parameter(AddressSettings, name), name=option) for option, name in DASHBOARD.items()
+}
 
 LAUNCH_ARGUMENTS = OPTIONS | {each.name: each for each in parameters_of(IncludeSettings)}
 """All arguments of the launch file by name."""
@@ -149,7 +169,8 @@ def node_values(node: str, options: Mapping[str, object]) -> dict[str, object]:
         node: name of the node
         options: values of options by name; None leaves a parameter as it is
     """
-    names = {each.name: each.name for each in NODE_OPTIONS[node]} | (ARMS if node == "hardware" else {})
+    names = {each.name: each.name for each in NODE_OPTIONS[node]}
+    names |= {"hardware": ARMS, "dashboard": DASHBOARD}.get(node, {})
     given = {name: options.get(option) for option, name in names.items()}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -168,6 +189,8 @@ def typed_options(texts: Mapping[str, str]) -> dict[str, object]:
 
 def _typed(option: Parameter, text: str) -> object:
     kind = type(option.default)
+    if kind is bool:
+        return option.check({"true": True, "false": False}.get(text.lower(), text))
     try:
         return option.check(kind(text))
     except ValueError:

@@ -21,20 +21,22 @@ from lerobot_recorder.nodes.guard import GuardedNode
 _RETRY_S = 0.1
 
 
-class _NotByExecutor(CallbackGroup):
+class NotByExecutor(CallbackGroup):
     """Keeps subscriptions and their events from the executor.
 
     With Fast DDS, each message would wake an executor that waits for events.
     """
 
     def can_execute(self, entity: Any) -> bool:  # noqa: ARG002
+        """Return whether the executor may call it: never."""
         return False
 
     def beginning_execution(self, entity: Any) -> bool:
+        """Return whether the executor may call it: never."""
         return self.can_execute(entity)
 
     def ending_execution(self, entity: Any) -> None:
-        pass
+        """Do nothing."""
 
 
 class Receiver:
@@ -49,7 +51,7 @@ class Receiver:
 
     def __init__(self, node: GuardedNode) -> None:
         """Prepare to receive; the thread starts with the first subscription."""
-        self.group = _NotByExecutor()
+        self.group = NotByExecutor()
         self._node = node
         self._subscriptions: tuple[Subscription[Any], ...] = ()
         self._changed = GuardCondition(None, None, node.context)

@@ -33,7 +33,13 @@ from lerobot_recorder.topics.images import (
 from lerobot_recorder.topics.observed import ObservedPart, ObservedTopic, facts_of
 from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
 from lerobot_recorder.topics.stamps import header_ns
-from lerobot_recorder.topics.vectors import OtherJointsError, by_name, joints_in
+from lerobot_recorder.topics.vectors import (
+    OtherJointsError,
+    by_name,
+    default_names,
+    extractor,
+    joints_in,
+)
 
 __all__ = [
     "COMPRESSED",
@@ -53,6 +59,8 @@ __all__ = [
     "by_name",
     "compressed_to_encoded",
     "compressed_to_png",
+    "default_names",
+    "extractor",
     "facts_of",
     "header_ns",
     "image_to_depth",

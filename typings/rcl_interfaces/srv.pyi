@@ -1,6 +1,7 @@
 from collections.abc import Sequence
+from typing import Any
 
-from rcl_interfaces.msg import ParameterValue
+from rcl_interfaces.msg import ParameterValue, SetParametersResult
 
 class GetParameters:
     class Request:
@@ -10,3 +11,10 @@ class GetParameters:
     class Response:
         values: Sequence[ParameterValue]
         def __init__(self, *, values: Sequence[ParameterValue] = ...) -> None: ...
+
+class SetParameters:
+    class Request:
+        def __init__(self, *, parameters: Sequence[Any] = ...) -> None: ...
+
+    class Response:
+        results: Sequence[SetParametersResult]

@@ -1,0 +1,184 @@
+"""The web application: pages, live stream, actions, episodes and edits."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.routing import Route
+
+from lerobot_recorder.dashboard.access import Access
+from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, Answer, Station
+from lerobot_recorder.dashboard.edits import Edits
+from lerobot_recorder.dashboard.guard import App, Guard
+from lerobot_recorder.dashboard.library import Library
+from lerobot_recorder.dashboard.live import Live
+from lerobot_recorder.dashboard.stream import LiveStream
+from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, VideoError
+
+STATIC = Path(__file__).parent / "static"
+_LARGEST_WIDTH = 4096
+_TIMEOUT_S = 120.0
+"""How long a node may take for an answer; an edit of a large dataset takes seconds."""
+
+_KEEP = {"cache-control": "private, max-age=86400, immutable"}
+
+
+def make_app(root: Path, station: Station, live: Live, access: Access) -> App:
+    """Return the application for the dataset at ``root``, as ASGI.
+
+    Args:
+        root: the dataset's directory; it need not exist yet.
+        station: the nodes.
+        live: what is shown live.
+        access: who may see it.
+    """
+    pages, library = _Pages(station, live), _Episodes(root, live)
+    static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
+
+    async def page(request: Request) -> Response:
+        path = static.get(request.path_params.get("name", "index.html"))
+        if path is None:
+            raise HTTPException(404)
+        return FileResponse(path, headers={"cache-control": "no-cache"})
+
+    routes = [
+        Route("/", page),
+        Route("/static/{name}", page),
+        Route("/live", pages.live),
+        Route("/actions/{name}", pages.act, methods=["POST"]),
+        Route("/controls/{name}", pages.control, methods=["POST"]),
+        Route("/episodes", library.listing),
+        Route("/episodes/{ref}", library.details),
+        Route("/episodes/{ref}/thumbnail", library.thumbnail),
+        Route("/episodes/{ref}/picture/{key}/{row:int}", library.picture),
+        Route("/episodes/{ref}/video/{key}", library.video),
+        Route("/edits", library.edit, methods=["POST"]),
+    ]
+    refusals: dict[Any, Any] = {
+        ConfigError: _refused(400),
+        DatasetError: _refused(404),
+        SpoolError: _refused(404),
+        VideoError: _refused(404),
+        RecorderError: _refused(409),
+    }
+    return Guard(Starlette(routes=routes, exception_handlers=refusals), access)
+
+
+def _refused(status: int) -> Callable[[Request, Exception], Any]:
+    async def answer(_request: Request, error: Exception) -> Response:
+        return JSONResponse(Answer(False, str(error))._asdict(), status)
+
+    return answer
+
+
+class _Pages:
+    """Live stream, actions and controls."""
+
+    def __init__(self, station: Station, live: Live) -> None:
+        self._station, self._live = station, live
+
+    async def live(self, request: Request) -> Any:
+        return LiveStream(self._live, request.query_params.getlist("closeup"))
+
+    async def act(self, request: Request) -> Response:
+        action = ACTIONS.get(request.path_params["name"])
+        if action is None:
+            raise HTTPException(404)
+        value = (await _json(request)).get("value", False)
+        if not isinstance(value, bool):
+            raise ConfigError(f"value: expected true or false, found {value!r}")
+        return await _answered(self._station.call(action, value))
+
+    async def control(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in CONTROLS:
+            raise HTTPException(404)
+        node, kind = CONTROLS[name]
+        value = (await _json(request)).get("value")
+        if kind is float and type(value) is int:
+            value = float(value)
+        if type(value) is not kind:
+            raise ConfigError(f"{name}: expected {kind.__name__}, found {value!r}")
+        return await _answered(self._station.set_parameter(node, name, value))
+
+
+class _Episodes:
+    """The list of episodes, playback and edits."""
+
+    def __init__(self, root: Path, live: Live) -> None:
+        self._library, self._edits, self._live = Library(root), Edits(root), live
+        self._editing = threading.Lock()
+        self._decoding = asyncio.Semaphore(1)
+        self._number = 0
+
+    async def listing(self, _request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self._library.listing))
+
+    async def details(self, request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(self._library.details, request.path_params["ref"]))
+
+    async def thumbnail(self, request: Request) -> Response:
+        async with self._decoding:  # the recording needs the other cores
+            picture = await run_in_threadpool(self._library.thumbnail, request.path_params["ref"])
+        return Response(picture, media_type="image/jpeg", headers=_kept(request))
+
+    async def picture(self, request: Request) -> Response:
+        given, width = request.path_params, request.query_params.get("width", "0")
+        if not width.isdecimal() or int(width) > _LARGEST_WIDTH:
+            raise ConfigError(f"width: expected 0 to {_LARGEST_WIDTH}, found {width!r}")
+        async with self._decoding:
+            picture = await run_in_threadpool(
+                self._library.picture, given["ref"], given["key"], given["row"], int(width)
+            )
+        return Response(picture, media_type="image/jpeg", headers=_kept(request))
+
+    async def video(self, request: Request) -> Response:
+        given = request.path_params
+        path = await run_in_threadpool(self._library.video_file, given["ref"], given["key"])
+        return FileResponse(path, media_type="video/mp4")
+
+    async def edit(self, request: Request) -> Response:
+        wanted = await _json(request)
+        message = await run_in_threadpool(self._edit, wanted)
+        self._number += 1
+        self._live.put("edited", self._number)
+        self._live.notify()
+        return JSONResponse(Answer(True, message)._asdict())
+
+    def _edit(self, wanted: dict[str, Any]) -> str:
+        with self._editing:
+            return self._edits.apply(wanted)
+
+
+def _kept(request: Request) -> dict[str, str]:
+    """Let a browser keep a picture whose address says which state of the files it is of."""
+    return _KEEP if "state" in request.query_params else {}
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    try:
+        found = json.loads(await request.body() or b"{}")
+    except (ValueError, RecursionError):
+        raise ConfigError("expected a JSON object") from None
+    if not isinstance(found, dict):
+        raise ConfigError("expected a JSON object")
+    return found
+
+
+async def _answered(work: concurrent.futures.Future[Answer]) -> Response:
+    try:
+        answer = await asyncio.wait_for(asyncio.wrap_future(work), _TIMEOUT_S)
+    except asyncio.TimeoutError:
+        answer = Answer(False, f"no answer within {_TIMEOUT_S:.0f} s")
+    return JSONResponse(answer._asdict(), 200 if answer.success else 409)

@@ -1,0 +1,101 @@
+"""Edits that the page asks for: of the dataset, and of episodes that wait in the spool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lerobot_recorder.editing import Change, DatasetEditor, Selection
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.spool import Spool
+
+
+class Edits:
+    """Edits the episodes of one dataset; all methods touch the disk, some for seconds."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def apply(self, request: Mapping[str, Any]) -> str:
+        """Do what a request from the page asks for.
+
+        Args:
+            request: ``edit`` names the edit. ``ref`` is the episode's number, or its identifier in the spool;
+                ``id`` is that identifier for an episode of the dataset, too, if it is known: after another
+                edit, the number may be that of another episode.
+
+        Returns:
+            What was done, one sentence.
+
+        Raises:
+            ConfigError: the request cannot be understood.
+            DatasetError: the dataset cannot be edited like this.
+            SpoolError: the spool cannot be edited like this.
+        """
+        edit, ref = _text(request, "edit"), request.get("ref", "")
+        if edit == "undo":
+            return f"undone: {DatasetEditor(self._root).undo().what}"
+        if not isinstance(ref, str) or not ref:
+            raise ConfigError(f"ref: expected an episode, found {ref!r}")
+        return self._in_dataset(edit, ref, request) if ref.isdecimal() else self._in_spool(edit, ref, request)
+
+    def _in_dataset(self, edit: str, ref: str, request: Mapping[str, Any]) -> str:
+        editor, number = DatasetEditor(self._root), int(ref)
+        known = _text(request, "id") if request.get("id") else ""
+        chosen = Selection(numbers=(number,), episode_ids=(known,) if known else None)
+        if edit == "delete":
+            return _said(editor.delete(chosen), f"deleted episode {number}")
+        if edit == "task":
+            return _said(editor.set_task(chosen, _text(request, "task")), f"episode {number} has a new task")
+        if edit == "success":
+            mark = _flag(request, "success")
+            return _said(editor.set_success(chosen, mark), f"episode {number} is a {_outcome(mark)}")
+        if edit == "trim":
+            if known and editor.numbers_of([known]).get(known) != number:
+                raise ConfigError(f"episode {number} is another one by now: look at it again")
+            changes = editor.trim(number, _seconds(request, "start_s"), _seconds(request, "stop_s"))
+            return _said(changes, f"trimmed episode {number}")
+        raise ConfigError(f"edit: expected delete, task, success, trim or undo, found {edit!r}")
+
+    def _in_spool(self, edit: str, ref: str, request: Mapping[str, Any]) -> str:
+        spool = Spool(self._root)
+        if edit == "delete":
+            return f"deleted episode {spool.delete_last(ref)}; the action Bring back undoes it"
+        if edit == "accept":
+            return f"accepted episode {spool.accept(ref).episode_id}"
+        if edit == "retry":
+            return f"trying episode {spool.retry(ref).episode_id} again"
+        if edit == "success":
+            mark = _flag(request, "success")
+            return f"episode {spool.mark_success(mark, ref)} is a {_outcome(mark)}"
+        raise ConfigError(f"{edit}: not possible before the episode is in the dataset")
+
+
+def _said(changes: Sequence[Change], what: str) -> str:
+    return what if changes else "nothing has changed"
+
+
+def _outcome(success: bool) -> str:
+    return "success" if success else "failure"
+
+
+def _text(request: Mapping[str, Any], name: str) -> str:
+    value = request.get(name)
+    if not isinstance(value, str):
+        raise ConfigError(f"{name}: expected a text, found {value!r}")
+    return value
+
+
+def _flag(request: Mapping[str, Any], name: str) -> bool:
+    value = request.get(name)
+    if not isinstance(value, bool):
+        raise ConfigError(f"{name}: expected true or false, found {value!r}")
+    return value
+
+
+def _seconds(request: Mapping[str, Any], name: str) -> float:
+    value = request.get(name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0:
+        raise ConfigError(f"{name}: expected seconds, found {value!r}")
+    return float(value)

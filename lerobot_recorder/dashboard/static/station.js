@@ -1,0 +1,216 @@
+// The state of recorder and encoder, and everything that an operator can do.
+
+import { byId, confirmed, duration, make, post, setText } from "./page.js";
+
+const WORDS = {
+  idle: "Ready", recording: "Recording", saving: "Saving", waiting: "Waiting", resetting: "Reset the scene",
+  paused: "Paused", finished: "Finished",
+};
+
+const BUTTONS = [
+  ["discard_episode", "Discard", "Discard this take?"],
+  ["delete_last_episode", "Delete last", "Delete the last episode?"],
+  ["undo_delete", "Bring back"],
+  ["accept_episode", "Accept"],
+  ["mark_success", "Success", null, true],
+  ["mark_success", "Failure", null, false],
+  ["next_task", "Next task"],
+  ["pause", "Pause", null, true],
+  ["encode_pending", "Encode now"],
+  ["retry_failed", "Retry failed"],
+  ["end_recording", "End", "End the recording? The nodes stop."],
+];
+
+export class Station {
+  constructor() {
+    this.recorder = null;
+    this.encoder = null;
+    this.received = 0;
+    this.ready = new Set();
+    this.main = make("button", { className: "main", textContent: "Start" });
+    this.main.addEventListener("click", () => this.act(this.mainAction(), {}, this.main));
+    this.buttons = BUTTONS.map(([action, label, question, value]) => {
+      const button = make("button", { textContent: label });
+      button.dataset.action = action;
+      button.addEventListener("click", async () => {
+        if (question && !(await confirmed(question, label))) return;
+        const wanted = action === "pause" ? !this.recorder?.paused : value;
+        await this.act(action, wanted === undefined ? {} : { value: wanted }, button);
+      });
+      return button;
+    });
+    byId("actions").append(this.main, ...this.buttons);
+    byId("batch-less").addEventListener("click", () => this.setBatch(-1));
+    byId("batch-more").addEventListener("click", () => this.setBatch(+1));
+    byId("encode-pause").addEventListener("click", () =>
+      post("/controls/paused", { value: this.encoder?.state !== "paused" }));
+    byId("settings").addEventListener("submit", (event) => {
+      event.preventDefault();
+      post("/controls/task", { value: byId("set-task").value });
+    });
+    this.update();
+  }
+
+  /** Call a service; the button waits for the answer. */
+  async act(action, body, button) {
+    button.disabled = true;
+    try {
+      await post(`/actions/${action}`, body);
+    } finally {
+      button.disabled = false;
+      this.update();
+    }
+  }
+
+  mainAction() {
+    return this.recorder?.state === "recording" ? "save_episode" : "start_episode";
+  }
+
+  setBatch(by) {
+    const size = (this.encoder?.batch_size ?? 1) + by;
+    if (size >= 1) post("/controls/video_encoding_batch_size", { value: size });
+  }
+
+  setState(name, value) {
+    if (name === "recorder") {
+      this.recorder = value;
+      this.received = performance.now();
+      if (document.activeElement !== byId("set-task")) byId("set-task").value = value.next_task ?? value.task;
+      byId("tasks").replaceChildren(...(value.tasks ?? []).map((task) => make("option", { value: task })));
+    }
+    if (name === "encoder") this.encoder = value;
+    if (name === "actions") this.ready = new Set(value);
+    if (name === "completed") this.showVerdict(value);
+    if (name === "diagnostics") showDiagnostics(value);
+    this.update();
+  }
+
+  update() {
+    this.updateState();
+    this.updateButtons();
+    this.updateEncoder();
+    this.updateStreams();
+  }
+
+  updateState() {
+    const status = this.recorder, state = byId("state");
+    if (!status) {
+      setText(byId("word"), "No recorder");
+      return;
+    }
+    const isMissing = status.missing.length > 0 && ["idle", "waiting"].includes(status.state);
+    state.dataset.state = isMissing ? "missing" : status.state;
+    setText(byId("word"), isMissing ? "Not ready" : WORDS[status.state] ?? status.state);
+    const count = status.num_episodes ? ` of ${status.num_episodes}` : "";
+    setText(byId("about"), `episode ${status.episode}${count}, ${status.saved} saved`);
+    setText(byId("task"), status.state === "recording" ? status.task : status.next_task ?? status.task);
+    const problems = [...status.missing, ...(status.missing.length ? [] : [status.message]),
+      ...Object.values(status.streams).map((stream) => status.missing.length ? "" : stream.wrong)];
+    fill(byId("problems"), problems.filter(Boolean));
+    this.tick();
+  }
+
+  /** Show the time, between two statuses as well. */
+  tick() {
+    const status = this.recorder, since = (performance.now() - this.received) / 1000;
+    if (!status) return;
+    const bar = byId("elapsed");
+    let text = "";
+    if (status.state === "recording") {
+      const elapsed = status.elapsed_s + Math.min(since, 2);
+      text = status.episode_time_s ? `${Math.floor(elapsed)} / ${Math.round(status.episode_time_s)} s`
+        : `${Math.floor(elapsed)} s`;
+      bar.value = status.episode_time_s ? Math.min(1, elapsed / status.episode_time_s) : 0;
+    } else if (status.state === "resetting") {
+      text = `${Math.ceil(Math.max(0, status.remaining_s - since))} s`;
+    }
+    bar.hidden = !(status.state === "recording" && status.episode_time_s);
+    setText(byId("clock"), text);
+  }
+
+  updateButtons() {
+    const isRecording = this.recorder?.state === "recording";
+    setText(this.main, isRecording ? "Save" : "Start");
+    this.main.classList.toggle("recording", isRecording);
+    this.main.disabled = !this.ready.has(this.mainAction());
+    for (const button of this.buttons) {
+      const action = button.dataset.action;
+      if (action === "pause") setText(button, this.recorder?.paused ? "Resume" : "Pause");
+      const isUseless = (action === "discard_episode" && !isRecording)
+        || (action === "delete_last_episode" && isRecording)
+        || (action === "next_task" && !(this.recorder?.tasks ?? []).length)
+        || (action === "pause" && !this.recorder?.num_episodes)
+        || (action === "encode_pending" && !this.encoder?.waiting)
+        || (action === "retry_failed" && !this.encoder?.retryable);
+      button.disabled = isUseless || !this.ready.has(action);
+      button.hidden = action === "retry_failed" && !this.encoder?.retryable;
+      button.classList.toggle("attention", action === "accept_episode" && this.isRejected);
+    }
+  }
+
+  updateEncoder() {
+    const status = this.encoder, bar = byId("encoding");
+    if (status) {
+      const progress = status.encoding ?? status.take;
+      const waiting = `${status.waiting} waiting` + (status.waiting ? ` (${duration(status.waiting_s)})` : "");
+      const clear = status.eta_s ? `, ${duration(status.eta_s)} to clear` : "";
+      setText(byId("encoder"), [`${status.state}: ${waiting}${clear}, ${status.committed} added`,
+        status.message, status.warning].filter(Boolean).join(". "));
+      byId("encoder").classList.toggle("problem", Boolean(status.message));
+      bar.hidden = !progress;
+      if (progress) bar.value = progress.frames ? progress.frames_done / progress.frames : 0;
+      setText(byId("batch"), String(status.batch_size));
+      setText(byId("encode-pause"), status.state === "paused" ? "Resume encoding" : "Pause encoding");
+    }
+    for (const id of ["batch-less", "batch-more", "encode-pause"]) byId(id).disabled = !status;
+    byId("batch-less").disabled ||= status?.batch_size === 1;
+    const free = this.recorder?.free_bytes, left = this.recorder?.seconds_left;
+    setText(byId("disk"), free == null ? "" : `${(free / 1e9).toFixed(1)} GB free`
+      + (left == null ? "" : `, enough for ${duration(left)}`));
+  }
+
+  updateStreams() {
+    const rows = Object.entries(this.recorder?.streams ?? {}).map(([name, stream]) => {
+      const age = stream.age_s == null ? "nothing" : `${Math.round(stream.age_s * 1000)} ms`;
+      const row = make("tr", { title: stream.wrong }, make("td", { textContent: name }),
+        make("td", { textContent: `${stream.rate_hz.toFixed(0)} Hz` }), make("td", { textContent: age }));
+      row.classList.toggle("problem", Boolean(stream.wrong || stream.silent));
+      return row;
+    });
+    byId("streams").tBodies[0].replaceChildren(...rows);
+  }
+
+  get isRejected() {
+    return byId("verdict").dataset.state === "rejected" && !byId("verdict").hidden;
+  }
+
+  /** Show how the last take ended. */
+  showVerdict(episode) {
+    const place = byId("verdict");
+    const what = episode.state === "ready" ? "saved" : "set aside";
+    place.dataset.verdict = episode.verdict;
+    place.dataset.state = episode.state;
+    place.dataset.id = episode.episode_id;
+    place.hidden = false;
+    const lines = [...episode.reasons, ...episode.notes].map((text) => make("li", { textContent: text }));
+    place.replaceChildren(`${episode.verdict === "good" ? "✓" : "✗"} ${episode.verdict}: ${what}, `
+      + `${episode.duration_s.toFixed(1)} s`, make("ul", {}, ...lines));
+  }
+}
+
+function fill(list, texts) {
+  if ([...list.children].map((each) => each.textContent).join("\n") === texts.join("\n")) return;
+  list.replaceChildren(...texts.map((textContent) => make("li", { textContent })));
+}
+
+function showDiagnostics(diagnostics) {
+  const signs = ["✓", "!", "✗"];
+  const entries = Object.entries(diagnostics).sort(([a, x], [b, y]) => y.level - x.level || a.localeCompare(b));
+  byId("diagnostics").replaceChildren(...entries.map(([name, status]) => {
+    const entry = make("li", {}, make("b", { textContent: signs[status.level] ?? "?" }),
+      `${name}: ${status.message}`);
+    entry.title = Object.entries(status.values).map(([key, value]) => `${key}: ${value}`).join("\n");
+    entry.classList.toggle("problem", status.level > 0);
+    return entry;
+  }));
+}

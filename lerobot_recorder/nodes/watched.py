@@ -1,0 +1,269 @@
+"""Topics for the dashboard: subscribed while somebody watches, and read a few times a second.
+
+A reader of the newest message costs a fraction of a callback per message: most images of a camera are never
+turned into a Python object.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import cv2
+import numpy as np
+from diagnostic_msgs.msg import DiagnosticArray
+from rclpy.exceptions import InvalidHandle
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from std_msgs.msg import String
+
+from lerobot_recorder.dashboard import Live, depth_to_jpeg, to_jpeg
+from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.images import decode_depth
+from lerobot_recorder.nodes.events import latched
+from lerobot_recorder.nodes.guard import GuardedNode
+from lerobot_recorder.nodes.message_types import message_class
+from lerobot_recorder.nodes.receiver import NotByExecutor
+from lerobot_recorder.topics import (
+    COMPRESSED,
+    IMAGE,
+    RECORDABLE,
+    compressed_to_png,
+    default_names,
+    extractor,
+    image_to_depth,
+    image_to_rgb,
+    joints_in,
+)
+
+_POLL_S = 0.1
+_STATUS_DEPTH = 100
+_BUSY_SHARE = 9
+"""The thread rests this many times as long as it has worked: many cameras make all of them slower."""
+
+_LARGEST_JPEG = 4 << 20
+_DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1")
+
+Take = Callable[[Any], None]
+
+
+@dataclass
+class Watched:
+    """A topic that is read.
+
+    Attributes:
+        kind: class of its messages.
+        qos: of the subscription.
+        take: called with the newest message, or with all if `every`.
+        period_s: how often it is read at most.
+        every: whether every message counts.
+    """
+
+    kind: Any
+    qos: QoSProfile
+    take: Take
+    period_s: float = _POLL_S
+    every: bool = False
+    subscription: Any = field(default=None, repr=False)
+    next_s: float = 0.0
+
+
+class WatchedTopics:
+    """Keeps `Live` up to date while somebody watches.
+
+    `match` is called regularly by the executor, which alone creates and destroys subscriptions; a thread of
+    its own reads them.
+    """
+
+    def __init__(self, node: GuardedNode, live: Live, preview_rate_hz: float, preview_width: int) -> None:
+        self._node, self._live = node, live
+        self._period_s, self._width = 1 / preview_rate_hz, preview_width
+        self._group = NotByExecutor()
+        self._topics: dict[str, Watched] = {}
+        self._diagnostics: dict[str, dict[str, Any]] = {}
+        self._completed: dict[str, Any] = {}
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dashboard-topics", daemon=True)
+        self._thread.start()
+
+    def match(self) -> None:
+        """Subscribe to what there is if somebody watches, to nothing otherwise."""
+        wanted = self._wanted() if self._live.watchers else {}
+        for topic in [name for name in self._topics if name not in wanted]:
+            self._node.destroy_subscription(self._topics.pop(topic).subscription)
+        for topic, watched in wanted.items():
+            if topic not in self._topics:
+                watched.subscription = self._node.create_subscription(
+                    watched.kind, topic, _nothing, watched.qos, callback_group=self._group
+                )
+                self._topics = {**self._topics, topic: watched}
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self._live.close()
+        self._thread.join()
+
+    # Which topics
+
+    def _wanted(self) -> dict[str, Watched]:
+        node = self._node
+        own = node.resolve_topic_name("~").rpartition("/")[0]
+        status = {
+            f"{own}/{name}/status": Watched(String, latched(1), self._json(name))
+            for name in ("recorder", "encoder")
+        }
+        completed = Watched(String, latched(_STATUS_DEPTH), self._take_completed, every=True)
+        diagnostics = Watched(DiagnosticArray, QoSProfile(depth=50), self._take_diagnostics, every=True)
+        wanted = {**status, f"{own}/episode_completed": completed, "/diagnostics": diagnostics}
+        recorded = self._recorded(own)
+        cameras = {
+            camera_name(own, topic): (topic, kind) for topic, kind in self._images(own, recorded).items()
+        }
+        for camera, (topic, kind) in cameras.items():
+            wanted[topic] = Watched(
+                message_class(kind), _newest(), self._picture_of(camera), period_s=self._period_s
+            )
+        for topic, kind in recorded.items():
+            if kind in RECORDABLE - {IMAGE, COMPRESSED}:
+                wanted[topic] = Watched(
+                    message_class(kind), _newest(), self._values_of(topic.removeprefix(f"{own}/"), kind)
+                )
+        self._live.put("cameras", sorted(cameras))
+        self._live.keep_cameras(cameras)
+        return wanted
+
+    def _recorded(self, own: str) -> dict[str, str]:
+        """Return the topics that the recorder reads, and their types."""
+        found = []
+        with suppress(RuntimeError):  # there is no recorder
+            found = self._node.get_subscriber_names_and_types_by_node("recorder", own or "/")
+        published = ((topic, kinds[0]) for topic, kinds in found if self._node.count_publishers(topic))
+        return dict(published)
+
+    def _images(self, own: str, recorded: Mapping[str, str]) -> dict[str, str]:
+        """Return the topics of all cameras: those that are recorded, and those of the hardware node."""
+        images = {topic: kind for topic, kind in recorded.items() if kind in (IMAGE, COMPRESSED)}
+        known = {_base(topic) for topic in images}
+        for topic, kinds in sorted(self._node.get_topic_names_and_types(), reverse=True):  # compressed first
+            is_camera = topic.startswith(f"{own}/cameras/") and kinds[0] in (IMAGE, COMPRESSED)
+            if is_camera and _base(topic) not in known and self._node.count_publishers(topic):
+                images[topic] = kinds[0]
+                known.add(_base(topic))
+        return images
+
+    # What their messages become
+
+    def _json(self, name: str) -> Take:
+        return lambda message: self._live.put(name, json.loads(message.data))
+
+    def _take_completed(self, message: String) -> None:
+        episode = json.loads(message.data)
+        self._completed[episode["episode_id"]] = episode
+        self._live.put("completed", list(self._completed.values())[-1])
+
+    def _take_diagnostics(self, message: DiagnosticArray) -> None:
+        for status in message.status:
+            level = status.level[0] if isinstance(status.level, bytes) else status.level
+            values = {each.key: each.value for each in status.values}
+            found = {"level": int(level), "message": status.message, "values": values}
+            self._diagnostics[status.name] = found
+        self._live.put("diagnostics", dict(self._diagnostics))
+
+    def _values_of(self, name: str, kind: str) -> Take:
+        def take(message: Any) -> None:
+            names = joints_in(message) or default_names(kind) or tuple(map(str, range(len(message.data))))
+            values = extractor(kind, names, "position")(message)
+            self._live.put(f"values {name}", dict(zip(names, values.round(5).tolist(), strict=True)))
+
+        return take
+
+    def _picture_of(self, camera: str) -> Take:
+        def take(message: Any) -> None:
+            width = 0 if camera in self._live.closeups else self._width
+            self._live.put_picture(camera, preview(message, width))
+
+        return take
+
+    # Reading
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            if not self._live.wait_for_watchers():
+                continue
+            began_s, busy_s = time.monotonic(), time.thread_time()
+            for topic, watched in self._topics.items():
+                if began_s >= watched.next_s:
+                    self._read(topic, watched, began_s)
+            self._live.notify()
+            rest_s = _BUSY_SHARE * (time.thread_time() - busy_s)
+            self._stopped.wait(max(rest_s, _POLL_S / 2 - (time.monotonic() - began_s)))
+
+    def _read(self, topic: str, watched: Watched, now_s: float) -> None:
+        try:
+            while (message := _taken(watched.subscription)) is not None:
+                watched.next_s = now_s + watched.period_s
+                watched.take(message)
+                if not watched.every:
+                    return
+        except InvalidHandle:
+            return  # it was destroyed
+        except (RecorderError, ValueError, KeyError, TypeError) as error:
+            self._node.faults.note(topic, error)
+
+
+def preview(message: Any, width: int) -> bytes:
+    """Return the picture of an image message, as small as a page needs it.
+
+    Args:
+        message: ``Image`` or ``CompressedImage``; a JPEG of the latter is returned as it is.
+        width: approximate width of others, in pixels; 0: as they are.
+
+    Raises:
+        RecorderError: the message has no image that can be shown.
+    """
+    if hasattr(message, "encoding"):
+        if message.encoding in _DEPTH_ENCODINGS:
+            return depth_to_jpeg(image_to_depth(message), width)
+        return to_jpeg(image_to_rgb(message), width)
+    data = bytes(message.data)
+    if data.startswith(b"\xff\xd8") and len(data) <= _LARGEST_JPEG:
+        return data
+    if "compressedDepth" in message.format:
+        return depth_to_jpeg(decode_depth(compressed_to_png(message)), width)
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    if pixels is None:
+        raise RecorderError(f"an image of the format {message.format[:40]!r} cannot be shown")
+    return to_jpeg(np.ascontiguousarray(pixels[:, :, ::-1], np.uint8), width)
+
+
+def camera_name(namespace: str, topic: str) -> str:
+    """Return what the page calls a camera, for example ``top`` for ``/left/cameras/top/image_raw``."""
+    name = _base(topic).removeprefix(f"{namespace}/").removeprefix("cameras/")
+    return name.removesuffix("/image_raw") or name
+
+
+def _base(topic: str) -> str:
+    for end in ("/compressed", "/compressedDepth"):
+        topic = topic.removesuffix(end)
+    return topic
+
+
+def _newest() -> QoSProfile:
+    # Best effort fits every publisher, and a page that lags makes none of them send an image again.
+    return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+
+
+def _taken(subscription: Any) -> Any:
+    """Take a message; None if there is none."""
+    with subscription.handle:
+        taken = subscription.handle.take_message(subscription.msg_type, False)
+    return taken and taken[0]
+
+
+def _nothing(_message: Any) -> None:
+    """Never called: the executor does not know the subscription."""
