@@ -13,6 +13,7 @@ from typing import Any
 from lerobot_recorder import topics
 from lerobot_recorder.arms import ReplaySettings
 from lerobot_recorder.cli import lerobot_flags
+from lerobot_recorder.dashboard import DashboardSettings
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.encoding import ENCODER_PARAMETERS
 from lerobot_recorder.nodes import hardware_settings
@@ -48,6 +49,7 @@ TABLES: tuple[tuple[str, str, Sequence[Parameter]], ...] = (
     ("hardware: each arm, follower and leader", "<arm>.", hardware_settings.ARM_PARAMETERS),
     ("hardware: each camera", "<camera>.", hardware_settings.CAMERA_PARAMETERS),
     ("replay", "", parameters_of(DatasetPlace, ReplaySettings)),
+    ("dashboard", "", parameters_of(DatasetPlace, DashboardSettings)),
 )
 
 

@@ -1,4 +1,4 @@
-"""Starts the hardware, recorder and encoder nodes; ends them when the recorder has finished.
+"""Starts the hardware, recorder, encoder and dashboard nodes; ends them when the recorder has finished.
 
 ``ros2 launch lerobot_recorder record.launch.py --show-args`` lists the arguments. They override the parameter
 file. A launch that includes this file continues when the recorder ends, unless ``shutdown_on_exit`` is true.
@@ -90,7 +90,8 @@ def _nodes(context: LaunchContext, run: Run) -> dict[str, Node]:
     options, namespace = typed_options(given), given.get("namespace")
     environment = {PARENT_VARIABLE: str(os.getpid())}  # SIGTERM ends launch without ending its processes
     environment |= profile_environment(context.environment, CONFIG / "fastdds.xml")
-    names = [name for name in NODE_OPTIONS if name != "hardware" or kind != "none"]
+    left_out = {"hardware" if kind == "none" else "", "" if options.get("dashboard") else "dashboard"}
+    names = [name for name in NODE_OPTIONS if name not in left_out]
     full = _namespace(context, given.get("namespace", ""))
     check_files([config], [f"{full}/{name}" for name in names])
     values = {name: node_values(name, options) for name in names}
@@ -202,6 +203,8 @@ class Run:
 
     def note_end(self, name: str, event: ProcessExited, context: LaunchContext) -> list[Action]:
         """Return what follows from the end of a node; without an encoder, episodes wait in the spool."""
+        if name == "dashboard":  # the recording goes on without it
+            return []
         asked = self._has_ended and event.returncode in (-signal.SIGINT, -signal.SIGTERM)
         if event.returncode != 0 and not asked:
             self.failures.append(f"the {name} node ended with exit status {event.returncode}")

@@ -43,7 +43,7 @@ class AddressSettings:
 
     address: str = setting(
         "127.0.0.1",
-        "IP address of this computer at which the dashboard is served; 0.0.0.0: all of them; with another one "
+        "IP address of this computer at which the dashboard is served; 0.0.0.0: all of them; with any other "
         "than 127.0.0.1 the page asks for a token, which the terminal shows",
     )
     port: int = setting(8090, "Port of the dashboard; 0: any that is free", low=0, high=65535)

@@ -16,6 +16,7 @@ from lerobot_recorder.cli.processes import assignments, node_arguments, node_env
 from lerobot_recorder.cli.push import PrivateOption, TagOption, upload
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import next_steps, summarise
+from lerobot_recorder.dashboard import require_extra
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
 from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
@@ -57,6 +58,9 @@ def record(
     teleop_port: Annotated[str | None, _arm("leader_port", "--teleop-port")] = None,
     teleop_id: Annotated[str | None, _arm("leader_id", "--teleop-id")] = None,
     namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help=OPTIONS["dashboard"].help)] = False,
+    dashboard_address: Annotated[str | None, option(OPTIONS["dashboard_address"])] = None,
+    dashboard_port: Annotated[int | None, option(OPTIONS["dashboard_port"])] = None,
     resume: Annotated[
         bool | None,
         typer.Option(
@@ -106,11 +110,17 @@ def record(
         "follower_id": robot_id,
         "leader_port": teleop_port,
         "leader_id": teleop_id,
+        "dashboard_address": dashboard_address,
+        "dashboard_port": dashboard_port,
     }
     file, namespace = _config(config, kind), namespace.strip("/")
     arguments = arguments_by_node(file, options, parameter or [], namespace)
     if kind == "none":
         del arguments["hardware"]
+    if dashboard:
+        require_extra()
+    else:
+        del arguments["dashboard"]
     prefix = f"/{namespace}/" if namespace else "/"
     check_files([file], [prefix + node for node in arguments])
     given = {node: given_parameters(file, prefix + node, options, parameter or []) for node in arguments}

@@ -134,6 +134,8 @@ class Session:
 
     def _note_end(self, end: NodeEnded) -> None:
         self._running.discard(end.node)
+        if self._running == {"dashboard"}:
+            self._ask_to_end("dashboard")
         if self._is_failure(end):
             self._fail(end)
         if end.node == "hardware" or (end.node == "encoder" and self.status.encoder is None):
@@ -157,6 +159,9 @@ class Session:
 
     def _fail(self, end: NodeEnded) -> None:
         reason = end_reason(list(self._nodes[end.node].last_lines))
+        if end.node == "dashboard":  # the recording goes on without it
+            self._screen.print(Remark(end.node, f"ended: {reason}", "error"))
+            return
         encoder = self.status.encoder
         waits = end.node == "encoder" and encoder is not None and (encoder.waiting or self.status.completed)
         left = "; recorded episodes wait in the spool" if waits else ""

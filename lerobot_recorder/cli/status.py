@@ -93,6 +93,8 @@ class RunStatus:
             self.completed[episode.episode_id] = episode
         elif "committed" in message:
             self.committed += [from_json(CommittedEpisode, each) for each in message["committed"]["episodes"]]
+        elif "notice" in message:
+            return Remark(source, message["notice"]["text"])
         elif "answer" in message:
             return _answer(source, message["answer"])
         return None

@@ -12,11 +12,12 @@ library        reads episodes of the dataset and of the spool
 edits          edits that the page asks for
 pictures       small JPEGs of images
 server         `Server`: serves the application from a thread
+extra          the packages that it needs
 qr             a QR code for the terminal
 static         the page itself
 =============  =============================================================================
 
-The extra ``dashboard`` installs what it needs; `EXTRA` names the packages.
+The extra ``dashboard`` installs what it needs; `require_extra` checks that.
 """
 
 from typing import TYPE_CHECKING
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.dashboard.access import Access, new_token
     from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, Action, Answer, Station
     from lerobot_recorder.dashboard.app import make_app
+    from lerobot_recorder.dashboard.extra import require_extra
     from lerobot_recorder.dashboard.live import Live
     from lerobot_recorder.dashboard.pictures import depth_to_jpeg, to_jpeg
     from lerobot_recorder.dashboard.qr import qr_lines
@@ -35,12 +37,9 @@ if TYPE_CHECKING:
 else:
     __getattr__ = lazy_names(__name__, __file__)
 
-EXTRA = ("starlette", "uvicorn", "segno")
-
 __all__ = [
     "ACTIONS",
     "CONTROLS",
-    "EXTRA",
     "Access",
     "Action",
     "Answer",
@@ -53,5 +52,6 @@ __all__ = [
     "new_token",
     "qr_lines",
     "reachable_address",
+    "require_extra",
     "to_jpeg",
 ]

@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable
 from concurrent.futures import Future
-from importlib.util import find_spec
 from typing import Any
 
 from rcl_interfaces.srv import SetParameters
@@ -16,7 +15,6 @@ from std_srvs.srv import SetBool, Trigger
 from lerobot_recorder.dashboard import (
     ACTIONS,
     CONTROLS,
-    EXTRA,
     Access,
     Action,
     Answer,
@@ -27,9 +25,9 @@ from lerobot_recorder.dashboard import (
     new_token,
     qr_lines,
     reachable_address,
+    require_extra,
 )
 from lerobot_recorder.dataset import DatasetPlace, dataset_name
-from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.events import parent_events
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
@@ -137,19 +135,6 @@ class _Station:
         assert executor is not None  # the page is served once the node runs
         executor.create_task(ask)
         return work
-
-
-def require_extra() -> None:
-    """Check that the packages of the extra are installed.
-
-    Raises:
-        ConfigError: some are not.
-    """
-    if missing := [name for name in EXTRA if find_spec(name) is None]:
-        raise ConfigError(
-            f"the dashboard needs {', '.join(missing)}: pip install 'lerobot_recorder[dashboard]', or "
-            f"pip install {' '.join(missing)}"
-        )
 
 
 def main() -> int:

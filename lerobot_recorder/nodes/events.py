@@ -8,6 +8,7 @@ service calls from standard input, each as a line of JSON::
     {"call": "mark_success", "data": true}
     {"set": "task", "data": "Open the drawer"}
     {"from": "recorder", "answer": {"call": "start_episode", "success": true, "message": "..."}}
+    {"from": "dashboard", "notice": {"text": "scan this code ..."}}
 
 If it also sets ``LEROBOT_RECORDER_HELD``, the node waits for one byte on standard input before it opens a
 device.
