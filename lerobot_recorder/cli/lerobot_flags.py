@@ -456,7 +456,7 @@ FLAGS: tuple[Flag, ...] = (
         "default: a dataset that exists is continued. `true` requires one, `false` that there is "
         "none",
     ),
-    _unneeded("play_sounds", "there are no spoken cues"),
+    _assigned("play_sounds", "recorder.play_sounds", "default: true; may change while it runs"),
     _unneeded("display_data", _LIVE),
     _unneeded("display_mode", _LIVE),
     _unneeded("display_ip", _LIVE),

@@ -22,6 +22,7 @@ from typing import IO
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.launching import PARENT_VARIABLE, profile_environment
+from lerobot_recorder.recording import TERMINAL_VARIABLE
 from lerobot_recorder.shipped import shipped_config
 
 _LAST_DOMAIN = 101  # above it, a domain's ports overlap with the ephemeral ports of Linux
@@ -209,6 +210,8 @@ def node_environment(*, isolated: bool) -> dict[str, str]:
             this computer, so that the nodes neither see nor disturb other sessions
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
+    if sys.stdout.isatty():  # the nodes have sessions of their own, so without this they have no bell
+        environment.setdefault(TERMINAL_VARIABLE, os.ttyname(sys.stdout.fileno()))
     environment |= profile_environment(environment, shipped_config("fastdds.xml"))
     if isolated:
         environment.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")

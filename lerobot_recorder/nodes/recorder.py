@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future as ConcurrentFuture
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from rclpy.parameter import Parameter
@@ -44,6 +45,7 @@ from lerobot_recorder.recording import (
     ButtonSettings,
     ClockSteps,
     CompletedEpisode,
+    Cues,
     Deleted,
     Outcome,
     Recorder,
@@ -51,7 +53,10 @@ from lerobot_recorder.recording import (
     Restored,
     Schedule,
     Stream,
+    done_cue,
+    end_cue,
     request,
+    start_cue,
 )
 from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS
 
@@ -103,6 +108,8 @@ class RecorderNode(ManagedNode):
         parameters.on_change(self._change)
         self._jumps = on_jump_back(self, self._recorder.start_afresh)
         self._clock_steps = ClockSteps(clock)
+        self._cues = Cues(enabled=parameters["play_sounds"])
+        self._unsaid: Outcome | None = None
         self._not_saved: RecorderError | None = None
         self._was_recording = False
         self._is_ending = self._has_ended = False
@@ -147,6 +154,9 @@ class RecorderNode(ManagedNode):
         """Wait until everything is on disk, and publish the last status."""
         self._topics.close()
         self._recorder.close()
+        ended = [] if self._unsaid is None else [end_cue(self._unsaid, resets=False)]
+        self._cues.say(". ".join([*ended, done_cue(self._schedule.saved)]))
+        self._cues.close()
         self._has_ended = True
         self._publish_status()
 
@@ -210,10 +220,11 @@ class RecorderNode(ManagedNode):
         return True, f"accepted episode {episode_id}"
 
     def _begin(self) -> ConcurrentFuture[str]:
+        number = self._recorder.status().episode_index
         started = self._recorder.start()
         self._schedule.note_start()
         self._was_recording = True
-        started.add_done_callback(self._note_start)
+        started.add_done_callback(partial(self._note_start, number))
         return started
 
     # The run
@@ -226,10 +237,18 @@ class RecorderNode(ManagedNode):
         if self._was_recording and not recording:
             self._schedule.note_end(now_s)
         self._was_recording = recording
+        if not recording:
+            self._say_end(now_s)
         if self._stopping:
             return
         if self._schedule.phase(now_s) == "waiting" and now_s >= self._next_try_s:
             self._start_unattended(now_s)
+
+    def _say_end(self, now_s: float) -> None:
+        """Say how the last take ended, once the schedule knows what follows."""
+        outcome, self._unsaid = self._unsaid, None
+        if outcome is not None:
+            self._cues.say(end_cue(outcome, resets=self._schedule.phase(now_s) == "resetting"))
 
     def _start_afresh(self, by_s: float) -> None:
         way = "forward" if by_s > 0 else "back"
@@ -250,10 +269,11 @@ class RecorderNode(ManagedNode):
         except RecorderError as error:
             self._refuse(str(error))
 
-    def _note_start(self, result: ConcurrentFuture[str]) -> None:
+    def _note_start(self, number: int, result: ConcurrentFuture[str]) -> None:
         error = result.exception()
         self._refuse("" if error is None else str(error))
         if error is None:
+            self._cues.say(start_cue(number))
             return
         self._was_recording = False
         self._schedule.note_refusal()
@@ -268,6 +288,7 @@ class RecorderNode(ManagedNode):
 
     def _announce(self, outcome: Outcome) -> None:
         self._schedule.note_outcome(outcome)
+        self._unsaid = outcome
         if self._schedule.num_episodes and self._schedule.bad_in_a_row >= _MOST_BAD:
             self.failure = StreamError(f"{_MOST_BAD} takes in a row were bad; the log above has the reasons")
         if outcome.state == "recording":
@@ -282,6 +303,7 @@ class RecorderNode(ManagedNode):
         buttons = self._params.settings(ButtonSettings, changes)
         self._recorder.settings = self._params.settings(RecorderSettings, changes)
         self._buttons.settings = buttons
+        self._cues.enabled = changes.get("play_sounds", self._cues.enabled)
         if "num_episodes" in changes:
             self._schedule.aim(changes["num_episodes"])
         self._schedule.reset_time_s = changes.get("reset_time_s", self._schedule.reset_time_s)

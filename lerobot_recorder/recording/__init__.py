@@ -21,6 +21,7 @@ quality        counts what is wrong with an episode
 disk           how long the free space lasts
 status         the recorder's settings and status, and how a take ended
 buttons        presses of a pedal's or a gamepad's buttons, and the services behind them
+cues           what the operator hears
 schedule       unattended runs: a number of episodes, with pauses
 api            ``EpisodeRecorder``: record from your own Python loop, without streams
 =============  =============================================================================
@@ -30,6 +31,7 @@ from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.buttons import Buttons, ButtonSettings, request
 from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
 from lerobot_recorder.recording.committed import CommittedEpisodes
+from lerobot_recorder.recording.cues import TERMINAL_VARIABLE, Cues, CueSettings, done_cue, end_cue, start_cue
 from lerobot_recorder.recording.geometry import ImageGeometry
 from lerobot_recorder.recording.quality import QualityRules
 from lerobot_recorder.recording.recorder import Deleted, Marked, Recorder, Restored
@@ -46,12 +48,15 @@ from lerobot_recorder.recording.status import (
 from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, StreamStatus
 
 __all__ = [
+    "TERMINAL_VARIABLE",
     "ButtonSettings",
     "Buttons",
     "Clock",
     "ClockSteps",
     "CommittedEpisodes",
     "CompletedEpisode",
+    "CueSettings",
+    "Cues",
     "Deleted",
     "EpisodeRecorder",
     "GridSettings",
@@ -72,5 +77,8 @@ __all__ = [
     "StreamSpec",
     "StreamStatus",
     "SystemClock",
+    "done_cue",
+    "end_cue",
     "request",
+    "start_cue",
 ]

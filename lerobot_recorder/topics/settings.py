@@ -9,6 +9,7 @@ from lerobot_recorder.arms import Role, Unit
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.recording import (
     ButtonSettings,
+    CueSettings,
     GridSettings,
     ImageGeometry,
     RecorderSettings,
@@ -105,5 +106,7 @@ class StreamSettings:
     )
 
 
-PARAMETERS = parameters_of(DatasetPlace, RowSettings, RunSettings, RecorderSettings, ButtonSettings)
+PARAMETERS = parameters_of(
+    DatasetPlace, RowSettings, RunSettings, RecorderSettings, ButtonSettings, CueSettings
+)
 STREAM_PARAMETERS = parameters_of(StreamSettings)

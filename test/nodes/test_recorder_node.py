@@ -136,6 +136,28 @@ def test_tasks_are_chosen_a_run_is_paused_and_ended_by_services(graph, make_robo
     assert (episodes[-1].manifest.task, episodes[-1].manifest.ended_by) == ("Pull", "save")
 
 
+def test_what_happens_is_spoken(graph, make_robot, tmp_path):
+    said = tmp_path / "said"
+    voice = tmp_path / "bin/spd-say"
+    voice.parent.mkdir()
+    voice.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$3\" >> {said}\n")
+    voice.chmod(0o755)
+    graph.environment["PATH"] = f"{voice.parent}:{graph.environment['PATH']}"
+    parameters = {**make_robot().recorder_parameters(tmp_path / "data"), "top.max_age_s": 0.5}
+    recorder = graph.start("recorder", parameters)
+    for text in ("Recording episode 0", "Saved"):
+        (start_episode if text != "Saved" else lambda graph: graph.call("recorder/save_episode"))(graph)
+        graph.wait(lambda text=text: said.is_file() and said.read_text().splitlines()[-1] == text)
+    assert graph.set_parameter("recorder", "play_sounds", False)[0]
+    start_episode(graph, 3)
+    assert graph.set_parameter("recorder", "play_sounds", True)[0]
+    assert graph.call("recorder/discard_episode")[0]
+    graph.wait(lambda: said.read_text().splitlines()[-1] == "Discarded")
+    recorder.interrupt()
+    assert graph.end_of(recorder) == 0
+    assert said.read_text().splitlines()[2:] == ["Discarded", "Recording has ended, 1 saved"]
+
+
 def test_a_killed_recorder_loses_nothing(graph, make_robot, tmp_path):
     root = tmp_path / "data"
     parameters = make_robot().recorder_parameters(root)
