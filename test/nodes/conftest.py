@@ -205,11 +205,15 @@ class Robot:
         )
         pixels = self.pixels
         if pixels is None:
-            pixels = np.random.default_rng(number).integers(0, 255, (32, 48, 3), np.uint8)
+            pixels = self.image(number)
         height, width, _ = pixels.shape
         message = Image(height=height, width=width, encoding=self.encoding, step=width * 3)
         message.data = array.array("B", pixels.tobytes())
         self.camera.publish(message)
+
+    @staticmethod
+    def image(number: int) -> np.ndarray:
+        return np.random.default_rng(number).integers(0, 255, (32, 48, 3), np.uint8)
 
     def recorder_parameters(self, root: Path) -> dict:
         return {

@@ -12,6 +12,7 @@ import pytest
 from sensor_msgs.msg import Image
 
 from lerobot_recorder.cli.status import end_reason
+from lerobot_recorder.recording import ImageGeometry
 from lerobot_recorder.spool import Spool
 
 
@@ -91,6 +92,19 @@ def test_images_of_another_size_than_declared_are_missing_and_refused(graph, mak
     started, refusal = graph.call("recorder/start_episode")
     assert not started
     assert reason in refusal
+
+
+def test_images_are_cropped_rotated_and_resized_by_parameters(graph, make_robot, tmp_path):
+    root, robot = tmp_path / "data", make_robot(encoding="rgb8")
+    geometry = {"top.crop": [2, 1, 40, 30], "top.rotate": 90, "top.resize": [17, 16], "top.odd_size": "pad"}
+    graph.start("recorder", {**robot.recorder_parameters(root), **geometry, "image_format": "png"})
+    start_episode(graph, 3)
+    assert graph.call("recorder/save_episode")[0]
+    episode = Spool(root).ready()[0]
+    expected = ImageGeometry((2, 1, 40, 30), 90, (17, 16), "pad")
+    published = {expected.apply(robot.image(number)).tobytes() for number in range(len(robot.sent))}
+    assert {image.tobytes() for image in episode.frames("observation.images.top")} <= published
+    assert episode.manifest.features["observation.images.top"]["shape"] == [16, 18, 3]
 
 
 def test_a_robot_that_stops_publishing_is_noticed_and_the_take_can_be_accepted(graph, make_robot, tmp_path):
