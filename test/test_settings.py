@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import array
 from dataclasses import dataclass, field
 
 import pytest
@@ -94,3 +95,16 @@ def test_a_choice_that_yaml_reads_as_false_is_accepted():
     assert torque.check(False) == "off"
     with pytest.raises(ConfigError, match="put the text in quotes"):
         torque.check(True)
+
+
+def test_lists_of_numbers_have_as_many_as_their_default():
+    parameter = Parameter("crop", (0, 0), "Crop", "pixels", low=0, high=9)
+    assert parameter.check([1, 2]) == (1, 2)
+    assert parameter.check(array.array("q", [1, 2])) == (1, 2)
+    assert parameter.check([]) == parameter.check(()) == parameter.check([""]) == (0, 0)
+    assert parameter.limits == "2 numbers, each 0 to 9"
+    for wrong in ([1], [1, 2, 3], [1, 2.5], [True, 1], ["1", "2"], 1, "12", None):
+        with pytest.raises(ConfigError, match="crop: expected 2 whole numbers, found"):
+            parameter.check(wrong)
+    with pytest.raises(ConfigError, match="crop: expected 2 numbers, each 0 to 9 pixels, found 10"):
+        parameter.check([1, 10])
