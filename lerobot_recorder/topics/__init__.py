@@ -5,6 +5,7 @@ Messages are read by the names of their fields: those of rclpy and those of a ba
 ==============  ==========================================================
 settings        the recorder's parameters: rows, and a topic per stream
 bindings        a stream binding: a topic and how to read it
+fields          finds the numbers in a message by the definition of its type
 vectors         turns messages into vectors
 images          turns messages into images
 camera_info     the calibration of cropped, rotated and resized images
@@ -19,11 +20,11 @@ from lerobot_recorder.topics.bindings import (
     COMPRESSED,
     IMAGE,
     RECORDABLE,
-    MessageTypes,
     StreamBinding,
     binding_of,
 )
 from lerobot_recorder.topics.camera_info import adjusted_camera_info
+from lerobot_recorder.topics.fields import MessageTypes
 from lerobot_recorder.topics.images import (
     compressed_to_encoded,
     compressed_to_png,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,16 @@ from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
 from lerobot_recorder.recording import ImageGeometry, Sample, Stream, StreamSpec
 from lerobot_recorder.topics import images, vectors
+from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, full_type
 from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
-RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.VECTOR_TYPES))
+RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.USUAL_TYPES))
 
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
+_OF_NAMES = ("names:", "field:", "aliases:")
 _OF_GEOMETRY = ("crop", "rotate", "resize", "odd_size")
 _OF_IMAGES = ("image_format", "depth", "width", "height", "levels", *_OF_GEOMETRY)
 
@@ -63,17 +65,6 @@ class StreamBinding:
         return (Sample(stamp_ns, value, source_ns),)
 
 
-class MessageTypes(Protocol):
-    """The message types that are known: those of a ROS installation, or those that a bag defines."""
-
-    def fields(self, message_type: str) -> Mapping[str, str]:
-        """Return the types of a message's fields by name, for example ``geometry_msgs/Pose`` or ``double``.
-
-        Raises:
-            ConfigError: the type is unknown.
-        """
-
-
 def binding_of(name: str, settings: StreamSettings, image_format: str, types: MessageTypes) -> StreamBinding:
     """Return the binding that a stream's parameters describe.
 
@@ -89,13 +80,13 @@ def binding_of(name: str, settings: StreamSettings, image_format: str, types: Me
     topic = settings.topic
     if not topic:
         raise ConfigError(f"{name}.topic: no topic is given")
-    message_type = _full_type(settings.type or _likely_type(name, settings.feature, topic))
+    message_type = full_type(settings.type or _likely_type(name, settings.feature, topic))
     try:
-        types.fields(message_type)
+        layout = Layout(message_type, types)
         if message_type in (IMAGE, COMPRESSED):
             binding = _image_binding(name, settings, message_type, image_format)
         else:
-            binding = _vector_binding(name, settings, message_type)
+            binding = _vector_binding(name, settings, layout)
         return replace(binding, allow_multiple_publishers=settings.allow_multiple_publishers)
     except RecorderError as error:
         of = "" if str(error).startswith(f"{name}.") else f"stream {name}: "
@@ -119,11 +110,6 @@ def _likely_type(name: str, feature: str, topic: str) -> str:
         feature.startswith("observation.images") or "image" in topic or "camera" in topic or name in topic
     )
     return IMAGE if is_camera and name not in ("state", "action") else "sensor_msgs/msg/JointState"
-
-
-def _full_type(name: str) -> str:
-    package, _, rest = name.partition("/")
-    return name if rest.startswith("msg/") else f"{package}/msg/{rest}"
 
 
 def _image_spec(
@@ -237,50 +223,52 @@ def _sized(image: Any, declared: tuple[int, int] | None, geometry: ImageGeometry
     return image
 
 
-def _vector_binding(name: str, settings: StreamSettings, message_type: str) -> StreamBinding:
-    names = list(settings.names or vectors.default_names(message_type))
-    if not names:
-        taken = "" if settings.type else f"; give {name}.type if its messages are no {message_type}"
-        raise ConfigError(f"{name}.names: name the joints to record, in the order of the feature{taken}")
-    _refuse(name, settings, _OF_IMAGES, message_type)
-    if not vectors.has_joints(message_type):
-        _refuse(name, settings, ("field",), message_type)
-    aliases = list(settings.aliases) or names
-    if len(aliases) != len(names):
-        raise ConfigError(f"{name}.aliases: {len(aliases)} for {len(names)} names")
-    if settings.stamp == "header" and not vectors.has_header(message_type):
-        raise ConfigError(f"{name}.stamp: {message_type} has no header; use receive")
+def _vector_binding(name: str, settings: StreamSettings, layout: Layout) -> StreamBinding:
+    vector = _vector(name, settings, layout)
+    _refuse(name, settings, _OF_IMAGES, layout.message_type)
+    if settings.stamp == "header" and not layout.has_header:
+        raise ConfigError(f"{name}.stamp: {layout.message_type} has no header; use receive")
     spec = StreamSpec(
         name=name,
         feature=settings.feature or ("action" if name == "action" else f"observation.{name}"),
-        names=vectors.feature_names(message_type, aliases, settings.field),
+        names=vector.names,
         max_age_s=settings.max_age_s,
         min_rate_hz=settings.min_rate_hz,
         by_header=settings.stamp == "header",
         source=settings.topic,
     )
-    extract = vectors.extractor(message_type, names, settings.field)
-    convert = _converter(message_type, names, aliases, settings)
-    return StreamBinding(
-        Stream(spec), settings.topic, message_type, lambda message: convert(extract(message))
-    )
+    convert = _converter(vector, settings)
+    take = vector.take if convert is None else _converted(vector.take, convert)
+    return StreamBinding(Stream(spec), settings.topic, layout.message_type, take)
 
 
-def _converter(
-    message_type: str, names: list[str], aliases: list[str], settings: StreamSettings
-) -> Callable[[np.ndarray], np.ndarray]:
+def _vector(name: str, settings: StreamSettings, layout: Layout) -> vectors.Vector:
+    try:
+        return vectors.vector_of(layout, settings.field, settings.names, settings.aliases)
+    except ConfigError as error:
+        if not str(error).startswith(_OF_NAMES):
+            raise
+        guessed = f"; give {name}.type if its messages are no {layout.message_type}"
+        raise ConfigError(f"{name}.{error}{'' if settings.type else guessed}") from error
+
+
+def _converted(take: Extract, convert: Extract) -> Extract:
+    return lambda message: convert(take(message))
+
+
+def _converter(vector: vectors.Vector, settings: StreamSettings) -> Extract | None:
     if settings.unit == "as_published":
-        return _unchanged
+        return None
     if settings.unit == "degrees":
-        if not vectors.has_joints(message_type) or settings.field == "effort":
+        if vector.quantity not in ("position", "velocity"):
             raise ConfigError("the unit degrees is for positions and velocities of joints")
         return np.degrees
-    joints = _arm_joints(names) or _arm_joints(aliases)
-    if not joints or settings.field != "position":
+    joints = _arm_joints(vector.joints) or _arm_joints(settings.aliases)
+    if not joints or vector.quantity != "position":
         raise ConfigError(
             f"the unit so100 is for the positions of one arm, {', '.join(JOINTS)}, found the "
-            f"{settings.field} of {', '.join(names)}: give each arm a stream of its own, with the "
-            "same feature"
+            f"{vector.quantity or 'values'} of {', '.join(vector.joints or vector.names)}: give each arm a "
+            "stream of its own, with the same feature"
         )
     calibration = load_calibration(settings.calibration, settings.role)
     to_joints = [joints.index(joint) for joint in JOINTS]

@@ -17,7 +17,6 @@ from lerobot_recorder.recording import (
     StreamSpec,
 )
 from lerobot_recorder.settings import parameters_of, setting, setting_of
-from lerobot_recorder.topics.vectors import SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -50,13 +49,18 @@ class StreamSettings:
     )
     names: tuple[str, ...] = setting(
         (),
-        "Joints, or values such as linear.x, in the order of the feature; empty: all values, if the type of "
-        "the message has fixed ones",
+        "Joints, or numbers such as linear.x or axes[0], in the order of the feature; empty: all numbers, if "
+        "the type of the message defines them",
     )
     aliases: tuple[str, ...] = setting(
         (), "Names in the dataset, in the order of names; empty: the same names"
     )
-    field: str = setting("position", "Value of the joints that is recorded", choices=tuple(SUFFIXES))
+    field: str = setting(
+        "",
+        "Part of the message that is recorded: position, velocity or effort of joints, or of any type a path "
+        "such as wrench.force or data[3], with all numbers below it; empty: the position of joints, all "
+        "numbers of other types",
+    )
     unit: str = setting(
         "as_published",
         "Unit in the dataset; degrees: for positions and velocities of rotating joints, so100: LeRobot's "

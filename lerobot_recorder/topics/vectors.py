@@ -1,93 +1,124 @@
-"""Extracts vectors from messages: joint states by name, commands, twists, wrenches and poses."""
+"""Extracts vectors from messages: joint states by name, numbers of other types by their paths."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.excerpt import listing
+from lerobot_recorder.topics.fields import (
+    Extract,
+    Layout,
+    Place,
+    extract_numbers,
+    extract_sequence,
+)
 
 
 class OtherJointsError(StreamError):
     """A message has none of a stream's joints: another part of the robot may share the topic."""
 
 
-Extract = Callable[[Any], np.ndarray]
-"""Returns the values of a message, float64, (n,); raises StreamError if they are missing."""
-
 SUFFIXES = {"position": ".pos", "velocity": ".vel", "effort": ".effort"}
-_AXES = ("x", "y", "z")
-_TWIST = tuple(f"{part}.{axis}" for part in ("linear", "angular") for axis in _AXES)
-_WRENCH = tuple(f"{part}.{axis}" for part in ("force", "torque") for axis in _AXES)
-_POSE = tuple(f"position.{axis}" for axis in _AXES) + tuple(f"orientation.{axis}" for axis in (*_AXES, "w"))
+"""What is recorded of joints, and how LeRobot marks it in a name, as in ``gripper.pos``."""
 
-_FIXED_NAMES = {
-    "geometry_msgs/msg/Twist": _TWIST,
-    "geometry_msgs/msg/TwistStamped": _TWIST,
-    "geometry_msgs/msg/Wrench": _WRENCH,
-    "geometry_msgs/msg/WrenchStamped": _WRENCH,
-    "geometry_msgs/msg/Pose": _POSE,
-    "geometry_msgs/msg/PoseStamped": _POSE,
+_JOINTS = (
+    "sensor_msgs/msg/JointState",
+    "trajectory_msgs/msg/JointTrajectory",
+    "control_msgs/msg/JointTrajectoryControllerState",
+)
+_COMMANDS = ("std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
+"""Values of joints without names, as forward command controllers take them."""
+
+_BODIES: Mapping[str, Mapping[str, str]] = {
+    "sensor_msgs/msg/MultiDOFJointState": {"position": "transforms", "velocity": "twist", "effort": "wrench"},
+    "trajectory_msgs/msg/MultiDOFJointTrajectory": {
+        "position": "points[0].transforms",
+        "velocity": "points[0].velocities",
+    },
 }
-_INNER = {"Twist": "twist", "Wrench": "wrench", "Pose": "pose"}
-_BY_JOINT = ("sensor_msgs/msg/JointState", "trajectory_msgs/msg/JointTrajectory")
-_CONTROLLER = "control_msgs/msg/JointTrajectoryControllerState"
-_ARRAY = "std_msgs/msg/Float64MultiArray"
+"""Joints with several degrees of freedom: where their values are, one message for each joint."""
 
+_CHOSEN = {
+    "sensor_msgs/msg/Range": ("range",),
+    "sensor_msgs/msg/NavSatFix": ("latitude", "longitude", "altitude"),
+    "sensor_msgs/msg/BatteryState": ("voltage", "current", "percentage"),
+}
+"""Values of types that hold constants or what drivers often do not measure, too."""
+
+_STAMPED = ("Accel", "Point", "Pose", "Quaternion", "Transform", "Twist", "Vector3", "Wrench")
+_COVARIANT = ("PoseWithCovariance", "TwistWithCovariance")
+_ARRAYS = (*(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)), "Float32", "Float64")
+
+USUAL_TYPES = (
+    *_JOINTS,
+    *_BODIES,
+    *(f"std_msgs/msg/{name}" for name in ("Bool", *_ARRAYS)),
+    *(f"std_msgs/msg/{name}MultiArray" for name in _ARRAYS),
+    *(f"geometry_msgs/msg/{name}{end}" for name in (*_STAMPED, *_COVARIANT) for end in ("", "Stamped")),
+    *(f"sensor_msgs/msg/{name}" for name in ("BatteryState", "FluidPressure", "Imu", "Joy")),
+    *(f"sensor_msgs/msg/{name}" for name in ("NavSatFix", "Range", "Temperature")),
+    "nav_msgs/msg/Odometry",
+)
+"""Types of vectors that are recorded without a path. With one, all others are, too."""
+
+_LISTED = 20
 _PLURALS = {"position": "positions", "velocity": "velocities", "effort": "effort"}
-_STAMPED = (*_BY_JOINT, _CONTROLLER, *(name for name in _FIXED_NAMES if name.endswith("Stamped")))
-
-VECTOR_TYPES = (*_BY_JOINT, _ARRAY, _CONTROLLER, *_FIXED_NAMES)
 
 
-def default_names(message_type: str) -> tuple[str, ...]:
-    """Return the names of a message's values if its type defines them; none if they must be given."""
-    return _FIXED_NAMES.get(message_type, ())
+@dataclass(frozen=True)
+class Vector:
+    """How to make a vector of a message.
+
+    Attributes:
+        names: names of the values in the dataset.
+        take: extracts the values.
+        joints: the joints whose values these are; empty: they belong to no joints.
+        quantity: ``position``, ``velocity`` or ``effort`` of joints; empty for others.
+    """
+
+    names: tuple[str, ...]
+    take: Extract
+    joints: tuple[str, ...] = ()
+    quantity: str = ""
 
 
-def has_header(message_type: str) -> bool:
-    """Return whether a vector message type has a header with a stamp."""
-    return message_type in _STAMPED
+def vector_of(
+    layout: Layout, field: str = "", names: Sequence[str] = (), aliases: Sequence[str] = ()
+) -> Vector:
+    """Return how to make a vector of the messages of a type.
+
+    Args:
+        layout: the type.
+        field: quantity of joints, or the path below which all numbers are taken; empty: the position of
+            joints, or all numbers of other types.
+        names: joints, or paths of numbers; for an array whose length the type does not fix, names of all its
+            values; empty: all that the type defines.
+        aliases: names in the dataset, in the order of names; empty: the same.
+
+    Raises:
+        ConfigError: the type has no such field, or the field holds no numbers.
+    """
+    if aliases and len(aliases) != len(names or aliases):
+        raise ConfigError(f"aliases: {len(aliases)} for {len(names)} names")
+    kind, quantity = layout.message_type, field or "position"
+    if quantity in SUFFIXES:
+        if kind in _JOINTS:
+            return _joint_vector(kind, quantity, names, aliases or names)
+        if kind in _BODIES:
+            return _body_vector(layout, quantity, names, aliases or names)
+        if kind in _COMMANDS and not _are_paths(layout, layout.root, names):
+            return _command_vector(layout, quantity, names, aliases or names)
+    return _plain_vector(layout, field, names, aliases)
 
 
 def has_joints(message_type: str) -> bool:
-    """Return whether the values of a message type belong to joints."""
-    return message_type in (*_BY_JOINT, _CONTROLLER, _ARRAY)
-
-
-def feature_names(message_type: str, names: Sequence[str], field: str) -> tuple[str, ...]:
-    """Name the values as LeRobot does, for joints with their quantity, as in ``gripper.pos``."""
-    suffix = SUFFIXES[field] if has_joints(message_type) else ""
-    return tuple(name if "." in name else name + suffix for name in names)
-
-
-def extractor(message_type: str, names: Sequence[str], field: str) -> Extract:
-    """Return a function that extracts the values of a message type.
-
-    Args:
-        message_type: as ``sensor_msgs/msg/JointState``.
-        names: joints, or the values of a fixed type that are wanted.
-        field: ``position``, ``velocity`` or ``effort``.
-
-    Raises:
-        ConfigError: the type cannot be recorded, or has no such values.
-    """
-    if field not in SUFFIXES:
-        raise ConfigError(f"field: expected one of {', '.join(SUFFIXES)}, found {field!r}")
-    if message_type in _FIXED_NAMES:
-        return _fixed(message_type, names)
-    if message_type == _ARRAY:
-        return _array(names)
-    if message_type == _CONTROLLER:
-        return _controller(names, field)
-    if message_type == "trajectory_msgs/msg/JointTrajectory":
-        return _trajectory(names, field)
-    if message_type == "sensor_msgs/msg/JointState":
-        return lambda message: by_name(message.name, getattr(message, field), names, field)
-    raise ConfigError(f"messages of type {message_type} cannot be recorded; {', '.join(VECTOR_TYPES)} can")
+    """Return whether the values of a message type belong to joints with one degree of freedom."""
+    return message_type in (*_JOINTS, *_COMMANDS)
 
 
 def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str], field: str) -> np.ndarray:
@@ -99,61 +130,197 @@ def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str]
         OtherJointsError: none of the joints is in the message.
         StreamError: a joint is missing, or has no value.
     """
-    index = {name.removesuffix("_joint"): i for i, name in enumerate(found)}
-    index.update({name: i for i, name in enumerate(found)})
-    missing = [name for name in wanted if name not in index and name.removesuffix("_joint") not in index]
-    if missing:
-        kind = OtherJointsError if len(missing) == len(wanted) else StreamError
-        raise kind(f"no joint {listing(missing)} in the message, it has {listing(found) or 'none'}")
-    if len(values) != len(found):
-        raise StreamError(f"the message has {len(found)} joints but {len(values)} values of {field}")
-    places = [index.get(name, index.get(name.removesuffix("_joint"), 0)) for name in wanted]
-    return np.asarray(values, np.float64)[places]
+    return _Joints(wanted).values(found, values, field)
 
 
 def joints_in(message: Any) -> tuple[str, ...]:
     """Return the joints that a message names; none if its type has no joint names."""
-    return tuple(getattr(message, "name", getattr(message, "joint_names", ())))
+    names = getattr(message, "name", getattr(message, "joint_names", ()))
+    return () if isinstance(names, str) else tuple(names)
 
 
-def _array(names: Sequence[str]) -> Extract:
-    def take(message: Any) -> np.ndarray:
-        if len(message.data) != len(names):
-            raise StreamError(f"the message has {len(message.data)} values, {len(names)} are named")
-        return np.asarray(message.data, np.float64)
+class _Joints:
+    """Finds the values of joints by name. Messages of one publisher have the same names in the same order."""
 
-    return take
+    def __init__(self, wanted: Sequence[str]) -> None:
+        self._wanted = wanted
+        self._found: Sequence[str] = ()
+        self._places: list[int] = []
+
+    def places(self, found: Sequence[str]) -> list[int]:
+        """Return the places of the joints among the names in a message.
+
+        Raises:
+            OtherJointsError: none of the joints is in the message.
+            StreamError: a joint is missing.
+        """
+        if found != self._found or not self._places:
+            self._places, self._found = self._look_up(found), found
+        return self._places
+
+    def values(self, found: Sequence[str], values: Sequence[float], field: str) -> np.ndarray:
+        """Return the values of the joints, in their order.
+
+        Raises:
+            OtherJointsError: none of the joints is in the message.
+            StreamError: a joint is missing, or has no value.
+        """
+        places = self.places(found)
+        if len(values) != len(found):
+            raise StreamError(f"the message has {len(found)} joints but {len(values)} values of {field}")
+        return np.asarray(values, np.float64)[places]
+
+    def _look_up(self, found: Sequence[str]) -> list[int]:
+        wanted = self._wanted
+        index = {name.removesuffix("_joint"): i for i, name in enumerate(found)}
+        index.update({name: i for i, name in enumerate(found)})
+        missing = [name for name in wanted if name not in index and name.removesuffix("_joint") not in index]
+        if missing:
+            kind = OtherJointsError if len(missing) == len(wanted) else StreamError
+            raise kind(f"no joint {listing(missing)} in the message, it has {listing(found) or 'none'}")
+        return [index.get(name, index.get(name.removesuffix("_joint"), 0)) for name in wanted]
 
 
-def _trajectory(names: Sequence[str], field: str) -> Extract:
-    def take(message: Any) -> np.ndarray:
-        if not message.points:
-            raise StreamError("the trajectory has no point")
-        return by_name(message.joint_names, getattr(message.points[0], _PLURALS[field]), names, field)
-
-    return take
+def _joint_vector(kind: str, quantity: str, names: Sequence[str], aliases: Sequence[str]) -> Vector:
+    _require_names(names)
+    extract = {_JOINTS[0]: _state, _JOINTS[1]: _trajectory, _JOINTS[2]: _controller}[kind]
+    return Vector(_suffixed(aliases, quantity), extract(_Joints(names), quantity), tuple(names), quantity)
 
 
-def _controller(names: Sequence[str], field: str) -> Extract:
+def _command_vector(layout: Layout, quantity: str, names: Sequence[str], aliases: Sequence[str]) -> Vector:
+    _require_names(names)
+    take = extract_sequence(layout.find("data"), len(names))
+    return Vector(_suffixed(aliases, quantity), take, tuple(names), quantity)
+
+
+def _require_names(names: Sequence[str]) -> None:
+    if not names:
+        raise ConfigError("names: name the joints to record, in the order of the feature")
+
+
+def _suffixed(names: Sequence[str], quantity: str) -> tuple[str, ...]:
+    """Name the values of joints as LeRobot does, as in ``gripper.pos``."""
+    return tuple(name if "." in name else name + SUFFIXES[quantity] for name in names)
+
+
+def _state(joints: _Joints, quantity: str) -> Extract:
+    return lambda message: joints.values(message.name, getattr(message, quantity), quantity)
+
+
+def _trajectory(joints: _Joints, quantity: str) -> Extract:
+    plural = _PLURALS[quantity]
+    return lambda message: joints.values(
+        message.joint_names, getattr(_first_point(message), plural), quantity
+    )
+
+
+def _first_point(message: Any) -> Any:
+    if not message.points:
+        raise StreamError("the trajectory has no point")
+    return message.points[0]
+
+
+def _controller(joints: _Joints, quantity: str) -> Extract:
     """Take the controller's reference; older releases of control_msgs call it ``desired``."""
+    plural = _PLURALS[quantity]
 
     def take(message: Any) -> np.ndarray:
         aim = message.reference if hasattr(message, "reference") else message.desired
-        return by_name(message.joint_names, getattr(aim, _PLURALS[field]), names, field)
+        return joints.values(message.joint_names, getattr(aim, plural), quantity)
 
     return take
 
 
-def _fixed(message_type: str, names: Sequence[str]) -> Extract:
-    known = _FIXED_NAMES[message_type]
-    if unknown := [name for name in names if name not in known]:
-        raise ConfigError(f"{message_type} has no value {', '.join(unknown)}; it has {', '.join(known)}")
-    paths = [name.split(".") for name in names]
-    short = message_type.rsplit("/", 1)[1]
-    inner = _INNER[short.removesuffix("Stamped")] if short.endswith("Stamped") else None
+def _body_vector(layout: Layout, quantity: str, names: Sequence[str], aliases: Sequence[str]) -> Vector:
+    """Read the transform, the twist or the wrench of each joint, by name."""
+    _require_names(names)
+    where = _BODIES[layout.message_type]
+    if quantity not in where:
+        raise ConfigError(f"field: expected {' or '.join(where)}, found {quantity}")
+    path = where[quantity]
+    first = layout.find(f"{path}[0]")
+    numbers = Layout(first.kind.name, layout.types).numbers()
+    joints, read, in_points = _Joints(names), extract_numbers(numbers), path.startswith("points")
+    attribute = path.rsplit(".", 1)[-1]
 
     def take(message: Any) -> np.ndarray:
-        body = getattr(message, inner) if inner else message
-        return np.array([getattr(getattr(body, part), axis) for part, axis in paths], np.float64)
+        bodies = getattr(_first_point(message) if in_points else message, attribute)
+        places = joints.places(message.joint_names)
+        if len(bodies) != len(message.joint_names):
+            raise StreamError(
+                f"the message has {len(message.joint_names)} joints but {len(bodies)} values of {quantity}"
+            )
+        return np.concatenate([read(bodies[place]) for place in places])
 
-    return take
+    return Vector(tuple(f"{alias}.{number.name}" for alias in aliases for number in numbers), take)
+
+
+def _plain_vector(layout: Layout, field: str, names: Sequence[str], aliases: Sequence[str]) -> Vector:
+    place = _place(layout, field)
+    if names and _names_elements(layout, place, names):
+        take = extract_sequence(layout.sequences(place)[0], len(names))
+        return Vector(tuple(aliases or names), take)
+    numbers = [_number(layout, place, name) for name in names] or _default_numbers(layout, place)
+    own = tuple(names) or tuple(number.name for number in numbers)
+    if aliases and len(aliases) != len(own):
+        raise ConfigError(f"aliases: {len(aliases)} for the {len(own)} values {listing(own)}")
+    return Vector(tuple(aliases or own), extract_numbers(numbers))
+
+
+def _place(layout: Layout, field: str) -> Place:
+    try:
+        return layout.find(field) if field else layout.root
+    except ConfigError as error:
+        raise ConfigError(f"field: {error}") from error
+
+
+def _names_elements(layout: Layout, place: Place, names: Sequence[str]) -> bool:
+    """Return whether names are those of all elements of an array, which is all that a place holds."""
+    is_array = len(layout.sequences(place)) == 1 and not layout.numbers(place)
+    return is_array and not _are_paths(layout, place, names)
+
+
+def _are_paths(layout: Layout, place: Place, names: Sequence[str]) -> bool:
+    try:
+        return bool(names) and all(_number(layout, place, name) for name in names)
+    except ConfigError:
+        return False
+
+
+def _number(layout: Layout, place: Place, name: str) -> Place:
+    """Return the number with a name, or at a path from the message or from a place in it."""
+    known = {number.name: number for number in layout.numbers(place)}
+    if name in known:
+        return known[name]
+    why = f"{layout.message_type} has no value {name}; it has {listing(known, _LISTED)}"
+    for path in (f"{place.path}.{name}".lstrip("."), name):
+        try:
+            found = layout.find(path)
+            if found.kind.is_number and not found.kind.is_array:
+                return found
+            why = f"{name} is not one number; {_hint(layout, found)}"
+        except ConfigError as error:
+            why = why if known else str(error)
+    raise ConfigError(f"names: {why}")
+
+
+def _default_numbers(layout: Layout, place: Place) -> list[Place]:
+    if place is layout.root and layout.message_type in _CHOSEN:
+        return [layout.find(path) for path in _CHOSEN[layout.message_type]]
+    if numbers := layout.numbers(place):
+        return numbers
+    where = place.path or layout.message_type
+    raise ConfigError(f"field: {where} has no number that could be recorded; {_hint(layout, place)}")
+
+
+def _hint(layout: Layout, place: Place) -> str:
+    """Return how to record what is at a place without numbers of its own."""
+    if sequences := layout.sequences(place):
+        paths = [sequence.path for sequence in sequences]
+        return (
+            f"the type does not fix how many values {listing(paths)} has: give names, such as {paths[0]}[0], "
+            f"or field: {paths[0]} and names for all its values"
+        )
+    if place.kind.is_array:
+        return f"it is a {place.kind}: give an index, such as {place.path}[0]"
+    return layout.describe(place)

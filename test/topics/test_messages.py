@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import array
-from types import SimpleNamespace
 
 import av
 import cv2
@@ -10,17 +9,13 @@ import pytest
 
 pytest.importorskip("rclpy")
 
-from geometry_msgs import msg as geometry
-from geometry_msgs.msg import PoseStamped, Twist
 from memory import peak_mb
-from sensor_msgs.msg import CompressedImage, Image, JointState
-from std_msgs.msg import Float64MultiArray
-from trajectory_msgs.msg import JointTrajectory, JointTrajectoryPoint
+from sensor_msgs.msg import CompressedImage, Image
 
-from lerobot_recorder.errors import ConfigError, ImageError, StreamError
+from lerobot_recorder.errors import ImageError, StreamError
 from lerobot_recorder.images import decode_depth
 from lerobot_recorder.nodes import conversion
-from lerobot_recorder.topics import images, vectors
+from lerobot_recorder.topics import images
 from lerobot_recorder.video.colour import frame_to_rgb
 
 RGB = np.random.default_rng(0).integers(0, 255, (4, 6, 3), np.uint8)
@@ -158,85 +153,3 @@ def test_images_without_pixels_are_refused(encoding):
 
 def test_images_survive_the_way_through_a_message():
     assert np.array_equal(images.image_to_rgb(conversion.rgb_to_image(RGB)), RGB)
-
-
-def test_the_fault_of_a_message_with_many_names_is_a_short_text():
-    take = vectors.extractor("sensor_msgs/msg/JointState", ("one", "two"), "position")
-    with pytest.raises(
-        StreamError, match=r"no joint one in the message, it has two, joint_0, .* more"
-    ) as refusal:
-        take(JointState(name=["two", *(f"joint_{k}" for k in range(100_000)), "x" * 100_000]))
-    assert len(str(refusal.value)) < 300
-
-
-def test_joints_are_found_by_name_in_any_order():
-    take = vectors.extractor("sensor_msgs/msg/JointState", ("elbow", "wrist_joint"), "velocity")
-    state = JointState(name=["wrist", "x", "elbow_joint"], position=[0.0] * 3, velocity=[1.0, 2.0, 3.0])
-    assert take(state).tolist() == [3.0, 1.0]
-    with pytest.raises(StreamError, match="no joint elbow"):
-        take(JointState(name=["wrist"], velocity=[1.0]))
-    with pytest.raises(StreamError, match="3 joints but 0 values of velocity"):
-        take(JointState(name=["wrist", "x", "elbow"]))
-
-
-def test_exact_joint_names_are_preferred():
-    for found in (["gripper", "gripper_joint"], ["gripper_joint", "gripper"]):
-        for name in found:
-            take = vectors.extractor("sensor_msgs/msg/JointState", (name,), "position")
-            assert take(JointState(name=found, position=[0.0, 1.0])).tolist() == [found.index(name)]
-
-
-def test_commands_of_the_usual_controllers():
-    trajectory = JointTrajectory(joint_names=["b", "a"], points=[JointTrajectoryPoint(positions=[2.0, 1.0])])
-    assert vectors.extractor("trajectory_msgs/msg/JointTrajectory", ("a", "b"), "position")(
-        trajectory
-    ).tolist() == [1, 2]
-    take = vectors.extractor("std_msgs/msg/Float64MultiArray", ("a", "b"), "position")
-    assert take(Float64MultiArray(data=[1.0, 2.0])).tolist() == [1.0, 2.0]
-    with pytest.raises(StreamError, match="3 values, 2 are named"):
-        take(Float64MultiArray(data=[1.0, 2.0, 3.0]))
-
-
-@pytest.mark.parametrize("aim", ["reference", "desired"])
-def test_the_reference_of_controllers_is_read(aim):
-    take = vectors.extractor("control_msgs/msg/JointTrajectoryControllerState", ("a", "b"), "velocity")
-    point = JointTrajectoryPoint(positions=[8.0, 9.0], velocities=[2.0, 1.0])
-    assert take(SimpleNamespace(joint_names=["b", "a"], **{aim: point})).tolist() == [1.0, 2.0]
-
-
-def test_twists_and_poses():
-    twist = Twist()
-    twist.linear.x, twist.angular.z = 0.5, -0.25
-    names = vectors.default_names("geometry_msgs/msg/Twist")
-    assert vectors.extractor("geometry_msgs/msg/Twist", names, "position")(twist).tolist() == [
-        0.5,
-        0,
-        0,
-        0,
-        0,
-        -0.25,
-    ]
-    pose = PoseStamped()
-    pose.pose.position.y = 2.0
-    take = vectors.extractor("geometry_msgs/msg/PoseStamped", ("position.y", "orientation.w"), "position")
-    assert take(pose).tolist() == [2.0, 1.0]
-
-
-@pytest.mark.parametrize("kind", ["Twist", "Wrench", "Pose"])
-def test_stamped_messages_give_the_same_as_plain_ones(kind):
-    plain = getattr(geometry, kind)()
-    part = "position" if kind == "Pose" else "linear" if kind == "Twist" else "force"
-    getattr(plain, part).z = 3.0
-    stamped = getattr(geometry, f"{kind}Stamped")(**{kind.lower(): plain})
-    for message in (plain, stamped):
-        message_type = f"geometry_msgs/msg/{type(message).__name__}"
-        names = vectors.default_names(message_type)
-        values = vectors.extractor(message_type, names, "position")(message)
-        assert values[names.index(f"{part}.z")] == 3.0
-        assert vectors.feature_names(message_type, names, "position") == names
-        assert vectors.has_header(message_type) == hasattr(message, "header")
-
-
-def test_types_that_cannot_be_recorded_are_named():
-    with pytest.raises(ConfigError, match="sensor_msgs/msg/Imu cannot be recorded"):
-        vectors.extractor("sensor_msgs/msg/Imu", ("a",), "position")
