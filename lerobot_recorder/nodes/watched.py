@@ -26,18 +26,17 @@ from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.images import decode_depth
 from lerobot_recorder.nodes.events import latched
 from lerobot_recorder.nodes.guard import GuardedNode
-from lerobot_recorder.nodes.message_types import message_class
+from lerobot_recorder.nodes.message_types import InstalledTypes, message_class
 from lerobot_recorder.nodes.receiver import NotByExecutor
 from lerobot_recorder.topics import (
     COMPRESSED,
     IMAGE,
     RECORDABLE,
+    Layout,
     compressed_to_png,
-    default_names,
-    extractor,
     image_to_depth,
     image_to_rgb,
-    joints_in,
+    values_in,
 )
 
 _POLL_S = 0.1
@@ -175,10 +174,11 @@ class WatchedTopics:
         self._live.put("diagnostics", dict(self._diagnostics))
 
     def _values_of(self, name: str, kind: str) -> Take:
+        layout = Layout(kind, InstalledTypes())
+
         def take(message: Any) -> None:
-            names = joints_in(message) or default_names(kind) or tuple(map(str, range(len(message.data))))
-            values = extractor(kind, names, "position")(message)
-            self._live.put(f"values {name}", dict(zip(names, values.round(5).tolist(), strict=True)))
+            values = values_in(layout, message).items()
+            self._live.put(f"values {name}", {each: round(value, 5) for each, value in values})
 
         return take
 

@@ -24,7 +24,7 @@ from lerobot_recorder.topics.bindings import (
     binding_of,
 )
 from lerobot_recorder.topics.camera_info import adjusted_camera_info
-from lerobot_recorder.topics.fields import MessageTypes
+from lerobot_recorder.topics.fields import Layout, MessageTypes
 from lerobot_recorder.topics.images import (
     compressed_to_encoded,
     compressed_to_png,
@@ -37,9 +37,8 @@ from lerobot_recorder.topics.stamps import header_ns
 from lerobot_recorder.topics.vectors import (
     OtherJointsError,
     by_name,
-    default_names,
-    extractor,
     joints_in,
+    values_in,
 )
 
 __all__ = [
@@ -48,6 +47,7 @@ __all__ = [
     "PARAMETERS",
     "RECORDABLE",
     "STREAM_PARAMETERS",
+    "Layout",
     "MessageTypes",
     "ObservedPart",
     "ObservedTopic",
@@ -60,12 +60,11 @@ __all__ = [
     "by_name",
     "compressed_to_encoded",
     "compressed_to_png",
-    "default_names",
-    "extractor",
     "facts_of",
     "header_ns",
     "image_to_depth",
     "image_to_rgb",
     "joints_in",
     "survey_of_bag",
+    "values_in",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,30 @@ def vector_of(
         if kind in _COMMANDS and not _are_paths(layout, layout.root, names):
             return _command_vector(layout, quantity, names, aliases or names)
     return _plain_vector(layout, field, names, aliases)
+
+
+def values_in(layout: Layout, message: Any) -> dict[str, float]:
+    """Return the values of a message by name, to show them: of each joint, or all numbers.
+
+    Raises:
+        StreamError: the message has joints without values.
+        ConfigError: it has no numbers.
+    """
+    if joints := joints_in(message):
+        vector = vector_of(layout, names=joints)
+        names = vector.joints or vector.names
+    elif layout.numbers():
+        vector = vector_of(layout)
+        names = vector.names
+    else:
+        arrays = ((each.path, _length(message, each.path)) for each in layout.sequences())
+        names = tuple(f"{path}[{index}]" for path, length in arrays for index in range(length))
+        vector = vector_of(layout, names=names)
+    return dict(zip(names, vector.take(message).tolist(), strict=True))
+
+
+def _length(message: Any, path: str) -> int:
+    return len(attrgetter(path)(message))
 
 
 def has_joints(message_type: str) -> bool:

@@ -323,3 +323,18 @@ def test_poses_of_installed_types_can_be_taken_in_part():
     twist = Twist()
     twist.linear.x, twist.angular.z = 0.5, -0.25
     assert list(taken(twist).values()) == [0.5, 0, 0, 0, 0, -0.25]
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        (JointState(name=["a", "b"], position=[1.0, 2.0]), {"a": 1, "b": 2}),
+        (geometry.PointStamped(), {"x": 0, "y": 0, "z": 0}),
+        (Float64MultiArray(data=[3.0, 4.0]), {"data[0]": 3, "data[1]": 4}),
+        (Joy(axes=[0.5], buttons=[1]), {"axes[0]": 0.5, "buttons[0]": 1}),
+    ],
+)
+def test_the_values_of_a_message_are_shown_by_name(message, shown):
+    package = type(message).__module__.partition(".")[0]
+    layout = Layout(f"{package}/msg/{type(message).__name__}", InstalledTypes())
+    assert vectors.values_in(layout, message) == shown
