@@ -20,6 +20,7 @@ from lerobot_recorder.cli.edit import edit
 from lerobot_recorder.cli.encode import encode
 from lerobot_recorder.cli.export import export
 from lerobot_recorder.cli.find_port import find_port
+from lerobot_recorder.cli.import_bags import import_bags
 from lerobot_recorder.cli.lerobot_flags import RecordCommand
 from lerobot_recorder.cli.push import push
 from lerobot_recorder.cli.record import record
@@ -74,6 +75,7 @@ def _options(
 app.command(cls=RecordCommand)(record)
 for command in (
     discover,
+    import_bags,
     show,
     check,
     repair,
@@ -91,7 +93,7 @@ for command in (
     simulate,
     batch_demo,
 ):
-    app.command()(command)
+    app.command("import" if command is import_bags else None)(command)
 app.add_typer(edit, name="edit")
 
 

@@ -86,13 +86,13 @@ def encode(
                 )
                 if retry_failed:
                     encoders[-1].retry_failed()
-            is_whole = _drain(encoders, cluster)
+            is_whole = drain(encoders, cluster)
             for encoder in encoders:
-                _report(encoder)
+                report_encoded(encoder)
             failures += [each.failure for each in encoders if each.failure is not None]
             if not is_whole:
                 break
-    _raise(failures)
+    raise_all(failures)
 
 
 def _found(dataset: Path) -> Path:
@@ -109,7 +109,7 @@ def _found(dataset: Path) -> Path:
     return root
 
 
-def _drain(encoders: Sequence[BatchEncoder], cluster: RayCluster | None) -> bool:
+def drain(encoders: Sequence[BatchEncoder], cluster: RayCluster | None) -> bool:
     """Show the progress until all episodes are encoded; Ctrl-C leaves the rest in the spool.
 
     Returns:
@@ -141,7 +141,8 @@ def _end(encoders: Sequence[BatchEncoder]) -> None:
         encoder.join()
 
 
-def _report(encoder: BatchEncoder) -> None:
+def report_encoded(encoder: BatchEncoder) -> None:
+    """Print what was added to the dataset."""
     status, dataset = encoder.status(), encoder.root
     for episode in encoder.committed:
         typer.echo(
@@ -158,7 +159,7 @@ def _report(encoder: BatchEncoder) -> None:
         )
 
 
-def _raise(failures: Sequence[RecorderError]) -> None:
+def raise_all(failures: Sequence[RecorderError]) -> None:
     """Raise the failures of the datasets.
 
     Raises:

@@ -227,8 +227,20 @@ def given_parameters(
         ConfigError: the file or an assignment cannot be read
     """
     name = node.rpartition("/")[2]
-    assigned = {key: yaml.safe_load(value) for of, key, value in map(_parsed, parameters) if of == name}
+    assigned = parsed_assignments(parameters).get(name, {})
     return {**file_parameters(file, node), **node_values(name, options), **assigned}
+
+
+def parsed_assignments(parameters: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the values that assignments, NODE.NAME=VALUE, give to each node.
+
+    Raises:
+        ConfigError: an assignment has another form
+    """
+    values: dict[str, dict[str, Any]] = {}
+    for node, name, value in map(_parsed, parameters):
+        values.setdefault(node, {})[name] = yaml.safe_load(value)
+    return values
 
 
 def arguments_by_node(

@@ -81,7 +81,13 @@ if TYPE_CHECKING:
         open_dataset,
         read_counted,
     )
-    from lerobot_recorder.dataset.recordings import Recording, counted_ids, recorded_ids, recordings_of
+    from lerobot_recorder.dataset.recordings import (
+        Recording,
+        counted_ids,
+        recorded_ids,
+        recorded_sources,
+        recordings_of,
+    )
     from lerobot_recorder.dataset.repairs import Finding, Reconstruction, RepairedDataset
     from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
     from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
@@ -143,6 +149,7 @@ __all__ = [
     "parse_episodes",
     "read_counted",
     "recorded_ids",
+    "recorded_sources",
     "recordings_of",
     "sample_indices",
     "spool_path",

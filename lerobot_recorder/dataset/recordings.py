@@ -102,6 +102,19 @@ def recordings_of(paths: Sequence[Path]) -> dict[int, Recording]:
     return {line["episode_index"]: line for line in lines if isinstance(line.get("episode_index"), int)}
 
 
+def recorded_sources(root: Path) -> list[dict[str, Any]]:
+    """Return which parts of bags the episodes of the dataset at ``root`` are from; recorded ones have none.
+
+    Raises:
+        DatasetError: a file cannot be read.
+    """
+    info = load_info(root)
+    total = info.total_episodes if info else 0
+    known = recordings_of(sorted((root / _FOLDER).glob(_FILES)))
+    sources = (line.get("source") for index, line in known.items() if 0 <= index < total)
+    return [source for source in sources if isinstance(source, dict)]
+
+
 def counted_ids(root: Path) -> set[str]:
     """Return those of `recorded_ids` whose episodes ``info.json`` counts.
 

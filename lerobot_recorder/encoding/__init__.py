@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.encoding.cluster import RayCluster
     from lerobot_recorder.encoding.encoder import BatchEncoder
     from lerobot_recorder.encoding.parameters import ENCODER_PARAMETERS, VIDEO_PARAMETERS, encoder_settings
+    from lerobot_recorder.encoding.pool import cores
     from lerobot_recorder.encoding.progress import OverallProgress, progress_bar
     from lerobot_recorder.encoding.segment import Segment, SegmentJob, encode_segment
     from lerobot_recorder.encoding.settings import BatchSettings, EncoderConfig, ExecutorSettings
@@ -65,6 +66,7 @@ __all__ = [
     "Segment",
     "SegmentJob",
     "TakeProgress",
+    "cores",
     "encode_camera",
     "encode_segment",
     "encoder_settings",

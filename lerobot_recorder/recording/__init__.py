@@ -29,12 +29,21 @@ api            ``EpisodeRecorder``: record from your own Python loop, without st
 
 from lerobot_recorder.recording.api import EpisodeRecorder
 from lerobot_recorder.recording.buttons import Buttons, ButtonSettings, request
-from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock
+from lerobot_recorder.recording.clock import Clock, ClockSteps, SystemClock, grid_start_ns
 from lerobot_recorder.recording.committed import CommittedEpisodes
 from lerobot_recorder.recording.cues import TERMINAL_VARIABLE, Cues, CueSettings, done_cue, end_cue, start_cue
+from lerobot_recorder.recording.disk import RESERVE_BYTES
 from lerobot_recorder.recording.geometry import ImageGeometry
-from lerobot_recorder.recording.quality import QualityRules
+from lerobot_recorder.recording.opening import (
+    check_continues,
+    check_fps,
+    fitting_features,
+    probe_cameras,
+    take_settings,
+)
+from lerobot_recorder.recording.quality import QualityRules, check_rates
 from lerobot_recorder.recording.recorder import Deleted, Marked, Recorder, Restored
+from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import (
     CompletedEpisode,
@@ -46,8 +55,11 @@ from lerobot_recorder.recording.status import (
     RecorderStatus,
 )
 from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, StreamStatus
+from lerobot_recorder.recording.take_rows import SETTLE_S, RowWriter, TakeRows, awaited_at
 
 __all__ = [
+    "RESERVE_BYTES",
+    "SETTLE_S",
     "TERMINAL_VARIABLE",
     "ButtonSettings",
     "Buttons",
@@ -70,6 +82,7 @@ __all__ = [
     "RecorderState",
     "RecorderStatus",
     "Restored",
+    "RowWriter",
     "RunSettings",
     "Sample",
     "Schedule",
@@ -77,8 +90,18 @@ __all__ = [
     "StreamSpec",
     "StreamStatus",
     "SystemClock",
+    "TakeRows",
+    "awaited_at",
+    "check_continues",
+    "check_fps",
+    "check_rates",
+    "check_specs",
     "done_cue",
     "end_cue",
+    "fitting_features",
+    "grid_start_ns",
+    "probe_cameras",
     "request",
     "start_cue",
+    "take_settings",
 ]

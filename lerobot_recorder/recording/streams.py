@@ -164,6 +164,7 @@ class Stream:
         spec: the stream's spec
         decode: turns an image sample's value into RGB uint8 (height, width, 3), depth (height, width) or an
             ``EncodedImage``; called by the thread that writes
+        steady_s: a clock that is never set, for how long the stream is silent; that of a bag is its log time
         conflict: why samples may come from more than one source; empty if they do not. With a conflict no
             episode can start, and a running take becomes bad.
         remedy: what to do if messages are lost in transport; empty if that is unknown
@@ -174,16 +175,17 @@ class Stream:
     def __init__(self, spec: StreamSpec, decode: Callable[[Any], Any] = lambda value: value) -> None:
         self.spec = spec
         self.decode = decode
+        self.steady_s: Callable[[], float] = time.monotonic
         self._lock = threading.Lock()
         self._samples: deque[Sample] = deque(maxlen=_KEPT_IMAGES if spec.is_image else _KEPT_VECTORS)
         self._recent: deque[int] = deque(maxlen=_RATE_WINDOW)
         self._needed_from_ns = _FOREVER_NS
         self._received = 0
-        self._received_at_s = time.monotonic()
+        self._received_at_s = self.steady_s()
         self._faults: dict[str, int] = {}
         self._trouble = ""
         self._lost = 0
-        self._marks = deque([(time.monotonic(), Arrivals())], maxlen=2)
+        self._marks = deque([(self.steady_s(), Arrivals())], maxlen=2)
         self.conflict = ""
         self.remedy = ""
         self.follow: Callable[[Any, Any], Any] | None = None
@@ -213,7 +215,7 @@ class Stream:
             self._samples.append(sample)
             self._recent.append(sample.stamp_ns)
             self._received += 1
-            self._received_at_s = time.monotonic()
+            self._received_at_s = self.steady_s()
             self._trouble = ""
             self._prune()
 
@@ -234,7 +236,7 @@ class Stream:
 
     def recent_arrivals(self) -> Arrivals:
         """Return the number of messages of the last few seconds."""
-        now_s, total = time.monotonic(), self.arrivals()
+        now_s, total = self.steady_s(), self.arrivals()
         with self._lock:
             if now_s - self._marks[-1][0] > _LOSS_WINDOW_S:
                 self._marks.append((now_s, total))
@@ -276,6 +278,11 @@ class Stream:
         with self._lock:
             return self._samples[-1] if self._samples else None
 
+    def oldest(self) -> Sample | None:
+        """Return the oldest sample that is kept; None if there is none."""
+        with self._lock:
+            return self._samples[0] if self._samples else None
+
     def recent_ns(self) -> list[int]:
         """Return the stamps of the newest samples, oldest first."""
         with self._lock:
@@ -283,7 +290,7 @@ class Stream:
 
     def silent_s(self) -> float:
         """Return the seconds since the last sample in real time, independent of stamps and clock."""
-        return time.monotonic() - self._received_at_s
+        return self.steady_s() - self._received_at_s
 
     def status(self, now_ns: int) -> StreamStatus:
         """Return what is known without a take: rate, age and faults."""

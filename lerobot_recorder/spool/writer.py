@@ -52,7 +52,12 @@ class EpisodeWriter:
     """
 
     def __init__(
-        self, spool: OperatorMoves, header: EpisodeHeader, prepared: TakeFiles | None = None
+        self,
+        spool: OperatorMoves,
+        header: EpisodeHeader,
+        prepared: TakeFiles | None = None,
+        *,
+        order: str = "",
     ) -> None:
         """Begin a take.
 
@@ -60,6 +65,7 @@ class EpisodeWriter:
             spool: the spool to write into
             header: what is fixed when the take starts
             prepared: its directory and files, for the cameras of the header; by default they are created
+            order: its place among the episodes, as ``Manifest.ended_order``; empty: after all that have ended
 
         Raises:
             DiskFullError: the disk is full.
@@ -70,6 +76,7 @@ class EpisodeWriter:
         self.convert_s = 0.0
         self.write_s = 0.0
         self._spool = spool
+        self._order = order
         self._dtype = record_dtype(header)
         self._ended = False
         self._side_by_side = SideBySide()
@@ -201,7 +208,7 @@ class EpisodeWriter:
             with disk_errors(self.path, _LEFT):
                 self._flush.stop()
                 self._flush.raise_failure()
-                order = outcome.pop("ended_order", "") or self._spool.new_episode_id()
+                order = self._order or self._spool.new_episode_id()
                 manifest = end_header(self.header, self.length, ended_order=order, **outcome)
                 self._make_durable(manifest)
                 self._move(target)

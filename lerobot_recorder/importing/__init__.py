@@ -1,0 +1,39 @@
+"""Imports bags: the same rows as a recorder takes live, without ROS.
+
+::
+
+    bag ─► streams ─► one pass by log time: a row as soon as its samples are there ─► spool ─► encoder
+           cuts    ─► where episodes begin and end
+
+=============  =============================================================================
+parameters     the recorder's and the encoder's parameters, from the same file
+streams        the topics of a bag that fill streams; whether its clocks agree
+cuts           where the episodes in a bag begin and end
+take           one pass over a bag that takes its episodes
+bag_import     `import_bag`: imports one bag into the spool, or only counts its rows
+session        `ImportSession`: several bags, side by side, in the order of the bags
+=============  =============================================================================
+"""
+
+from lerobot_recorder.importing.bag_import import BagJob, BagReport, ImportedEpisode, Source, import_bag
+from lerobot_recorder.importing.cuts import Cut, Cutting, Range, cuts_of, range_of, read_ranges
+from lerobot_recorder.importing.parameters import ImportParameters, read_parameters
+from lerobot_recorder.importing.session import ImportSession, bad_bags
+
+__all__ = [
+    "BagJob",
+    "BagReport",
+    "Cut",
+    "Cutting",
+    "ImportParameters",
+    "ImportSession",
+    "ImportedEpisode",
+    "Range",
+    "Source",
+    "bad_bags",
+    "cuts_of",
+    "import_bag",
+    "range_of",
+    "read_parameters",
+    "read_ranges",
+]

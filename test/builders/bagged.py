@@ -1,0 +1,99 @@
+"""Bags of a robot with two joints and a camera, with messages that arrive late."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import yaml
+
+from lerobot_recorder.bags import BagWriter
+
+JOINTS, IMAGE = "sensor_msgs/msg/JointState", "sensor_msgs/msg/CompressedImage"
+START_NS = 1_790_000_000_000_000_000
+JOINTS_HZ, CAMERA_HZ, FPS = 100, 30, 15
+STATE, CAMERA = "/robot/joint_states", "/cam/image_raw/compressed"
+
+
+def jpeg(number: int, width: int = 64, height: int = 48) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 255, (height // 8, width // 8, 3), np.uint8)
+    return cv2.imencode(".jpg", cv2.resize(pixels, (width, height)))[1].tobytes()
+
+
+def stamped(time_ns: int) -> dict[str, Any]:
+    return {"stamp": {"sec": time_ns // 10**9, "nanosec": time_ns % 10**9}, "frame_id": ""}
+
+
+def joint_state(time_ns: int, number: int) -> dict[str, Any]:
+    return {"header": stamped(time_ns), "name": ["two", "one"], "position": [-number / 3, number / 7]}
+
+
+def write_bag(
+    path: Path,
+    seconds: float,
+    *,
+    start_ns: int = START_NS,
+    latency_s: float = 0.02,
+    camera_ahead_s: float = 0.0,
+    silent: Sequence[tuple[float, float]] = (),
+    sizes: Mapping[int, tuple[int, int]] | None = None,
+    marks: Sequence[tuple[float, str, str, dict[str, Any]]] = (),
+) -> Path:
+    """Write a bag.
+
+    Args:
+        path: the bag
+        seconds: its length
+        start_ns: log time of its start
+        latency_s: from a measurement to its log time; the camera's is twice as long
+        camera_ahead_s: by how much the camera's clock is ahead
+        silent: times without messages
+        sizes: sizes of images, from an image on
+        marks: further messages: seconds, topic, type, content
+    """
+    size, messages = (64, 48), []
+    for number in range(int(seconds * JOINTS_HZ)):
+        measured_ns = start_ns + number * 10**9 // JOINTS_HZ
+        content = joint_state(measured_ns, number)
+        messages.append((measured_ns + int(latency_s * 1e9), STATE, JOINTS, content))
+    for number in range(int(seconds * CAMERA_HZ)):
+        size = (sizes or {}).get(number, size)
+        measured_ns = start_ns + 3_000_000 + number * 10**9 // CAMERA_HZ
+        header = stamped(measured_ns + int(camera_ahead_s * 1e9))
+        content = {"header": header, "format": "jpeg", "data": jpeg(number, *size)}
+        messages.append((measured_ns + int(2 * latency_s * 1e9), CAMERA, IMAGE, content))
+    for at_s, topic, kind, content in marks:
+        messages.append((start_ns + int(at_s * 1e9), topic, kind, content))
+    with BagWriter(path) as bag:
+        for log_ns, topic, kind, content in sorted(messages, key=lambda message: message[0]):
+            at_s = (log_ns - start_ns) / 1e9
+            if kind not in (JOINTS, IMAGE) or not any(begin <= at_s < end for begin, end in silent):
+                bag.add(topic, kind, log_ns, content)
+    return path
+
+
+def parameters(stamp: str = "header", **more: Any) -> dict[str, Any]:
+    return {
+        "fps": FPS,
+        "task": "Pick up",
+        "streams": ["state", "cam"],
+        "state.topic": STATE,
+        "state.names": ["one", "two"],
+        "cam.topic": CAMERA.removeprefix("/"),
+        "state.stamp": stamp,
+        "cam.stamp": stamp,
+        **more,
+    }
+
+
+def write_config(
+    path: Path, stamp: str = "header", encoder: Mapping[str, Any] | None = None, **more: Any
+) -> Path:
+    sections = {"recorder": {"ros__parameters": parameters(stamp, **more)}}
+    if encoder:
+        sections["encoder"] = {"ros__parameters": dict(encoder)}
+    path.write_text(yaml.safe_dump(sections))
+    return path

@@ -1,0 +1,72 @@
+"""The rows of a bag are those that a recorder takes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rosbags")
+pytest.importorskip("mcap")
+
+from bagged import CAMERA_HZ, FPS, JOINTS_HZ, START_NS, jpeg, write_bag, write_config
+
+from lerobot_recorder.importing import Cutting, ImportSession, Range, import_bag, read_parameters
+from lerobot_recorder.spool import Spool
+
+
+def session(tmp_path, *bags, cutting=None, **config) -> ImportSession:
+    parameters = read_parameters(write_config(tmp_path / "robot.yaml", **config))
+    made = ImportSession(tmp_path / "data", parameters, cutting or Cutting())
+    made.open(bags)
+    return made
+
+
+def imported(tmp_path, bag, **options):
+    made = session(tmp_path, bag, **options)
+    assert not made.problems
+    (job,) = made.jobs()
+    return import_bag(job)
+
+
+def test_each_row_has_the_newest_measurements_before_it(tmp_path):
+    bag = write_bag(tmp_path / "bag.mcap", 4)
+    report = imported(tmp_path, bag)
+    assert not report.error
+    (episode,) = report.episodes
+    assert (episode.verdict, episode.task, episode.state) == ("good", "Pick up", "ready")
+    (spooled,) = Spool(tmp_path / "data").ready()
+    times_ns = spooled.manifest.started_at_ns + np.arange(spooled.length) * 10**9 // FPS
+    assert times_ns[0] < START_NS + 0.1e9
+    assert times_ns[-1] > START_NS + 3.8e9
+    joints = (times_ns - START_NS) * JOINTS_HZ // 10**9
+    expected = np.stack([joints / 7, -joints / 3], 1).astype(np.float32)
+    np.testing.assert_array_equal(spooled.rows()["observation.state"], expected)
+    reader = spooled.images("observation.images.cam")
+    for row, time_ns in enumerate(times_ns):
+        number = int((time_ns - START_NS - 3_000_000) * CAMERA_HZ // 10**9)
+        assert reader.stored(row).tobytes() == jpeg(number), row
+    source = spooled.manifest.source
+    assert (source["bag"], source["size_bytes"]) == (str(bag), bag.stat().st_size)
+    assert all(each.age_s.max() < 0.05 for each in spooled.ages().values())
+
+
+def test_with_the_time_of_receipt_the_log_time_counts(tmp_path):
+    report = imported(tmp_path, write_bag(tmp_path / "bag.mcap", 2, latency_s=0.1), stamp="receive")
+    (episode,) = report.episodes
+    (spooled,) = Spool(tmp_path / "data").ready()
+    time_ns = spooled.manifest.started_at_ns
+    number = int((time_ns - START_NS - 10**8) * JOINTS_HZ // 10**9)
+    assert spooled.rows()["observation.state"][0, 0] == np.float32(number / 7)
+    assert episode.verdict == "good"
+
+
+def test_a_range_is_an_episode_with_the_rows_inside_it(tmp_path):
+    bag = write_bag(tmp_path / "bag.mcap", 5)
+    ranges = (Range("1", "2.5", "one"), Range("3", "", "two"))
+    report = imported(tmp_path, bag, cutting=Cutting("ranges", ranges=ranges))
+    assert [(each.task, each.verdict) for each in report.episodes] == [("one", "good"), ("two", "good")]
+    first, second = report.episodes
+    assert 0 <= first.started_at_ns - START_NS - 1.02e9 < 1e9 / FPS
+    assert abs(first.duration_s - 1.5) < 0.1
+    assert abs(second.duration_s - 2) < 0.15
+    assert [each.manifest.task for each in Spool(tmp_path / "data").ready()] == ["one", "two"]
