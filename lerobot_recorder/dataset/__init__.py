@@ -11,6 +11,7 @@ episode        episodes on their way into the dataset
 place          `DatasetPlace`: name and directory of a dataset
 existing       reads what a commit needs to know about the dataset
 placement      which video goes into which file, and which rows LeRobot finds in it
+setups         the set-ups that episodes were recorded with, ``meta/recordings/setup``
 recordings     provenance of episodes, ``meta/recordings``
 staging        writes the files of a commit, beside the dataset
 journal        the redo log: puts the files in place, wherever a commit was interrupted
@@ -89,6 +90,7 @@ if TYPE_CHECKING:
         recordings_of,
     )
     from lerobot_recorder.dataset.repairs import Finding, Reconstruction, RepairedDataset
+    from lerobot_recorder.dataset.setups import SETUPS_PATH, SetupFiles, read_setup, setup_id
     from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
     from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
     from lerobot_recorder.dataset.v21 import v21_omits, write_v21
@@ -100,6 +102,7 @@ __all__ = [
     "AGES_FEATURE",
     "AGE_SUFFIX",
     "KEEP",
+    "SETUPS_PATH",
     "STREAM_KEYS",
     "SUCCESS_FEATURE",
     "CountedDataset",
@@ -121,6 +124,7 @@ __all__ = [
     "RecordedVectors",
     "Recording",
     "RepairedDataset",
+    "SetupFiles",
     "Source",
     "Stats",
     "StreamAges",
@@ -148,10 +152,12 @@ __all__ = [
     "open_dataset",
     "parse_episodes",
     "read_counted",
+    "read_setup",
     "recorded_ids",
     "recorded_sources",
     "recordings_of",
     "sample_indices",
+    "setup_id",
     "spool_path",
     "stats_from_plain",
     "thinning",

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.dataset.features import FeatureDict, Features, as_column, vector_keys, video_keys
+from lerobot_recorder.dataset.setups import SetupFiles
 from lerobot_recorder.dataset.statistics import Stats
 from lerobot_recorder.errors import DatasetError, DatasetMismatchError
 
@@ -80,6 +81,7 @@ class EncodedEpisode:
         image_stats: statistics of every video feature, from `image_stats` or `depth_stats`.
         recording: what else is known of the recording, as in JSON: start, clock, verdict, ...
         ages: how old each stream's samples were, by the stream's name; empty if unknown.
+        setup: the files of the set-up that it was recorded with; empty if unknown.
 
     Raises:
         DatasetError: the numbers of rows and frames differ, or a feature is missing or unknown.
@@ -95,6 +97,7 @@ class EncodedEpisode:
     image_stats: Mapping[str, Stats]
     recording: Mapping[str, Any] = field(default_factory=dict)
     ages: Mapping[str, StreamAges] = field(default_factory=dict)
+    setup: SetupFiles = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.length < 1:

@@ -17,6 +17,7 @@ from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import TOLERANCE_S
 from lerobot_recorder.dataset.reader import CountedDataset
+from lerobot_recorder.dataset.setups import read_setup, setup_id, setup_path
 from lerobot_recorder.errors import DatasetError
 
 Reached = Callable[[Path, float], None]
@@ -119,6 +120,23 @@ def flipped_bits(dataset: CountedDataset) -> Iterator[str]:
 # Provenance
 
 
+def set_ups(dataset: CountedDataset) -> Iterator[str]:
+    """Check that the set-ups of all episodes are there as they were written."""
+    root = dataset.layout.root
+    known = recordings.recordings_of(dataset.layout.recordings_files())
+    named = {line["setup"]: episode for episode, line in sorted(known.items()) if line.get("setup")}
+    for setup, episode in named.items():
+        try:
+            found = read_setup(root, setup)
+        except DatasetError as error:
+            yield f"{error}."
+            continue
+        if not found:
+            yield f"{setup_path(root, setup)}: missing, but episode {episode} was recorded with it."
+        elif setup_id(found) != setup:
+            yield f"{setup_path(root, setup)}: its files have changed since they were written."
+
+
 def provenance(dataset: CountedDataset) -> Iterator[str]:
     """Check the provenance, if there is any: other programs drop it."""
     last = dataset.info.total_episodes - 1
@@ -126,6 +144,7 @@ def provenance(dataset: CountedDataset) -> Iterator[str]:
         yield from _recording_lines(path, last if dataset.journal is None else None)
     for path in dataset.layout.ages_files():
         yield from _age_rows(dataset, path)
+    yield from set_ups(dataset)
 
 
 def _recording_lines(path: Path, last: int | None) -> Iterator[str]:

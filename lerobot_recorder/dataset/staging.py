@@ -29,6 +29,7 @@ from lerobot_recorder.dataset.files import (
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import VideoFile, VideoFiles, media_size, place_videos
+from lerobot_recorder.dataset.setups import SetupFiles, read_setup, setup_id, setup_path
 from lerobot_recorder.dataset.statistics import Stats, as_written, vector_stats
 from lerobot_recorder.errors import DatasetError
 
@@ -115,6 +116,7 @@ class Staging:
         ]
         written = [
             *with_checksum,
+            *self._stage_setups(episodes),
             *self._stage_recordings(new),
             self._stage_checksums(with_checksum),
             _written(self._layout.stats, statistics.to_json(total)),
@@ -271,14 +273,29 @@ class Staging:
         """Write the provenance of each episode, a line each, in files as in ``meta/episodes``."""
         for index, items in itertools.groupby(new, key=lambda item: item.file("meta/episodes")):
             lines = [
-                recordings.recording_line(
-                    item.place.episode_index, item.place.episode_id, item.episode.recording
-                )
+                recordings.recording_line(item.place.episode_index, item.place.episode_id, _recording(item))
                 for item in items
             ]
             path = _prepared(self._layout.recordings_file(index))
             path.write_bytes(recordings.append_lines(self._old.layout.recordings_file(index), lines))
             yield path
+
+    def _stage_setups(self, episodes: Sequence[EncodedEpisode]) -> Iterator[Path]:
+        """Write the files of set-ups that the dataset does not have yet."""
+        for setup, files in {setup_id(episode.setup): episode.setup for episode in episodes}.items():
+            known = self._known_setup(setup)
+            for name, text in files.items():
+                if known.get(name) != text:
+                    path = _prepared(setup_path(self._directory, setup) / name)
+                    path.write_bytes(text.encode())
+                    yield path
+
+    def _known_setup(self, setup: str) -> SetupFiles:
+        try:
+            return read_setup(self._old.layout.root, setup)
+        except DatasetError as error:
+            logger.warning("%s; it is written anew", error)
+            return {}
 
     def _stage_ages(self, new: Sequence[NewEpisode]) -> Iterator[Path]:
         """Write how old the samples of each episode were."""
@@ -320,6 +337,11 @@ def readable_checksums(root: Path) -> dict[str, Checksum]:
     except DatasetError as error:
         logger.warning("%s; the new checksums cover the new files only", error)
         return {}
+
+
+def _recording(item: NewEpisode) -> dict[str, Any]:
+    setup = setup_id(item.episode.setup)
+    return {**item.episode.recording, **({"setup": setup} if setup else {})}
 
 
 def _columns(episode: EncodedEpisode, place: EpisodePlace, info: DatasetInfo) -> dict[str, np.ndarray]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,7 +40,9 @@ from lerobot_recorder.errors import (
     is_transient,
 )
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.spool import Manifest, Spool, SpooledEpisode
+from lerobot_recorder.spool import Manifest, Spool, SpooledEpisode, setup_of
+from lerobot_recorder.versions import UNKNOWN, version_of
+from lerobot_recorder.video import svt_version
 
 logger = logging.getLogger(__name__)
 
@@ -358,6 +361,7 @@ def _encoded(work: _Work) -> EncodedEpisode:
     recording = {name: getattr(episode.manifest, name) for name in _KEPT}
     if episode.manifest.source:
         recording["source"] = episode.manifest.source
+    recording["encoded_with"] = _versions()
     if repairs := _repairs(episode, cameras):
         recording["repairs"] = repairs
     return EncodedEpisode(
@@ -372,7 +376,25 @@ def _encoded(work: _Work) -> EncodedEpisode:
         image_stats={key: camera.stats for key, camera in cameras.items()},
         recording=recording,
         ages=episode.ages(),
+        setup=_setup(episode),
     )
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the versions of what encodes videos."""
+    svt = svt_version()
+    return {
+        **{name: version_of(name) for name in ("lerobot_recorder", "av")},
+        "svt_av1": ".".join(map(str, svt)) if svt else UNKNOWN,
+    }
+
+
+def _setup(episode: SpooledEpisode) -> dict[str, str]:
+    files = setup_of(episode)
+    if episode.manifest.setup and not files:
+        logger.warning("episode %s: its set-up is missing in the spool", episode.episode_id)
+    return files
 
 
 def _repairs(episode: SpooledEpisode, cameras: Mapping[str, EncodedCamera]) -> dict[str, Any]:

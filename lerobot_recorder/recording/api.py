@@ -12,10 +12,12 @@ from typing import Any, cast
 
 from lerobot_recorder.dataset import (
     FeatureDict,
+    SetupFiles,
     check_appendable,
     check_fits,
     is_depth,
     is_video,
+    setup_id,
     validate_features,
 )
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, SpoolError
@@ -23,7 +25,15 @@ from lerobot_recorder.recording.opening import check_videos
 from lerobot_recorder.recording.pacing import ticks
 from lerobot_recorder.recording.row_queue import RowQueue
 from lerobot_recorder.recording.status import require_text
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, PreparedRow, Spool, check_sizes
+from lerobot_recorder.spool import (
+    CameraSpool,
+    EpisodeHeader,
+    EpisodeWriter,
+    PreparedRow,
+    Spool,
+    check_sizes,
+    keep_setup,
+)
 from lerobot_recorder.video import depth_unit
 
 logger = logging.getLogger(__name__)
@@ -148,6 +158,7 @@ class EpisodeRecorder:
         robot_type: str | None = None,
         image_format: str = "raw",
         name: str = "",
+        setup: SetupFiles | None = None,
     ) -> None:
         """Check that the recording fits the dataset, and recover interrupted takes.
 
@@ -160,6 +171,8 @@ class EpisodeRecorder:
             robot_type: kept in the dataset
             image_format: format of color images: ``raw``, ``png``, or ``jpeg`` for ``EncodedImage``
             name: the recorder's name; only one recorder per name can record into a dataset
+            setup: texts that describe the set-up, by file name, such as the robot's URDF; kept in
+                ``meta/recordings/setup``
 
         Raises:
             ConfigError: a feature cannot be recorded, not in that image format, or not by the encoder that
@@ -182,6 +195,8 @@ class EpisodeRecorder:
         self._robot_type = robot_type
         self._image_format = image_format
         _cameras(self._features, image_format)
+        self._setup = dict(setup or {})
+        setup_id(self._setup)
         self._spool = Spool(self.root)
         check_sizes(self._spool.path, self._features)
         self._spool.require()
@@ -275,6 +290,7 @@ class EpisodeRecorder:
             task=task,
             robot_type=self._robot_type,
             started_at_ns=time.time_ns(),
+            setup=keep_setup(self._spool.path, self._setup),
         )
         return EpisodeWriter(self._spool, header)
 

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from lerobot_recorder.dataset import SUCCESS_FEATURE
+from lerobot_recorder.dataset import SUCCESS_FEATURE, SetupFiles
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.recording.clock import Clock, SystemClock, grid_start_ns
 from lerobot_recorder.recording.committed import CommittedEpisodes
@@ -35,7 +35,7 @@ from lerobot_recorder.recording.status import (
 )
 from lerobot_recorder.recording.streams import Stream, StreamStatus
 from lerobot_recorder.recording.take import Take
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool, TakeFiles
+from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool, TakeFiles, keep_setup
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +111,7 @@ class Recorder:
         clock: Clock | None = None,
         on_end: Callable[[Outcome], None] = lambda _outcome: None,
         committed: CommittedEpisodes | None = None,
+        setup: Callable[[], SetupFiles] = dict,
     ) -> None:
         """Recover interrupted takes, and get ready for ``start``.
 
@@ -123,6 +124,7 @@ class Recorder:
             clock: clock of samples and ticks; by default the system's
             on_end: called with each outcome, by the thread that wrote the episode
             committed: edits episodes that are in the dataset already; without it, that is refused
+            setup: returns the files that describe the set-up, by name, at the start of each episode
 
         Raises:
             ConfigError: fps or the streams cannot be used.
@@ -142,6 +144,7 @@ class Recorder:
         self._clock = clock or SystemClock()
         self._on_end = on_end
         self._committed = committed
+        self._setup = setup
         self._lock = threading.Lock()
         self._take: Take | None = None
         self._unended: dict[str, Take] = {}
@@ -422,6 +425,7 @@ class Recorder:
 
     def _header(self, settings: RecorderSettings, cameras: dict[str, CameraSpool]) -> EpisodeHeader:
         features = fitting_features(self._spool, self.fps, self.streams, cameras, settings)
+        setup = keep_setup(self._spool.path, self._setup())
         episode_id = self._spool.new_episode_id()
         images = (stream.recent_ns() for stream in self.streams if stream.spec.is_image)
         started_at_ns = grid_start_ns(
@@ -437,6 +441,7 @@ class Recorder:
             task=settings.task,
             robot_type=settings.robot_type or None,
             started_at_ns=started_at_ns,
+            setup=setup,
             clock=self._clock.name,
             record_success=SUCCESS_FEATURE in features,
             sampled=tuple(stream.spec.name for stream in self.streams),

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -34,6 +33,7 @@ from lerobot_recorder.sharing.messages import (
     video_message,
 )
 from lerobot_recorder.status import STATUS_VERSION
+from lerobot_recorder.versions import version_of
 from lerobot_recorder.video import (
     DepthSettings,
     VideoCutter,
@@ -203,7 +203,7 @@ class _Export:
         info = self._source.info
         return {
             "dataset": self._source.root.name,
-            "exported_by": f"lerobot_recorder {version('lerobot_recorder')}",
+            "exported_by": f"lerobot_recorder {version_of('lerobot_recorder')}",
             "fps": str(info.fps),
             "robot_type": info.robot_type or "",
             "features": json.dumps(info.features, ensure_ascii=False),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lerobot_recorder.dataset import Source, v21_omits, write_v21
+from lerobot_recorder.dataset import SETUPS_PATH, Source, v21_omits, write_v21
 from lerobot_recorder.durable import make_directory, move_directory, require_room, sync_tree
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.sharing.modality import PATH as MODALITY_PATH
@@ -106,7 +106,8 @@ def _require_room(source: Source, output: Path) -> None:
 
 def _keep_provenance(source: Source, directory: Path) -> None:
     """Copy ``meta/recordings``: the episodes have the same numbers."""
-    for path in (*source.layout.recordings_files(), *source.layout.ages_files()):
+    setups = (path for path in (source.root / SETUPS_PATH).rglob("*") if path.is_file())
+    for path in (*source.layout.recordings_files(), *source.layout.ages_files(), *setups):
         target = directory / path.relative_to(source.root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)

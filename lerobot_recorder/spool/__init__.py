@@ -14,6 +14,7 @@
       prepared/                  empty files for the next take; the recorder holds a lock
       erasing/                   being removed for good
       commit/                    the dataset writer's staged files
+      setups/<id>.json           set-ups that episodes are recorded with
       encoder.json               the codec of the encoder that runs, which may refuse a size of images
 
 =============  =============================================================================
@@ -25,6 +26,7 @@ segments       what is encoded of takes and episodes before they are committed
 commands       what an operator does: accept, retry, delete, bring back, mark
 discarded      deleted episodes and discarded takes, and when they are erased
 restart        cleans up what dead processes and power cuts left behind
+setups         set-ups of the episodes
 encoder_note   what the encoder that runs tells recorders
 recovery       cuts an interrupted take to its last whole row
 take_files     the files of a take, which exist before it starts
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.spool.identifiers import new_episode_id
     from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
     from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
+    from lerobot_recorder.spool.setups import keep_setup, setup_of
     from lerobot_recorder.spool.spool import Spool
     from lerobot_recorder.spool.take_files import TakeFiles
     from lerobot_recorder.spool.writer import EpisodeWriter, PreparedRow
@@ -71,6 +74,8 @@ __all__ = [
     "SpooledTake",
     "TakeFiles",
     "check_sizes",
+    "keep_setup",
     "new_episode_id",
     "segments_folder",
+    "setup_of",
 ]

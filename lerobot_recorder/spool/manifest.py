@@ -74,6 +74,7 @@ class EpisodeHeader:
         clock: ``system`` (since 1970, UTC) or ``sim``
         record_success: whether rows have ``next.success``, which is derived from ``success``
         sampled: the streams whose sample ages are kept in each row
+        setup: identifier of the set-up that it is recorded with, from ``keep_setup``; empty if unknown
         source: the bag that it is imported from, and which part of it; empty for a recording
     """
 
@@ -87,6 +88,7 @@ class EpisodeHeader:
     clock: str = "system"
     record_success: bool = False
     sampled: tuple[str, ...] = ()
+    setup: str = ""
     source: dict[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
 

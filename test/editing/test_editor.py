@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from numbered import FEATURES, KEY, number_in, picture, spread
 
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
-from lerobot_recorder.dataset import RecordedEpisode, check, load_info, open_dataset, recordings_of
+from lerobot_recorder.dataset import RecordedEpisode, Source, check, load_info, open_dataset, recordings_of
 from lerobot_recorder.editing import DatasetEditor, Selection
 from lerobot_recorder.errors import ConfigError, DatasetError, DatasetMismatchError
 from lerobot_recorder.video import EncoderSettings, probe, read_frames
@@ -28,7 +29,7 @@ def numbers(episode: int, length: int) -> list[int]:
     return [spread(1000 * episode + frame + 1) for frame in range(length)]
 
 
-def record(root: Path, episodes: list[list[int]], settings: EncoderSettings = FAST, **names: str) -> Path:
+def record(root: Path, episodes: list[list[int]], settings: EncoderSettings = FAST, **names: Any) -> Path:
     with EpisodeRecorder(root, FEATURES, 30, **names) as recorder:
         for count, shown in enumerate(episodes):
             with recorder.episode("Pick" if count % 2 == 0 else "Place") as episode:
@@ -153,6 +154,23 @@ def test_datasets_are_merged_and_stay(root, tmp_path):
     DatasetEditor(root).merge([other])
     assert shown(root)[4:] == [numbers(8, 5), numbers(9, 6)]
     assert shown(other) == [numbers(8, 5), numbers(9, 6)]
+
+
+def test_merged_episodes_keep_their_set_ups(root, tmp_path):
+    files = {"robot.urdf": "<robot/>"}
+    other = record(tmp_path / "other", [numbers(8, 5), numbers(9, 6)], setup=files)
+    DatasetEditor(root).merge([other])
+    DatasetEditor(root).delete([0, 4])
+    assert len(shown(root)) == 4
+    assert [Source(root).setup(number) for number in range(4)] == [{}, {}, {}, files]
+
+
+def test_a_part_of_an_episode_keeps_the_time_at_which_it_began(root):
+    started_ns = Source(root).recordings[1]["started_at_ns"]
+    DatasetEditor(root).split(1, 3 / 30)
+    DatasetEditor(root).trim(2, 3 / 30)
+    starts = [Source(root).recordings[number]["started_at_ns"] - started_ns for number in (1, 2)]
+    assert starts == [0, 200_000_000]
 
 
 def test_a_dataset_with_other_features_or_codec_is_not_merged(root, tmp_path):

@@ -30,6 +30,7 @@ from lerobot_recorder.dataset.features import SUCCESS_FEATURE, is_depth, video_k
 from lerobot_recorder.dataset.files import CHECKSUMS_PATH, grown_checksums
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
+from lerobot_recorder.dataset.setups import read_setup, setup_path
 from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, flat_stats, ordered_row, readable_checksums
 from lerobot_recorder.dataset.statistics import Stats, as_written
 from lerobot_recorder.errors import DatasetError
@@ -370,6 +371,7 @@ class _Composition:
         lines = self._write_episodes()
         for index, part in lines.items():
             prepared(self._layout.recordings_file(index)).write_text("".join(part), encoding="utf-8")
+        self._keep_setups()
         self._write_ages()
         total = statistics.total_of([item.stats for item in self._items])
         total = {**self._former_totals(total), **total}
@@ -408,9 +410,20 @@ class _Composition:
         known = dict(item.source.recordings.get(item.piece.episode, {}))
         if item.piece.success is not KEEP:
             known["success"] = item.piece.success
+        if isinstance(started_ns := known.get("started_at_ns"), int):
+            known["started_at_ns"] = started_ns + item.piece.start * 1_000_000_000 // self._info.fps
         known.pop("episode_index", None)
         if known:
             yield recordings.recording_line(item.number, str(known.pop("episode_id", "")), known)
+
+    def _keep_setups(self) -> None:
+        """Copy the set-ups of other datasets; `_keep_others` copies those of the base."""
+        for item in self._items:
+            setup = item.source.recordings.get(item.piece.episode, {}).get("setup")
+            for name, text in read_setup(item.source.root, setup).items():
+                path = setup_path(self._directory, str(setup)) / name
+                if not path.exists():
+                    prepared(path).write_bytes(text.encode())
 
     def _write_ages(self) -> None:
         for index, items in itertools.groupby(

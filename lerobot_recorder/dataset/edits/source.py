@@ -18,6 +18,7 @@ from lerobot_recorder.dataset.existing import dataset_errors
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
 from lerobot_recorder.dataset.reader import CountedDataset, read_counted
+from lerobot_recorder.dataset.setups import read_setup
 from lerobot_recorder.errors import DatasetError
 
 FileState = tuple[int, int, int]
@@ -186,6 +187,14 @@ class Source:
     def recordings(self) -> Mapping[int, recordings.Recording]:
         """The provenance of each episode by number; episodes of other programs have none."""
         return recordings.recordings_of(self.layout.recordings_files())
+
+    def setup(self, episode: int) -> dict[str, str]:
+        """Read the files of an episode's set-up; none if it is unknown.
+
+        Raises:
+            DatasetError: a file cannot be read.
+        """
+        return read_setup(self.root, self.recordings.get(episode, {}).get("setup"))
 
     def ages(self, episode: int) -> dict[str, StreamAges]:
         """Read how old the samples of an episode were; empty if unknown."""
