@@ -50,7 +50,7 @@ class CameraSpool:
         if self.format == "raw" and (self.width % 2 or self.height % 2):
             raise SpoolError(
                 f"raw spooling needs an even width and height, not {self.width}x{self.height}: "
-                "set odd_size to crop or pad, or use the png image format"
+                "crop or pad the images (with odd_size of their stream), or use the png image format"
             )
 
     @property
