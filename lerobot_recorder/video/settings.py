@@ -159,7 +159,7 @@ class EncoderSettings:
         if is_subsampled and "av1" not in self.vcodec and (width % 2 or height % 2):
             raise ConfigError(
                 f"{self.vcodec} takes only images of even width and height, found {width}x{height}: "
-                "set vcodec to libsvtav1, odd_size of the stream to crop or pad, or the camera to another size"
+                "set vcodec to libsvtav1, odd_size of the stream to crop or pad, or resize the images"
             )
 
     def alternatives(self) -> tuple[EncoderSettings, ...]:
