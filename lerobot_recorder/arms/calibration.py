@@ -119,8 +119,11 @@ class Calibration:
     def save(self, path: Path) -> None:
         """Write the calibration as LeRobot does."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        entries = {name: asdict(joint) for name, joint in self.joints.items()}
-        path.write_text(json.dumps(entries, indent=4))
+        path.write_text(self.text())
+
+    def text(self) -> str:
+        """Return the content of LeRobot's file."""
+        return json.dumps({name: asdict(joint) for name, joint in self.joints.items()}, indent=4)
 
     def to_rad(self, ticks: npt.ArrayLike) -> Vector:
         """Return angles in rad for positions in ticks, (..., 6)."""

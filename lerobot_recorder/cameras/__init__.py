@@ -15,8 +15,10 @@ calibration    camera calibration files of ROS
 
 from lerobot_recorder.cameras.calibration import (
     CameraCalibration,
+    camera_calibration_text,
     ideal_calibration,
     load_camera_calibration,
+    read_camera_calibration,
     save_camera_calibration,
 )
 from lerobot_recorder.cameras.camera import Camera, OpenSource, take_snapshot
@@ -35,11 +37,13 @@ __all__ = [
     "OpenSource",
     "Pace",
     "PixelFormat",
+    "camera_calibration_text",
     "encode_jpeg",
     "ideal_calibration",
     "list_cameras",
     "list_forbidden",
     "load_camera_calibration",
+    "read_camera_calibration",
     "save_camera_calibration",
     "take_snapshot",
 ]

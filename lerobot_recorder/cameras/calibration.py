@@ -53,8 +53,27 @@ def load_camera_calibration(path: Path) -> CameraCalibration:
     """
     try:
         if path.stat().st_size > _LARGEST_FILE:
-            raise ValueError(f"the file is larger than {_LARGEST_FILE} bytes")
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+            raise CalibrationError(f"{path} is no calibration: it is larger than {_LARGEST_FILE} bytes")
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise CalibrationError(f"cannot read {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise CalibrationError(f"{path} is no calibration: {error}") from error
+    return read_camera_calibration(text, str(path))
+
+
+def read_camera_calibration(text: str, name: str) -> CameraCalibration:
+    """Read a calibration from the content of its file.
+
+    Args:
+        text: the content
+        name: what it is called in messages
+
+    Raises:
+        CalibrationError: it is not a calibration.
+    """
+    try:
+        document = yaml.safe_load(text)
         width, height = int(document["image_width"]), int(document["image_height"])
         intrinsics = _numbers(document, "camera_matrix", 9)
         return CameraCalibration(
@@ -70,11 +89,9 @@ def load_camera_calibration(path: Path) -> CameraCalibration:
             if "projection_matrix" in document
             else _projection(intrinsics),
         )
-    except OSError as error:
-        raise CalibrationError(f"cannot read {path}: {error.strerror}") from error
     except (yaml.YAMLError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise CalibrationError(
-            f"{path} is not a camera calibration as written by ROS's camera_calibration: {error!r}"
+            f"{name} is not a camera calibration as written by ROS's camera_calibration: {error!r}"
         ) from error
 
 
@@ -88,6 +105,20 @@ def save_camera_calibration(path: Path, name: str, calibration: CameraCalibratio
 
     Raises:
         CalibrationError: the file cannot be written, or it is no calibration
+    """
+    text = camera_calibration_text(name, calibration)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise CalibrationError(f"cannot write {path}: {error.strerror}") from error
+
+
+def camera_calibration_text(name: str, calibration: CameraCalibration) -> str:
+    """Return the content of a calibration's file.
+
+    Raises:
+        CalibrationError: it is no calibration
     """
     if not calibration.width or not calibration.height or not any(calibration.intrinsics):
         raise CalibrationError(f"camera {name}: expected a calibration with a size and a camera matrix")
@@ -104,11 +135,7 @@ def save_camera_calibration(path: Path, name: str, calibration: CameraCalibratio
         "rectification_matrix": _matrix(3, calibration.rectification),
         "projection_matrix": _matrix(3, calibration.projection),
     }
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, yaml.safe_dump(document, sort_keys=False, default_flow_style=None).encode())
-    except OSError as error:
-        raise CalibrationError(f"cannot write {path}: {error.strerror}") from error
+    return str(yaml.safe_dump(document, sort_keys=False, default_flow_style=None))
 
 
 def ideal_calibration(width: int, height: int, view_deg: float) -> CameraCalibration:

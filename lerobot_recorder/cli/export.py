@@ -14,7 +14,8 @@ from lerobot_recorder.dataset import Source
 from lerobot_recorder.editing import Selection
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.sharing import Images, export_bag, export_v21
+from lerobot_recorder.exporting import Images, export_bag
+from lerobot_recorder.sharing import export_v21
 
 Format = Literal["v2.1", "mcap"]
 

@@ -1,27 +1,21 @@
-"""Passes datasets on: in format v2.1, as bags of ROS 2, and to the Hugging Face Hub.
+"""Passes datasets on: in format v2.1, and to the Hugging Face Hub.
 
 =============  =============================================================================
 export         `export_v21`: a copy in format v2.1, for LeRobot 0.3, openpi and GR00T
 modality       what the values in a dataset are, for GR00T
-bag            `export_bag`: episodes in a bag, for ROS 2, Foxglove and PlotJuggler
-messages       rows as ROS messages
 hub            `push`: an upload to the Hub, which becomes visible at once
 card           the dataset card that the Hub and ``datasets`` read
 =============  =============================================================================
 """
 
-from lerobot_recorder.sharing.bag import ExportedBag, Images, export_bag
 from lerobot_recorder.sharing.export import Exported, export_v21
 from lerobot_recorder.sharing.hub import Pushed, check_names, check_ready, push, repo_id_of
 
 __all__ = [
     "Exported",
-    "ExportedBag",
-    "Images",
     "Pushed",
     "check_names",
     "check_ready",
-    "export_bag",
     "export_v21",
     "push",
     "repo_id_of",

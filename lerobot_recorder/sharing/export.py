@@ -9,8 +9,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from lerobot_recorder.dataset import SETUPS_PATH, Source, v21_omits, write_v21
 from lerobot_recorder.durable import make_directory, move_directory, require_room, sync_tree
 from lerobot_recorder.errors import DatasetError
@@ -76,7 +74,7 @@ def export_v21(
             content = json.dumps(modality(source.info.features), indent=4)
             (partial / MODALITY_PATH).write_text(content, encoding="utf-8")
         _keep_provenance(source, partial)
-        check_unchanged(source)
+        source.check_unchanged("export")
         sync_tree(partial)
         size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
         move_directory(partial, output)
@@ -111,19 +109,3 @@ def _keep_provenance(source: Source, directory: Path) -> None:
         target = directory / path.relative_to(source.root)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
-
-
-def check_unchanged(source: Source) -> None:
-    """Check that the episodes are still the same; new ones do not matter.
-
-    Raises:
-        DatasetError: another program has edited the dataset.
-    """
-    count, now = source.info.total_episodes, Source(source.root)
-    for name, values in source.dataset.episodes.items():
-        found = now.dataset.episodes.get(name, np.zeros(0))[:count]
-        if name != "tasks" and not np.array_equal(values, found):
-            raise DatasetError(
-                f"{source.root}: the dataset was edited during the export, so nothing was written; "
-                "export again"
-            )

@@ -133,6 +133,24 @@ class Source:
                     f"{self.root}` to see what is wrong"
                 )
 
+    def check_unchanged(self, activity: str) -> None:
+        """Check that the episodes are still the same; new ones do not matter.
+
+        Args:
+            activity: during which they may have changed, for the message.
+
+        Raises:
+            DatasetError: another program has edited the dataset.
+        """
+        count, now = self.info.total_episodes, Source(self.root)
+        for name, values in self.dataset.episodes.items():
+            found = now.dataset.episodes.get(name, np.zeros(0))[:count]
+            if name != "tasks" and not np.array_equal(values, found):
+                raise DatasetError(
+                    f"{self.root}: the dataset was edited during the {activity}, so nothing was written; "
+                    f"{activity} again"
+                )
+
     def columns(self, episode: int) -> dict[str, np.ndarray]:
         """Read the rows of an episode, by column; images in the data files are left out.
 

@@ -19,7 +19,7 @@ from rosbags.highlevel import AnyReader
 from lerobot_recorder import BatchEncoder
 from lerobot_recorder.dataset import RecordedEpisode
 from lerobot_recorder.errors import BagError, ConfigError, DatasetError, VideoError
-from lerobot_recorder.sharing import export_bag
+from lerobot_recorder.exporting import export_bag
 from lerobot_recorder.video import DepthSettings, quantize_depth, read_frames
 
 LENGTHS = (4, 5, 6)

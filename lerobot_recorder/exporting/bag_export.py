@@ -17,8 +17,7 @@ from lerobot_recorder.dataset import FeatureDict, Source, is_depth, video_keys
 from lerobot_recorder.durable import require_room
 from lerobot_recorder.errors import ConfigError, DatasetError
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.sharing.export import Progress, check_unchanged
-from lerobot_recorder.sharing.messages import (
+from lerobot_recorder.exporting.messages import (
     COMPRESSED_IMAGE,
     COMPRESSED_VIDEO,
     DEFINITIONS,
@@ -44,6 +43,7 @@ from lerobot_recorder.video import (
 )
 
 Images = Literal["jpeg", "video", "none"]
+Progress = Callable[[int, int], None]
 
 TASK_TOPIC = "/task"
 EPISODES_TOPIC = "/episode_completed"
@@ -120,7 +120,7 @@ def export_bag(
     export = _Export(source, images, jpeg_quality, schedule(source, chosen))
     with BagWriter(output, definitions=DEFINITIONS, notes=export.notes()) as bag:
         export.write(bag, progress)
-        check_unchanged(source)
+        source.check_unchanged("export")
     size = sum(path.stat().st_size for path in ([output] if output.is_file() else output.iterdir()))
     return ExportedBag(len(chosen), export.rows, size, export.remarks)
 

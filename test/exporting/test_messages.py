@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lerobot_recorder.sharing.messages import header, topic_of, vector_topics
+from lerobot_recorder.exporting.messages import header, topic_of, vector_topics
 
 
 def message_of(value, **feature):
