@@ -1,4 +1,4 @@
-"""Reads single keys from the terminal, with the meaning that they have in LeRobot."""
+"""Reads single keys from the terminal."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ import termios
 import threading
 import tty
 from dataclasses import dataclass
-from typing import Literal
 
-Command = Literal["finish", "again", "stop", "encode", "delete", "undo", "accept"]
-
-_KEYS: dict[bytes, Command] = {
-    b"\x1b[C": "finish",
-    b"\x1bOC": "finish",
-    b" ": "finish",
-    b"\n": "finish",
-    b"\r": "finish",
-    b"n": "finish",
-    b"\x1b[D": "again",
-    b"\x1bOD": "again",
-    b"r": "again",
-    b"\x1b": "stop",
-    b"q": "stop",
-    b"e": "encode",
-    b"d": "delete",
-    b"u": "undo",
-    b"a": "accept",
+_NAMES: dict[bytes, str] = {
+    b"\x1b[C": "right",
+    b"\x1bOC": "right",
+    b"\x1b[D": "left",
+    b"\x1bOD": "left",
+    b"\x1b": "escape",
+    b"\n": "enter",
+    b"\r": "enter",
+    b"\x7f": "backspace",
+    b"\x08": "backspace",
+    b" ": "space",
 }
-_ONE_KEY = re.compile(rb"\x1b+(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])?|.", re.DOTALL)
-_UNFINISHED = re.compile(rb"\x1b+(?:\[[0-?]*[ -/]*|O)?\Z")
+_ONE_KEY = re.compile(
+    rb"\x1b+(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])?|[\xc2-\xf4][\x80-\xbf]+|.", re.DOTALL
+)  # an escape sequence, a character of several bytes, or one byte
+_UNFINISHED = re.compile(
+    rb"(?:\x1b+(?:\[[0-?]*[ -/]*|O)?|[\xc2-\xdf]|[\xe0-\xef][\x80-\xbf]?|[\xf0-\xf4][\x80-\xbf]{0,2})\Z"
+)
 _ESCAPE_S = 0.5
 """How long Escape waits for the rest of an arrow key, whose bytes may arrive one by one over a network."""
 
 
 @dataclass(frozen=True)
 class KeyPressed:
-    """The operator pressed a key that has a command."""
+    """The operator pressed a key.
 
-    command: Command
+    Attributes:
+        key: the character that it writes, or ``right``, ``left``, ``escape``, ``enter``, ``backspace`` or
+            ``space``; empty for all other keys
+    """
+
+    key: str
 
 
 class Keyboard:
@@ -80,19 +81,31 @@ class Keyboard:
             if not (pressed := self._read_keys()):
                 return
             for key in _ONE_KEY.findall(pressed):
-                command = _KEYS.get(key[:1] + key[1:].lstrip(b"\x1b"))  # Alt puts another Escape before it
-                if command is not None:
-                    self._events.put(KeyPressed(command))
+                self._events.put(KeyPressed(_name(key)))
 
     def _read_keys(self) -> bytes:
         """Read whole keys, empty at the end of the input: an Escape may be the start of an arrow key."""
-        pressed = os.read(self._fd, 64)
+        pressed = self._read_bytes()
         while _UNFINISHED.search(pressed) and select.select([self._fd], [], [], _ESCAPE_S)[0]:
-            more = os.read(self._fd, 64)
+            more = self._read_bytes()
             if not more:
                 break
             pressed += more
         return pressed
+
+    def _read_bytes(self) -> bytes:
+        try:
+            return os.read(self._fd, 64)
+        except OSError:  # the terminal is gone
+            return b""
+
+
+def _name(key: bytes) -> str:
+    key = key[:1] + key[1:].lstrip(b"\x1b")  # Alt puts another Escape before it
+    if (name := _NAMES.get(key)) is not None:
+        return name
+    text = key.decode(errors="replace")
+    return text if len(text) == 1 and text.isprintable() else ""
 
 
 def _standard_input() -> int:

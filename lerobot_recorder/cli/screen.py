@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Sequence
 
+from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
+from rich.control import Control
 from rich.live import Live
-from rich.progress_bar import ProgressBar
+from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
+from lerobot_recorder.cli.controls import Controls
+from lerobot_recorder.cli.large_type import WIDTH, large
 from lerobot_recorder.cli.status import Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus
-from lerobot_recorder.excerpt import counted
-from lerobot_recorder.recording import RecorderStatus, StreamStatus
+from lerobot_recorder.excerpt import counted, excerpt
+from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
 _STATES = {
@@ -23,14 +27,26 @@ _STATES = {
     "saving": ("saving", "yellow"),
     "resetting": ("reset the scene", "bold green"),
     "waiting": ("waiting for the robot", "yellow"),
+    "paused": ("paused", "bold yellow"),
     "finished": ("finished", "green"),
+    "ended": ("ended", "green"),
 }
-_KEYS = "→ start or save   ← discard and repeat   d delete last   u undo   a accept   e encode now   q end"
+_LARGE = {"resetting": "RESET", "idle": "READY"}
+_MARKS = {None: "", True: ", a success", False: ", a failure"}
+_KEYS = "→ start/save  ← repeat  d discard  u delete  t task  p pause  ? keys"
 _LEAVE = "Ctrl-C leaves the encoding for the next start"
 _GRACE_S = 10.0
 """How long a stream without samples is no problem: nodes start, and the follower approaches the leader."""
 
-_BAR_WIDTH = 40
+_STALE_S = 3.0
+_NOTICE_S = 5.0
+_BAR_WIDTH = 12
+_LONGEST = 120
+"""Characters of a sentence: two lines in 80 columns."""
+
+_MOST_FAULTS = 3
+
+Row = tuple[str, RenderableType]
 
 
 class Screen:
@@ -41,22 +57,33 @@ class Screen:
     """
 
     def __init__(
-        self, run: RunStatus, console: Console | None = None, clock: Callable[[], float] = time.monotonic
+        self,
+        run: RunStatus,
+        controls: Controls,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.shows_keys = False
         self._run = run
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._controls = controls
+        self._console = console or Console(highlight=False)
         self._live: Live | None = None
         self._clock = clock
         self._grace_until_s = clock() + _GRACE_S
         self._printed: deque[str] = deque(maxlen=20)
+        self._notice, self._notice_until_s = "", 0.0
+        self._size = self._console.size
+        self._state = ""
 
     def __enter__(self) -> Screen:
-        if self._console.is_terminal:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(
-                get_renderable=self._view, console=self._console, refresh_per_second=8, transient=True
+                get_renderable=self._view, console=self._console, refresh_per_second=4, transient=True
             )
             self._live.start()
+        elif self.shows_keys:
+            for key, meaning in self._controls.help.items():
+                self.print(Remark("keys", f"{key}: {meaning}"))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -67,109 +94,241 @@ class Screen:
         """Print a line."""
         self._printed.append(remark.text)
         source = Text(f"{remark.source:<9}", "dim")
-        self._console.print(source.append(remark.text, _STYLES[remark.level]))
+        text = source.append(remark.text, _STYLES[remark.level])
+        self._console.print(text, soft_wrap=self._live is None)
+
+    def notify(self, sentence: str) -> None:
+        """Show an answer to a key for a few seconds; without a view, print it as a line."""
+        if self._live is None and sentence:
+            self.print(Remark("keys", sentence, "warning"))
+        self._notice, self._notice_until_s = sentence, self._clock() + _NOTICE_S
+        if self._live is not None:
+            self._live.refresh()
+
+    def note_status(self) -> None:
+        """Print what the nodes do not log, unless a view shows it."""
+        status = self._run.recorder
+        if self._live is None and status is not None and status.state != self._state:
+            self._state = status.state
+            if status.state == "resetting":
+                self.print(Remark("recorder", f"reset the scene: {status.remaining_s:.0f} s"))
+
+    # The view
 
     def _view(self) -> RenderableType:
-        table = Table.grid(padding=(0, 2))
-        for name, content in self.rows():
-            table.add_row(Text(name, "dim"), content)
-        return Group(Text(), table)
+        rows = list(self.rows())
+        parts = [*self._cleared(), Text(), *self._large_type(rows), _table(rows)]
+        return Group(*parts)
 
-    def rows(self) -> Iterator[tuple[str, RenderableType]]:
-        """Yield the current state as pairs of a name and its content."""
-        for problem in self._run.problems:
-            yield "problem", Text(problem, "red")
+    def _cleared(self) -> Iterator[RenderableType]:
+        """Clear the terminal when its size has changed: what it showed is broken into other lines then."""
+        if (size := self._console.size) != self._size:
+            self._size = size
+            yield Control(ControlType.HOME, ControlType.CLEAR)
+
+    def _large_type(self, rows: Sequence[Row]) -> Iterator[RenderableType]:
+        """Show the state in large type if there is room for it."""
+        text, style = self._headline()
+        lines, size = large(text), self._console.size
+        used = len(self._console.render_lines(_table(rows), self._console.options, pad=False))
+        if len(text) * WIDTH <= size.width and used + len(lines) + 3 <= size.height:
+            yield Text("\n".join(lines) + "\n", style, no_wrap=True)
+
+    def _headline(self) -> tuple[str, str]:
+        status = self._run.recorder
         if self._run.ending:
-            yield from _ending(self._run)
-        elif self._run.recorder is None or self._is_starting():
-            yield from _starting(self._run.recorder)
+            return "ENDING", "bold green"
+        if status is None or self._is_starting():
+            return "STARTING", "bold yellow"
+        style = _STATES.get(status.state, ("", "bold green"))[1]
+        if status.state == "idle" and status.missing:
+            return "NOT READY", "bold yellow"
+        word = _LARGE.get(status.state, status.state.upper())
+        seconds = _countdown(status)
+        return (word if seconds is None else f"{word} {seconds:.0f}"), style
+
+    def rows(self) -> Iterator[Row]:
+        """Yield the current state as pairs of a name and its content, the most important first."""
+        for problem in self._problems():
+            yield "problem", Text(problem, "red")
+        status = self._run.recorder
+        if self._run.ending:
+            yield "state", Text("ending", "bold green")
+        elif status is None or self._is_starting():
+            yield "state", _starting(status)
         else:
-            yield from self._running(self._run.recorder)
-        if self.shows_keys and not self._run.ending:
-            yield "keys", Text(_KEYS)
+            yield "state", _state(status)
+        yield from self._answer()
+        if self._run.ending:
+            yield from _still_encoding(self._run)
+        elif status is not None and not self._is_starting() and not self._controls.shows_help:
+            yield from _running(status, self._printed)
+            yield from _encoder_rows(self._run.encoder)
+            yield "disk", _disk(status)
+        yield from self._keys()
+
+    def _problems(self) -> Iterator[str]:
+        yield from self._run.problems
+        heard_s = self._run.heard_s
+        if heard_s is not None and not self._run.ending and (silent_s := self._clock() - heard_s) > _STALE_S:
+            yield f"the recorder has reported nothing for {duration(silent_s)}: what follows is old"
 
     def _is_starting(self) -> bool:
         return not self._run.ready and self._clock() < self._grace_until_s
 
-    def _running(self, status: RecorderStatus) -> Iterator[tuple[str, RenderableType]]:
-        yield "state", _state(status)
-        if status.task:
-            yield "task", Text(status.task)
-        yield "streams", _streams(status.streams)
-        yield from _faults(status)
-        if status.message and not status.missing and status.message not in self._printed:
-            yield "problem", Text(status.message, "red")
-        if self._run.encoder is not None:
-            yield "encoder", _encoder(self._run.encoder)
-        yield "disk", _disk(status)
+    def _answer(self) -> Iterator[Row]:
+        """Show the answer to the last key, and the text that is being typed."""
+        if self._controls.typed is not None:
+            yield "new task", Text(f"{self._controls.typed}▏", "bold")
+        elif self._clock() >= self._notice_until_s:
+            return
+        if self._notice:
+            yield "", Text(self._notice, "bold yellow")
+
+    def _keys(self) -> Iterator[Row]:
+        if not self.shows_keys or self._run.ending:
+            return
+        if not self._controls.shows_help:
+            yield "keys", Text(_KEYS, "dim")
+            return
+        for key, meaning in self._controls.help.items():
+            yield key, Text(meaning)
 
 
-def _starting(status: RecorderStatus | None) -> Iterator[tuple[str, RenderableType]]:
+def _table(rows: Sequence[Row]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for name, content in rows:
+        table.add_row(Text(name, "dim", no_wrap=True), content)
+    return table
+
+
+def _countdown(status: RecorderStatus) -> float | None:
+    """Return the seconds that are left, or that have passed if nobody knows how long it takes."""
+    if status.state == "recording":
+        left_s = status.episode_time_s - status.elapsed_s
+        return max(0.0, left_s) if status.episode_time_s else status.elapsed_s
+    return status.remaining_s if status.state == "resetting" else None
+
+
+def _starting(status: RecorderStatus | None) -> Text:
     line = Text("starting", "bold")
     if status is not None:
         silent = [name for name, stream in status.streams.items() if _is_silent(stream)]
         line.append(f"   waiting for {', '.join(silent) or 'the robot'}", "not bold dim")
-    yield "state", line
+    return line
 
 
-def _ending(run: RunStatus) -> Iterator[tuple[str, RenderableType]]:
-    """Show what is still done after the last episode: only the encoder works."""
-    yield "state", Text("ending", "bold green")
+def _running(status: RecorderStatus, printed: Collection[str]) -> Iterator[Row]:
+    if status.task or status.next_task:
+        yield "task", _task(status)
+    if status.last is not None:
+        yield "last", _last(status.last)
+    if status.streams:
+        streams = [_stream(name, stream) for name, stream in status.streams.items()]
+        yield "streams", Columns(streams, padding=(0, 3))
+    yield from _faults(status)
+    reasons = "; ".join(status.last.reasons) if status.last else ""
+    is_known = status.message in printed or (reasons and status.message.endswith(reasons))
+    if status.message and not status.missing and not is_known:
+        yield "problem", Text(status.message, "red")
+
+
+def _still_encoding(run: RunStatus) -> Iterator[Row]:
+    """Show what is done after the last episode: only the encoder works."""
     if run.encoder is not None and run.encoder.state != "ended":
-        yield "encoder", _encoder(run.encoder)
+        yield from _encoder_rows(run.encoder)
         if run.encoder.waiting or run.encoder.encoding:
             yield "", Text(_LEAVE, "dim")
 
 
-def _faults(status: RecorderStatus) -> Iterator[tuple[str, RenderableType]]:
+def _faults(status: RecorderStatus) -> Iterator[Row]:
     """Show what is missing, or else what is wrong with a stream."""
-    for line in status.missing:
-        yield "missing", Text(line, "yellow")
-    if not status.missing:
-        for stream in status.streams.values():
-            if stream.wrong:
-                yield "wrong", Text(stream.wrong, "yellow")
+    name = "missing" if status.missing else "wrong"
+    lines = status.missing or [stream.wrong for stream in status.streams.values() if stream.wrong]
+    for line in lines[:_MOST_FAULTS]:
+        yield name, Text(excerpt(line, _LONGEST), "yellow")
+    if len(lines) > _MOST_FAULTS:
+        yield "", Text(f"and {len(lines) - _MOST_FAULTS} more", "yellow")
 
 
-def _state(status: RecorderStatus) -> RenderableType:
+def _state(status: RecorderStatus) -> Text:
     """Return the state with the number in the dataset, and how much of the run is done."""
     idle = ("not ready", "yellow") if status.missing else ("ready", "green")
     line = Text.assemble(_STATES.get(status.state, idle), "   ")
     of = f" of {status.num_episodes}" if status.num_episodes else ""
-    done = f"{status.episode - 1}{of} saved   "
+    done = f"{status.episode - 1}{of} saved"
+    place = f"episode {status.episode_index}   " + (f"{status.episode}{of}" if of else done)
     if status.state == "recording":
-        line.append(f"episode {status.episode_index}   {done}")
-        return _with_bar(line, status.elapsed_s, status.episode_time_s, "s")
+        _append_bar(line.append(f"{place}   "), status.elapsed_s, status.episode_time_s, "s")
+        line.append(f"   {counted(status.late, 'row')} late" if status.late else "", "yellow")
+        return line.append("   then paused" if status.paused else "", "yellow")
     if status.state == "resetting":
-        line.append(f"episode {status.episode_index} in {status.remaining_s:.0f} s   ")
-    elif status.state in ("idle", "waiting"):
-        line.append(f"next: episode {status.episode_index}   ")
+        return line.append(f"{status.remaining_s:.0f} s, then {place}")
+    if status.state in ("idle", "waiting", "paused"):
+        return line.append(f"next: {place}")
     return line.append(done)
 
 
-def _streams(streams: Mapping[str, StreamStatus]) -> Text:
-    line = Text()
-    for name, stream in streams.items():
-        rate = "nothing" if _is_silent(stream) else f"{stream.rate_hz:.0f} Hz"
-        line.append(f"{name} ", "dim").append(rate)
-        line.append("   ")
+def _task(status: RecorderStatus) -> Text:
+    line = Text(status.task)
+    if status.tasks and status.task in status.tasks:
+        line.append(f"   ({status.tasks.index(status.task) + 1} of {len(status.tasks)} tasks)", "dim")
+    if status.next_task != status.task:
+        line.append(f"   then: {status.next_task}")
     return line
+
+
+def _last(last: LastEpisode) -> Text:
+    """Describe the last episode and its verdict, with the reasons."""
+    name = "take" if last.episode_index is None else f"episode {last.episode_index}"
+    figures = f"{counted(last.frames, 'frame')}, {last.duration_s:.1f} s{_MARKS[last.success]}"
+    line = Text(f"{name} ")
+    if last.state == "ready":
+        line.append("saved: ").append(last.verdict, "green" if last.verdict == "good" else "bold red")
+    else:
+        line.append(last.state, "bold red" if last.state == "rejected" else "yellow")
+    if reasons := "; ".join((*last.reasons, *last.notes)):
+        line.append(f": {excerpt(reasons, _LONGEST)}", "yellow")
+    line.append(f"   {figures}", "dim")
+    if last.state == "rejected":
+        line.append("   a accepts it")
+    return line
+
+
+def _stream(name: str, stream: StreamStatus) -> Text:
+    line = Text.assemble((f"{name} ", "dim"), no_wrap=True)
+    if _is_silent(stream):
+        age = "" if stream.age_s is None else f" for {duration(stream.age_s)}"
+        return line.append(f"nothing{age}", "bold yellow")
+    age_s = stream.age_s or 0.0
+    return line.append(f"{stream.rate_hz:.0f} Hz").append(f" {age_s * 1000:.0f} ms", "dim")
 
 
 def _is_silent(stream: StreamStatus) -> bool:
     return stream.age_s is None or stream.age_s > 1
 
 
-def _encoder(status: EncoderStatus) -> RenderableType:
-    waiting = f"   {status.waiting} waiting ({duration(status.waiting_s)})" if status.waiting else ""
-    batch, done = status.encoding, f"   {status.committed} in the dataset" if status.committed else ""
-    progress = batch or status.take
-    if not progress:
-        return Text(f"{status.state}{done}{waiting}")
-    what = f"{status.state} {counted(batch.episodes, 'episode')}" if batch else "encoding this take"
-    clear = "" if status.eta_s is None else f"   {duration(status.eta_s)} to clear"
-    text = Text(f"{what}{done}{waiting}{clear}   ")
-    return _with_bar(text, progress.frames_done, progress.frames, "frames")
+def _encoder_rows(status: EncoderStatus | None) -> Iterator[Row]:
+    if status is None:
+        return
+    yield "encoder", _encoder(status)
+    if status.message:
+        yield "problem", Text(excerpt(status.message, _LONGEST), "red")
+    if status.warning:
+        yield "warning", Text(excerpt(status.warning, _LONGEST), "yellow")
+
+
+def _encoder(status: EncoderStatus) -> Text:
+    batch, line = status.encoding, Text(status.state)
+    if batch is not None:
+        line.append(f" {counted(batch.episodes, 'episode')}   ")
+    elif status.take is not None:
+        line = Text("encoding this take   ")
+    if (progress := batch or status.take) is not None:
+        _append_bar(line, progress.frames_done, progress.frames, "frames")
+        line.append("" if status.eta_s is None else f"   {duration(status.eta_s)} to clear")
+    line.append(f"   {status.waiting} waiting ({duration(status.waiting_s)})" if status.waiting else "")
+    return line.append(f"   {status.committed} in the dataset" if status.committed else "")
 
 
 def _disk(status: RecorderStatus) -> Text:
@@ -181,15 +340,13 @@ def _disk(status: RecorderStatus) -> Text:
     return Text(text)
 
 
-def _with_bar(text: Text, done: float, total: float, unit: str) -> RenderableType:
-    grid = Table.grid(padding=(0, 1))
+def _append_bar(line: Text, done: float, total: float, unit: str) -> None:
+    """Append how much is done, as a bar that can be read without colour and in figures."""
     digits = 1 if unit == "s" else 0
-    if not total:
-        return text.append(f"{done:.{digits}f} {unit}")
-    grid.add_row(
-        text, ProgressBar(total, done, width=_BAR_WIDTH), f"{done:.{digits}f} / {total:.{digits}f} {unit}"
-    )
-    return grid
+    if total:
+        cells = min(_BAR_WIDTH, int(_BAR_WIDTH * done / total))
+        line.append("━" * cells).append("─" * (_BAR_WIDTH - cells) + " ", "dim")
+    line.append(f"{done:.{digits}f}").append(f" / {total:.{digits}f}" if total else "").append(f" {unit}")
 
 
 def duration(seconds: float) -> str:

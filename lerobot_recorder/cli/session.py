@@ -2,44 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import queue
 import signal
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from lerobot_recorder.cli.keyboard import Command, Keyboard, KeyPressed
+from lerobot_recorder.cli.keyboard import KeyPressed
 from lerobot_recorder.cli.processes import HELD, NodeEnded, NodeOutput, NodeProcess
-from lerobot_recorder.cli.screen import Screen
-from lerobot_recorder.cli.status import Remark, RunStatus, end_reason, log_remark
+from lerobot_recorder.cli.status import Remark, RunStatus, end_reason
+from lerobot_recorder.cli.view import Interrupted, OperatorView
 from lerobot_recorder.launching import END_S
-from lerobot_recorder.recording import RecorderState
 
 _ENDED_BY_SIGNAL = (-signal.SIGINT, -signal.SIGTERM)
-
-_SERVICES: Mapping[Command, tuple[str, str]] = {
-    "again": ("recorder", "discard_episode"),
-    "delete": ("recorder", "delete_last_episode"),
-    "undo": ("recorder", "undo_delete"),
-    "accept": ("recorder", "accept_episode"),
-    "encode": ("encoder", "encode_pending"),
-}
-_NOTHING_TO_DISCARD = "no episode is being recorded, so ← does nothing; d deletes the last saved episode"
-_NOTHING_TO_DELETE = (
-    "an episode is being recorded: ← discards it; d deletes a saved episode, but only between episodes"
-)
-_MAY_DELETE_RESTORED = (
-    "u has just brought an episode back, and d may delete that one: press d again to delete the last episode"
-)
-
-
-_IS_ENDING = "the recording is ending: keys do nothing now"
-
-
-@dataclass(frozen=True)
-class Interrupted:
-    """The recording is asked to end: by Ctrl-C, by SIGTERM, or because the terminal was closed."""
 
 
 class Session:
@@ -61,19 +36,17 @@ class Session:
             arguments: command line arguments by node name
             environment: environment variables of the nodes
         """
-        self.status = RunStatus()
         self._arguments = arguments
         self._environment = environment
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._screen = Screen(self.status)
+        self._view = OperatorView(self._events, self._send, self._end_recording)
+        self.status = self._view.status
         self._nodes: dict[str, NodeProcess] = {}
         self._running: set[str] = set()
         self._asked_to_end: set[str] = set()
         self._is_held = "hardware" in arguments
         self._is_leaving = False
         self._is_aborted = False
-        self._stop_when_saved = False
-        self._has_restored = False
 
     def run(self) -> RunStatus:
         """Record until the recorder has ended and everything is encoded.
@@ -81,13 +54,11 @@ class Session:
         Returns:
             What the nodes have reported; ``problems`` is empty if all went well.
         """
-        with _interruptions(self._events), Keyboard(self._events) as keyboard:
-            self._screen.shows_keys = keyboard.listening
+        with self._view.open():
             try:
-                with self._screen:
-                    self._start()
-                    while self._running and not self._is_aborted:
-                        self._take(self._events.get())
+                self._start()
+                while self._running and not self._is_aborted:
+                    self._take(self._events.get())
             finally:
                 self._end()
         return self.status
@@ -112,19 +83,13 @@ class Session:
         elif isinstance(event, NodeEnded):
             self._note_end(event)
         elif isinstance(event, KeyPressed):
-            self._run_command(event.command)
+            self._view.take_key(event)
         elif isinstance(event, Interrupted):
             self._interrupt()
 
     def _take_output(self, output: NodeOutput) -> None:
-        if output.is_log or not output.line.startswith("{"):
-            remark = log_remark(output.node, output.line)
-        else:
-            remark = self.status.take(output.line)
-            self._release_hardware()
-            self._stop_if_saved()
-        if remark is not None:
-            self._screen.print(remark)
+        self._view.take_output(output)
+        self._release_hardware()
 
     def _release_hardware(self) -> None:
         """Let the hardware node begin once the others have read their parameters and opened the dataset."""
@@ -160,19 +125,19 @@ class Session:
     def _fail(self, end: NodeEnded) -> None:
         reason = end_reason(list(self._nodes[end.node].last_lines))
         if end.node == "dashboard":  # the recording goes on without it
-            self._screen.print(Remark(end.node, f"ended: {reason}", "error"))
+            self._view.print(Remark(end.node, f"ended: {reason}", "error"))
             return
         encoder = self.status.encoder
         waits = end.node == "encoder" and encoder is not None and (encoder.waiting or self.status.completed)
         left = "; recorded episodes wait in the spool" if waits else ""
         self.status.problems.append(f"the {end.node} node ended: {reason}{left}")
         if end.node == "encoder" and encoder is not None and self._running:
-            self._screen.print(Remark(end.node, f"ended: {reason}{left}", "error"))
+            self._view.print(Remark(end.node, f"ended: {reason}{left}", "error"))
 
     def _interrupt(self) -> None:
         if not self.status.ending:
             take = ": saving the current episode" if self._is_recording() else ""
-            self._screen.print(Remark("record", f"ending{take}"))
+            self._view.print(Remark("record", f"ending{take}"))
             self._ask_to_end("recorder")
         elif not self._is_leaving:
             self._is_leaving = True
@@ -182,59 +147,22 @@ class Session:
         else:
             self._is_aborted = True
 
-    # The operator's keys
-
     def _is_recording(self) -> bool:
-        return self._recorder_state() == "recording"
+        return self.status.recorder is not None and self.status.recorder.state == "recording"
 
-    def _recorder_state(self) -> RecorderState | None:
-        return self.status.recorder.state if self.status.recorder else None
+    # What the operator's keys ask for
 
-    def _run_command(self, command: Command) -> None:
-        recording, has_restored = self._is_recording(), self._has_restored
-        self._has_restored = command == "undo"
-        if self.status.ending:
-            self._screen.print(Remark("record", _IS_ENDING))
-        elif command == "finish":
-            self._call("recorder", "save_episode" if recording else "start_episode")
-        elif command == "stop":
-            self._save_and_stop(recording)
-        elif command == "again" and not recording:
-            self._screen.print(Remark("record", _NOTHING_TO_DISCARD, "warning"))
-        elif command == "delete" and recording:
-            self._screen.print(Remark("record", _NOTHING_TO_DELETE, "warning"))
-        elif command == "delete" and has_restored:
-            self._screen.print(Remark("record", _MAY_DELETE_RESTORED, "warning"))
-        else:
-            self._call(*_SERVICES[command])
-
-    def _save_and_stop(self, recording: bool) -> None:
-        self._stop_when_saved = True
-        if recording:
-            self._call("recorder", "save_episode")
-        self._stop_if_saved()
-
-    def _stop_if_saved(self) -> None:
-        if self._stop_when_saved and self._recorder_state() not in ("recording", "saving"):
-            self._stop_when_saved = False
+    def _end_recording(self) -> None:
+        if self.status.recorder is None:  # still starting: it might not answer
             self._ask_to_end("recorder")
-
-    def _call(self, node: str, service: str) -> None:
-        if node in self._running:
-            self._nodes[node].send(json.dumps({"call": service}))
         else:
-            self._screen.print(
-                Remark("record", f"{service} is not possible: the {node} node has ended", "warning")
+            self._send("recorder", {"call": "end_recording"})
+
+    def _send(self, node: str, content: Mapping[str, Any]) -> None:
+        if node in self._running:
+            self._nodes[node].send(json.dumps(content))
+        else:
+            call = content.get("call", "this")
+            self._view.print(
+                Remark("record", f"{call} is not possible: the {node} node has ended", "warning")
             )
-
-
-@contextlib.contextmanager
-def _interruptions(events: queue.SimpleQueue[object]) -> Iterator[None]:
-    """Turn signals that ask a program to end into events."""
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, lambda *_: events.put(Interrupted())) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,7 @@ from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
 from lerobot_recorder.status import from_json
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
+_LEVELS: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
 _LOGGED_CALLS = (
     "start_episode",
     "save_episode",
@@ -21,6 +23,11 @@ _LOGGED_CALLS = (
     "delete_last_episode",
     "undo_delete",
     "accept_episode",
+    "mark_success",
+    "pause",
+    "next_task",
+    "end_recording",
+    "set task",
 )
 
 
@@ -29,7 +36,7 @@ class Remark:
     """A line for the operator.
 
     Attributes:
-        source: name of the node, or ``record``
+        source: name of the node, or of the command that is run
         text: one sentence
         level: ``info``, ``warning``, ``error``, or ``stray`` for output that was not meant for the operator
     """
@@ -51,6 +58,7 @@ class RunStatus:
         problems: the failures, one sentence each
         ready: whether all streams have delivered at some time
         ending: whether no more episodes are recorded
+        heard_s: time of the recorder's last status, of `time.monotonic`; None before the first
     """
 
     recorder: RecorderStatus | None = None
@@ -60,11 +68,18 @@ class RunStatus:
     problems: list[str] = field(default_factory=list)
     ready: bool = False
     ending: bool = False
+    heard_s: float | None = None
 
     @property
     def root(self) -> Path | None:
         """The dataset's directory, once an episode was saved."""
         return next((Path(episode.root) for episode in self.completed.values()), None)
+
+    def not_recorded(self) -> list[str]:
+        """Return which of the episodes that were asked for were not recorded, one sentence each."""
+        if self.recorder is None or (saved := self.recorder.episode - 1) >= self.recorder.num_episodes:
+            return []
+        return [f"{saved} of {self.recorder.num_episodes} episodes were recorded"]
 
     def missing(self, waiting: int) -> list[str]:
         """Return what was asked for and is not in the dataset, one sentence each.
@@ -72,9 +87,7 @@ class RunStatus:
         Args:
             waiting: episodes that still wait to be encoded
         """
-        found = []
-        if self.recorder is not None and (saved := self.recorder.episode - 1) < self.recorder.num_episodes:
-            found.append(f"{saved} of {self.recorder.num_episodes} episodes were recorded")
+        found = self.not_recorded()
         if waiting and not self.problems:
             found.append(f"episodes that are not in the dataset yet: {waiting}")
         return found
@@ -86,6 +99,7 @@ class RunStatus:
         if "status" in message and source == "recorder":
             self.recorder = from_json(RecorderStatus, message["status"])
             self.ready = self.ready or not self.recorder.missing
+            self.heard_s = time.monotonic()
         elif "status" in message and source == "encoder":
             self.encoder = from_json(EncoderStatus, message["status"])
         elif "episode_completed" in message:
@@ -97,6 +111,8 @@ class RunStatus:
             return Remark(source, message["notice"]["text"])
         elif "answer" in message:
             return _answer(source, message["answer"])
+        elif "log" in message:
+            return Remark(source, message["log"]["text"], _LEVELS.get(message["log"]["level"], "error"))
         return None
 
 
@@ -118,8 +134,7 @@ def log_remark(node: str, line: str) -> Remark | None:
         return Remark(node, line, "stray") if line.strip() and not line.startswith("error: ") else None
     if match[1] in ("DEBUG", "FATAL"):
         return None
-    levels: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
-    return Remark(node, match[3], levels.get(match[1], "error"))
+    return Remark(node, match[3], _LEVELS.get(match[1], "error"))
 
 
 def end_reason(lines: list[str]) -> str:

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
+import io
+import re
 from typing import Any
 
-from rich.console import Console, Group
+import pytest
+from rich.console import Console, ConsoleDimensions, Group
 
+from lerobot_recorder.cli.controls import Controls
+from lerobot_recorder.cli.large_type import HEIGHT
+from lerobot_recorder.cli.large_type import large as large_type
 from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus, EncodingProgress, TakeProgress
-from lerobot_recorder.recording import RecorderStatus, StreamStatus
+from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
 
 
 def stream(**changes: Any) -> StreamStatus:
     return StreamStatus(**{"age_s": 0.01, "rate_hz": 30.0, **changes})
+
+
+def controls(run: RunStatus) -> Controls:
+    return Controls(run, lambda node, content: None, lambda: None)
 
 
 def shown(
@@ -44,7 +54,7 @@ def shown(
     lines: dict[str, str] = {}
     now_s = 0.0
     run = RunStatus(RecorderStatus(**status), encoder, ready=ready, ending=ending)
-    screen = Screen(run, console, clock=lambda: now_s)
+    screen = Screen(run, controls(run), console, clock=lambda: now_s)
     screen.shows_keys = True
     with console.capture():
         screen.print(Remark("recorder", printed))
@@ -58,9 +68,9 @@ def shown(
 
 def test_the_operator_sees_the_episode_the_streams_and_the_room_left():
     lines = shown({"state": stream(rate_hz=100.0), "top": stream(age_s=None)})
-    assert "recording   episode 12   2 of 50 saved" in lines["state"]
+    assert "recording   episode 12   3 of 50   ━━━───" in lines["state"]
     assert "4.2 / 15.0 s" in lines["state"]
-    assert lines["streams"] == "state 100 Hz   top nothing"
+    assert lines["streams"] == "state 100 Hz 10 ms   top nothing"
     assert lines["disk"] == "42.0 GB free, enough for 2 h"
     assert "wrong" not in lines
 
@@ -84,7 +94,7 @@ def test_room_that_is_not_known_yet_is_no_error():
 def test_numbers_are_those_of_the_dataset_and_of_the_run():
     assert shown({}, state="idle", num_episodes=0)["state"] == "ready   next: episode 12   2 saved"
     resetting = shown({}, state="resetting", remaining_s=4.0)["state"]
-    assert resetting == "reset the scene   episode 12 in 4 s   2 of 50 saved"
+    assert resetting == "reset the scene   4 s, then episode 12   3 of 50"
     assert shown({}, state="finished", episode=51)["state"] == "finished   50 of 50 saved"
 
 
@@ -113,7 +123,7 @@ def test_the_end_shows_only_what_is_still_done():
     encoder = EncoderStatus(state="encoding", encoding=EncodingProgress(1, 30, 90), waiting=2, waiting_s=30.0)
     lines = shown({"top": stream()}, ending=True, encoder=encoder, state="finished", episode=51)
     assert lines["state"] == "ending"
-    assert lines["encoder"].startswith("encoding 1 episode   2 waiting (30 s)")
+    assert lines["encoder"] == "encoding 1 episode   ━━━━──────── 30 / 90 frames   2 waiting (30 s)"
     assert lines[""] == "Ctrl-C leaves the encoding for the next start"
     assert not {"streams", "keys", "disk", "task"} & set(lines)
 
@@ -121,5 +131,163 @@ def test_the_end_shows_only_what_is_still_done():
 def test_the_take_that_is_encoded_while_it_is_recorded_is_shown():
     encoder = EncoderStatus(take=TakeProgress("20260101T000000.000000Z-abcd", 250, 400), eta_s=2.4)
     line = shown({}, encoder=encoder)["encoder"]
-    assert "encoding this take   2 s to clear" in line
-    assert "250 / 400 frames" in line
+    assert "250 / 400 frames   2 s to clear" in line
+    assert line.startswith("encoding this take")
+
+
+# The whole view
+
+
+def busy_run(state: str) -> RunStatus:
+    streams = {f"camera_{number}": stream() for number in range(6)}
+    streams["wrist"] = stream(wrong="wrist: the same picture for 2.0 s")
+    streams["top"] = stream(age_s=3.2)
+    last = LastEpisode("a", None, "rejected", 450, 15.0, "bad", ("top: no sample within 0.5 s " * 9,))
+    recorder = RecorderStatus(
+        state=state,
+        task="Pick up the cube and put it into the blue box beside the drawer",
+        next_task="Open the drawer",
+        episode=3,
+        num_episodes=50,
+        elapsed_s=4.2,
+        episode_time_s=15.0,
+        remaining_s=42.0,
+        streams=streams,
+        free_bytes=42_000_000_000,
+        seconds_left=7200.0,
+        last=last,
+    )
+    batch = EncodingProgress(2, 300, 1800)
+    encoder = EncoderStatus(
+        state="encoding", encoding=batch, waiting=3, waiting_s=45.0, eta_s=75.0, warning="slow"
+    )
+    return RunStatus(recorder, encoder, ready=True)
+
+
+class Painted:
+    """A screen on an emulated terminal.
+
+    Attributes:
+        written: everything that was written to the terminal
+    """
+
+    def __init__(self, run: RunStatus, width: int, height: int, **console: Any) -> None:
+        pyte = pytest.importorskip("pyte")
+        self._output = io.StringIO()
+        self.console = Console(
+            file=self._output, force_terminal=True, width=width, height=height, highlight=False, **console
+        )
+        self._terminal = pyte.Screen(width, height)
+        self._terminal.set_mode(pyte.modes.LNM)  # a terminal's driver returns the carriage
+        self._stream = pyte.Stream(self._terminal)
+        self._controls = controls(run)
+        self._screen = Screen(run, self._controls, self.console)
+        self._screen.shows_keys = True
+        self.written = ""
+
+    def __enter__(self) -> Painted:
+        self._screen.__enter__()
+        self._screen.notify("")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._screen.__exit__()
+
+    def press(self, key: str) -> None:
+        self._screen.notify(self._controls.press(key))
+
+    def resize(self, width: int, height: int) -> None:
+        self.console.size = ConsoleDimensions(width, height)
+        self._terminal.resize(height, width)
+        self.press("")
+
+    def print(self, text: str) -> None:
+        self._screen.print(Remark("recorder", text))
+
+    @property
+    def lines(self) -> list[str]:
+        """What is on the terminal, without what is blank."""
+        new = self._output.getvalue()[len(self.written) :]
+        self.written += new
+        self._stream.feed(new)
+        return [line.rstrip() for line in self._terminal.display if line.strip()]
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.lines).split())
+
+
+@pytest.mark.parametrize(("state", "large"), [("recording", "RECORDING 11"), ("resetting", "RESET 42")])
+def test_a_busy_recording_fits_a_terminal_of_80_by_24_with_the_state_in_large_type(state, large):
+    with Painted(busy_run(state), 80, 24) as view:
+        assert view.lines[:HEIGHT] == large_type(large)
+        for part in (
+            "3 of 50",
+            "wrist: the same picture",
+            "top nothing for 3 s",
+            "camera_5 30 Hz 10 ms",
+            "take rejected",
+            "then: Open the drawer",
+            "300 / 1800 frames",
+            "1 min to clear",
+            "42.0 GB free",
+            "? keys",
+        ):
+            assert part in view.text
+
+
+def test_in_a_small_terminal_the_most_important_lines_are_left():
+    with Painted(busy_run("recording"), 60, 10) as view:
+        view.press("u")
+        assert "● recording" in view.text
+        assert "u again deletes the last take, which is rejected" in view.text
+
+
+def test_all_keys_fit_a_terminal_of_80_by_24():
+    with Painted(busy_run("idle"), 80, 24) as view:
+        view.press("?")
+        assert view.lines[-1].split() == ["?", "these", "keys"]
+        assert "u delete the last episode, also from the dataset (asks)" in view.text
+        assert view.lines[:HEIGHT] == large_type("READY")
+
+
+def test_what_happens_stays_above_the_view():
+    with Painted(busy_run("idle"), 80, 40) as view:
+        for number in range(5):
+            view.print(f"episode {number} is saved")
+        view.press("x")
+        assert [line.split()[-3] for line in view.lines[:5]] == ["0", "1", "2", "3", "4"]
+        assert "x has no meaning here" in view.text
+        assert view.lines[5:9] == large_type("READY")
+
+
+def test_without_colour_nothing_is_lost():
+    with Painted(busy_run("recording"), 80, 24, no_color=True) as view:
+        assert "wrong wrist" in view.text
+        assert not re.search(r"\x1b\[[0-9;]*3[0-7]", view.written)
+
+
+def test_a_terminal_without_cursor_movement_gets_lines(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    with Painted(busy_run("recording"), 80, 24) as view:
+        view.press("u")
+        assert "keys u: delete the last episode" in view.text
+        assert "keys u again deletes the last take" in view.text
+        assert "\x1b" not in view.written
+
+
+def test_a_terminal_whose_size_changes_is_painted_anew():
+    with Painted(busy_run("recording"), 120, 40) as view:
+        assert view.lines
+        for width, height in ((80, 24), (60, 15), (100, 30)):
+            view.resize(width, height)
+            assert sum("● recording" in line for line in view.lines) == 1
+            assert sum(line.startswith("keys") for line in view.lines) == (height > 15)
+        assert view.lines[:HEIGHT] == large_type("RECORDING 11")
+
+
+def test_a_recorder_that_reports_nothing_is_a_problem():
+    run = busy_run("recording")
+    run.heard_s = 100.0
+    screen = Screen(run, controls(run), Console(width=80), clock=lambda: 108.0)
+    assert next(screen.rows())[1].plain == "the recorder has reported nothing for 8 s: what follows is old"

@@ -175,7 +175,7 @@ def test_a_problem_is_reported_once(stage, capsys):
 
 def test_keys_are_answered_while_the_recording_ends(stage, capsys):
     stage.stubborn.add("encoder")
-    record(NodeEnded("recorder", 0), KeyPressed("finish"), NodeEnded("encoder", 0), stage=stage)
+    record(NodeEnded("recorder", 0), KeyPressed("right"), NodeEnded("encoder", 0), stage=stage)
     assert not any(call.startswith("call") for call in stage.calls)
     assert "the recording is ending: keys do nothing now" in capsys.readouterr().out
 
@@ -186,62 +186,35 @@ def test_the_nodes_end_when_something_unforeseen_happens(stage):
     assert {"end hardware", "end recorder", "end encoder"} <= set(stage.calls)
 
 
-@pytest.mark.parametrize(
-    ("state", "key", "call"),
-    [
-        ("recording", "finish", "recorder/save_episode"),
-        ("idle", "finish", "recorder/start_episode"),
-        ("resetting", "finish", "recorder/start_episode"),
-        ("recording", "again", "recorder/discard_episode"),
-        ("idle", "delete", "recorder/delete_last_episode"),
-        ("resetting", "undo", "recorder/undo_delete"),
-        ("recording", "undo", "recorder/undo_delete"),
-        ("idle", "accept", "recorder/accept_episode"),
-        ("recording", "encode", "encoder/encode_pending"),
-    ],
-)
-def test_keys_call_services(stage, state, key, call):
-    record(stage.status(state), KeyPressed(key), NodeEnded("recorder", 0), stage=stage)
-    assert stage.calls[0] == f"call {call}"
+def test_keys_call_services(stage):
+    keys = [KeyPressed(key) for key in ("right", "e", "p")]
+    record(stage.status("resetting"), *keys, NodeEnded("recorder", 0), stage=stage)
+    assert stage.calls[:3] == [
+        "call recorder/start_episode",
+        "call encoder/encode_pending",
+        "call recorder/pause",
+    ]
 
 
-@pytest.mark.parametrize(
-    ("state", "key", "remark"),
-    [
-        ("idle", "again", "no episode is being recorded"),
-        ("resetting", "again", "no episode is being recorded"),
-        ("saving", "again", "no episode is being recorded"),
-        ("recording", "delete", "an episode is being recorded"),
-    ],
-)
-def test_no_key_removes_an_episode_that_was_not_meant(stage, capsys, state, key, remark):
-    record(stage.status(state), KeyPressed(key), NodeEnded("recorder", 0), stage=stage)
-    assert not any(call.startswith("call") for call in stage.calls)
-    assert remark in capsys.readouterr().out
+def test_what_a_key_asks_is_printed_where_there_is_no_screen(stage, capsys):
+    record(stage.status("idle"), KeyPressed("d"), NodeEnded("recorder", 0), stage=stage)
+    assert "no episode is being recorded, so d does nothing" in capsys.readouterr().out
 
 
-def test_an_episode_that_was_brought_back_is_not_deleted_by_the_next_key(stage, capsys):
-    keys = [KeyPressed(key) for key in ("undo", "delete", "delete")]
-    record(stage.status("idle"), *keys, NodeEnded("recorder", 0), stage=stage)
-    calls = [call for call in stage.calls if call.startswith("call")]
-    assert calls == ["call recorder/undo_delete", "call recorder/delete_last_episode"]
-    assert "press d again" in capsys.readouterr().out
+@pytest.mark.parametrize("key", ["q", "escape"])
+def test_quitting_lets_the_recorder_save_and_end(stage, key):
+    record(stage.status("recording"), KeyPressed(key), NodeEnded("recorder", 0), stage=stage)
+    assert stage.calls[0] == "call recorder/end_recording"
 
 
-def test_quitting_saves_the_episode_first(stage):
-    states = [stage.status(state) for state in ("recording", "saving", "idle")]
-    record(states[0], KeyPressed("stop"), *states[1:], stage=stage)
-    assert stage.calls[:2] == ["call recorder/save_episode", "interrupt recorder"]
-
-
-def test_quitting_between_episodes_ends_at_once(stage):
-    record(stage.status("resetting"), KeyPressed("stop"), stage=stage)
+def test_quitting_before_the_recorder_is_ready_ends_at_once(stage):
+    record(KeyPressed("q"), stage=stage)
     assert stage.calls[0] == "interrupt recorder"
 
 
 def test_a_key_for_a_node_that_has_ended_is_answered(stage, capsys):
     encoder = stage.heard(**{"from": "encoder", "status": {"state": "idle"}})
-    record(encoder, NodeEnded("encoder", 1), KeyPressed("encode"), NodeEnded("recorder", 0), stage=stage)
+    record(encoder, NodeEnded("encoder", 1), KeyPressed("e"), NodeEnded("recorder", 0), stage=stage)
     assert not any(call.startswith("call") for call in stage.calls)
     assert "encode_pending is not possible: the encoder node has ended" in capsys.readouterr().out
 

@@ -1,0 +1,221 @@
+"""What the operator's keys do: they call services of the nodes, and ask before something is taken away."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.recording import LastEpisode, RecorderState, RecorderStatus
+
+Send = Callable[[str, Mapping[str, Any]], None]
+"""Sends a call to a node: its name and the content of the line, for example ``{"call": "start_episode"}``."""
+
+_ASKS_FOR_S = 5.0
+"""How long a key waits for its second press."""
+
+HELP: Mapping[str, str] = {
+    "→ space enter": "start an episode, or save it",
+    "← r": "discard the take and record it again",
+    "d": "discard the take (asks)",
+    "u": "delete the last episode, also from the dataset (asks)",
+    "b": "bring back what was deleted or discarded last",
+    "a": "accept the last rejected take",
+    "y n": "mark the current or last episode as a success, a failure",
+    "t T": "next task, another task",
+    "p": "pause between episodes, continue",
+    "e": "encode now",
+    "Esc": "save the episode and end the recording",
+    "?": "these keys",
+}
+"""What each key does, for the operator. `Controls` adds ``q``."""
+
+_IS_ENDING = "the recording is ending: keys do nothing now"
+_NOTHING_TO_DISCARD = "no episode is being recorded, so {key} does nothing; u deletes the last saved episode"
+_TYPING = "task of the next episode: type it, Enter sets it, Esc leaves it as it is"
+
+
+class _Question(NamedTuple):
+    """A key that has to be pressed again.
+
+    Attributes:
+        key: the key
+        target: what it would take away, so that the second press cannot reach something else
+        until_s: when it expires
+    """
+
+    key: str
+    target: str
+    until_s: float
+
+
+class Controls:
+    """The meaning of keys during a recording.
+
+    Attributes:
+        help: what each key does
+        shows_help: whether the operator wants to see it
+        typed: the task that is being typed; None if none is
+    """
+
+    def __init__(
+        self,
+        run: RunStatus,
+        send: Send,
+        end: Callable[[], None],
+        leave: Callable[[], None] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Prepare.
+
+        Args:
+            run: what the nodes have reported
+            send: sends a call to a node
+            end: saves the episode and ends the recording
+            leave: leaves the screen while the recording continues; None if that is not possible
+            clock: returns a time in seconds
+        """
+        self.help = {**HELP, "q": "leave: the recording continues"} if leave else _with_q(HELP)
+        self.shows_help = False
+        self.typed: str | None = None
+        self._run = run
+        self._send = send
+        self._end = end
+        self._leave = leave or end
+        self._can_leave = leave is not None
+        self._clock = clock
+        self._question: _Question | None = None
+        self._keys: dict[str, Callable[[], str]] = {
+            "right": self._finish,
+            "space": self._finish,
+            "enter": self._finish,
+            "left": self._again,
+            "r": self._again,
+            "d": self._discard,
+            "u": self._delete,
+            "b": lambda: self._call("recorder", "undo_delete"),
+            "a": lambda: self._call("recorder", "accept_episode"),
+            "y": lambda: self._call("recorder", "mark_success", True),
+            "n": lambda: self._call("recorder", "mark_success", False),
+            "t": self._next_task,
+            "T": self._type_task,
+            "p": self._pause,
+            "e": lambda: self._call("encoder", "encode_pending"),
+            "?": self._show_help,
+            "escape": lambda: self._stop(self._end),
+            "q": lambda: self._stop(self._leave),
+        }
+
+    def press(self, key: str) -> str:
+        """Do what a key means.
+
+        Returns:
+            A sentence for the operator; empty if the nodes report what happens.
+        """
+        question, self._question = self._question, None
+        if self.typed is not None:
+            return self._type(key)
+        if self._run.ending and not (key == "q" and self._can_leave):
+            return _IS_ENDING
+        if key not in self._keys:
+            return f"{key or 'that key'} has no meaning here: ? shows the keys"
+        if question is not None and key == question.key and self._clock() < question.until_s:
+            self._question = question
+        return self._keys[key]()
+
+    # The recorder's state
+
+    @property
+    def _recorder(self) -> RecorderStatus:
+        return self._run.recorder or RecorderStatus()
+
+    @property
+    def _state(self) -> RecorderState:
+        return self._recorder.state
+
+    # What keys do
+
+    def _call(self, node: str, service: str, data: bool | None = None) -> str:
+        self._send(node, {"call": service} if data is None else {"call": service, "data": data})
+        return ""
+
+    def _finish(self) -> str:
+        return self._call("recorder", "save_episode" if self._state == "recording" else "start_episode")
+
+    def _again(self) -> str:
+        if self._state != "recording":
+            return _NOTHING_TO_DISCARD.format(key="←")
+        return self._call("recorder", "discard_episode")
+
+    def _discard(self) -> str:
+        status = self._recorder
+        if status.state != "recording":
+            return _NOTHING_TO_DISCARD.format(key="d")
+        if not self._is_confirmed("d", status.episode_id):
+            return f"d again discards this take of episode {status.episode_index} ({status.elapsed_s:.0f} s)"
+        return self._call("recorder", "discard_episode")
+
+    def _delete(self) -> str:
+        last = self._recorder.last
+        if last is not None and last.state == "deleted":
+            return "the last episode is deleted already: b brings it back"
+        if not self._is_confirmed("u", f"{last.episode_id} {last.state}" if last else ""):
+            current = "; d discards the take that is being recorded" if self._state == "recording" else ""
+            return f"u again deletes {_described(last)}{current}"
+        return self._call("recorder", "delete_last_episode")
+
+    def _is_confirmed(self, key: str, target: str) -> bool:
+        """Return whether a key was pressed for the second time, and otherwise wait for that."""
+        question, self._question = self._question, None
+        if question is not None and (question.key, question.target) == (key, target):
+            return True
+        self._question = _Question(key, target, self._clock() + _ASKS_FOR_S)
+        return False
+
+    def _next_task(self) -> str:
+        return self._call("recorder", "next_task") if self._recorder.tasks else self._type_task()
+
+    def _type_task(self) -> str:
+        self.typed = ""
+        return _TYPING
+
+    def _type(self, key: str) -> str:
+        """Edit the task that is being typed."""
+        text, self.typed = self.typed or "", None
+        if key == "escape":
+            return f"the task stays: {self._recorder.next_task}"
+        if key == "enter":
+            if not text.strip():
+                return f"the task stays: {self._recorder.next_task}"
+            self._send("recorder", {"set": "task", "data": text.strip()})
+            return ""
+        if key == "backspace":
+            text = text[:-1]
+        elif key == "space" or len(key) == 1:
+            text += " " if key == "space" else key
+        self.typed = text
+        return _TYPING
+
+    def _pause(self) -> str:
+        return self._call("recorder", "pause", not self._recorder.paused)
+
+    def _show_help(self) -> str:
+        self.shows_help = not self.shows_help
+        return ""
+
+    def _stop(self, stop: Callable[[], None]) -> str:
+        stop()
+        return ""
+
+
+def _with_q(keys: Mapping[str, str]) -> dict[str, str]:
+    return {"Esc q" if key == "Esc" else key: text for key, text in keys.items()}
+
+
+def _described(last: LastEpisode | None) -> str:
+    if last is None or last.state == "discarded":
+        return "the last saved episode"
+    name = "the last take" if last.episode_index is None else f"episode {last.episode_index}"
+    state = {"ready": "saved", "recording": "not saved"}.get(last.state, last.state)
+    return f"{name}, which is {state} ({last.duration_s:.0f} s)"

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from lerobot_recorder.cli.controls import Controls
+from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.recording import LastEpisode, RecorderStatus
+
+LAST = LastEpisode("20260101T000000", 12, frames=450, duration_s=15.0)
+
+
+class Operator:
+    """Presses keys, and notes what they ask for."""
+
+    def __init__(self, *, may_leave: bool = False, **status: Any) -> None:
+        self.now_s = 0.0
+        self.asked: list[Any] = []
+        self.run = RunStatus(RecorderStatus(**status))
+        leave = (lambda: self.asked.append("leave")) if may_leave else None
+        end = lambda: self.asked.append("end")  # noqa: E731
+        self.controls = Controls(self.run, self._send, end, leave, lambda: self.now_s)
+
+    def _send(self, node: str, content: Mapping[str, Any]) -> None:
+        self.asked.append((node, *content.values()))
+
+    def becomes(self, **status: Any) -> None:
+        self.run.recorder = RecorderStatus(**status)
+
+    def press(self, *keys: str) -> str:
+        return [self.controls.press(key) for key in keys][-1]
+
+
+@pytest.mark.parametrize(
+    ("state", "key", "call"),
+    [
+        ("recording", "right", ("recorder", "save_episode")),
+        ("recording", "space", ("recorder", "save_episode")),
+        ("idle", "right", ("recorder", "start_episode")),
+        ("resetting", "enter", ("recorder", "start_episode")),
+        ("paused", "space", ("recorder", "start_episode")),
+        ("recording", "left", ("recorder", "discard_episode")),
+        ("resetting", "b", ("recorder", "undo_delete")),
+        ("recording", "b", ("recorder", "undo_delete")),
+        ("idle", "a", ("recorder", "accept_episode")),
+        ("idle", "y", ("recorder", "mark_success", True)),
+        ("recording", "n", ("recorder", "mark_success", False)),
+        ("recording", "e", ("encoder", "encode_pending")),
+        ("recording", "p", ("recorder", "pause", True)),
+        ("recording", "q", "end"),
+        ("idle", "escape", "end"),
+    ],
+)
+def test_keys_call_services(state, key, call):
+    operator = Operator(state=state)
+    assert operator.press(key) == ""
+    assert operator.asked == [call]
+
+
+def test_a_pause_is_ended_by_the_same_key():
+    operator = Operator(state="paused", paused=True)
+    operator.press("p")
+    assert operator.asked == [("recorder", "pause", False)]
+
+
+@pytest.mark.parametrize(
+    ("state", "key", "question", "service"),
+    [
+        ("recording", "d", "d again discards this take of episode 13 (4 s)", "discard_episode"),
+        ("idle", "u", "u again deletes episode 12, which is saved (15 s)", "delete_last_episode"),
+        ("recording", "u", "; d discards the take that is being recorded", "delete_last_episode"),
+    ],
+)
+def test_a_key_that_takes_something_away_asks_once(state, key, question, service):
+    operator = Operator(state=state, last=LAST, episode_index=13, elapsed_s=4.2, episode_id="b")
+    assert question in operator.press(key)
+    assert operator.asked == []
+    assert operator.press(key) == ""
+    assert operator.asked == [("recorder", service)]
+    assert question in operator.press(key)
+
+
+def test_a_question_is_withdrawn_by_time_by_another_key_and_by_another_episode():
+    status = {"state": "idle", "last": LAST}
+    operator = Operator(**status)
+    operator.press("u")
+    operator.now_s = 6.0
+    assert "again" in operator.press("u")
+    operator.press("y")
+    assert "again" in operator.press("u")
+    operator.becomes(state="idle", last=LastEpisode("20260101T000100", 13))
+    assert "episode 13" in operator.press("u")
+    assert operator.asked == [("recorder", "mark_success", True)]
+
+
+@pytest.mark.parametrize(
+    ("state", "key", "answer"),
+    [
+        ("idle", "left", "no episode is being recorded, so ← does nothing"),
+        ("saving", "d", "no episode is being recorded, so d does nothing"),
+        ("idle", "x", "x has no meaning here: ? shows the keys"),
+        ("idle", "", "that key has no meaning here"),
+    ],
+)
+def test_a_wrong_key_is_answered(state, key, answer):
+    operator = Operator(state=state)
+    assert answer in operator.press(key)
+    assert operator.asked == []
+
+
+def test_what_is_deleted_already_is_not_asked_for_again():
+    operator = Operator(last=LastEpisode("20260101T000000", 12, "deleted"))
+    assert "b brings it back" in operator.press("u", "u")
+    assert operator.asked == []
+
+
+def test_the_next_task_comes_from_the_list_or_is_typed():
+    listed = Operator(tasks=("Push", "Pull"), next_task="Push")
+    assert listed.press("t") == ""
+    assert listed.asked == [("recorder", "next_task")]
+    for operator, key in ((Operator(next_task="Push"), "t"), (listed, "T")):
+        operator.asked.clear()
+        operator.press(key, "Ö", "f", "x", "backspace", "f", "space", "i", "t", "right", "")
+        assert operator.controls.typed == "Öff it"
+        operator.press("enter")
+        assert operator.asked == [("recorder", "task", "Öff it")]
+        assert operator.controls.typed is None
+        assert operator.press(key, "q", "escape") == "the task stays: Push"
+        assert len(operator.asked) == 1
+
+
+def test_a_console_is_left_without_ending_the_recording():
+    operator = Operator(may_leave=True)
+    operator.press("q")
+    operator.press("escape")
+    assert operator.asked == ["leave", "end"]
+    operator.run.ending = True
+    assert "ending" in operator.press("right")
+    operator.press("q")
+    assert operator.asked == ["leave", "end", "leave"]
+
+
+def test_help_is_shown_and_hidden():
+    operator = Operator()
+    operator.press("?")
+    assert operator.controls.shows_help
+    assert {key for keys in operator.controls.help for key in keys.split()} >= {
+        *"duabyntTpe?q",
+        "→",
+        "←",
+        "Esc",
+    }
+    operator.press("?")
+    assert not operator.controls.shows_help
