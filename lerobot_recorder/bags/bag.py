@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 import weakref
@@ -19,10 +20,11 @@ from lerobot_recorder.bags.folder import contents_of
 from lerobot_recorder.bags.library import require_library
 from lerobot_recorder.bags.mcap_file import McapFile
 from lerobot_recorder.bags.sqlite_file import SqliteFile
-from lerobot_recorder.bags.storage import Part, StorageFile, StoredTopic, merged
+from lerobot_recorder.bags.storage import Part, StorageFile, StoredTopic, full_type, merged
 from lerobot_recorder.errors import BagError, ConfigError
 from lerobot_recorder.excerpt import listing
 
+_DISK = "/var/tmp"
 _ENDS = 1 << 16  # bytes at the start and the end of each file that its digest covers
 
 
@@ -90,7 +92,7 @@ class Bag:
         self._digest = _digest(contents.files)
         self._definitions = Definitions(contents.distro)
         self._decoders: dict[StoredTopic, _Decoder] = {}
-        scratch = Path(tempfile.mkdtemp(prefix="lerobot-recorder-bag-"))
+        scratch = Path(tempfile.mkdtemp(prefix="lerobot-recorder-bag-", dir=_scratch()))
         self._cleanup = weakref.finalize(self, shutil.rmtree, scratch, ignore_errors=True)
         try:
             self._files, damages = _opened(contents.files, scratch)
@@ -126,13 +128,18 @@ class Bag:
     def fields(self, message_type: str) -> Mapping[str, str]:
         """Return the types of a message's fields by name, for example ``geometry_msgs/Pose`` or ``double``.
 
+        Args:
+            message_type: a type of a topic, or one that is a part of such a type.
+
         Raises:
             ConfigError: the bag has no definition of the type.
         """
-        defined = [topic for file in self._files for topic in file.topics]
-        topic = next((each for each in defined if each.type == message_type), StoredTopic("", message_type))
+        name = full_type(message_type)
+        topics = [topic for file in self._files for topic in file.topics]
+        of_type = [topic for topic in topics if topic.type == name]
+        using = [topic for topic in topics if name.rpartition("/")[2] in topic.definition]
         try:
-            return self._definitions.fields(topic)
+            return self._definitions.fields(name, [*of_type, *using, StoredTopic("", name)])
         except BagError as error:
             raise ConfigError(str(error)) from error
 
@@ -196,6 +203,11 @@ def open_bag(path: Path) -> Bag:
         return Bag(Path(path).expanduser())
     except OSError as error:
         raise BagError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _scratch() -> str | None:
+    """Return where copies are made: on a disk, as /tmp may be memory; None stands for the default."""
+    return _DISK if "TMPDIR" not in os.environ and os.access(_DISK, os.W_OK | os.X_OK) else None
 
 
 def _opened(paths: Collection[Path], scratch: Path) -> tuple[list[StorageFile], list[str]]:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from lerobot_recorder.errors import BagError
 
+COMPRESSIONS = ("", "zstd", "lz4")
+"""Of chunks, as they name them."""
+
 ZSTD_SUFFIX = ".zstd"
 """Ends the names of files that are compressed as a whole."""
 
@@ -18,13 +21,13 @@ def chunk_content(compression: str, data: bytes, size: int, crc: int) -> bytes:
     """Return the records of an MCAP chunk.
 
     Args:
-        compression: as the chunk names it: ``zstd``, ``lz4`` or empty.
+        compression: one of ``COMPRESSIONS``.
         data: the chunk's data.
         size: number of bytes of the records.
         crc: checksum of the records, 0 if there is none.
 
     Raises:
-        BagError: the compression is unknown, or the data is damaged.
+        BagError: the data is damaged.
     """
     content = _decompressed(compression, data, size)
     if len(content) != size:
@@ -45,11 +48,6 @@ def _decompressed(compression: str, data: bytes, size: int) -> bytes:
             return bytes(lz4.frame.decompress(data))
     except (zstandard.ZstdError, RuntimeError, MemoryError) as error:
         raise BagError(f"it cannot be decompressed: {error}") from error
-    if compression:
-        raise BagError(
-            f"its compression is {compression!r}, expected zstd, lz4 or none; "
-            "convert the file with 'mcap compress' of the MCAP command line"
-        )
     return data
 
 

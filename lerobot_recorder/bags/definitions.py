@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,11 @@ if TYPE_CHECKING:
 _DISTRO_WITHOUT_DEFINITIONS = "humble"
 """The newest ROS whose bags hold no definitions in sqlite3 files."""
 
-_IDL_SEPARATOR = "=" * 80 + "\nIDL: "
+_SEPARATOR = "=" * 80 + "\n"
+_IDL_SEPARATOR = f"{_SEPARATOR}IDL: "
+_DIRECTIVE = re.compile(r"^\s*#.*$", re.MULTILINE)
+"""Lines of the preprocessor: what they include stands beside them."""
+
 _NAMES = {"float32": "float", "float64": "double", "bool": "boolean", "byte": "octet", "char": "uint8"}
 """What ROS calls the types of fields, where it is not their name in a definition."""
 
@@ -44,28 +49,38 @@ class Definitions:
                 f"{topic.name}: its messages are serialized as {excerpt(topic.serialization, 40)!r}, "
                 "expected cdr, as ROS 2 does; leave the topic out, or convert it with 'ros2 bag convert'"
             )
-        from rosbags.serde import SerdeError
-
         store = self._store(topic)
 
         def decode(data: bytes) -> Any:
             try:
                 return store.deserialize_cdr(data, topic.type)
-            except (SerdeError, IndexError, ValueError, MemoryError) as error:
+            except Exception as error:  # of damaged data: many kinds
                 raise BagError(
                     f"{topic.name}: a message of {len(data)} bytes is no {topic.type}: {error}"
                 ) from error
 
         return decode
 
-    def fields(self, topic: StoredTopic) -> Mapping[str, str]:
-        """Return the types of the fields of a topic's messages, by name.
+    def fields(self, message_type: str, topics: Sequence[StoredTopic]) -> Mapping[str, str]:
+        """Return the types of a message's fields by name.
+
+        Args:
+            message_type: the full name of the type.
+            topics: topics whose definition may have the type; the first that has it counts.
 
         Raises:
-            BagError: the type cannot be decoded.
+            BagError: no definition that can be used has the type.
         """
-        fields = self._store(topic).fielddefs[topic.type][1]
-        return {name: _field_type(description) for name, description in fields}
+        reason = BagError(f"the bag has no definition of {message_type}")
+        for topic in topics:
+            try:
+                known = self._store(topic).fielddefs.get(message_type)
+            except BagError as error:
+                reason = error
+                continue
+            if known is not None:
+                return {name: _field_type(description) for name, description in known[1]}
+        raise reason
 
     def _store(self, topic: StoredTopic) -> Typestore:
         key = (topic.type, topic.definition)
@@ -74,45 +89,64 @@ class Definitions:
         return self._stores[key]
 
     def _made(self, topic: StoredTopic) -> Typestore:
-        from rosbags.typesys import TypesysError
         from rosbags.typesys.store import Typestore
 
         known = _types_of_ros(self._distro or _DISTRO_WITHOUT_DEFINITIONS)
         try:
-            types = _parsed(topic) if topic.definition else {}
+            types = _parsed(topic)
             _complete(topic.type, types, known)
             store = Typestore()
             store.register(types)
             store.get_msgdef(topic.type)
-        except (TypesysError, KeyError, ValueError, SyntaxError, AssertionError, RecursionError) as error:
+        except BagError:
+            raise
+        except Exception as error:  # of a definition that is not understood: many kinds
+            reason = excerpt(" ".join(str(error).split()), 120) or type(error).__name__
             raise BagError(
-                f"{topic.name}: cannot use the definition of {topic.type} in the bag: "
-                f"{excerpt(error, 120) or type(error).__name__}; leave the topic out"
+                f"{topic.name}: cannot use the definition of {topic.type} in the bag: {reason}; "
+                "leave the topic out"
             ) from error
         return store
 
 
 def _parsed(topic: StoredTopic) -> Typesdict:
-    """Return the types in a definition.
+    """Return the types in the definition of a topic's type; none if there is no definition.
 
     Raises:
         TypesysError: it is not understood.
-        BagError: its format is unknown.
     """
     from rosbags.typesys import get_types_from_idl, get_types_from_msg
 
     if topic.encoding == "ros2msg":
+        if "/srv/" in topic.type:
+            return _parsed_service(topic)
         return get_types_from_msg(topic.definition, topic.type)
-    if topic.encoding not in ("ros2idl", "omgidl"):
-        raise BagError(
-            f"{topic.name}: the definition of {topic.type} has the format {excerpt(topic.encoding, 40)!r}, "
-            "expected ros2msg or ros2idl; leave the topic out"
-        )
-    if not topic.definition.startswith(_IDL_SEPARATOR):
-        return get_types_from_idl(topic.definition)
     types: Typesdict = {}
-    for part in topic.definition.split(_IDL_SEPARATOR)[1:]:
-        types.update(get_types_from_idl(part.partition("\n")[2]))
+    if topic.encoding in ("ros2idl", "omgidl"):
+        text = _DIRECTIVE.sub("", topic.definition)
+        for part in text.split(_IDL_SEPARATOR):
+            if part.strip():
+                types.update(get_types_from_idl(part.partition("\n")[2] if _IDL_SEPARATOR in text else part))
+    return types
+
+
+def _parsed_service(topic: StoredTopic) -> Typesdict:
+    """Return the types of a service: a recorded call is an event with a request or a response."""
+    from rosbags.interfaces import Nodetype
+    from rosbags.typesys import get_types_from_msg
+
+    service = topic.type.rpartition("_")[0]
+    own, separator, others = topic.definition.partition(_SEPARATOR)
+    request, _, response = own.partition("---\n")
+    types: Typesdict = {}
+    fields: list[Any] = [("info", (Nodetype.NAME, "service_msgs/msg/ServiceEventInfo"))]
+    for name, text in (("request", request), ("response", response)):
+        kind = f"{service}_{name.capitalize()}"
+        as_message = kind.replace("/srv/", "/msg/")  # the only kind that the parser knows
+        types.update(get_types_from_msg(text + separator + others, as_message))
+        types[kind] = types.pop(as_message)
+        fields.append((name, (Nodetype.SEQUENCE, ((Nodetype.NAME, kind), 1))))
+    types[f"{service}_Event"] = ([], fields)
     return types
 
 
@@ -152,7 +186,7 @@ def _types_of_ros(distro: str) -> Typesdict:
     from rosbags.typesys import Stores, get_typestore
 
     store = Stores.__members__.get(f"ROS2_{distro.upper()}", Stores.ROS2_HUMBLE)
-    return get_typestore(store).fielddefs
+    return {**get_typestore(Stores.LATEST).fielddefs, **get_typestore(store).fielddefs}
 
 
 def _field_type(description: FieldDesc) -> str:

@@ -16,10 +16,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from lerobot_recorder.bags.compression import chunk_content
+from lerobot_recorder.bags.compression import COMPRESSIONS, chunk_content
 from lerobot_recorder.bags.storage import Part, StoredMessage, StoredTopic, full_type, merged
 from lerobot_recorder.errors import BagError
-from lerobot_recorder.excerpt import counted
+from lerobot_recorder.excerpt import counted, excerpt
 
 if TYPE_CHECKING:
     from mcap.records import Channel, ChunkIndex, Schema
@@ -35,7 +35,6 @@ _CHUNK_HEAD = struct.Struct(
 _INDEX_HEAD = struct.Struct("<HI")  # channel, length of its entries
 _INDEX_ENTRY = 16  # bytes
 _LAST_OPCODE = 15
-_LONGEST_RECORD = 4 << 30
 _SPAN = 4 << 20
 """Bytes of records without a chunk that are read at once."""
 
@@ -52,7 +51,9 @@ class _Span:
     start_ns: int = 0
     end_ns: int = 0
     size: int = 0
-    crc: int = 0
+    crc: int | None = 0
+    """Checksum, 0 if there is none; None: the header of the chunk has it."""
+
     compression: str = ""
     is_chunk: bool = True
     counts: Counter[int] = field(default_factory=Counter)
@@ -87,7 +88,7 @@ class _Index:
         span.counts.clear()
         for opcode, begin, end in _records(content):
             if opcode == _MESSAGE:
-                span.counts[_MESSAGE_HEAD.unpack_from(content, begin)[0]] += 1
+                span.counts[_message_head(content, begin, end)[0]] += 1
             else:
                 self.note_definition(opcode, content[begin:end])
 
@@ -109,6 +110,11 @@ class McapFile:
             if file.read(len(MAGIC)) != MAGIC:
                 raise BagError(f"{path} is no MCAP file: it does not start as one")
             index = _index_at_end(file) or self._scan(file)
+        if unknown := {span.compression for span in index.spans} - set(COMPRESSIONS):
+            raise BagError(
+                f"{path} is compressed as {excerpt(min(unknown), 40)!r}, expected zstd, lz4 or nothing; "
+                "convert it with the program that wrote it"
+            )
         self._spans = index.spans
         self._topics = {number: _topic(channel, index.schemas) for number, channel in index.channels.items()}
         self.topics: Sequence[StoredTopic] = tuple(dict.fromkeys(self._topics.values()))
@@ -125,16 +131,30 @@ class McapFile:
         first = 0 if start_ns is None else start_ns
         last = 1 << 64 if end_ns is None else end_ns
         with self.path.open("rb") as file:
-            contents = _Contents(self.path, file)
+            contents = _Contents(file)
             yield from merged(
                 [
-                    Part(span.start_ns, partial(_messages_of, span, contents, wanted, first, last))
+                    Part(span.start_ns, partial(self._messages_of, span, contents, wanted, first, last))
                     for span in self._spans
                     if span.end_ns >= first
                     and span.start_ns <= last
                     and (not span.counts or not wanted.keys().isdisjoint(span.counts))
                 ]
             )
+
+    def _messages_of(
+        self, span: _Span, contents: _Contents, wanted: Mapping[int, StoredTopic], first: int, last: int
+    ) -> Iterator[StoredMessage]:
+        """Yield the wanted messages of a span by log time."""
+        try:
+            for log_ns, begin, end, channel in _places(contents.read(span), wanted, first, last):
+                yield StoredMessage(log_ns, wanted[channel], contents.read(span)[begin:end])
+        except BagError as error:
+            raise BagError(
+                f"{self.path} is damaged at byte {span.offset}: {error}; "
+                "'mcap recover' of the MCAP command line saves the rest"
+            ) from error
+        contents.drop(span)
 
     def _counted(self, index: _Index) -> list[int]:
         by_channel = index.counts
@@ -187,7 +207,7 @@ class _Scan:
                 break
             try:
                 self._note(opcode, begin, length)
-            except (BagError, EOFError, ValueError, struct.error) as error:
+            except (BagError, ValueError, struct.error) as error:
                 self.reason = f"the record at byte {self.position} is damaged: {error}"
                 break
             self.position = begin + length
@@ -239,7 +259,7 @@ class _Scan:
     def _learn_last_chunk(self) -> None:
         """Read the last chunk itself, where its index does not give its channels or uses unknown ones."""
         span = self.index.spans[-1] if self.index.spans else None
-        if span is None or not span.is_chunk:
+        if span is None or not span.is_chunk or span.compression not in COMPRESSIONS:
             return
         if not span.counts or not span.counts.keys() <= self.index.channels.keys():
             self.index.note_chunk(span, self._content(span))
@@ -248,23 +268,40 @@ class _Scan:
         """Leave out chunks at the end that were allocated on the disk but never written."""
         while self.index.spans and self.index.spans[-1].is_chunk:
             span = self.index.spans[-1]
+            if span.compression not in COMPRESSIONS:
+                return
             try:
                 self.index.note_chunk(span, self._content(span))
                 return
-            except (BagError, EOFError, ValueError, struct.error) as error:
+            except (BagError, ValueError, struct.error) as error:
                 self.reason = f"the chunk at byte {span.offset} is damaged: {error}"
                 self.position = min(self.position, span.offset)
                 self.index.spans.pop()
 
     def _content(self, span: _Span) -> bytes:
-        return chunk_content(span.compression, self._read(span.offset, span.length), span.size, span.crc)
+        data = self._read(span.offset, span.length)
+        return chunk_content(span.compression, data, span.size, span.crc or 0)
 
     def _read(self, offset: int, length: int) -> bytes:
-        self._file.seek(offset)
-        data = self._file.read(length)
-        if len(data) != length:
-            raise EOFError(f"expected {length} bytes, found {len(data)}")
-        return data
+        return _read(self._file, self.size, offset, length)
+
+
+def _read(file: IO[bytes], size: int, offset: int, length: int) -> bytes:
+    """Return a part of a file.
+
+    Args:
+        file: the file.
+        size: its size, so that no memory is taken for a length that is damaged.
+        offset: first byte.
+        length: number of bytes.
+
+    Raises:
+        BagError: the file ends before.
+    """
+    if offset + length > size:
+        raise BagError(f"it needs {counted(length, 'byte')}, and the file ends after {max(0, size - offset)}")
+    file.seek(offset)
+    return file.read(length)
 
 
 def _index_at_end(file: IO[bytes]) -> _Index | None:
@@ -272,10 +309,11 @@ def _index_at_end(file: IO[bytes]) -> _Index | None:
     from mcap.exceptions import McapError
     from mcap.reader import SeekingReader
 
+    size = file.seek(0, 2)
     file.seek(0)
     summary = None
-    with suppress(McapError, struct.error, ValueError, OSError, KeyError, MemoryError):
-        summary = SeekingReader(file, record_size_limit=_LONGEST_RECORD).get_summary()
+    with suppress(McapError, struct.error, ValueError, OSError, KeyError):
+        summary = SeekingReader(file, record_size_limit=size).get_summary()
     if summary is None or not _is_whole(summary):
         return None
     statistics = summary.statistics
@@ -309,7 +347,7 @@ def _span_of(chunk: ChunkIndex) -> _Span:
         chunk.message_start_time,
         chunk.message_end_time,
         chunk.uncompressed_size,
-        0,
+        None,
         chunk.compression,
         True,
         Counter(dict.fromkeys(chunk.message_index_offsets, 1)),
@@ -334,9 +372,9 @@ def _topic(channel: Channel, schemas: Mapping[int, Schema]) -> StoredTopic:
 class _Contents:
     """Reads spans of a file, and keeps the latest, up to a number of bytes."""
 
-    def __init__(self, path: Path, file: IO[bytes]) -> None:
-        self._path = path
+    def __init__(self, file: IO[bytes]) -> None:
         self._file = file
+        self._size = file.seek(0, 2)
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         self._bytes = 0
 
@@ -349,34 +387,24 @@ class _Contents:
         if (content := self._kept.get(span.offset)) is not None:
             self._kept.move_to_end(span.offset)
             return content
-        self._file.seek(span.offset)
-        data = self._file.read(span.length)
-        try:
-            content = chunk_content(span.compression, data, span.size, span.crc)
-        except BagError as error:
-            raise BagError(
-                f"{self._path}: the chunk at byte {span.offset} is damaged: {error}; "
-                "'mcap recover' of the MCAP command line saves the others"
-            ) from error
+        data = _read(self._file, self._size, span.offset, span.length)
+        content = chunk_content(span.compression, data, span.size, self._crc(span))
         self._kept[span.offset] = content
         self._bytes += len(content)
         while self._bytes > _CACHE and len(self._kept) > 1:
             self._bytes -= len(self._kept.popitem(last=False)[1])
         return content
 
+    def _crc(self, span: _Span) -> int:
+        if span.crc is None:
+            start = span.offset - 8 - len(span.compression.encode()) - _CHUNK_HEAD.size
+            head = _CHUNK_HEAD.unpack(_read(self._file, self._size, start, _CHUNK_HEAD.size))
+            span.crc = int(head[3])
+        return span.crc
+
     def drop(self, span: _Span) -> None:
         """Forget a span that has been read to its end."""
         self._bytes -= len(self._kept.pop(span.offset, b""))
-
-
-def _messages_of(
-    span: _Span, contents: _Contents, wanted: Mapping[int, StoredTopic], first: int, last: int
-) -> Iterator[StoredMessage]:
-    """Yield the wanted messages of a span by log time."""
-    places = _places(contents.read(span), wanted, first, last)
-    for log_ns, begin, end, channel in places:
-        yield StoredMessage(log_ns, wanted[channel], contents.read(span)[begin:end])
-    contents.drop(span)
 
 
 def _places(
@@ -386,7 +414,7 @@ def _places(
     places = []
     for opcode, begin, end in _records(content):
         if opcode == _MESSAGE:
-            channel, _, log_ns, _ = _MESSAGE_HEAD.unpack_from(content, begin)
+            channel, _, log_ns, _ = _message_head(content, begin, end)
             if channel in wanted and first <= log_ns <= last:
                 places.append((log_ns, begin + _MESSAGE_HEAD.size, end, channel))
     places.sort()
@@ -396,10 +424,20 @@ def _places(
 def _records(content: bytes) -> Iterator[tuple[int, int, int]]:
     """Yield opcode, first and last byte of the records in a chunk."""
     at, size = 0, len(content)
-    while at < size:
+    while at + _RECORD.size <= size:
         opcode, length = _RECORD.unpack_from(content, at)
         begin = at + _RECORD.size
         at = begin + length
         if at > size:
-            raise BagError(f"a record at byte {begin} of its content exceeds it")
+            break
         yield opcode, begin, at
+    if at != size:
+        raise BagError("its last record is not complete")
+
+
+def _message_head(content: bytes, begin: int, end: int) -> tuple[int, int, int, int]:
+    """Return channel, sequence, log time and publish time of a message."""
+    if end - begin < _MESSAGE_HEAD.size:
+        raise BagError(f"a message has only {counted(end - begin, 'byte')}")
+    channel, sequence, log_ns, publish_ns = _MESSAGE_HEAD.unpack_from(content, begin)
+    return channel, sequence, log_ns, publish_ns

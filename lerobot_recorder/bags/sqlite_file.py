@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -76,10 +76,12 @@ class SqliteFile:
         times = self._rows["log_ns"]
         first = 0 if start_ns is None else int(np.searchsorted(times, start_ns, "left"))
         last = len(times) if end_ns is None else int(np.searchsorted(times, end_ns, "right"))
+        rows = self._rows[first:last]
+        rows = rows[np.isin(rows["topic"], list(wanted))]
         with closing(_connection(self._readable)) as connection:
-            for log_ns, row, number in self._rows[first:last]:
-                if number in wanted:
-                    yield StoredMessage(int(log_ns), wanted[number], self._data(connection, int(row)))
+            for start in range(0, len(rows), _ROWS):
+                for log_ns, row, number in rows[start : start + _ROWS].tolist():
+                    yield StoredMessage(log_ns, wanted[number], self._data(connection, row))
 
     def _data(self, connection: sqlite3.Connection, row: int) -> bytes:
         try:
@@ -157,10 +159,15 @@ def _topics_in(connection: sqlite3.Connection) -> dict[int, StoredTopic]:
     topics = connection.execute(f"SELECT id, name, type, serialization_format, {qos} FROM topics")
     return {
         number: StoredTopic(
-            name, full_type(kind), serialization, *definitions.get(kind, ("", "")), str(offered or "")
+            name, full_type(kind), serialization, *_definition(kind, definitions), str(offered or "")
         )
         for number, name, kind, serialization, offered in topics
     }
+
+
+def _definition(kind: str, definitions: Mapping[str, tuple[str, str]]) -> tuple[str, str]:
+    """Return format and text of a definition; the event of a service has that of the service."""
+    return definitions.get(kind) or definitions.get(kind.removesuffix("_Event")) or ("", "")
 
 
 def _connection(address: str) -> sqlite3.Connection:
