@@ -18,7 +18,7 @@ from lerobot_recorder.cli.terminal import file_progress, operator_console, plain
 from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.encoding import BatchEncoder, cores
 from lerobot_recorder.errors import ConfigError, RecorderError
-from lerobot_recorder.excerpt import counted
+from lerobot_recorder.excerpt import counted, listing
 from lerobot_recorder.importing import (
     BagReport,
     Cutting,
@@ -235,12 +235,15 @@ def _encode(session: ImportSession) -> None:
 
 def _print_reports(reports: Sequence[BagReport], console: Console) -> None:
     table = plain_table("bag", "episode", "start", "at s", "length s", "rows", "verdict", "task")
+    for column in table.columns:
+        column.no_wrap = True
     for report in reports:
         for number, episode in enumerate(report.episodes):
-            table.add_row(report.path.name, str(number), *_cells(report, episode))
+            if episode.verdict != "known":
+                table.add_row(report.path.name, str(number), *_cells(report, episode))
     if table.row_count:
         console.print(table)
-    for report in reports:
+    for report in (each for each in reports if each.episodes):
         console.print(timeline(report))
         for line in _remarks(report):
             console.print(Text(f"  {line}", "yellow"))
@@ -262,9 +265,9 @@ def timeline(report: BagReport) -> Text:
     line, styles = ["·"] * _LINE, ["dim"] * _LINE
     for episode in report.episodes:
         times = _times_ns(episode)
-        places = (int((time_ns - report.start_ns) / span_ns * _LINE) for time_ns in times)
-        first, last = (min(_LINE - 1, max(0, place)) for place in places)
-        for place in range(first, max(first, last - 1) + 1):
+        places = ((time_ns - report.start_ns) / span_ns * _LINE for time_ns in times)
+        first, last = (min(_LINE - 1, max(0, round(place))) for place in places)
+        for place in range(first, last + 1):
             line[place], styles[place] = _MARKS[episode.verdict]
     drawn = Text()
     for mark, style in zip(line, styles, strict=True):
@@ -280,8 +283,11 @@ def _times_ns(episode: ImportedEpisode) -> tuple[int, int]:
 
 def _remarks(report: BagReport) -> Iterator[str]:
     """Yield what is worth a line: why episodes are not good, and what is wrong with the bag."""
+    known = [number for number, each in enumerate(report.episodes) if each.verdict == "known"]
+    if known:
+        yield f"imported already: {counted(len(known), 'episode')} ({listing(known)})"
     for number, episode in enumerate(report.episodes):
-        for text in (*episode.reasons, *episode.notes):
+        for text in (*episode.reasons, *episode.notes) if number not in known else ():
             kept = " (lerobot-recorder accept keeps it)" if episode.state == "rejected" else ""
             yield f"episode {number}: {text}{kept}"
     if report.damage:
