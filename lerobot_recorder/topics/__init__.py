@@ -7,6 +7,7 @@ settings        the recorder's parameters: rows, and a topic per stream
 bindings        a stream binding: a topic and how to read it
 fields          finds the numbers in a message by the definition of its type
 vectors         turns messages into vectors
+tf              the transform between two frames of a tree
 images          turns messages into images
 camera_info     the calibration of cropped, rotated and resized images
 observed        what messages show of their topic

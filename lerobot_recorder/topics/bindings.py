@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from lerobot_recorder.arms import JOINTS, load_calibration
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
+from lerobot_recorder.excerpt import listing
 from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
 from lerobot_recorder.recording import ImageGeometry, Sample, Stream, StreamSpec
 from lerobot_recorder.topics import images, vectors
 from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, full_type
 from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
+from lerobot_recorder.topics.tf import NAMES, TF_MESSAGE, Rotation, TransformTracker, continued
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.USUAL_TYPES))
 
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
+_TF = "tf"
+_OF_TF = ("parent", "child", "rotation")
 _OF_NAMES = ("names:", "field:", "aliases:")
 _OF_GEOMETRY = ("crop", "rotate", "resize", "odd_size")
 _OF_IMAGES = ("image_format", "depth", "width", "height", "levels", *_OF_GEOMETRY)
@@ -65,6 +70,28 @@ class StreamBinding:
         return (Sample(stamp_ns, value, source_ns),)
 
 
+@dataclass(frozen=True)
+class TransformBinding(StreamBinding):
+    """A transform between two frames, which the messages of two topics give.
+
+    Attributes:
+        tracker: knows the transforms so far.
+        rotation: how the rotation is recorded.
+    """
+
+    tracker: TransformTracker = field(kw_only=True)
+    rotation: Rotation = field(kw_only=True)
+
+    def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
+        """Yield the transform at each stamp for which it is known now: none, one or several samples.
+
+        Raises:
+            StreamError: no transform connects the frames, or it is damaged or static.
+        """
+        for stamp_ns, transform in self.tracker.add(message, is_static=topic in self.held_topics):
+            yield Sample(stamp_ns, transform.vector(self.rotation), stamp_ns)
+
+
 def binding_of(name: str, settings: StreamSettings, image_format: str, types: MessageTypes) -> StreamBinding:
     """Return the binding that a stream's parameters describe.
 
@@ -77,11 +104,15 @@ def binding_of(name: str, settings: StreamSettings, image_format: str, types: Me
     Raises:
         ConfigError: the stream cannot be recorded as configured.
     """
-    topic = settings.topic
+    topic = settings.topic or ("/tf" if settings.type == _TF else "")
     if not topic:
         raise ConfigError(f"{name}.topic: no topic is given")
     message_type = full_type(settings.type or _likely_type(name, settings.feature, topic))
     try:
+        if settings.type == _TF:
+            Layout(TF_MESSAGE, types)
+            return _transform_binding(name, settings, topic)
+        _refuse(name, settings, _OF_TF, message_type)
         layout = Layout(message_type, types)
         if message_type in (IMAGE, COMPRESSED):
             binding = _image_binding(name, settings, message_type, image_format)
@@ -223,6 +254,45 @@ def _sized(image: Any, declared: tuple[int, int] | None, geometry: ImageGeometry
     return image
 
 
+def _transform_binding(name: str, settings: StreamSettings, topic: str) -> TransformBinding:
+    _refuse(name, settings, [each for each in (*_OF_VECTORS, *_OF_IMAGES) if each != "aliases"], "tf")
+    for each in ("parent", "child"):
+        if not getattr(settings, each):
+            raise ConfigError(f"{name}.{each}: give the frame, for example base_link or tool0")
+    if settings.parent.lstrip("/") == settings.child.lstrip("/"):
+        raise ConfigError(f"{name}.child: expected another frame than the parent, found {settings.child}")
+    names = NAMES[settings.rotation]
+    if settings.aliases and len(settings.aliases) != len(names):
+        raise ConfigError(
+            f"{name}.aliases: {len(settings.aliases)} for the {len(names)} values {listing(names)}"
+        )
+    spec = StreamSpec(
+        name=name,
+        feature=_vector_feature(name, settings),
+        names=settings.aliases or names,
+        max_age_s=settings.max_age_s,
+        min_rate_hz=settings.min_rate_hz,
+        by_header=True,
+        source=topic,
+    )
+    stream = Stream(spec)
+    stream.follow = partial(continued, settings.rotation)
+    return TransformBinding(
+        stream,
+        topic,
+        TF_MESSAGE,
+        _unchanged,
+        allow_multiple_publishers=True,
+        held_topics=(f"{topic}_static",),
+        tracker=TransformTracker(settings.parent, settings.child),
+        rotation=settings.rotation,
+    )
+
+
+def _vector_feature(name: str, settings: StreamSettings) -> str:
+    return settings.feature or ("action" if name == "action" else f"observation.{name}")
+
+
 def _vector_binding(name: str, settings: StreamSettings, layout: Layout) -> StreamBinding:
     vector = _vector(name, settings, layout)
     _refuse(name, settings, _OF_IMAGES, layout.message_type)
@@ -230,7 +300,7 @@ def _vector_binding(name: str, settings: StreamSettings, layout: Layout) -> Stre
         raise ConfigError(f"{name}.stamp: {layout.message_type} has no header; use receive")
     spec = StreamSpec(
         name=name,
-        feature=settings.feature or ("action" if name == "action" else f"observation.{name}"),
+        feature=_vector_feature(name, settings),
         names=vector.names,
         max_age_s=settings.max_age_s,
         min_rate_hz=settings.min_rate_hz,

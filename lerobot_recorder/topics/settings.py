@@ -17,6 +17,7 @@ from lerobot_recorder.recording import (
     StreamSpec,
 )
 from lerobot_recorder.settings import parameters_of, setting, setting_of
+from lerobot_recorder.topics.tf import Rotation
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,20 @@ class RowSettings:
 class StreamSettings:
     """A topic and how its messages are recorded."""
 
-    topic: str = setting("", "Topic; a relative name is inside the node's namespace")
+    topic: str = setting(
+        "", "Topic; a relative name is inside the node's namespace; empty: /tf for the type tf"
+    )
     type: str = setting(
         "",
         "Type of its messages; empty: JointState, or an image type if the name of the topic is one of a "
-        "camera",
+        "camera; tf: the transform from parent to child, by /tf and /tf_static",
+    )
+    parent: str = setting("", "For the type tf: the frame in which the pose is given, for example base_link")
+    child: str = setting("", "For the type tf: the frame whose pose is recorded, for example tool0")
+    rotation: Rotation = setting(
+        "quaternion",
+        "For the type tf: how the rotation is recorded; rotation_vector: axis times angle, in rad",
+        choices=get_args(Rotation),
     )
     feature: str = setting(
         "",

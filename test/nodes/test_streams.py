@@ -2,21 +2,26 @@ from __future__ import annotations
 
 import array
 from dataclasses import replace
+from importlib.util import find_spec
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
 import pytest
+from geometry_msgs.msg import TransformStamped, WrenchStamped
+from rclpy.clock import Clock as RosClock
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image, JointState
-from std_msgs.msg import Float64MultiArray
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, JointState, Joy
+from std_msgs.msg import Bool, Float64MultiArray, String
 
 from lerobot_recorder.nodes.clock import node_clock
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.streams import Listener, Subscriptions
 from lerobot_recorder.spool import Spool
-from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS
+from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS, bindings
+from lerobot_recorder.topics.tf import TransformTracker
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
 OVERRIDE = "qos_overrides./robot/joint_states.subscription"
@@ -260,3 +265,106 @@ def test_missing_joints_are_a_fault(graph, subscribe, names):
     message = JointState(name=["one", "two"], position=[1.0, 2.0])
     graph.node.create_timer(0.02, lambda: publisher.publish(message))
     graph.wait(lambda: "no joint three in the message, it has one, two" in stream.faults())
+
+
+@pytest.fixture
+def tf_message(monkeypatch):
+    """Return what makes a message of a transform. ``tf2_msgs`` is no wheel: then text stands in for it."""
+    if find_spec("tf2_msgs"):
+        from tf2_msgs.msg import TFMessage
+
+        return TFMessage, lambda transform: TFMessage(transforms=[transform])
+    add = TransformTracker.add
+
+    def add_text(self: TransformTracker, text: String, *, is_static: bool):
+        child, x = text.data.split()
+        message = SimpleNamespace(transforms=[transform_to(child, float(x))])
+        return add(self, message, is_static=is_static)
+
+    monkeypatch.setattr(TransformTracker, "add", add_text)
+    monkeypatch.setattr(bindings, "TF_MESSAGE", "std_msgs/msg/String")
+    as_text = lambda moved: String(data=f"{moved.child_frame_id} {moved.transform.translation.x}")  # noqa: E731
+    return String, as_text
+
+
+def transform_to(child: str, x: float) -> TransformStamped:
+    moved = TransformStamped(child_frame_id=child)
+    moved.header.frame_id = {"arm": "base", "tool": "arm"}[child]
+    moved.header.stamp = RosClock().now().to_msg()
+    moved.transform.translation.x = x
+    return moved
+
+
+def test_a_transform_is_received_from_two_topics_with_several_publishers(graph, subscribe, tf_message):
+    kind, made_of = tf_message
+    topics = subscribe({"streams": ["hand"], "hand.type": "tf", "hand.parent": "base", "hand.child": "tool"})
+    (stream,) = topics.streams
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    for _ in range(2):  # several nodes publish transforms
+        publisher = graph.node.create_publisher(kind, "/tf", 10)
+        graph.node.create_timer(0.05, lambda each=publisher: each.publish(made_of(transform_to("arm", 0.5))))
+    why = "there is no frame tool; there are arm, base"
+    graph.wait(lambda: why in stream.faults())
+    assert why in stream.missing(topics._clock.now_ns())
+    held = graph.node.create_publisher(kind, "/tf_static", latched)
+    held.publish(made_of(transform_to("tool", 0.25)))
+    graph.wait(lambda: stream.newest() is not None)
+    assert stream.newest().value.tolist() == [0.75, 0, 0, 0, 0, 0, 1]
+    assert not stream.conflict
+    graph.wait(lambda: stream.status(0).received > 5)
+    assert not stream.missing(topics._clock.now_ns())
+
+
+def test_fields_of_several_types_are_recorded_by_their_paths(graph, tmp_path):
+    streams = {
+        "imu": {"type": "sensor_msgs/msg/Imu", "field": "angular_velocity", "stamp": "header"},
+        "push": {"type": "geometry_msgs/msg/WrenchStamped", "field": "wrench.force.z"},
+        "joy": {"type": "sensor_msgs/msg/Joy", "names": ["axes[1]", "buttons[0]"], "aliases": ["up", "ok"]},
+        "closed": {"type": "std_msgs/msg/Bool", "feature": "action"},
+    }
+    values = {f"{name}.{key}": value for name, each in streams.items() for key, value in each.items()}
+    values |= {f"{name}.topic": f"robot/{name}" for name in streams}
+    imu, push = Imu(), WrenchStamped()
+    imu.angular_velocity.y, push.wrench.force.z = 0.5, 2.0
+    messages = {
+        "imu": imu,
+        "push": push,
+        "joy": Joy(axes=[0.1, 0.25], buttons=[1]),
+        "closed": Bool(data=True),
+    }
+    publishers = {
+        name: graph.node.create_publisher(type(message), f"robot/{name}", 10)
+        for name, message in messages.items()
+    }
+
+    def publish() -> None:
+        imu.header.stamp = RosClock().now().to_msg()
+        for name, publisher in publishers.items():
+            publisher.publish(messages[name])
+
+    graph.node.create_timer(0.01, publish)
+    graph.start(
+        "recorder", {"root": str(tmp_path / "data"), "streams": list(streams), "task": "Push", **values}
+    )
+    graph.wait(lambda: alive(graph))
+    assert graph.call("recorder/start_episode")[0]
+    graph.wait(lambda: graph.frames() >= 5)
+    assert graph.call("recorder/save_episode")[0]
+    (episode,) = Spool(tmp_path / "data").waiting()
+    declared = {key: feature["names"] for key, feature in episode.manifest.features.items()}
+    rows = episode.rows()
+    found = {key: dict(zip(names, rows[key][0].tolist(), strict=True)) for key, names in declared.items()}
+    assert found == {
+        "observation.imu": {f"angular_velocity.{axis}": 0.5 * (axis == "y") for axis in "xyz"},
+        "observation.push": {"force.z": 2},
+        "observation.joy": {"up": 0.25, "ok": 1},
+        "action": {"data": 1},
+    }
+
+
+def test_a_field_that_does_not_exist_ends_the_recorder_with_what_there_is(graph, tmp_path):
+    values = {"push.type": "geometry_msgs/msg/Wrench", "push.topic": "robot/push", "push.field": "forces"}
+    recorder = graph.start("recorder", {"root": str(tmp_path / "data"), "streams": ["push"], **values})
+    assert graph.end_of(recorder) != 0
+    why = "push.field: geometry_msgs/msg/Wrench has no field forces; it has force, torque"
+    assert any(why in line for line in recorder.last_lines), recorder.last_lines
