@@ -40,6 +40,7 @@ from lerobot_recorder.nodes.recorder_status import (
     saved,
 )
 from lerobot_recorder.nodes.services import accepted, finished
+from lerobot_recorder.nodes.setup import SetupTopics
 from lerobot_recorder.nodes.streams import Subscriptions
 from lerobot_recorder.recording import (
     ButtonSettings,
@@ -90,6 +91,7 @@ class RecorderNode(ManagedNode):
         self._schedule = Schedule(parameters["num_episodes"], parameters["reset_time_s"])
         root = parameters.settings(DatasetPlace).directory
         check_appendable(root)
+        self._setup = SetupTopics(self, parameters, self._topics)
         self._recorder = Recorder(
             root,
             parameters["fps"],
@@ -99,6 +101,7 @@ class RecorderNode(ManagedNode):
             clock=clock,
             on_end=self._announce,
             committed=RecorderEdits(root),
+            setup=self._setup.files,
         )
         try:
             self._recorder.check_dataset()
@@ -287,6 +290,7 @@ class RecorderNode(ManagedNode):
         self._refused = reason
 
     def _announce(self, outcome: Outcome) -> None:
+        self._setup.look_again()
         self._schedule.note_outcome(outcome)
         self._unsaid = outcome
         if self._schedule.num_episodes and self._schedule.bad_in_a_row >= _MOST_BAD:

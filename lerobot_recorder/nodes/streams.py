@@ -74,6 +74,8 @@ class Subscriptions:
 
     Attributes:
         streams: the streams, in the order of the parameter ``streams``.
+        bindings: how they are filled, in the same order.
+        settings: their parameters, by name.
     """
 
     def __init__(self, node: GuardedNode, parameters: Parameters, clock: Clock) -> None:
@@ -85,13 +87,15 @@ class Subscriptions:
         self._node = node
         self._prefix = f"{node.get_namespace().rstrip('/')}/"
         self._clock = clock
-        groups = {name: parameters.group(f"{name}.") for name in parameters["streams"]}
+        self.settings = {
+            name: settings_from(StreamSettings, parameters.group(f"{name}."))
+            for name in parameters["streams"]
+        }
         bindings = [
-            binding_of(
-                name, settings_from(StreamSettings, group), parameters["image_format"], InstalledTypes()
-            )
-            for name, group in groups.items()
+            binding_of(name, settings, parameters["image_format"], InstalledTypes())
+            for name, settings in self.settings.items()
         ]
+        self.bindings = bindings
         for binding in bindings:
             _check_topic(node, binding)
         self._bindings = {binding.stream.spec.name: binding for binding in bindings}

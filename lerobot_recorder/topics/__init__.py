@@ -10,6 +10,7 @@ vectors         turns messages into vectors
 tf              the transform between two frames of a tree
 images          turns messages into images
 camera_info     the calibration of cropped, rotated and resized images
+setup           what is known of a robot, as files to keep beside the dataset
 observed        what messages show of their topic
 bag_survey      what a bag has, for the discovery
 stamps          stamps in the headers of messages
@@ -34,6 +35,7 @@ from lerobot_recorder.topics.images import (
 )
 from lerobot_recorder.topics.observed import ObservedPart, ObservedTopic, facts_of
 from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
+from lerobot_recorder.topics.setup import RobotSetup
 from lerobot_recorder.topics.stamps import header_ns
 from lerobot_recorder.topics.vectors import (
     OtherJointsError,
@@ -53,6 +55,7 @@ __all__ = [
     "ObservedPart",
     "ObservedTopic",
     "OtherJointsError",
+    "RobotSetup",
     "RowSettings",
     "StreamBinding",
     "StreamSettings",

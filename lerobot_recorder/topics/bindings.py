@@ -44,6 +44,7 @@ class StreamBinding:
         allow_multiple_publishers: whether several publishers may fill the stream.
         held_topics: further topics of the same type, whose messages hold until the next, like ``/tf_static``.
         geometry: what becomes of the pixels of its images.
+        quantity: ``position``, ``velocity`` or ``effort`` of joints; empty for others.
     """
 
     stream: Stream
@@ -53,6 +54,7 @@ class StreamBinding:
     allow_multiple_publishers: bool = False
     geometry: ImageGeometry = field(default_factory=ImageGeometry)
     held_topics: tuple[str, ...] = ()
+    quantity: str = ""
 
     def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
         """Return the samples that a message gives; usually one.
@@ -309,7 +311,7 @@ def _vector_binding(name: str, settings: StreamSettings, layout: Layout) -> Stre
     )
     convert = _converter(vector, settings)
     take = vector.take if convert is None else _converted(vector.take, convert)
-    return StreamBinding(Stream(spec), settings.topic, layout.message_type, take)
+    return StreamBinding(Stream(spec), settings.topic, layout.message_type, take, quantity=vector.quantity)
 
 
 def _vector(name: str, settings: StreamSettings, layout: Layout) -> vectors.Vector:
