@@ -7,6 +7,7 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, PlainTextResponse
 
@@ -21,6 +22,7 @@ App = Callable[[Scope, Receive, Send], Awaitable[None]]
 LARGEST_BODY = 16_384
 """Bytes that a request may carry."""
 
+_TOO_LARGE = f"a request may carry {LARGEST_BODY} bytes at most"
 _LONGEST_PATH = 2_000
 _HEADERS = (
     (b"content-security-policy", b"default-src 'self'; img-src 'self' blob:; media-src 'self' blob:; "
@@ -43,10 +45,6 @@ _OPENING = """<!doctype html>
 <meta charset="utf-8"><meta http-equiv="refresh" content="0; url=/"><title>lerobot_recorder</title>
 """
 _ASK = "Scan the code that the terminal shows, or type the token that is below it."
-
-
-class _TooLargeError(Exception):
-    """A request carries more than it may."""
 
 
 class Guard:
@@ -73,8 +71,8 @@ class Guard:
                 await HTMLResponse(_LOGIN.format(text=_ASK), 401)(scope, receive, guarded)
             else:
                 await self._app(scope, receive, guarded)
-        except _TooLargeError:
-            await _refused(413, f"a request may carry {LARGEST_BODY} bytes at most")(scope, receive, guarded)
+        except HTTPException as error:
+            await _refused(error.status_code, error.detail)(scope, receive, guarded)
 
     def _refusal(self, request: Request) -> Any:
         """Return the answer to a request that must not even be looked at; None if there is nothing wrong."""
@@ -94,7 +92,7 @@ class Guard:
             return _refused(414, f"an address may have {_LONGEST_PATH} characters at most")
         length = request.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > LARGEST_BODY:
-            return _refused(413, f"a request may carry {LARGEST_BODY} bytes at most")
+            return _refused(413, _TOO_LARGE)
         return None
 
     async def _login(self, request: Request) -> Any:
@@ -139,7 +137,7 @@ def _limited(receive: Receive) -> Receive:
         message = await receive()
         size += len(message.get("body", b""))
         if size > LARGEST_BODY:
-            raise _TooLargeError
+            raise HTTPException(413, _TOO_LARGE)
         return message
 
     return counted
