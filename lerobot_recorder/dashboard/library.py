@@ -121,6 +121,7 @@ class Library:
             DatasetError: the dataset cannot be read.
         """
         return {
+            "state": self._state(),
             "episodes": list(self._committed()),
             "spool": [*self._waiting()],
             "edits": [edit.what for edit in DatasetEditor(self.root).edits()],
@@ -136,6 +137,7 @@ class Library:
         episode = self.episode(ref)
         return {
             "ref": ref,
+            "state": self._state(),
             "length": episode.length,
             "fps": episode.fps,
             "task": episode.task,
@@ -222,10 +224,18 @@ class Library:
         """Return what identifies an episode as long as no file of it changes or moves."""
         if not ref.isdecimal():
             return next((path for path in self._paths() if path.name == ref), ref)
-        with contextlib.suppress(OSError):
-            state = (self.root / "meta" / "info.json").stat()
-            return ref, state.st_ino, state.st_mtime_ns
-        return ref
+        return ref, self._state()
+
+    def _state(self) -> str:
+        """Return what changes with every edit of the dataset, and with nothing else.
+
+        Commits add episodes and change none. An edit puts another directory in the place of the dataset's.
+        """
+        found = []
+        for path in (self.root, self.root / "meta" / "recordings" / "edit.json"):
+            with contextlib.suppress(OSError):
+                found.append(f"{path.stat().st_ino:x}")
+        return ".".join(found)
 
     def _keep(self, kept: OrderedDict[Any, Any], key: Any, value: Any, most: int) -> None:
         with self._lock:

@@ -82,7 +82,7 @@ def test_the_session_is_kept_from_scripts_and_other_sites(guarded):
     assert {"httponly", "samesite=strict"} <= attributes
     assert TOKEN not in opened.headers["set-cookie"]
     assert opened.status == 200  # a redirect would lose the cookie after a link of another site
-    assert opened.headers["referrer-policy"] == "no-referrer"
+    assert opened.headers["referrer-policy"] == "same-origin"
 
 
 def test_the_token_can_be_typed(guarded):

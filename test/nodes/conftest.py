@@ -241,6 +241,22 @@ def graph():
     graph.close()
 
 
+@pytest.fixture(scope="module")
+def shared_graph():
+    """A graph whose nodes all tests of a module use."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+        patched.setenv("ROS_LOCALHOST_ONLY", "1")
+        graph = Graph()
+    yield graph
+    graph.close()
+
+
+@pytest.fixture(scope="module")
+def shared_robot(shared_graph):
+    return Robot(shared_graph)
+
+
 @pytest.fixture
 def make_robot(graph):
     return lambda **settings: Robot(graph, **settings)

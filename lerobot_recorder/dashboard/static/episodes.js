@@ -54,7 +54,7 @@ export class Episodes {
 
   entry(episode) {
     const picture = make("img", { loading: "lazy", alt: "" });
-    picture.src = `/episodes/${episode.ref}/thumbnail?state=${encodeURIComponent(stateOf(episode, this.list))}`;
+    picture.src = `/episodes/${episode.ref}/thumbnail?state=${this.list.state}.${episode.id || ""}`;
     const title = episode.number === undefined ? STATES[episode.state] ?? episode.state : `Episode ${episode.number}`;
     const button = make("button", {}, picture, make("span", {},
       make("strong", { textContent: title }), " ",
@@ -66,11 +66,6 @@ export class Episodes {
     Object.assign(entry.dataset, { ref: episode.ref, id: episode.id ?? "", state: episode.state });
     return entry;
   }
-}
-
-/** What a kept picture depends on: an edit may give its address to another episode. */
-export function stateOf(episode, list) {
-  return `${episode.id || ""}.${list.edits.length}.${list.episodes.length}.${episode.seconds}`;
 }
 
 function tags(episode) {

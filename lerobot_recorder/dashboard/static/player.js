@@ -14,7 +14,7 @@ class VideoView {
     this.fps = episode.fps;
     this.first = camera.first;
     this.element = make("video", { muted: true, playsInline: true, preload: "auto" });
-    this.element.src = `/episodes/${episode.ref}/video/${encodeURIComponent(camera.key)}`;
+    this.element.src = `/episodes/${episode.ref}/video/${encodeURIComponent(camera.key)}?state=${episode.state}`;
     this.seeking = false;
     this.wanted = null;
     this.element.addEventListener("seeked", () => {
@@ -50,6 +50,7 @@ class PictureView {
   constructor(episode, camera) {
     this.element = make("img", { alt: camera.name });
     this.path = `/episodes/${episode.ref}/picture/${encodeURIComponent(camera.key)}`;
+    this.state = episode.state;
     this.loading = false;
     this.wanted = null;
   }
@@ -62,7 +63,7 @@ class PictureView {
       const wanted = this.wanted;
       this.wanted = null;
       delete this.element.dataset.row;
-      this.element.src = `${this.path}/${wanted}?width=640`;
+      this.element.src = `${this.path}/${wanted}?width=640&state=${this.state}`;
       try { await this.element.decode(); this.element.dataset.row = String(wanted); } catch { /* the next one may work */ }
     }
     this.loading = false;
