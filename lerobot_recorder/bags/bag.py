@@ -100,7 +100,7 @@ class Bag:
             self.close()
             raise
         filled = [file for file in self._files if any(file.counts)]
-        self.topics: Mapping[str, BagTopic] = _topics(self._files)
+        self.topics: Mapping[str, BagTopic] = _topics(self._files, contents.qos)
         self.start_ns = min((file.start_ns for file in filled), default=0)
         self.end_ns = max((file.end_ns for file in filled), default=0)
         self.damage = "; ".join(damages)
@@ -226,7 +226,7 @@ def _opened(paths: Collection[Path], scratch: Path) -> tuple[list[StorageFile], 
     return files, damages
 
 
-def _topics(files: Collection[StorageFile]) -> dict[str, BagTopic]:
+def _topics(files: Collection[StorageFile], qos: Mapping[str, str]) -> dict[str, BagTopic]:
     counts: dict[str, int] = {}
     first: dict[str, StoredTopic] = {}
     for file in files:
@@ -234,7 +234,8 @@ def _topics(files: Collection[StorageFile]) -> dict[str, BagTopic]:
             first.setdefault(topic.name, topic)
             counts[topic.name] = counts.get(topic.name, 0) + count
     return {
-        name: BagTopic(name, topic.type, counts[name], topic.qos) for name, topic in sorted(first.items())
+        name: BagTopic(name, topic.type, counts[name], topic.qos or qos.get(name, ""))
+        for name, topic in sorted(first.items())
     }
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,12 @@ class Contents:
     Attributes:
         files: in the order in which they were recorded
         distro: the ROS that recorded the bag, for example ``humble``; empty if unknown
+        qos: the QoS of the publishers of each topic, as YAML
     """
 
     files: tuple[Path, ...]
     distro: str = ""
+    qos: Mapping[str, str] = field(default_factory=dict)
 
 
 def contents_of(path: Path) -> Contents:
@@ -53,7 +56,7 @@ def contents_of(path: Path) -> Contents:
         raise BagError(
             f"{path} is compressed as {found!r}, expected zstd or none; convert it with 'ros2 bag convert'"
         )
-    return Contents(_named_files(path, metadata), str(metadata.get("ros_distro") or ""))
+    return Contents(_named_files(path, metadata), str(metadata.get("ros_distro") or ""), _qos(metadata))
 
 
 def _no_bag(path: Path) -> str:
@@ -76,10 +79,21 @@ def _metadata(path: Path) -> dict[str, Any] | None:
     """Return the content of ``metadata.yaml``; None without one, or if a killed recorder left only a part."""
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        information = document["rosbag2_bagfile_information"]
+        information: dict[str, Any] = document["rosbag2_bagfile_information"]
+        _qos(information)
         return information if information["relative_file_paths"] else None
-    except (FileNotFoundError, ValueError, TypeError, KeyError, yaml.YAMLError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError, yaml.YAMLError):
         return None
+
+
+def _qos(metadata: Mapping[str, Any]) -> dict[str, str]:
+    """Return the QoS of each topic: a text in a text, or since version 9 a list."""
+    found = {}
+    for each in metadata.get("topics_with_message_count") or ():
+        profiles = each["topic_metadata"].get("offered_qos_profiles") or ""
+        text = profiles if isinstance(profiles, str) else yaml.safe_dump(profiles)
+        found[str(each["topic_metadata"]["name"])] = text
+    return found
 
 
 def _named_files(folder: Path, metadata: dict[str, Any]) -> tuple[Path, ...]:

@@ -1,4 +1,7 @@
-"""How much memory something takes, measured in a process of its own."""
+"""How much memory something takes, measured in a process of its own.
+
+``ru_maxrss`` does not do: a new process starts with the largest memory of the one that started it.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,20 @@ import subprocess
 import sys
 
 _CHILD = """
-import resource, sys
+import re, sys
+from pathlib import Path
 import cv2, numpy
 import lerobot_recorder.images
 {prepare}
+def peak_kb():
+    return int(re.findall("VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[0])
 data = sys.stdin.buffer.read()
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak_kb()
 try:
     {act}
 except Exception as error:
     print(type(error).__name__, error, file=sys.stderr)
-print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+print((peak_kb() - before) / 1024)
 """
 
 

@@ -99,12 +99,13 @@ def test_a_job_can_be_pickled(spool):
 
 
 MEMORY = """
-import resource, sys
+import re, sys
 from pathlib import Path
 from lerobot_recorder.encoding import CameraJob, encode_camera
 from lerobot_recorder.video import EncoderSettings
 encode_camera(CameraJob(Path(sys.argv[1]), "observation.images.raw", EncoderSettings()))
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+peak_kb = re.findall("VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[0]
+print(int(peak_kb) // 1024)
 """
 
 

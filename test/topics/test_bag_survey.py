@@ -9,7 +9,7 @@ import pytest
 pytest.importorskip("rosbags")
 pytest.importorskip("mcap")
 
-from bags import START_NS, Sent, joints, jpeg, qos, write_bag
+from bags import START_NS, Sent, joints, jpeg, qos, write_bag, write_mcap
 
 from lerobot_recorder.bags import open_bag
 from lerobot_recorder.topics import survey_of_bag
@@ -44,6 +44,13 @@ def test_rates_joints_sizes_and_reliability_come_from_the_bag(tmp_path, storage)
     assert not camera.reliable
     assert (survey.robot, survey.sliding) == ("arm7", ("lift",))
     assert survey.others == (("/tf", "tf2_msgs/msg/TFMessage"),)
+
+
+def test_reliability_comes_from_the_metadata_where_the_file_lacks_it(tmp_path):
+    path = write_bag(tmp_path / "bag", session(), qos={"/joint_states": qos(reliable=False)})
+    write_mcap(path / "bag.mcap", session())
+    with open_bag(path) as bag:
+        assert [topic.reliable for topic in survey_of_bag(bag, 3.0).topics] == [True, False, False]
 
 
 def test_a_topic_that_is_slower_than_one_looks_has_a_rate(tmp_path):
