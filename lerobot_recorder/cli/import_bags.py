@@ -62,7 +62,9 @@ def import_bags(
     task_topic: Annotated[
         str,
         typer.Option(
-            metavar="TOPIC", help="std_msgs/String with the task that is valid when an episode starts."
+            metavar="TOPIC",
+            help="std_msgs/String with the task that is valid when an episode starts; default: task_topic of "
+            "the parameter file.",
         ),
     ] = "",
     from_recorder: Annotated[

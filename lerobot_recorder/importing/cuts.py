@@ -17,6 +17,7 @@ from lerobot_recorder.importing.parameters import ImportParameters
 from lerobot_recorder.importing.streams import require_topic
 from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.status import from_json
+from lerobot_recorder.topics import task_in
 
 BOOL, STRING, JOY = "std_msgs/msg/Bool", "std_msgs/msg/String", "sensor_msgs/msg/Joy"
 _COMPLETED = "episode_completed"
@@ -73,7 +74,7 @@ class Cutting:
         button: number of the button for ``marks`` by a joystick
         gap_s: length of a gap
         ranges: the time ranges
-        task_topic: topic with the task that is valid when an episode starts; empty: none
+        task_topic: topic with the task that is valid when an episode starts; empty: that of the parameters
     """
 
     by: Literal["whole", "recorder", "marks", "ranges", "gaps"] = "whole"
@@ -111,7 +112,8 @@ def cuts_of(bag: Bag, topics: Sequence[str], cutting: Cutting, parameters: Impor
             raise ConfigError(
                 f"{bag.path}: two episodes overlap at {start_s:.2f} s: expected one after the other"
             )
-    return _with_tasks(bag, cuts, parameters.topic(cutting.task_topic)) if cutting.task_topic else cuts
+    task_topic = cutting.task_topic or parameters.rows.task_topic
+    return _with_tasks(bag, cuts, parameters.topic(task_topic)) if task_topic else cuts
 
 
 # Episodes of our recorder
@@ -301,7 +303,7 @@ def _between_gaps(bag: Bag, topics: Sequence[str], gap_s: float) -> list[Cut]:
 def _with_tasks(bag: Bag, cuts: Sequence[Cut], topic: str) -> list[Cut]:
     """Return the cuts with the task that was published last when each started."""
     require_topic(bag, topic, (STRING,))
-    said = [(message.log_ns, message.decode().data.strip()) for message in bag.messages([topic])]
+    said = [(message.log_ns, task_in(message.decode())) for message in bag.messages([topic])]
     return [replace(cut, task=cut.task or _task_at(said, cut)) for cut in cuts]
 
 

@@ -42,6 +42,7 @@ from lerobot_recorder.nodes.recorder_status import (
 from lerobot_recorder.nodes.services import accepted, finished
 from lerobot_recorder.nodes.setup import SetupTopics
 from lerobot_recorder.nodes.streams import Subscriptions
+from lerobot_recorder.nodes.task_topic import TaskTopic
 from lerobot_recorder.recording import (
     ButtonSettings,
     ClockSteps,
@@ -126,6 +127,7 @@ class RecorderNode(ManagedNode):
             parameters.settings(ButtonSettings),
             lambda action: request(action, recording=self._recorder.recording, paused=self._schedule.paused),
         )
+        self._task_topic = TaskTopic(self, parameters["task_topic"])
         steady_timer(self, _STEP_S, self._step)
         steady_timer(self, _STATUS_S, self._publish_status)
         self._guidance.announce(f"{READY[_NAME]} {self._recorder.root}")

@@ -8,6 +8,7 @@ bindings        a stream binding: a topic and how to read it
 fields          finds the numbers in a message by the definition of its type
 vectors         turns messages into vectors
 tf              the transform between two frames of a tree
+task            the task of an episode from a topic
 images          turns messages into images
 camera_info     the calibration of cropped, rotated and resized images
 setup           what is known of a robot, as files to keep beside the dataset
@@ -37,6 +38,7 @@ from lerobot_recorder.topics.observed import ObservedPart, ObservedTopic, facts_
 from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
 from lerobot_recorder.topics.setup import RobotSetup
 from lerobot_recorder.topics.stamps import header_ns
+from lerobot_recorder.topics.task import TEXT, task_in
 from lerobot_recorder.topics.vectors import (
     OtherJointsError,
     by_name,
@@ -50,6 +52,7 @@ __all__ = [
     "PARAMETERS",
     "RECORDABLE",
     "STREAM_PARAMETERS",
+    "TEXT",
     "Layout",
     "MessageTypes",
     "ObservedPart",
@@ -70,5 +73,6 @@ __all__ = [
     "image_to_rgb",
     "joints_in",
     "survey_of_bag",
+    "task_in",
     "values_in",
 ]

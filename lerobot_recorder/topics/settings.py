@@ -31,6 +31,11 @@ class RowSettings:
     image_format: str = setting(
         "raw", "Format in which images of raw topics are kept until they are encoded", choices=("raw", "png")
     )
+    task_topic: str = setting(
+        "",
+        "Topic of std_msgs/String that sets task: an episode has the text that was published last when it "
+        "started; empty: none",
+    )
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ def recorder_parameters(root) -> dict:
     for name in streams:
         if values[f"{name}.type"] in ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"):
             values[f"{name}.feature"] = f"observation.images.{name}"
-    return {"root": str(root), "streams": list(streams), "task": "Fuzz", **values}
+    return {"root": str(root), "streams": list(streams), "task": "Fuzz", "task_topic": "robot/task", **values}
 
 
 def class_of(kind: str):
@@ -187,7 +187,10 @@ def test_hostile_messages_and_calls_do_not_end_the_recorder(graph, tmp_path, see
     robot += [
         graph.node.create_publisher(class_of(kind), f"robot/{name}", 10)
         for name, kind in (("depth", "sensor_msgs/msg/Image"), ("packed", "sensor_msgs/msg/CompressedImage"))
-    ]  # publishers for the recorder to subscribe to
+    ]
+    robot.append(
+        graph.node.create_publisher(String, "robot/task", 10)
+    )  # the recorder subscribes to publishers
     listens(graph, "recorder", len(robot))
     assert {f"/robot/t{number}" for number in range(len(INSTALLED))} <= publish_hostile(
         graph, "recorder", hostile

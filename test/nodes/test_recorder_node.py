@@ -9,7 +9,9 @@ import time
 
 import numpy as np
 import pytest
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import Image
+from std_msgs.msg import String
 
 from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.recording import ImageGeometry
@@ -337,3 +339,27 @@ def test_an_operator_without_a_screen_is_told_what_is_missing_and_what_comes_nex
             recorder.send_signal(signal.SIGINT)
     assert recorder.returncode == 0
     assert log.read_text().count("waiting for streams") == 1
+
+
+def test_a_topic_sets_the_task_of_the_episodes_that_start_after_it(graph, make_robot, tmp_path):
+    robot = make_robot()
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    publisher = graph.node.create_publisher(String, "robot/instruction", latched)
+    publisher.publish(String(data="Open the drawer\n"))
+    parameters = robot.recorder_parameters(tmp_path / "data")
+    graph.start("recorder", {**parameters, "task": "Wait", "task_topic": "robot/instruction"})
+
+    def task_is(task: str) -> bool:
+        return graph.status["recorder"]["task"] == task
+
+    graph.wait(lambda: task_is("Open the drawer") and not graph.status["recorder"]["missing"])
+    assert graph.call("recorder/start_episode")[0]
+    graph.wait(lambda: graph.frames() >= 3)
+    for text in ("", "x" * 2000, "Close the drawer"):
+        publisher.publish(String(data=text))
+    graph.wait(lambda: graph.status["recorder"]["next_task"] == "Close the drawer")
+    assert task_is("Open the drawer")
+    assert graph.call("recorder/save_episode")[0]
+    graph.wait(lambda: task_is("Close the drawer"))
+    (episode,) = Spool(tmp_path / "data").waiting()
+    assert episode.manifest.task == "Open the drawer"
