@@ -10,6 +10,7 @@ parameters     the recorder's and the encoder's parameters, from the same file
 streams        the topics of a bag that fill streams; whether its clocks agree
 cuts           where the episodes in a bag begin and end
 take           one pass over a bag that takes its episodes
+setup          what a bag says of the robot, to keep beside the dataset
 bag_import     `import_bag`: imports one bag into the spool, or only counts its rows
 session        `ImportSession`: several bags, side by side, in the order of the bags
 =============  =============================================================================

@@ -13,6 +13,7 @@ from lerobot_recorder.dataset import SUCCESS_FEATURE, recorded_sources
 from lerobot_recorder.errors import DiskFullError, RecorderError, SpoolError
 from lerobot_recorder.importing.cuts import Cut, Cutting, cuts_of
 from lerobot_recorder.importing.parameters import ImportParameters
+from lerobot_recorder.importing.setup import setup_of_bag
 from lerobot_recorder.importing.streams import BagStreams, check_clocks
 from lerobot_recorder.importing.take import BagPass, CountingWriter, OfflineTake
 from lerobot_recorder.recording import (
@@ -25,7 +26,8 @@ from lerobot_recorder.recording import (
     probe_cameras,
     take_settings,
 )
-from lerobot_recorder.spool import EpisodeHeader, EpisodeWriter, Spool
+from lerobot_recorder.spool import EpisodeHeader, EpisodeWriter, Spool, keep_setup
+from lerobot_recorder.topics import RobotSetup
 
 _LOOK_EVERY_ROWS = 100
 """How often the free space is looked at."""
@@ -175,7 +177,7 @@ def import_bag(job: BagJob, go_on: GoOn = lambda _fraction: True) -> BagReport:
             differences_s = streams.differences_s()
             report = replace(report, differences_s=differences_s)
             check_clocks(bag, streams.streams, differences_s)
-            taken.streams = streams
+            taken.streams, taken.setup = streams, setup_of_bag(bag, streams, job.parameters)
             cuts = taken.without_known(cuts_of(bag, streams.topics, job.cutting, job.parameters))
             span_ns = max(1, bag.end_ns - bag.start_ns)
             BagPass(bag, streams, cuts, job.parameters.rows.fps, taken).run(
@@ -196,6 +198,7 @@ class _Episodes:
     def __init__(self, job: BagJob) -> None:
         self.episodes: list[ImportedEpisode] = []
         self.streams: BagStreams
+        self.setup: RobotSetup
         self._job = job
         self._spool = Spool(job.root)
         self._cuts: list[Cut] = []
@@ -258,6 +261,7 @@ class _Episodes:
         features = fitting_features(self._spool, parameters.rows.fps, streams, cameras, settings)
         return EpisodeHeader(
             episode_id="" if self._job.is_dry else self._spool.new_episode_id(),
+            setup="" if self._job.is_dry else keep_setup(self._spool.path, self.setup.files()),
             fps=parameters.rows.fps,
             features=features,
             cameras=cameras,

@@ -36,6 +36,7 @@ class ImportParameters:
         encoder: how color videos are encoded
         depth: how depth maps become videos
         batch: with which resources videos are encoded
+        file: the parameter file
         namespace: namespace of relative topics; empty: none
         clock: ``sim`` if the log times are those of ``/clock``, else ``system``
     """
@@ -47,6 +48,7 @@ class ImportParameters:
     encoder: EncoderSettings
     depth: DepthSettings
     batch: BatchSettings
+    file: Path | None = None
     namespace: str = ""
     clock: str = "system"
 
@@ -104,6 +106,7 @@ def read_parameters(
         encoder=encoder_settings(encoder),
         depth=settings_from(DepthSettings, encoder),
         batch=settings_from(BatchSettings, encoder),
+        file=file,
         namespace=namespace,
         clock="sim" if recorder.get("use_sim_time") is True else "system",
     )

@@ -54,6 +54,7 @@ class BagStreams:
 
     Attributes:
         streams: the streams, in the order of the parameter ``streams``
+        bindings: how they are filled, in the same order
         topics: the topics of the bag that fill them
     """
 
@@ -64,7 +65,7 @@ class BagStreams:
             ConfigError: a stream cannot be recorded from this bag; the message names all that are missing.
         """
         self._bag = bag
-        bindings = _bindings(bag, parameters)
+        self.bindings = bindings = _bindings(bag, parameters)
         self.streams = [binding.stream for binding in bindings]
         specs = [stream.spec for stream in self.streams]
         check_specs(specs)

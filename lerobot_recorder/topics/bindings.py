@@ -44,6 +44,7 @@ class StreamBinding:
         allow_multiple_publishers: whether several publishers may fill the stream.
         held_topics: further topics of the same type, whose messages hold until the next, like ``/tf_static``.
         geometry: what becomes of the pixels of its images.
+        joints: the joints whose values these are; empty: they belong to no joints.
         quantity: ``position``, ``velocity`` or ``effort`` of joints; empty for others.
     """
 
@@ -54,6 +55,7 @@ class StreamBinding:
     allow_multiple_publishers: bool = False
     geometry: ImageGeometry = field(default_factory=ImageGeometry)
     held_topics: tuple[str, ...] = ()
+    joints: tuple[str, ...] = ()
     quantity: str = ""
 
     def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
@@ -311,7 +313,14 @@ def _vector_binding(name: str, settings: StreamSettings, layout: Layout) -> Stre
     )
     convert = _converter(vector, settings)
     take = vector.take if convert is None else _converted(vector.take, convert)
-    return StreamBinding(Stream(spec), settings.topic, layout.message_type, take, quantity=vector.quantity)
+    return StreamBinding(
+        Stream(spec),
+        settings.topic,
+        layout.message_type,
+        take,
+        joints=vector.joints,
+        quantity=vector.quantity,
+    )
 
 
 def _vector(name: str, settings: StreamSettings, layout: Layout) -> vectors.Vector:
@@ -335,7 +344,7 @@ def _converter(vector: vectors.Vector, settings: StreamSettings) -> Extract | No
         if vector.quantity not in ("position", "velocity"):
             raise ConfigError("the unit degrees is for positions and velocities of joints")
         return np.degrees
-    joints = _arm_joints(vector.joints) or _arm_joints(settings.aliases)
+    joints = arm_joints(vector.joints) or arm_joints(settings.aliases)
     if not joints or vector.quantity != "position":
         raise ConfigError(
             f"the unit so100 is for the positions of one arm, {', '.join(JOINTS)}, found the "
@@ -348,7 +357,7 @@ def _converter(vector: vectors.Vector, settings: StreamSettings) -> Extract | No
     return lambda values: calibration.lerobot_units(values[to_joints])[to_names]
 
 
-def _arm_joints(names: Sequence[str]) -> list[str]:
+def arm_joints(names: Sequence[str]) -> list[str]:
     """Return the SO-100 joint that each name stands for; an empty list if they are not the joints of one arm.
 
     The names may share a prefix, such as ``left_``, and end in ``_joint``.

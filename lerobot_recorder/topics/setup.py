@@ -30,7 +30,7 @@ from lerobot_recorder.cameras import CameraCalibration, camera_calibration_text
 from lerobot_recorder.dataset import SetupFiles
 from lerobot_recorder.errors import CalibrationError, ConfigError, ImageError
 from lerobot_recorder.parameter_files import read_sections
-from lerobot_recorder.topics.bindings import StreamBinding
+from lerobot_recorder.topics.bindings import StreamBinding, arm_joints
 from lerobot_recorder.topics.camera_info import adjusted_camera_info
 from lerobot_recorder.topics.settings import RowSettings, StreamSettings
 
@@ -146,12 +146,17 @@ class RobotSetup:
             "unit": settings.unit,
             "unit_meaning": _UNITS[settings.unit],
             "names": list(spec.names),
+            **({"joints": list(binding.joints), "quantity": binding.quantity} if binding.joints else {}),
         }
         if settings.unit != "so100":
             return described
         content = _arm(settings.calibration, settings.role)
         name = next((name for name, text in calibrations.items() if text == content), None)
-        return {**described, "calibration": f"{CALIBRATION_FOLDER}/{name}" if name else None}
+        return {
+            **described,
+            "calibration": f"{CALIBRATION_FOLDER}/{name}" if name else None,
+            "arm_joints": arm_joints(binding.joints) or arm_joints(settings.aliases),
+        }
 
     # Calibrations
 
