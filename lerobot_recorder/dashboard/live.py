@@ -41,10 +41,10 @@ class Live:
 
     # For those who fill it
 
-    def put(self, name: str, value: Any) -> None:
-        """Replace a state; nothing happens if it is the same."""
+    def put(self, name: str, value: Any, *, always: bool = False) -> None:
+        """Replace a state; nothing happens if it is the same, unless ``always``."""
         with self._changed:
-            if name not in self._states or self._states[name][1] != value:
+            if always or name not in self._states or self._states[name][1] != value:
                 self._version += 1
                 self._states[name] = self._version, value
 

@@ -6,6 +6,7 @@ turned into a Python object.
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -31,7 +32,6 @@ from lerobot_recorder.nodes.receiver import NotByExecutor
 from lerobot_recorder.topics import (
     COMPRESSED,
     IMAGE,
-    RECORDABLE,
     Layout,
     compressed_to_png,
     image_to_depth,
@@ -40,9 +40,14 @@ from lerobot_recorder.topics import (
 )
 
 _POLL_S = 0.1
-_STATUS_DEPTH = 100
 _BUSY_SHARE = 9
 """The thread rests this many times as long as it has worked: many cameras make all of them slower."""
+
+_MATCH_S = 1.0
+_MOST_VALUES = 64
+_NOT_SHOWN = ("std_msgs/msg/String", "sensor_msgs/msg/Joy")
+_INNER = ("rcl_interfaces/", "rosgraph_msgs/", "tf2_msgs/")
+"""What a recorder subscribes to besides streams of values."""
 
 _LARGEST_JPEG = 4 << 20
 _DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1")
@@ -82,24 +87,34 @@ class WatchedTopics:
         self._node, self._live = node, live
         self._period_s, self._width = 1 / preview_rate_hz, preview_width
         self._group = NotByExecutor()
-        self._topics: dict[str, Watched] = {}
+        self._topics: Mapping[str, Watched] = {}
+        self._next_match_s = 0.0
         self._diagnostics: dict[str, dict[str, Any]] = {}
-        self._completed: dict[str, Any] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dashboard-topics", daemon=True)
         self._thread.start()
 
     def match(self) -> None:
         """Subscribe to what there is if somebody watches, to nothing otherwise."""
-        wanted = self._wanted() if self._live.watchers else {}
-        for topic in [name for name in self._topics if name not in wanted]:
-            self._node.destroy_subscription(self._topics.pop(topic).subscription)
-        for topic, watched in wanted.items():
-            if topic not in self._topics:
-                watched.subscription = self._node.create_subscription(
-                    watched.kind, topic, _nothing, watched.qos, callback_group=self._group
-                )
-                self._topics = {**self._topics, topic: watched}
+        if not self._live.watchers:
+            self._next_match_s = 0.0
+            self._replace({})
+        elif time.monotonic() >= self._next_match_s:
+            self._next_match_s = time.monotonic() + _MATCH_S
+            self._replace(self._wanted())
+
+    def _replace(self, wanted: Mapping[str, Watched]) -> None:
+        """Subscribe to these topics only. The thread that reads goes through one dictionary or the other."""
+        for topic in wanted.keys() - self._topics.keys():
+            wanted[topic].subscription = self._node.create_subscription(
+                wanted[topic].kind, topic, _nothing, wanted[topic].qos, callback_group=self._group
+            )
+        before, self._topics = (
+            self._topics,
+            {topic: self._topics.get(topic, wanted[topic]) for topic in wanted},
+        )
+        for topic in before.keys() - wanted.keys():
+            self._node.destroy_subscription(before[topic].subscription)
 
     def close(self) -> None:
         """End the thread."""
@@ -116,9 +131,11 @@ class WatchedTopics:
             f"{own}/{name}/status": Watched(String, latched(1), self._json(name))
             for name in ("recorder", "encoder")
         }
-        completed = Watched(String, latched(_STATUS_DEPTH), self._take_completed, every=True)
         diagnostics = Watched(DiagnosticArray, QoSProfile(depth=50), self._take_diagnostics, every=True)
-        wanted = {**status, f"{own}/episode_completed": completed, "/diagnostics": diagnostics}
+        wanted = {**status, "/diagnostics": diagnostics}
+        for topic in status:
+            if not node.count_publishers(topic):
+                self._live.put(topic.split("/")[-2], None)
         recorded = self._recorded(own)
         cameras = {
             camera_name(own, topic): (topic, kind) for topic, kind in self._images(own, recorded).items()
@@ -128,7 +145,7 @@ class WatchedTopics:
                 message_class(kind), _newest(), self._picture_of(camera), period_s=self._period_s
             )
         for topic, kind in recorded.items():
-            if kind in RECORDABLE - {IMAGE, COMPRESSED}:
+            if kind not in (IMAGE, COMPRESSED, *_NOT_SHOWN) and not kind.startswith(_INNER):
                 wanted[topic] = Watched(
                     message_class(kind), _newest(), self._values_of(topic.removeprefix(f"{own}/"), kind)
                 )
@@ -158,12 +175,7 @@ class WatchedTopics:
     # What their messages become
 
     def _json(self, name: str) -> Take:
-        return lambda message: self._live.put(name, json.loads(message.data))
-
-    def _take_completed(self, message: String) -> None:
-        episode = json.loads(message.data)
-        self._completed[episode["episode_id"]] = episode
-        self._live.put("completed", list(self._completed.values())[-1])
+        return lambda message: self._live.put(name, json.loads(message.data), always=True)
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -177,7 +189,7 @@ class WatchedTopics:
         layout = Layout(kind, InstalledTypes())
 
         def take(message: Any) -> None:
-            values = values_in(layout, message).items()
+            values = itertools.islice(values_in(layout, message).items(), _MOST_VALUES)
             self._live.put(f"values {name}", {each: round(value, 5) for each, value in values})
 
         return take
@@ -212,7 +224,7 @@ class WatchedTopics:
                     return
         except InvalidHandle:
             return  # it was destroyed
-        except (RecorderError, ValueError, KeyError, TypeError) as error:
+        except Exception as error:  # no message may end the thread
             self._node.faults.note(topic, error)
 
 

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import http.client
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from lerobot_recorder.dashboard import Access, Action, Answer, Live, Server, make_app
+
+
+def read_live(url: str, query: str = "") -> Iterator[tuple[str, str, Any]]:
+    """Watch a dashboard as its page does: yield kind, name and content of each part."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=30)
+    try:
+        connection.request("GET", f"/live{query}")
+        response = connection.getresponse()
+        while line := response.readline():
+            part = json.loads(line)
+            content = response.read(part["size"])
+            yield part["kind"], part["name"], json.loads(content) if part["kind"] == "state" else content
+    finally:
+        connection.close()
 
 
 class NotingStation:

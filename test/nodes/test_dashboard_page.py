@@ -189,7 +189,7 @@ def test_cameras_and_joints_are_live_before_the_first_take(page):
 
 def test_an_episode_is_recorded_by_clicking_and_played_with_the_right_pictures(page, station):
     episode_id = record(page)
-    assert page.locator("#verdict").get_attribute("data-verdict") == "good"
+    page.locator("#verdict[data-verdict=good]").wait_for()
     play(page, episode_id)
     assert page.locator("#player video").count() == 1
     number = number_of(station, episode_id)
@@ -334,8 +334,9 @@ def test_pictures_for_the_documents(graph, browser, tmp_path):
     for episode_id in ids:
         entry(desktop, episode_id)
     desktop.get_by_role("button", name="Success").first.click()
-    desktop.locator("#answer", has_text="success").wait_for()
+    desktop.locator("#episodes .tag", has_text="success").wait_for()
     desktop.get_by_role("button", name="Start", exact=True).click()
+    wait_for_word(phone, "Recording")
     wait_until(phone, lambda: recorded_s(phone) >= 12)
     save_picture(desktop, folder / "dashboard.png")
     save_picture(phone, folder / "dashboard_phone.png")

@@ -32,10 +32,9 @@ function onState(name, value) {
 /** Read the list of episodes again if it has probably changed. */
 function reload(name, value) {
   const seen = { ...JSON.parse(shelf || "{}") };
-  if (name === "completed") seen.completed = value.episode_id;
   if (name === "edited") seen.edited = value;
-  if (name === "recorder") seen.saved = [value.saved, value.rejected, value.episode_index];
-  if (name === "encoder") seen.queue = [value.committed, value.waiting, value.retryable, value.state === "encoding"];
+  if (name === "recorder" && value) seen.saved = [value.saved, value.rejected, value.episode_index, value.last];
+  if (name === "encoder" && value) seen.queue = [value.committed, value.waiting, value.retryable, value.state === "encoding"];
   const now = JSON.stringify(seen);
   if (now !== shelf) {
     shelf = now;

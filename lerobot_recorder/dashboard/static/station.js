@@ -4,8 +4,14 @@ import { byId, confirmed, duration, make, post, setText } from "./page.js";
 
 const WORDS = {
   idle: "Ready", recording: "Recording", saving: "Saving", waiting: "Waiting", resetting: "Reset the scene",
-  paused: "Paused", finished: "Finished",
+  paused: "Paused", finished: "Finished", ended: "Ended",
 };
+
+const ENDINGS = {
+  ready: "saved", rejected: "set aside", discarded: "discarded", deleted: "deleted", recording: "not saved",
+};
+
+const SILENT_MS = 4000;
 
 const BUTTONS = [
   ["discard_episode", "Discard", "Discard this take?"],
@@ -72,15 +78,15 @@ export class Station {
   }
 
   setState(name, value) {
-    if (name === "recorder") {
-      this.recorder = value;
+    if (name === "recorder") this.recorder = value;
+    if (name === "recorder" && value) {
       this.received = performance.now();
+      this.showVerdict(value.last);
       if (document.activeElement !== byId("set-task")) byId("set-task").value = value.next_task ?? value.task;
       byId("tasks").replaceChildren(...(value.tasks ?? []).map((task) => make("option", { value: task })));
     }
     if (name === "encoder") this.encoder = value;
     if (name === "actions") this.ready = new Set(value);
-    if (name === "completed") this.showVerdict(value);
     if (name === "diagnostics") showDiagnostics(value);
     this.update();
   }
@@ -95,7 +101,10 @@ export class Station {
   updateState() {
     const status = this.recorder, state = byId("state");
     if (!status) {
+      state.dataset.state = "missing";
       setText(byId("word"), "No recorder");
+      for (const id of ["clock", "about", "task", "problems"]) byId(id).replaceChildren();
+      byId("elapsed").hidden = true;
       return;
     }
     const isMissing = status.missing.length > 0 && ["idle", "waiting"].includes(status.state);
@@ -114,6 +123,10 @@ export class Station {
   tick() {
     const status = this.recorder, since = (performance.now() - this.received) / 1000;
     if (!status) return;
+    if (since * 1000 > SILENT_MS && status.state !== "ended") {
+      byId("state").dataset.state = "missing";
+      setText(byId("word"), "No answer");
+    }
     const bar = byId("elapsed");
     let text = "";
     if (status.state === "recording") {
@@ -186,15 +199,19 @@ export class Station {
 
   /** Show how the last take ended. */
   showVerdict(episode) {
-    const place = byId("verdict");
-    const what = episode.state === "ready" ? "saved" : "set aside";
-    place.dataset.verdict = episode.verdict;
+    const place = byId("verdict"), seen = JSON.stringify(episode);
+    place.hidden = !episode;
+    if (!episode || place.seen === seen) return;
+    place.seen = seen;
+    const isKept = ["ready", "rejected"].includes(episode.state);
+    place.dataset.verdict = isKept ? episode.verdict : "gone";
     place.dataset.state = episode.state;
-    place.dataset.id = episode.episode_id;
-    place.hidden = false;
+    const sign = !isKept ? "" : episode.verdict === "good" ? "✓ good: " : "✗ bad: ";
+    const number = episode.episode_index == null ? "take" : `episode ${episode.episode_index}`;
+    const mark = { true: ", success", false: ", failure" }[episode.success] ?? "";
     const lines = [...episode.reasons, ...episode.notes].map((text) => make("li", { textContent: text }));
-    place.replaceChildren(`${episode.verdict === "good" ? "✓" : "✗"} ${episode.verdict}: ${what}, `
-      + `${episode.duration_s.toFixed(1)} s`, make("ul", {}, ...lines));
+    place.replaceChildren(`${sign}${number} ${ENDINGS[episode.state] ?? episode.state}, `
+      + `${episode.duration_s.toFixed(1)} s${mark}`, make("ul", {}, ...lines));
   }
 }
 
