@@ -97,3 +97,32 @@ def write_config(
         sections["encoder"] = {"ros__parameters": dict(encoder)}
     path.write_text(yaml.safe_dump(sections))
     return path
+
+
+def write_so100_bag(path: Path, seconds: float, number: int = 0) -> Path:
+    """Write what the simulated hardware of ``config/so100_sim.yaml`` publishes, a joystick and a task."""
+    names = ["shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper"]
+    start_ns = START_NS + number * 10**12
+    with BagWriter(path) as bag:
+        for tick in range(int(seconds * CAMERA_HZ)):
+            now_ns = start_ns + tick * 10**9 // CAMERA_HZ
+            for topic in ("/follower/joint_states", "/follower/joint_target"):
+                position = [0.01 * tick + 0.1 * joint for joint in range(len(names))]
+                bag.add(
+                    topic, JOINTS, now_ns, {"header": stamped(now_ns), "name": names, "position": position}
+                )
+            for camera in ("top", "wrist"):
+                pixels = np.random.default_rng(tick).integers(0, 255, (32, 48, 3), np.uint8)
+                content = {
+                    "height": 32,
+                    "width": 48,
+                    "encoding": "rgb8",
+                    "step": 144,
+                    "data": pixels.tobytes(),
+                }
+                bag.add(f"/cameras/{camera}/image_raw", "sensor_msgs/msg/Image", now_ns, content)
+            pressed = int(tick in (CAMERA_HZ // 2, 2 * CAMERA_HZ))
+            bag.add("/joy", "sensor_msgs/msg/Joy", now_ns, {"buttons": [0, 0, 0, pressed]})
+            if tick % CAMERA_HZ == 0:
+                bag.add("/task", "std_msgs/msg/String", now_ns, {"data": "Pick up"})
+    return path

@@ -12,6 +12,7 @@ from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
+from bagged import write_so100_bag
 from filmed import filmed_dataset
 from typer.testing import CliRunner, Result
 
@@ -47,6 +48,7 @@ NAMES = {
     "DATASET": "me/pick_cube",
     "<root>...": "me/pick_cube",
     "<directory>": "copy",
+    "<bag>...": "bags/monday",
 }
 NOTHING_TO_DO = {"accept": "no rejected"}
 """What a command says that is right to fail here."""
@@ -74,6 +76,24 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return filmed_dataset(tmp_path_factory.mktemp("made") / "dataset", (4, 40))
 
 
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    pytest.importorskip("rosbags")
+    folder = tmp_path_factory.mktemp("bags")
+    for number, name in enumerate(("monday", "tuesday")):
+        write_so100_bag(folder / name, 3.5, number)
+    return folder
+
+
+@pytest.fixture
+def bagged_home(home: Path, bags: Path) -> Path:
+    """Enter a directory that has bags, too."""
+    (home / "bags").symlink_to(bags)
+    (home / "episodes.csv").write_text("start,end,task,bag\n0.5,1.5,Pick up,monday\n0,,Place,tuesday\n")
+    Spool(home / "datasets/pick").require()
+    return home
+
+
 @pytest.fixture
 def home(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Enter a directory with the datasets and files that the documents name."""
@@ -89,11 +109,18 @@ def home(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def run(words: list[str]) -> Result:
-    return CliRunner().invoke(app, [os.path.expanduser(NAMES.get(word, word)) for word in words])  # noqa: PTH111
+    named = [os.path.expanduser(NAMES.get(word, word)) for word in words]  # noqa: PTH111
+    return CliRunner().invoke(app, [each for word in named for each in globbed(word)])
+
+
+def globbed(word: str) -> list[str]:
+    return sorted(map(str, Path().glob(word))) if word.endswith("/*") else [word]
 
 
 @pytest.mark.parametrize("words", RUN, ids=shlex.join)
-def test_a_command_runs(home, words):
+def test_a_command_runs(home, request, words):
+    if words[0] == "import" or "~/datasets/pick" in words:
+        request.getfixturevalue("bagged_home")
     result = run(words)
     if result.exit_code == 1 and words[0] in NOTHING_TO_DO:
         assert NOTHING_TO_DO[words[0]] in result.output
