@@ -31,6 +31,9 @@ simulation/     simulated arms and cameras; passed to the drivers, which do not 
 parameter_files the parameters that a file gives to a node
 derived         parameters that follow from others, so that a file gives each fact once
 launching       the options of ``record`` and of the launch file, and the nodes that take them
+topics/         topics as streams: which messages fill a stream, and how they become samples
+bags/           reads and writes ROS bags
+importing/      turns bags into episodes with the rows that are recorded live
 nodes/          the three ROS 2 nodes: parameters in, messages to values, values to messages
 cli/            ``lerobot-recorder``, the operator's command line
 =============== ====================================================================================

@@ -25,7 +25,7 @@ from lerobot_recorder.importing import (
     ImportedEpisode,
     ImportParameters,
     ImportSession,
-    bad_bags,
+    problems_of,
     range_of,
     read_parameters,
     read_ranges,
@@ -152,7 +152,7 @@ def import_bags(
         _print_reports(session.reports, console)
     elif session.bags:
         _import(session, processes, console, encode=encode)
-    if problems := [*session.problems, *bad_bags(session.reports)]:
+    if problems := [*session.problems, *problems_of(session.reports)]:
         raise RecorderError("; ".join(problems))
 
 

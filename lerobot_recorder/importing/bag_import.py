@@ -173,8 +173,8 @@ def import_bag(job: BagJob, go_on: GoOn = lambda _fraction: True) -> BagReport:
     try:
         with open_bag(job.path) as bag:
             report = replace(report, start_ns=bag.start_ns, end_ns=bag.end_ns, damage=bag.damage)
-            streams = BagStreams(bag, job.parameters)
-            differences_s = streams.differences_s()
+            differences_s = BagStreams(bag, job.parameters).differences_s()
+            streams = BagStreams(bag, job.parameters)  # not those that have seen the first messages
             report = replace(report, differences_s=differences_s)
             check_clocks(bag, streams.streams, differences_s)
             taken.streams, taken.setup = streams, setup_of_bag(bag, streams, job.parameters)

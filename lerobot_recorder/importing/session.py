@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import pairwise
 from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Event
 from pathlib import Path
 
 from lerobot_recorder.bags import open_bag
 from lerobot_recorder.errors import BagError, RecorderError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.importing.bag_import import BagJob, BagReport, Source, import_bag, sources_in
 from lerobot_recorder.importing.cuts import Cutting
 from lerobot_recorder.importing.parameters import ImportParameters
@@ -81,8 +82,8 @@ class ImportSession:
                 self._add(path)
             except (RecorderError, OSError) as error:
                 self.problems.append(str(error))
-        for one, other in combinations(self.bags, 2):
-            shared_s = (min(one.end_ns, other.end_ns) - max(one.start_ns, other.start_ns)) / 1e9
+        for one, other in pairwise(sorted(self.bags, key=lambda bag: bag.start_ns)):
+            shared_s = (min(one.end_ns, other.end_ns) - other.start_ns) / 1e9
             if shared_s > 0:
                 self.warnings.append(
                     f"{one.path} and {other.path} overlap by {shared_s:.1f} s: if both recorded the same "
@@ -230,6 +231,12 @@ def _work(number: int, job: BagJob) -> BagReport:
     return import_bag(job, go_on)
 
 
-def bad_bags(reports: Sequence[BagReport]) -> list[str]:
-    """Return why bags could not be imported to their end, one sentence each."""
-    return list(dict.fromkeys(report.error for report in reports if report.error))
+def problems_of(reports: Sequence[BagReport]) -> list[str]:
+    """Return why bags could not be imported to their end, and how many episodes are missing."""
+    found = list(dict.fromkeys(report.error for report in reports if report.error))
+    missing = sum(episode.verdict == "none" for report in reports for episode in report.episodes)
+    return (
+        [*found, f"{counted(missing, 'episode')} could not be imported, as described above"]
+        if missing
+        else found
+    )

@@ -156,7 +156,11 @@ def _bindings(bag: Bag, parameters: ImportParameters) -> list[StreamBinding]:
             continue
         typed = replace(settings, type=found.type) if found is not None and not settings.type else settings
         binding = _binding(bag, name, typed, parameters)
-        if found is not None and binding.message_type != found.type:
+        topic = parameters.topic(binding.topic)
+        found = bag.topics.get(topic)
+        if found is None:
+            missing.append(f"no topic {topic} for the stream {name}{alike(bag, topic)}")
+        elif binding.message_type != found.type:
             missing.append(f"{topic} has messages of {found.type}, not {binding.message_type} as for {name}")
         bindings.append(binding)
     if missing:

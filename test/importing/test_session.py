@@ -19,9 +19,9 @@ from lerobot_recorder.importing import (
     Cutting,
     ImportSession,
     Range,
-    bad_bags,
     bag_import,
     import_bag,
+    problems_of,
     read_parameters,
 )
 from lerobot_recorder.spool import Spool
@@ -150,6 +150,7 @@ def test_an_episode_of_another_size_than_the_dataset_is_refused(tmp_path):
     (episode,) = only(tmp_path, other).episodes
     assert episode.verdict == "none"
     assert "differ from the new recording" in episode.reasons[0]
+    assert problems_of([only(tmp_path, other)]) == ["1 episode could not be imported, as described above"]
 
 
 def test_a_stream_that_stops_makes_its_episode_bad(tmp_path):
@@ -193,5 +194,5 @@ def test_units_of_the_parameter_file_apply(tmp_path):
     assert not report.error
     rows = Spool(tmp_path / "data").ready()[0].rows()["observation.state"]
     assert np.allclose(np.radians(rows[1] - rows[0]), np.array([1 / 7, -1 / 3]) * 100 / FPS, rtol=0.2)
-    assert bad_bags([report]) == []
+    assert problems_of([report]) == []
     assert bag_import.sources_in(tmp_path / "data")[0].bag.endswith("bag.mcap")
