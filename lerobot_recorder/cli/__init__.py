@@ -4,10 +4,13 @@ The commands do not import ROS. Those that need nodes start them as processes an
 
 =============  =============================================================================
 session        starts, steers and ends the nodes of one recording
+attachment     shows and steers nodes that run already, for ``console``
+view           the terminal of one operator: keyboard, controls and screen
 processes      one node in its own process
-screen         the live view of a recording
+screen         the live view of a recording; `large_type` has its large letters
 status         what the nodes of a recording have reported
-keyboard       the operator's keys
+keyboard       reads the operator's keys
+controls       what the keys do
 terminal       consoles, tables and the Enter key
 summary        the table and the contact sheet after a recording
 contact_sheet  video frames and joint curves of episodes, in one image

@@ -15,6 +15,7 @@ from lerobot_recorder.cli.batch_demo import batch_demo
 from lerobot_recorder.cli.calibrate import calibrate
 from lerobot_recorder.cli.cameras import cameras
 from lerobot_recorder.cli.check import check
+from lerobot_recorder.cli.console import console
 from lerobot_recorder.cli.discover import discover
 from lerobot_recorder.cli.edit import edit
 from lerobot_recorder.cli.encode import encode
@@ -74,6 +75,7 @@ def _options(
 
 app.command(cls=RecordCommand)(record)
 for command in (
+    console,
     discover,
     import_bags,
     show,

@@ -57,6 +57,7 @@ class Controls:
         help: what each key does
         shows_help: whether the operator wants to see it
         typed: the task that is being typed; None if none is
+        can_leave: whether the screen can be left while the recording continues
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class Controls:
         self._send = send
         self._end = end
         self._leave = leave or end
-        self._can_leave = leave is not None
+        self.can_leave = leave is not None
         self._clock = clock
         self._question: _Question | None = None
         self._keys: dict[str, Callable[[], str]] = {
@@ -116,7 +117,7 @@ class Controls:
         question, self._question = self._question, None
         if self.typed is not None:
             return self._type(key)
-        if self._run.ending and not (key == "q" and self._can_leave):
+        if self._run.ending and not (key == "q" and self.can_leave):
             return _IS_ENDING
         if key not in self._keys:
             return f"{key or 'that key'} has no meaning here: ? shows the keys"

@@ -35,6 +35,7 @@ _LARGE = {"resetting": "RESET", "idle": "READY"}
 _MARKS = {None: "", True: ", a success", False: ", a failure"}
 _KEYS = "→ start/save  ← repeat  d discard  u delete  t task  p pause  ? keys"
 _LEAVE = "Ctrl-C leaves the encoding for the next start"
+_LEAVE_CONSOLE = "q leaves; the encoder continues"
 _GRACE_S = 10.0
 """How long a stream without samples is no problem: nodes start, and the follower approaches the leader."""
 
@@ -160,7 +161,7 @@ class Screen:
             yield "state", _state(status)
         yield from self._answer()
         if self._run.ending:
-            yield from _still_encoding(self._run)
+            yield from _still_encoding(self._run, can_leave=self._controls.can_leave)
         elif status is not None and not self._is_starting() and not self._controls.shows_help:
             yield from _running(status, self._printed)
             yield from _encoder_rows(self._run.encoder)
@@ -233,12 +234,12 @@ def _running(status: RecorderStatus, printed: Collection[str]) -> Iterator[Row]:
         yield "problem", Text(status.message, "red")
 
 
-def _still_encoding(run: RunStatus) -> Iterator[Row]:
+def _still_encoding(run: RunStatus, *, can_leave: bool) -> Iterator[Row]:
     """Show what is done after the last episode: only the encoder works."""
     if run.encoder is not None and run.encoder.state != "ended":
         yield from _encoder_rows(run.encoder)
         if run.encoder.waiting or run.encoder.encoding:
-            yield "", Text(_LEAVE, "dim")
+            yield "", Text(_LEAVE_CONSOLE if can_leave else _LEAVE, "dim")
 
 
 def _faults(status: RecorderStatus) -> Iterator[Row]:

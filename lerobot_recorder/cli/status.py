@@ -16,6 +16,9 @@ from lerobot_recorder.status import from_json
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
 _LEVELS: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
+_HARMLESS = re.compile("FASTRTPS_DEFAULT_PROFILES_FILE.*deprecated")
+"""What Fast DDS prints since version 3: earlier versions need that variable, so `launching` sets it."""
+
 _LOGGED_CALLS = (
     "start_episode",
     "save_episode",
@@ -58,6 +61,7 @@ class RunStatus:
         problems: the failures, one sentence each
         ready: whether all streams have delivered at some time
         ending: whether no more episodes are recorded
+        gone: nodes that are not there any more
         heard_s: time of the recorder's last status, of `time.monotonic`; None before the first
     """
 
@@ -68,6 +72,7 @@ class RunStatus:
     problems: list[str] = field(default_factory=list)
     ready: bool = False
     ending: bool = False
+    gone: set[str] = field(default_factory=set)
     heard_s: float | None = None
 
     @property
@@ -112,8 +117,18 @@ class RunStatus:
         elif "answer" in message:
             return _answer(source, message["answer"])
         elif "log" in message:
-            return Remark(source, message["log"]["text"], _LEVELS.get(message["log"]["level"], "error"))
+            return self._logged(source, **message["log"])
+        elif "attached" in message:
+            return Remark(source, f"attached to {message['attached']['recorder']}")
+        elif "gone" in message:
+            self.gone.add(source)
+            return Remark(source, "has ended")
         return None
+
+    def _logged(self, node: str, level: str, text: str) -> Remark:
+        if level == "FATAL":
+            self.problems.append(f"the {node} node ended: {text}")
+        return Remark(node, text, _LEVELS.get(level, "error"))
 
 
 def _answer(node: str, answer: Mapping[str, Any]) -> Remark | None:
@@ -130,6 +145,8 @@ def log_remark(node: str, line: str) -> Remark | None:
         None for lines that do not concern the operator, and for the error that a node ends with
     """
     match = _LOG.match(line)
+    if _HARMLESS.search(line):
+        return None
     if match is None:
         return Remark(node, line, "stray") if line.strip() and not line.startswith("error: ") else None
     if match[1] in ("DEBUG", "FATAL"):

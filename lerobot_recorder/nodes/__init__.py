@@ -5,6 +5,7 @@ hardware               arms and cameras on topics; `cameras`, `hardware_settings
 recorder               writes streams into the spool; `recorder_status`
 encoder                encodes spooled episodes into the dataset
 replay                 sends a recorded episode's actions as commands
+console                connects ``lerobot-recorder console`` to nodes that run already
 dashboard              the operator's web page; `watched` reads topics for it
 discover               describes the topics in the ROS graph, for ``lerobot-recorder discover``
 =====================  ====================================================================================

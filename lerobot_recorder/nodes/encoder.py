@@ -101,6 +101,7 @@ class EncoderNode(ManagedNode):
             self._cluster.close()
         self._encoder.join()
         self._publish_status()
+        self._status.deliver()
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         batch = {field.name for field in dataclasses.fields(BatchSettings)}

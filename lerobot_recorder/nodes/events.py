@@ -10,6 +10,11 @@ service calls from standard input, each as a line of JSON::
     {"from": "recorder", "answer": {"call": "start_episode", "success": true, "message": "..."}}
     {"from": "dashboard", "notice": {"text": "scan this code ..."}}
 
+The node `console` writes what other nodes publish and log, and its calls name a node::
+
+    {"from": "recorder", "log": {"level": "WARN", "text": "the take of episode 3 is rejected: ..."}}
+    {"to": "recorder", "call": "start_episode"}
+
 If it also sets ``LEROBOT_RECORDER_HELD``, the node waits for one byte on standard input before it opens a
 device.
 """
@@ -29,6 +34,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.duration import Duration
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
@@ -42,6 +48,7 @@ _STDIN, _STDOUT = 0, 1
 _LAST_EVENTS_S = 2.0
 _LONGEST_LINE = 10_000
 _LOOK_S = 0.1
+_DELIVERY_S = 1.0
 
 
 class ParentEvents:
@@ -129,6 +136,10 @@ class StatusTopic:
         self._publisher.publish(String(data=json.dumps(content)))
         if events := parent_events():
             events.write(self._node, self._kind, content)
+
+    def deliver(self) -> None:
+        """Wait a moment until all subscribers have what was published: it is lost when the node ends."""
+        self._publisher.wait_for_all_acked(Duration(seconds=_DELIVERY_S))
 
 
 Diagnostic = tuple[str, int, str, Mapping[str, Any]]

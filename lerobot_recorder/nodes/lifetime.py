@@ -99,6 +99,10 @@ class ManagedNode(GuardedNode):
         self.own_services = Services(self)
         self._stopping = False
 
+    async def command(self, line: bytes) -> None:
+        """Do what a line of the parent process asks for."""
+        await self.own_services.call(line)
+
     def finished(self) -> bool:
         """Return whether the node has nothing left to do."""
         return False
@@ -210,7 +214,7 @@ def _live(make: Callable[[], ManagedNode], name: str, signals: Signals, parent: 
         node = make()
         logs.log = node.get_logger()
         executor = GuardedExecutor(node)
-        read_commands(partial(executor.create_task, node.own_services.call))
+        read_commands(partial(executor.create_task, node.command))
         _spin(node, executor, signals, parent)
         if node.failure is not None:
             raise node.failure

@@ -164,6 +164,7 @@ class RecorderNode(ManagedNode):
         self._cues.close()
         self._has_ended = True
         self._publish_status()
+        self._status.deliver()
 
     # Services
 

@@ -6,6 +6,11 @@ class FloatingPointRange:
 class IntegerRange:
     def __init__(self, *, from_value: int = ..., to_value: int = ..., step: int = ...) -> None: ...
 
+class Log:
+    level: int
+    name: str
+    msg: str
+
 class ParameterDescriptor:
     name: str
     description: str

@@ -1,0 +1,38 @@
+"""``console``: the screen and the keys of ``record``, for nodes that run already."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from lerobot_recorder.cli.attachment import Attachment
+from lerobot_recorder.cli.processes import assignments, node_arguments, node_environment, require_ros
+from lerobot_recorder.errors import RecorderError
+from lerobot_recorder.excerpt import counted
+
+
+def console(
+    namespace: Annotated[
+        str | None,
+        typer.Option(help="Namespace of the recorder; / for none. Default: the only recorder there is."),
+    ] = None,
+) -> None:
+    """Watch and control a recording that runs already, for example one that ros2 launch started.
+
+    It starts no node, and q and Ctrl-C leave it while the recording continues. Any number of consoles can be
+    attached at the same time. The exit status is 0 if everything that was asked for was recorded.
+    """
+    require_ros()
+    search = assignments({"search": True}) if namespace is None else []
+    attachment = Attachment([*node_arguments({}, namespace or ""), *search], node_environment(isolated=False))
+    run = attachment.run()
+    if run.recorder is None and not run.problems:
+        raise RecorderError("no recorder was found: start one, or check --namespace and ROS_DOMAIN_ID")
+    if run.recorder is not None:
+        saved = counted(run.recorder.episode - 1, "episode")
+        left = ", and the recording continues" if attachment.has_left else ""
+        Console(highlight=False, soft_wrap=True).print(f"{saved} recorded{left}")
+    if problems := [*run.problems, *run.not_recorded()]:
+        raise RecorderError("; ".join(problems))

@@ -1,0 +1,212 @@
+"""Connects ``lerobot-recorder console``, which knows no ROS, to nodes that run already.
+
+It writes what they publish to standard output and calls their services, in the lines that `nodes.events`
+describes. Any number of consoles can be connected at the same time.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from rcl_interfaces.msg import Log
+from rcl_interfaces.srv import SetParameters
+from rclpy.parameter import Parameter
+from rclpy.qos import QoSProfile
+from std_msgs.msg import String
+from std_srvs.srv import SetBool, Trigger
+
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.nodes.clock import steady_timer
+from lerobot_recorder.nodes.events import latched, parent_events
+from lerobot_recorder.nodes.lifetime import ManagedNode, run
+
+_NAME = "console"
+_STATUSES = ("recorder", "encoder")
+_LOGS = ("recorder", "encoder", "hardware")
+_SERVICES: Mapping[tuple[str, str], type[Any]] = {
+    **{
+        ("recorder", name): Trigger
+        for name in (
+            "start_episode",
+            "save_episode",
+            "discard_episode",
+            "delete_last_episode",
+            "undo_delete",
+            "accept_episode",
+            "next_task",
+            "end_recording",
+        )
+    },
+    ("recorder", "mark_success"): SetBool,
+    ("recorder", "pause"): SetBool,
+    ("encoder", "encode_pending"): Trigger,
+}
+_LEVELS = {20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
+_LOOK_S = 0.2
+_SETTLING_S = 1.0
+"""How long other recorders may take to be found after the first."""
+
+_HINT_S = 3.0
+_ABSENCES = 2
+"""Looks that do not find a node which is gone: at the first, its last messages may wait to be taken."""
+
+
+class ConsoleNode(ManagedNode):
+    """Finds a recorder and connects to the nodes of its namespace.
+
+    The parameter ``search`` makes it look for the only recorder there is; otherwise it is the one in its own
+    namespace.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(f"_{_NAME}_{secrets.token_hex(4)}")  # hidden, and different from other consoles
+        self._searches = self.declare_parameter("search", False).value
+        self._calls: dict[tuple[str, str], Any] = {}
+        self._absences: dict[str, int] = {}
+        """How often in a row nodes that were found were absent."""
+        self._topics: dict[str, str] = {}
+        self._started_s = time.monotonic()
+        self._found_s: float | None = None
+        self._has_hinted = False
+        if not self._searches:
+            self._attach(self.get_namespace())
+        steady_timer(self, _LOOK_S, self._look)
+
+    async def command(self, line: bytes) -> None:
+        """Call a service of another node or set its parameter, and answer with an event.
+
+        Raises:
+            ConfigError: the line is neither.
+        """
+        try:
+            content = json.loads(line)
+            node, name, data = content["to"], content.get("call"), content.get("data", False)
+            await (self._call(node, name, data) if name else self._set(node, content["set"], data))
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise ConfigError(f"expected a call as a line of JSON, found {excerpt(repr(line))}") from error
+
+    # Finding the nodes
+
+    def _look(self) -> None:
+        waited_s = time.monotonic() - self._started_s
+        if not self._calls:
+            self._search()
+        if not self._has_hinted and self._found_s is None and waited_s > _HINT_S:
+            self._has_hinted = True
+            self._hint()
+        for name, topic in self._topics.items():
+            is_there = self.count_publishers(topic) > 0
+            if is_there:
+                self._has_hinted, self._absences[name] = True, 0
+            elif name in self._absences:
+                self._absences[name] += 1
+                if self._absences[name] == _ABSENCES:
+                    self._write(name, "gone", {})
+
+    def _search(self) -> None:
+        """Attach to the only recorder there is, once others have had time to be found."""
+        now_s = time.monotonic()
+        if not (found := self._recorders()):
+            return
+        self._found_s = self._found_s or now_s
+        if now_s - self._found_s < _SETTLING_S:
+            return
+        if len(found) > 1:
+            names = ", ".join(found)
+            self.failure = ConfigError(f"several recorders run: choose a --namespace of {names}")
+            return
+        self._attach(found[0])
+
+    def _recorders(self) -> list[str]:
+        """Return the namespaces in which a recorder runs."""
+        end = "/recorder/status"
+        return sorted(
+            name.removesuffix(end) or "/"
+            for name, kinds in self.get_topic_names_and_types()
+            if name.endswith(end) and kinds == ["std_msgs/msg/String"] and self.count_publishers(name)
+        )
+
+    def _hint(self) -> None:
+        elsewhere = f"; recorders run in: {', '.join(found)}" if (found := self._recorders()) else ""
+        place = "" if self._searches else f" in the namespace {self.get_namespace()}"
+        self.get_logger().warning(
+            f"no recorder found{place} yet{elsewhere}. It must run in the same ROS_DOMAIN_ID "
+            f"({self.context.get_domain_id()}) and be reachable"
+        )
+
+    def _attach(self, namespace: str) -> None:
+        prefix = namespace.rstrip("/")
+        for name in _STATUSES:
+            self._topics[name] = topic = f"{prefix}/{name}/status"
+            self.create_subscription(String, topic, partial(self._forward, name, "status"), latched(1))
+        forward = partial(self._forward, "recorder", "episode_completed")
+        self.create_subscription(String, f"{prefix}/episode_completed", forward, latched(100))
+        sources = {f"{prefix}/{name}".lstrip("/").replace("/", "."): name for name in _LOGS}
+        self.create_subscription(Log, "/rosout", partial(self._forward_log, sources), QoSProfile(depth=100))
+        # Now: a server may not know a new client yet when it answers.
+        for node, service in _SERVICES:
+            kind = _SERVICES[node, service]
+            self._calls[node, service] = self.create_client(kind, f"{prefix}/{node}/{service}")
+        self._calls["recorder", ""] = self.create_client(SetParameters, f"{prefix}/recorder/set_parameters")
+        self._write(_NAME, "attached", {"recorder": f"{prefix}/recorder"})
+
+    # What the nodes publish
+
+    def finished(self) -> bool:
+        """Return whether it cannot choose a recorder."""
+        return self.failure is not None
+
+    def _forward(self, node: str, kind: str, message: String) -> None:
+        self._write(node, kind, json.loads(message.data))
+
+    def _forward_log(self, sources: Mapping[str, str], message: Log) -> None:
+        if (node := sources.get(message.name)) and (level := _LEVELS.get(message.level)):
+            self._write(node, "log", {"level": level, "text": message.msg})
+
+    def _write(self, node: str, kind: str, content: Mapping[str, Any]) -> None:
+        if events := parent_events():
+            events.write(node, kind, content)
+
+    # What the console asks for
+
+    async def _call(self, node: str, service: str, data: bool) -> None:
+        kind = _SERVICES.get((node, service))
+        request = kind.Request(data=data) if kind is SetBool else kind.Request() if kind else None
+        response = await self._ask(node, service, service, request)
+        if response is not None:
+            self._answer(node, service, response.success, response.message)
+
+    async def _set(self, node: str, name: str, value: Any) -> None:
+        message = Parameter(name, value=value).to_parameter_msg()
+        response = await self._ask(node, "", f"set {name}", SetParameters.Request(parameters=[message]))
+        if response is not None:
+            result = response.results[0]
+            text = f"{name} is now {value}" if result.successful else result.reason
+            self._answer(node, f"set {name}", result.successful, text)
+
+    async def _ask(self, node: str, service: str, call: str, request: Any) -> Any:
+        """Return the response of a service; None, after an answer, if it cannot be reached."""
+        client = self._calls.get((node, service))
+        if client is None or not client.service_is_ready():
+            self._answer(node, call, success=False, message=f"the {node} node cannot be reached")
+            return None
+        return await client.call_async(request)
+
+    def _answer(self, node: str, call: str, success: bool, message: str) -> None:
+        self._write(node, "answer", {"call": call, "success": success, "message": message})
+
+
+def main() -> int:
+    """Run the node."""
+    return run(ConsoleNode, _NAME)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,96 @@
+"""``lerobot-recorder console`` on nodes that run already, on a pseudo-terminal and without one."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+from std_msgs.msg import String
+from terminal import COMMAND, Terminal
+
+from lerobot_recorder.spool import Spool
+
+
+@pytest.fixture
+def terminal(graph):
+    made = []
+
+    def make(*arguments: str) -> Terminal:
+        made.append(Terminal("console", *arguments, environment=graph.environment, size=(80, 24)))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robot, terminal, tmp_path):
+    root, robot = tmp_path / "data", make_robot()
+    run = {"num_episodes": 2, "reset_time_s": 60.0, "tasks": ["Push", "Pull"], "task": ""}
+    topics = {"state.topic": "/robot/joint_states", "top.topic": "/robot/camera"}
+    parameters = {**robot.recorder_parameters(root), **topics, **run}
+    recorder = graph.start("recorder", parameters, namespace="left")
+    graph.start("encoder", {"root": str(root), "video_encoding_batch_size": 9}, namespace="left")
+    with subprocess.Popen(
+        [*COMMAND, "console"],
+        env=graph.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as lines:
+        assert lines.stdout is not None
+        assert any("attached to /left/recorder" in line for line in lines.stdout)  # reads until then
+        first = terminal("--namespace", "left")
+        first.wait_for(r"● recording   episode 0   1 of 2")
+        first.press(b"t")
+        first.wait_for("then: Pull")
+        first.press(b"p")
+        first.wait_for("then paused")
+        first.press(b"\x1b[C")
+        first.wait_for("next: episode 1   2 of 2")
+        first.press(b"n")
+        first.wait_for("episode 0 is marked as a failure")
+        first.press(b"u")
+        first.wait_for("u again deletes episode 0, which is saved")
+        first.press(b"u")
+        first.wait_for("last +episode 0 deleted")
+        first.press(b"b")
+        first.wait_for(r"last +episode 0 saved: good   \d+ frames, .*, a failure")
+        first.press(b"x")
+        first.wait_for("x has no meaning here")
+        first.press(b"q")
+        assert first.end() == 1
+        assert "1 episode recorded, and the recording continues" in first.text
+        assert "error: 1 of 2 episodes were recorded" in first.text
+        second = terminal()
+        second.wait_for("attached to /left/recorder")
+        second.wait_for("paused")
+        second.press(b" ")
+        second.wait_for(r"● recording   episode 1   2 of 2")
+        graph.wait(lambda: recorder.running)
+        second.press(b"\x1b")
+        assert second.end() == 0
+        assert graph.end_of(recorder) == 0
+        printed = lines.communicate(timeout=60)[0]
+        assert lines.returncode == 0, printed
+    assert [episode.manifest.task for episode in Spool(root).ready()] == ["Push", "Pull"]
+    for line in ("recorder episode 0 is saved", "recorder deleted episode 0", "recorder restored episode 0"):
+        assert line in printed
+    assert "\x1b" not in printed
+    assert "2 episodes recorded" in printed
+
+
+def test_several_recorders_are_named(graph):
+    for name in ("left", "right"):
+        graph.node.create_publisher(String, f"/{name}/recorder/status", 1)
+    result = subprocess.run(
+        [*COMMAND, "console"],
+        check=False,
+        env=graph.environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert result.returncode == 1
+    assert "several recorders run: choose a --namespace of /left, /right" in result.stderr
