@@ -45,7 +45,14 @@ from lerobot_recorder.arms.replay import (
     ReplayStatus,
     load_movement,
 )
-from lerobot_recorder.arms.settings import ArmSettings, JointSample, ReplaySettings, TeleopSettings, Unit
+from lerobot_recorder.arms.settings import (
+    ArmSettings,
+    Effort,
+    JointSample,
+    ReplaySettings,
+    TeleopSettings,
+    Unit,
+)
 from lerobot_recorder.arms.setup import (
     FoundServo,
     UnreadableServo,
@@ -75,6 +82,7 @@ __all__ = [
     "Calibrator",
     "Comparison",
     "Decoder",
+    "Effort",
     "FoundServo",
     "Frame",
     "Instruction",

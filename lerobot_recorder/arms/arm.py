@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from lerobot_recorder.arms import registers as r
 from lerobot_recorder.arms.bus import TIMEOUT_S, ServoBus, ServoErrors
 from lerobot_recorder.arms.calibration import JOINTS, Calibration, JointCalibration, Role, Vector
 from lerobot_recorder.arms.protocol import Alarm
-from lerobot_recorder.arms.registers import Register
+from lerobot_recorder.arms.registers import Block, Register
+from lerobot_recorder.arms.settings import Effort
 from lerobot_recorder.errors import BusError, BusTimeoutError, CalibrationError, DeviceError
 
 logger = logging.getLogger(__name__)
@@ -165,6 +166,9 @@ def _describe(joint: JointCalibration) -> str:
 
 
 _FULL_LOAD = 1000
+_AMPERES = 0.0065
+"""Of the register ``Present_Current``, as Feetech's memory table of the STS3215 gives it."""
+
 _FIRST_TRIES = 3
 
 T = TypeVar("T", bound="Arm")
@@ -189,6 +193,31 @@ class JointHealth:
     powered: bool
 
 
+_BLOCKS: Mapping[Effort, Block] = {
+    "none": r.MOTION,
+    "load": r.MOTION_AND_LOAD,
+    "current": r.MOTION_AND_CURRENT,
+}
+_EFFORTS: Mapping[Effort, tuple[Register, float]] = {
+    "load": (r.PRESENT_LOAD, 1 / _FULL_LOAD),
+    "current": (r.PRESENT_CURRENT, _AMPERES),
+}
+
+
+class Motion(NamedTuple):
+    """State of the joints at one time.
+
+    Attributes:
+        position_rad: (6,)
+        velocity_rad_s: (6,)
+        effort: (6,), as ``Arm.effort`` chooses; empty for none
+    """
+
+    position_rad: Vector
+    velocity_rad_s: Vector
+    effort: Vector
+
+
 class Arm:
     """Six servos as one arm. Not thread-safe.
 
@@ -197,6 +226,7 @@ class Arm:
         port: path of its serial port
         calibration: converts between ticks and rad
         can_fall: whether the arm may fall and hit something when it loses its torque
+        effort: what is read of the joints' effort
         errors: communication errors of each joint's servo, counted since this object was created
     """
 
@@ -209,6 +239,7 @@ class Arm:
         write_calibration: bool = False,
         timeout_s: float = TIMEOUT_S,
         can_fall: bool = True,
+        effort: Effort = "none",
     ) -> None:
         """Create the arm; ``open`` connects it.
 
@@ -219,11 +250,13 @@ class Arm:
             write_calibration: write the calibration to servos that hold a different one, else raise an error
             timeout_s: response timeout of a servo, in seconds
             can_fall: whether the arm may fall and hit something when it loses its torque
+            effort: what is read of the joints' effort
         """
         self.role = role
         self.port = port
         self.calibration = calibration
         self.can_fall = can_fall
+        self.effort = effort
         self._timeout_s = timeout_s
         self.errors = {name: ServoErrors() for name in JOINTS}
         self._ids = dict(zip(JOINTS, calibration.ids, strict=True))
@@ -305,17 +338,25 @@ class Arm:
         alarms = self._bus.alarms if self._bus else {}
         return {name: alarms.get(servo, Alarm(0)) for name, servo in self._ids.items()}
 
-    def read(self) -> tuple[Vector, Vector]:
-        """Return the joints' positions, (6,) rad, and velocities, (6,) rad/s, all from one request.
+    def read(self) -> Motion:
+        """Return the joints' positions, velocities and effort, all from one request.
 
         Raises:
             BusError: a servo does not answer.
             PortError: the port is gone.
         """
-        blocks = self.bus.sync_read(self.calibration.ids, r.MOTION).values()
-        ticks = [r.PRESENT_POSITION.within(block, r.MOTION.address) for block in blocks]
-        ticks_s = [r.PRESENT_VELOCITY.within(block, r.MOTION.address) for block in blocks]
-        return self.calibration.to_rad(ticks), self.calibration.velocity_to_rad_s(ticks_s)
+        wanted = _BLOCKS[self.effort]
+        blocks = self.bus.sync_read(self.calibration.ids, wanted).values()
+
+        def values(register: Register) -> list[int]:
+            return [register.within(block, wanted.address) for block in blocks]
+
+        effort = _EFFORTS.get(self.effort)
+        return Motion(
+            self.calibration.to_rad(values(r.PRESENT_POSITION)),
+            self.calibration.velocity_to_rad_s(values(r.PRESENT_VELOCITY)),
+            np.zeros(0) if effort is None else np.array(values(effort[0])) * effort[1],
+        )
 
     def write_goal(self, position_rad: Vector) -> None:
         """Send the joints to positions, (6,) rad, clipped to the calibrated limits.

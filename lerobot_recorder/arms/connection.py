@@ -53,12 +53,12 @@ class ArmConnection:
         if not self.is_connected and not self._reconnect():
             return None
         try:
-            position, velocity = self.do(lambda arm: arm.read())
+            motion = self.do(lambda arm: arm.read())
         except DeviceError:
             return None
         now = self._clock()
         self._good_until = now + LOST_AFTER_S
-        return JointSample(self.arm.role, time.time_ns(), now, position, velocity)
+        return JointSample(self.arm.role, time.time_ns(), now, *motion)
 
     def attempt(self, action: Callable[[Arm], object]) -> bool:
         """Run an action on the arm; return False if it fails."""

@@ -17,6 +17,9 @@ from lerobot_recorder.settings import check_settings, setting
 Unit = Literal["so100", "degrees", "as_published"]
 """Unit of joints in a dataset: LeRobot's units, degrees, or the unit of the topic, which is rad."""
 
+Effort = Literal["none", "load", "current"]
+"""What is read of the effort of joints: nothing, the servos' load, or the current of their motors."""
+
 _live = partial(setting, effect="at once")
 
 
@@ -27,6 +30,12 @@ class ArmSettings:
     port: str = setting("", "Serial port; sim: a simulated arm; empty: no arm")
     calibration: str = setting("", "LeRobot's id of the arm, the path of its calibration file, or sim")
     write_calibration: bool = setting(False, "Write the calibration to the servos if they hold another one")
+    effort: Effort = setting(
+        "none",
+        "What is published as effort of the joints; load: fraction of the full torque, -1 to 1, current: of "
+        "the motors, in A. Reading it takes time on the bus",
+        choices=get_args(Effort),
+    )
 
 
 @dataclass(frozen=True)
@@ -145,6 +154,7 @@ class JointSample:
         time_s: the same time on the monotonic clock
         position_rad: (6,), in the order of ``JOINTS``
         velocity_rad_s: (6,); empty for a target
+        effort: (6,), in the unit of ``ArmSettings.effort``; empty for a target and if it is not read
     """
 
     source: Literal["follower", "leader", "target"]
@@ -152,6 +162,7 @@ class JointSample:
     time_s: float
     position_rad: Vector
     velocity_rad_s: Vector = field(default_factory=lambda: np.zeros(0))
+    effort: Vector = field(default_factory=lambda: np.zeros(0))
 
 
 def _require(condition: bool, name: str, expected: str, found: object) -> None:

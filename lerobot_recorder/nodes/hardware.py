@@ -107,10 +107,10 @@ class HardwareNode(ManagedNode):
             return None
         name = settings["calibration"] or (SIMULATED_SOURCE if settings["port"] == SIMULATED_SOURCE else "")
         calibration = load_calibration(name, role)
-        write = settings["write_calibration"]
+        options = {"write_calibration": settings["write_calibration"], "effort": settings["effort"]}
         if settings["port"] == SIMULATED_SOURCE:
-            return ArmOnSimulation(role, calibration, write_calibration=write).open()
-        return Arm(role, settings["port"], calibration, write_calibration=write).open()
+            return ArmOnSimulation(role, calibration, **options).open()
+        return Arm(role, settings["port"], calibration, **options).open()
 
     def _start_loop(self) -> None:
         self._loop = TeleopLoop(
@@ -149,6 +149,7 @@ class HardwareNode(ManagedNode):
         message.header.stamp = Time(nanoseconds=sample.stamp_ns).to_msg()
         message.position = sample.position_rad.tolist()
         message.velocity = sample.velocity_rad_s.tolist()
+        message.effort = sample.effort.tolist()
         self._joints[sample.source].publish(message)
 
     def _command(self, message: JointState) -> None:

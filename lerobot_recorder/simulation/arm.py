@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lerobot_recorder.arms import JOINTS, SIMULATED, Arm, Calibration, Role, Vector
+from lerobot_recorder.arms import JOINTS, SIMULATED, Arm, Calibration, Effort, Role, Vector
 from lerobot_recorder.errors import PortError
 from lerobot_recorder.simulation.leader import PickAndPlace, home
 from lerobot_recorder.simulation.line import Faults, ServoLine
@@ -182,7 +182,12 @@ class ArmOnSimulation(Arm):
     """
 
     def __init__(
-        self, role: Role, calibration: Calibration = SIMULATED, *, write_calibration: bool = False
+        self,
+        role: Role,
+        calibration: Calibration = SIMULATED,
+        *,
+        write_calibration: bool = False,
+        effort: Effort = "none",
     ) -> None:
         self.simulation = simulated_arm(role, calibration)
         super().__init__(
@@ -192,6 +197,7 @@ class ArmOnSimulation(Arm):
             write_calibration=write_calibration,
             timeout_s=_ANSWER_TIMEOUT_S,
             can_fall=False,
+            effort=effort,
         )
 
     def close(self) -> None:

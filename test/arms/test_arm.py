@@ -43,9 +43,25 @@ def a_joint_at(arm: SimulatedArm, register: Register, value: int) -> None:
 
 
 def test_positions_and_velocities_are_read(follower: Arm) -> None:
-    position, velocity = follower.read()
+    position, velocity, effort = follower.read()
+    assert effort.size == 0
     assert dict(zip(JOINTS, position, strict=True)) == pytest.approx(simulation(follower).pose(), abs=0.001)
     assert velocity == pytest.approx(np.zeros(6))
+
+
+@pytest.mark.parametrize(
+    ("effort", "register", "unit"),
+    [("load", r.PRESENT_LOAD, 0.001), ("current", r.PRESENT_CURRENT, 0.0065)],
+)
+def test_the_effort_is_read_with_the_position_if_it_is_wanted(effort, register, unit) -> None:
+    with ArmOnSimulation("follower", effort=effort).open() as arm:
+        arm.enable_torque(True)
+        arm.simulation.servos["elbow_flex"].stalled = True
+        arm.write_goal(UPRIGHT)
+        eventually(lambda: abs(arm.read().effort[2]) > 50 * unit)
+        motion = arm.read()
+        assert motion.effort[2] == pytest.approx(held(arm, "elbow_flex", register) * unit, abs=20 * unit)
+        assert motion.position_rad == pytest.approx(list(arm.simulation.pose().values()), abs=0.05)
 
 
 def test_it_moves_to_its_goal(follower: Arm) -> None:
@@ -69,7 +85,7 @@ def test_goals_are_clipped_to_the_limits(follower: Arm) -> None:
 
 def test_enabling_torque_holds_the_present_position(follower: Arm) -> None:
     follower.write_goal(UPRIGHT)
-    position, _ = follower.read()
+    position, *_ = follower.read()
     follower.enable_torque(True)
     assert follower.read()[0] == pytest.approx(position, abs=0.002)
     assert held(follower, "gripper", r.TORQUE_ENABLE) == 1
@@ -79,7 +95,7 @@ def test_enabling_torque_holds_the_present_position(follower: Arm) -> None:
 
 def test_enabling_torque_holds_the_present_position_if_a_goal_is_lost(follower: Arm) -> None:
     follower.write_goal(UPRIGHT)
-    position, _ = follower.read()
+    position, *_ = follower.read()
     lost: list[bytes] = []
 
     def deliver(data: bytes) -> bytes:

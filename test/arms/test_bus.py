@@ -177,6 +177,9 @@ def test_no_request_has_the_size_of_a_mark(simulated: SimulatedArm, monkeypatch)
         arm.read()
         arm.health()
         arm.enable_torque(True)
+    for effort in ("load", "current"):
+        with Arm("follower", simulated.port, SIMULATED, effort=effort).open() as arm:
+            arm.read()
     assert len(list(scan_port(simulated.port, ids=IDS))) == len(IDS)
     assert {block.size for block in r.BLOCKS} <= sizes
     assert not sizes & set(MARKS)

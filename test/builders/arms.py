@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lerobot_recorder.arms.arm import JointHealth
+from lerobot_recorder.arms.arm import JointHealth, Motion
 from lerobot_recorder.arms.bus import ServoErrors
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
 from lerobot_recorder.arms.kinematics import RESTING
@@ -66,9 +66,9 @@ class FakeArm:
     def disconnect(self) -> None:
         self.connected = False
 
-    def read(self) -> tuple[np.ndarray, np.ndarray]:
+    def read(self) -> Motion:
         self._work()
-        return self.position.copy(), np.zeros(len(JOINTS))
+        return Motion(self.position.copy(), np.zeros(len(JOINTS)), np.zeros(0))
 
     def write_goal(self, position_rad: np.ndarray) -> None:
         self._work()

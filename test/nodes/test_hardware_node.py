@@ -23,9 +23,10 @@ def listen(graph, topic: str) -> list[JointState]:
 
 def test_the_follower_follows_until_teleoperation_is_switched_off(graph):
     follower, leader = listen(graph, "follower/joint_states"), listen(graph, "leader/joint_states")
-    graph.start("hardware", ARMS)
+    graph.start("hardware", {**ARMS, "follower.effort": "load"})
     graph.wait(lambda: len(follower) > 100 and len(leader) > 100)
     assert tuple(follower[-1].name) == JOINTS
+    assert (len(follower[-1].effort), len(leader[-1].effort)) == (len(JOINTS), 0)
     assert len(follower[-1].velocity) == len(JOINTS)
     graph.wait(lambda: np.abs(np.subtract(follower[-1].position, leader[-1].position)).max() < 0.2)
     assert graph.switch("hardware/enable_teleop", False)[0]
