@@ -5,6 +5,7 @@ The declared size is checked before anything is decoded: a few bytes may declare
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import cast
 
@@ -28,13 +29,11 @@ _DEFLATE_RATIO = 1032
 _JPEG_STANDALONE = {0x01, *range(0xD0, 0xD8)}
 _JPEG_FRAME_HEADERS = set(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
-_CHUNK = 1 << 16
 _JPEG_BLOCK = 64
 """Number of pixels for which a JPEG needs at least one bit."""
 
-_ENDS_SCAN = np.ones(256, np.bool_)
-_ENDS_SCAN[[0x00, 0xFF, *range(0xD0, 0xD8)]] = False
-"""Whether a byte after 0xFF ends a scan. In a scan, only 0, a restart number or 0xFF follow 0xFF."""
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+"""In a scan, only 0, a restart number or 0xFF follow 0xFF."""
 
 _READ_BGR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
 _READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", 0) and cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
@@ -235,13 +234,8 @@ def _parse_jpeg(data: bytes) -> tuple[bytes, int, int]:
 
 def _scan_end(data: bytes, start: int) -> int:
     """Return the offset of the marker that ends a scan, or the length of the data if there is none."""
-    for begin in range(start, len(data), _CHUNK):  # images contain few bytes of 0xFF, so find these first
-        chunk = np.frombuffer(data, np.uint8, min(_CHUNK + 1, len(data) - begin), begin)
-        marks = np.flatnonzero(chunk[:-1] == 0xFF)
-        ends = marks[_ENDS_SCAN[chunk[marks + 1]]]
-        if ends.size:
-            return begin + int(ends[0])
-    return len(data)
+    found = _SCAN_END.search(data, start)
+    return found.start() if found else len(data)
 
 
 def _jpeg_size(data: bytes, position: int) -> tuple[int, int]:
