@@ -5,6 +5,7 @@
     python benchmarks/recording.py --lerobot PYTHON      and LeRobot 0.6.1's three ways on the same frames
     python benchmarks/recording.py --compare PYTHON      CPU of the nodes and of those of another build
     python benchmarks/recording.py --seconds 300         long episodes; --episodes 20: many
+    python benchmarks/recording.py --dashboard           and a dashboard that one browser watches
 
 A robot made of real footage publishes joint states at 100 Hz and images at 30 Hz from its own process. The
 recorder and encoder nodes run as usual; the encoder works on earlier episodes meanwhile. The wait is measured
@@ -35,6 +36,7 @@ from typing import Any
 
 import rclpy
 from builds import compare
+from dashboard_watch import MOST_IDLE, MOST_WATCHED, WatchedDashboard
 from processes import Cost, cost, resident_bytes
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile
@@ -90,6 +92,8 @@ class Result:
     encoded_s_per_s: float = 0.0
     costs: dict[str, Cost] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    idle_share: float = 0.0
+    pictures: dict[str, int] = field(default_factory=dict)
 
 
 def read_status(kind: type, handle: Callable[[Any], None], message: String) -> None:
@@ -177,7 +181,7 @@ def recorder_parameters(setup: Setup, root: Path) -> list[str]:
     return [word for name, value in values.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
 
 
-def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result:
+def measure(setup: Setup, episodes: int, seconds: float, folder: Path, watched: bool = False) -> Result:
     """Record some episodes without a pause."""
     environment = node_environment(isolated=True)
     root = folder / "dataset"
@@ -201,8 +205,13 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
     }
     client = Client(int(environment["ROS_DOMAIN_ID"]))
     result = Result()
+    dashboard = WatchedDashboard(root, environment) if watched else None
     try:
         pids = {name: node._process.pid for name, node in nodes.items()} | {"robot": robot.pid}
+        if dashboard:
+            result.idle_share = dashboard.idle()
+            dashboard.watch()
+            pids["dashboard"] = dashboard.pid
         record(client, pids, result, episodes, seconds)
         robot.send_signal(signal.SIGINT)
         result.published = sum(json.loads(robot.communicate(timeout=30)[0].splitlines()[-1]).values())
@@ -211,6 +220,8 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path) -> Result
             stream.received for name, stream in client.status.streams.items() if name.startswith("cam")
         )
     finally:
+        if dashboard:
+            result.pictures = dashboard.close()
         robot.kill()
         client.close()
         for node in nodes.values():
@@ -358,6 +369,17 @@ def setups(args: argparse.Namespace) -> list[Setup]:
     return [Setup(spool, 2, 640, 480) for spool in args.spools]
 
 
+def dashboard_line(result: Result, recorded_s: float) -> str:
+    """Return what the dashboard took, and whether it is too much."""
+    watched = result.costs["dashboard"].cpu_s / recorded_s
+    is_much = watched > MOST_WATCHED or result.idle_share > MOST_IDLE
+    rates = ", ".join(f"{name} {count / recorded_s:.1f}" for name, count in result.pictures.items())
+    return (
+        f"dashboard: {watched:.3f} of a core watched by one browser ({rates} pictures/s), "
+        f"{result.idle_share:.4f} watched by nobody{': too much' if is_much else ''}"
+    )
+
+
 def verdict(result: Result) -> str:
     """Return what exceeds this machine, or an empty string."""
     found = [problem[-200:] for problem in dict.fromkeys(result.problems)]
@@ -381,6 +403,7 @@ def main() -> None:
     parser.add_argument("--lerobot", metavar="PYTHON", default=os.environ.get("LEROBOT_PYTHON"))
     parser.add_argument("--lerobot-episodes", type=int, default=2)
     parser.add_argument("--compare", metavar="PYTHON", help="of an environment with another build")
+    parser.add_argument("--dashboard", action="store_true", help="one browser watches a dashboard")
     parser.add_argument("--rounds", type=int, default=5, help="of --compare")
     args = parser.parse_args()
     if args.compare:
@@ -409,10 +432,12 @@ def main() -> None:
         console.print(f"recording {setup}", style="dim")
         folder = Path(tempfile.mkdtemp(prefix="recording-benchmark-"))
         try:
-            result = measure(setup, args.episodes, args.seconds, folder)
+            result = measure(setup, args.episodes, args.seconds, folder, args.dashboard)
         finally:
             shutil.rmtree(folder)
         table.add_row(*row(str(setup), result, args.episodes * args.seconds))
+        if args.dashboard:
+            verdicts.append(f"{setup}: {dashboard_line(result, args.episodes * args.seconds)}")
         if text := verdict(result):
             verdicts.append(f"{setup} {text}")
     if args.lerobot:

@@ -40,9 +40,20 @@ ROSDEP_KEYS = {
     "yaml": "python3-yaml",
 }
 FROM_PIP = {"av", "pyarrow", "typer"}
-OPTIONAL = {"httpx", "huggingface_hub", "ray", "rerun"}
+OPTIONAL = {
+    *("httpx", "huggingface_hub", "ray", "rerun"),
+    *("lz4", "mcap", "rosbags", "zstandard"),
+    *("segno", "starlette", "uvicorn"),
+}
 """Imported by the commands that say how to install them."""
-EXECUTABLES = ("hardware_node", "recorder_node", "encoder_node", "replay_node", "batch_demo")
+EXECUTABLES = (
+    "hardware_node",
+    "recorder_node",
+    "encoder_node",
+    "dashboard_node",
+    "replay_node",
+    "batch_demo",
+)
 
 
 @pytest.fixture

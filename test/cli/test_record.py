@@ -46,6 +46,7 @@ def test_options_go_to_the_nodes_that_know_them():
         "hardware": [*common, "-p", "follower.port:=/dev/ttyUSB0"],
         "recorder": [*common, "-p", 'root:="/data/a b"', "-p", "num_episodes:=3"],
         "encoder": [*common, "-p", 'root:="/data/a b"', "-p", "video_encoding_batch_size:=2"],
+        "dashboard": [*common, "-p", 'root:="/data/a b"'],
     }
 
 
@@ -255,6 +256,28 @@ def test_episodes_become_a_dataset_and_nothing_is_left_running(tmp_path):
     checked = invoke("check", str(root))
     assert (checked.exit_code, checked.output) == (0, f"{root}: no faults in 2 episodes, 60 frames\n")
     assert still_running(root) == []
+
+
+@needs_ros
+def test_a_dashboard_shows_its_code_and_ends_with_the_recording(tmp_path):
+    pytest.importorskip("starlette")
+    root, served = tmp_path / "dataset", ("--dashboard-address", "0.0.0.0", "--dashboard-port", "0")
+    process = start(root, "--num-episodes", "1", "--episode-time-s", "1", "--dashboard", *served)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert "/login?token=" in output
+    assert "▀▄" in output
+    assert still_running(root) == []
+
+
+@needs_ros
+def test_a_recording_goes_on_without_its_dashboard(tmp_path):
+    pytest.importorskip("starlette")
+    root, served = tmp_path / "dataset", ("--dashboard-address", "192.0.2.99")
+    process = start(root, "--num-episodes", "1", "--episode-time-s", "1", "--dashboard", *served)
+    output = process.communicate(timeout=120)[0]
+    assert process.returncode == 0, output
+    assert "the dashboard cannot listen on 192.0.2.99" in output
 
 
 @needs_ros

@@ -153,7 +153,7 @@ def entry(page, episode_id: str, state: str = "dataset"):
 
 def play(page, episode_id: str, state: str = "dataset") -> None:
     entry(page, episode_id, state).get_by_role("button").click()
-    page.locator("#player [data-row='0']").wait_for()
+    page.locator("#player [data-row='0']").first.wait_for()
 
 
 def number_at(page, row: int) -> int:

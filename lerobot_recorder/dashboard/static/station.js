@@ -200,7 +200,7 @@ export class Station {
   /** Show how the last take ended. */
   showVerdict(episode) {
     const place = byId("verdict"), seen = JSON.stringify(episode);
-    place.hidden = !episode;
+    place.hidden = !episode || this.recorder?.state === "recording";
     if (!episode || place.seen === seen) return;
     place.seen = seen;
     const isKept = ["ready", "rejected"].includes(episode.state);
