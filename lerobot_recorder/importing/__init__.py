@@ -7,6 +7,7 @@
 
 =============  =============================================================================
 parameters     the recorder's and the encoder's parameters, from the same file
+sim_time       the time of a bag: its log times, or those on ``/clock``
 streams        the topics of a bag that fill streams; whether its clocks agree
 cuts           where the episodes in a bag begin and end
 take           one pass over a bag that takes its episodes

@@ -14,6 +14,7 @@ from lerobot_recorder.errors import DiskFullError, RecorderError, SpoolError
 from lerobot_recorder.importing.cuts import Cut, Cutting, cuts_of
 from lerobot_recorder.importing.parameters import ImportParameters
 from lerobot_recorder.importing.setup import setup_of_bag
+from lerobot_recorder.importing.sim_time import timed
 from lerobot_recorder.importing.streams import BagStreams, check_clocks
 from lerobot_recorder.importing.take import BagPass, CountingWriter, OfflineTake
 from lerobot_recorder.recording import (
@@ -171,8 +172,10 @@ def import_bag(job: BagJob, go_on: GoOn = lambda _fraction: True) -> BagReport:
     report = BagReport(job.path)
     taken = _Episodes(job)
     try:
-        with open_bag(job.path) as bag:
-            report = replace(report, start_ns=bag.start_ns, end_ns=bag.end_ns, damage=bag.damage)
+        with open_bag(job.path) as opened:
+            report = replace(report, damage=opened.damage)
+            bag = timed(opened, job.parameters.clock)
+            report = replace(report, start_ns=bag.start_ns, end_ns=bag.end_ns)
             differences_s = BagStreams(bag, job.parameters).differences_s()
             streams = BagStreams(bag, job.parameters)  # not those that have seen the first messages
             report = replace(report, differences_s=differences_s)

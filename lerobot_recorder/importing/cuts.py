@@ -11,9 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
-from lerobot_recorder.bags import Bag
 from lerobot_recorder.errors import BagError, ConfigError
 from lerobot_recorder.importing.parameters import ImportParameters
+from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import require_topic
 from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.status import from_json
@@ -85,7 +85,9 @@ class Cutting:
     task_topic: str = ""
 
 
-def cuts_of(bag: Bag, topics: Sequence[str], cutting: Cutting, parameters: ImportParameters) -> list[Cut]:
+def cuts_of(
+    bag: TimedBag, topics: Sequence[str], cutting: Cutting, parameters: ImportParameters
+) -> list[Cut]:
     """Return the episodes in a bag, in the order of their times.
 
     Args:
@@ -119,7 +121,7 @@ def cuts_of(bag: Bag, topics: Sequence[str], cutting: Cutting, parameters: Impor
 # Episodes of our recorder
 
 
-def _recorded(bag: Bag, parameters: ImportParameters) -> list[Cut]:
+def _recorded(bag: TimedBag, parameters: ImportParameters) -> list[Cut]:
     """Return the episodes that the recorder announced; earlier ones were kept for late subscribers."""
     topic, fps = parameters.topic(_COMPLETED), parameters.rows.fps
     require_topic(bag, topic, (STRING,))
@@ -152,7 +154,7 @@ def _of_recorder(episode: CompletedEpisode) -> Cut:
 # Marks
 
 
-def _marked(bag: Bag, topic: str, button: int) -> list[Cut]:
+def _marked(bag: TimedBag, topic: str, button: int) -> list[Cut]:
     """Return the episodes that a topic marks; one that has not ended lasts until the end of the bag."""
     message_type = require_topic(bag, topic, (BOOL, STRING, JOY))
     cuts: list[Cut] = []
@@ -169,7 +171,7 @@ def _marked(bag: Bag, topic: str, button: int) -> list[Cut]:
 _WITHOUT_TASK = " "
 
 
-def _states(bag: Bag, topic: str, message_type: str, button: int) -> Iterator[tuple[int, str]]:
+def _states(bag: TimedBag, topic: str, message_type: str, button: int) -> Iterator[tuple[int, str]]:
     """Yield the task at each message: `_WITHOUT_TASK` in an episode without one, empty between episodes."""
     state, was_pressed = "", False
     for message in bag.messages([topic]):
@@ -186,7 +188,7 @@ def _states(bag: Bag, topic: str, message_type: str, button: int) -> Iterator[tu
         yield message.log_ns, state
 
 
-def _is_pressed(bag: Bag, topic: str, buttons: Sequence[int], button: int) -> bool:
+def _is_pressed(bag: TimedBag, topic: str, buttons: Sequence[int], button: int) -> bool:
     if button >= len(buttons):
         raise BagError(
             f"{bag.path}: {topic} has {len(buttons)} buttons, 0 to {len(buttons) - 1}, not {button}"
@@ -197,7 +199,7 @@ def _is_pressed(bag: Bag, topic: str, buttons: Sequence[int], button: int) -> bo
 # Times
 
 
-def _ranges(bag: Bag, ranges: Iterable[Range]) -> list[Cut]:
+def _ranges(bag: TimedBag, ranges: Iterable[Range]) -> list[Cut]:
     return [_cut(bag, each) for each in ranges if not each.bag or _names(each.bag, bag.path)]
 
 
@@ -206,7 +208,7 @@ def _names(name: str, path: Path) -> bool:
     return name in (path.name, path.stem) or given.absolute() == path.absolute()
 
 
-def _cut(bag: Bag, given: Range) -> Cut:
+def _cut(bag: TimedBag, given: Range) -> Cut:
     start_ns = _time_ns(bag, given.start, given.place) if given.start else bag.start_ns
     end_ns = _time_ns(bag, given.end, given.place) if given.end else bag.end_ns
     if start_ns >= end_ns or start_ns >= bag.end_ns or end_ns <= bag.start_ns:
@@ -218,7 +220,7 @@ def _cut(bag: Bag, given: Range) -> Cut:
     return Cut(max(start_ns, bag.start_ns), min(end_ns, bag.end_ns), given.task)
 
 
-def _time_ns(bag: Bag, text: str, place: str) -> int:
+def _time_ns(bag: TimedBag, text: str, place: str) -> int:
     try:
         seconds = float(text)
     except ValueError:
@@ -287,7 +289,7 @@ def _range(file: Path, number: int, row: Sequence[str], columns: Sequence[str]) 
 # Gaps
 
 
-def _between_gaps(bag: Bag, topics: Sequence[str], gap_s: float) -> list[Cut]:
+def _between_gaps(bag: TimedBag, topics: Sequence[str], gap_s: float) -> list[Cut]:
     cuts, gap_ns, start_ns, last_ns = [], int(gap_s * 1e9), 0, 0
     for message in bag.messages(topics):
         if start_ns and message.log_ns - last_ns > gap_ns:
@@ -300,7 +302,7 @@ def _between_gaps(bag: Bag, topics: Sequence[str], gap_s: float) -> list[Cut]:
 # Tasks
 
 
-def _with_tasks(bag: Bag, cuts: Sequence[Cut], topic: str) -> list[Cut]:
+def _with_tasks(bag: TimedBag, cuts: Sequence[Cut], topic: str) -> list[Cut]:
     """Return the cuts with the task that was published last when each started."""
     require_topic(bag, topic, (STRING,))
     said = [(message.log_ns, task_in(message.decode())) for message in bag.messages([topic])]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import platform
 
-from lerobot_recorder.bags import Bag
 from lerobot_recorder.importing.parameters import ImportParameters
+from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import BagStreams
 from lerobot_recorder.topics import RobotSetup
 from lerobot_recorder.versions import version_of
@@ -15,7 +15,7 @@ _CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 _PACKAGES = ("lerobot_recorder", "rosbags", "av")
 
 
-def setup_of_bag(bag: Bag, streams: BagStreams, parameters: ImportParameters) -> RobotSetup:
+def setup_of_bag(bag: TimedBag, streams: BagStreams, parameters: ImportParameters) -> RobotSetup:
     """Return the set-up that a bag describes; the first message of each topic counts.
 
     Raises:

@@ -7,10 +7,11 @@ import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from lerobot_recorder.bags import Bag, BagMessage
+from lerobot_recorder.bags import BagMessage
 from lerobot_recorder.errors import BagError, ConfigError, RecorderError
 from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.importing.parameters import ImportParameters
+from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.recording import Stream, check_fps, check_rates, check_specs
 from lerobot_recorder.topics import OtherJointsError, StreamBinding, StreamSettings, binding_of
 
@@ -58,7 +59,7 @@ class BagStreams:
         topics: the topics of the bag that fill them
     """
 
-    def __init__(self, bag: Bag, parameters: ImportParameters) -> None:
+    def __init__(self, bag: TimedBag, parameters: ImportParameters) -> None:
         """Find the topics.
 
         Raises:
@@ -121,7 +122,7 @@ def _ahead_s(listener: Listener, message: BagMessage) -> list[float]:
         return []
 
 
-def check_clocks(bag: Bag, streams: list[Stream], differences_s: Mapping[str, float]) -> None:
+def check_clocks(bag: TimedBag, streams: list[Stream], differences_s: Mapping[str, float]) -> None:
     """Check that the clocks that stamped the headers agree with the one of the bag.
 
     Raises:
@@ -146,7 +147,7 @@ def _signed(by_s: float) -> str:
     return f"{abs(by_s):.2f} s {'ahead' if by_s > 0 else 'behind'}"
 
 
-def _bindings(bag: Bag, parameters: ImportParameters) -> list[StreamBinding]:
+def _bindings(bag: TimedBag, parameters: ImportParameters) -> list[StreamBinding]:
     bindings, missing = [], []
     for name, settings in parameters.streams.items():
         topic = parameters.topic(settings.topic) if settings.topic else ""
@@ -168,14 +169,16 @@ def _bindings(bag: Bag, parameters: ImportParameters) -> list[StreamBinding]:
     return bindings
 
 
-def _binding(bag: Bag, name: str, settings: StreamSettings, parameters: ImportParameters) -> StreamBinding:
+def _binding(
+    bag: TimedBag, name: str, settings: StreamSettings, parameters: ImportParameters
+) -> StreamBinding:
     try:
         return binding_of(name, settings, parameters.rows.image_format, bag)
     except ConfigError as error:
         raise ConfigError(f"{bag.path}: {error}") from error
 
 
-def alike(bag: Bag, topic: str, message_type: str = "") -> str:
+def alike(bag: TimedBag, topic: str, message_type: str = "") -> str:
     """Name the topics of a bag that are similar to one that it lacks, as the end of a sentence."""
     names = [name for name, each in bag.topics.items() if message_type in ("", each.type)]
     similar = difflib.get_close_matches(topic, names, _ALTERNATIVES, _ALIKE)
@@ -187,7 +190,7 @@ def alike(bag: Bag, topic: str, message_type: str = "") -> str:
     return f"; it has {', '.join(sorted(bag.topics)[:10]) or 'no topic'}"
 
 
-def require_topic(bag: Bag, topic: str, types: tuple[str, ...]) -> str:
+def require_topic(bag: TimedBag, topic: str, types: tuple[str, ...]) -> str:
     """Return the type of a topic that marks episodes.
 
     Raises:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Protocol
 
-from lerobot_recorder.bags import Bag
 from lerobot_recorder.errors import DiskFullError, RecorderError, StreamError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.importing.cuts import Cut
+from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import BagStreams
 from lerobot_recorder.recording import (
     SETTLE_S,
@@ -75,7 +75,9 @@ class BagPass:
     by their source have come, for which a recorder waits as well.
     """
 
-    def __init__(self, bag: Bag, streams: BagStreams, cuts: Sequence[Cut], fps: int, taking: Taking) -> None:
+    def __init__(
+        self, bag: TimedBag, streams: BagStreams, cuts: Sequence[Cut], fps: int, taking: Taking
+    ) -> None:
         self._bag = bag
         self._streams = streams
         self._fps = fps

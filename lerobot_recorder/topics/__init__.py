@@ -37,7 +37,7 @@ from lerobot_recorder.topics.images import (
 from lerobot_recorder.topics.observed import ObservedPart, ObservedTopic, facts_of
 from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
 from lerobot_recorder.topics.setup import RobotSetup
-from lerobot_recorder.topics.stamps import header_ns
+from lerobot_recorder.topics.stamps import header_ns, stamp_ns
 from lerobot_recorder.topics.task import TEXT, task_in
 from lerobot_recorder.topics.vectors import (
     OtherJointsError,
@@ -72,6 +72,7 @@ __all__ = [
     "image_to_depth",
     "image_to_rgb",
     "joints_in",
+    "stamp_ns",
     "survey_of_bag",
     "task_in",
     "values_in",

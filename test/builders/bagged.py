@@ -76,7 +76,7 @@ def write_bag(
 
 
 def parameters(stamp: str = "header", **more: Any) -> dict[str, Any]:
-    return {
+    given = {
         "fps": FPS,
         "task": "Pick up",
         "streams": ["state", "cam"],
@@ -86,6 +86,12 @@ def parameters(stamp: str = "header", **more: Any) -> dict[str, Any]:
         "state.stamp": stamp,
         "cam.stamp": stamp,
         **more,
+    }
+    names = [f"{stream}." for stream in given["streams"]]
+    return {
+        name: value
+        for name, value in given.items()
+        if "." not in name or name.startswith(tuple(names)) or name in more
     }
 
 

@@ -8,8 +8,20 @@ import pytest
 pytest.importorskip("rosbags")
 pytest.importorskip("mcap")
 
-from bagged import CAMERA_HZ, FPS, JOINTS_HZ, START_NS, jpeg, write_bag, write_config
+from bagged import (
+    CAMERA_HZ,
+    FPS,
+    JOINTS,
+    JOINTS_HZ,
+    START_NS,
+    STATE,
+    joint_state,
+    jpeg,
+    write_bag,
+    write_config,
+)
 
+from lerobot_recorder.bags import BagWriter
 from lerobot_recorder.importing import Cutting, ImportSession, Range, import_bag, read_parameters
 from lerobot_recorder.spool import Spool
 
@@ -58,6 +70,29 @@ def test_with_the_time_of_receipt_the_log_time_counts(tmp_path):
     number = int((time_ns - START_NS - 10**8) * JOINTS_HZ // 10**9)
     assert spooled.rows()["observation.state"][0, 0] == np.float32(number / 7)
     assert episode.verdict == "good"
+
+
+def test_with_simulated_time_the_clock_in_the_bag_counts(tmp_path):
+    """A simulator at half speed: log times are another day, and pass twice as fast."""
+    start_ns, log_ns = 5 * 10**9, START_NS
+    path = tmp_path / "bag.mcap"
+    with BagWriter(path) as bag:
+        for step in range(300):
+            now_ns = start_ns + step * 10**7
+            seconds = {"sec": now_ns // 10**9, "nanosec": now_ns % 10**9}
+            bag.add("/clock", "rosgraph_msgs/msg/Clock", log_ns + step * 2 * 10**7, {"clock": seconds})
+            bag.add(STATE, JOINTS, log_ns + step * 2 * 10**7 + 1, joint_state(now_ns, step))
+    for stamp in ("header", "receive"):
+        root = tmp_path / stamp
+        made = session(tmp_path, path, stamp=stamp, streams=["state"], root=str(root), use_sim_time=True)
+        made.root = root
+        (job,) = made.jobs()
+        (episode,) = import_bag(job).episodes
+        assert (episode.verdict, episode.started_at_ns, episode.rows) == ("good", start_ns, 45)
+        (spooled,) = Spool(root).ready()
+        assert spooled.manifest.clock == "sim"
+        steps = (np.arange(45) * 10**9 // FPS) // 10**7
+        np.testing.assert_allclose(spooled.rows()["observation.state"][:, 0], steps / 7, rtol=1e-6)
 
 
 def test_a_range_is_an_episode_with_the_rows_inside_it(tmp_path):

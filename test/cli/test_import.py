@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import pytest
+
+pytest.importorskip("rosbags")
+pytest.importorskip("mcap")
+
+from bagged import START_NS, write_bag, write_config
+
+from lerobot_recorder.dataset import load_info
+from lerobot_recorder.spool import Spool
+
+
+@pytest.fixture
+def config(tmp_path):
+    return write_config(tmp_path / "robot.yaml", encoder={"crf": 40})
+
+
+def test_a_dry_run_shows_and_draws_the_episodes_and_writes_nothing(invoke, tmp_path, config):
+    bag = write_bag(tmp_path / "bag.mcap", 3, silent=[(2, 2.7)])
+    root = tmp_path / "data"
+    ranges = ("--range", "0,1,Wipe", "--range", "1.5,")
+    result = invoke("import", bag, "--config", config, "--root", root, "--dry-run", *ranges)
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert lines[0].split() == [
+        "bag",
+        "episode",
+        "start",
+        "at",
+        "s",
+        "length",
+        "s",
+        "rows",
+        "verdict",
+        "task",
+    ]
+    assert "good" in lines[1]
+    assert lines[1].split()[-1] == "Wipe"
+    assert "bad" in lines[2]
+    drawn = next(line for line in lines if line.endswith("bag.mcap, 3.0 s"))
+    assert [mark for mark in "█▒" if mark in drawn] == ["█", "▒"]
+    assert drawn.index("█") < drawn.index("▒")
+    assert "episode 1: state: " in result.output
+    assert "had no sample within 0.5 s" in result.output
+    assert not root.exists()
+    assert not Spool(root).path.exists()
+
+
+def test_bags_become_a_dataset_with_the_encoder_of_the_file(invoke, tmp_path, config):
+    bags = [write_bag(tmp_path / f"{n}.mcap", 1.5, start_ns=START_NS + n * 10**10) for n in range(2)]
+    root = tmp_path / "data"
+    arguments = (
+        "import",
+        *bags,
+        "--config",
+        config,
+        "--root",
+        root,
+        "--task",
+        "Wipe",
+        "-p",
+        "recorder.fps=10",
+    )
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    info = load_info(root)
+    assert (info.total_episodes, info.fps) == (2, 10)
+    assert info.features["observation.images.cam"]["info"]["video.crf"] == 40
+    assert Spool(root).waiting() == []
+    again = invoke(*arguments)
+    assert again.exit_code == 0
+    assert again.output.count("imported already: 1 episode (0)") == 2
+    assert load_info(root).total_episodes == 2
+    shown = invoke("show", root, "1")
+    assert f"imported from  {bags[1]}" in " ".join(shown.output.split(" ")), shown.output
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--gap", "1", "--from-recorder"), "--from-recorder and --gap: give only one of them"),
+        (("--marks", "/joy:a"), "expected TOPIC or TOPIC:BUTTON"),
+        (("--range", "3"), "expected START,END"),
+        (("-p", "recorder.fsp=3"), "recorder has no parameter 'fsp' (did you mean 'fps'?)"),
+        (("--csv", "none.csv"), "cannot read none.csv"),
+    ],
+)
+def test_options_that_cannot_be_are_refused(invoke, tmp_path, config, options, reason):
+    bag = write_bag(tmp_path / "bag.mcap", 0.2)
+    result = invoke("import", bag, "--config", config, "--root", tmp_path / "data", *options)
+    assert result.exit_code == 1
+    assert reason in " ".join(result.output.split())
+
+
+def test_a_bag_that_cannot_be_imported_does_not_stop_the_others(invoke, tmp_path, config):
+    far = write_bag(tmp_path / "far.mcap", 1, camera_ahead_s=9)
+    bags = [far, tmp_path / "none", write_bag(tmp_path / "b.mcap", 1)]
+    result = invoke("import", *bags, "--config", config, "--root", tmp_path / "data", "--no-encode")
+    assert result.exit_code == 1
+    output = " ".join(result.output.split())
+    assert "the headers of cam differ from the log times" in output
+    assert f"{tmp_path / 'none'}" in output
+    assert "1 episode waits: lerobot-recorder encode" in output
+    assert len(Spool(tmp_path / "data").ready()) == 1
