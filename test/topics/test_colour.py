@@ -8,8 +8,10 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from lerobot_recorder.errors import ImageError, StreamError
+from lerobot_recorder.errors import ImageError, RecorderError, StreamError
 from lerobot_recorder.images import EncodedImage, Png
 from lerobot_recorder.topics import images
 
@@ -155,3 +157,30 @@ def test_a_line_that_is_too_short_for_its_last_pair_is_refused():
     damaged = Png(b"\x89PNG\r\n\x1a\n", 4, 4, 16, 1)
     with pytest.raises(ImageError, match="cannot be decoded"):
         images.png_to_rgb(damaged)
+
+
+SIDES = st.sampled_from([0, 1, 2, 3, 8])
+ENCODINGS = [
+    "rgb8",
+    "bgra8",
+    "8UC1",
+    "bayer_gbrg8",
+    "bayer_rggb16",
+    "rgba16",
+    "mono16",
+    "yuyv",
+    "nv12",
+    "nv21",
+]
+
+
+@given(st.sampled_from(ENCODINGS), SIDES, SIDES, st.integers(0, 70), st.binary(max_size=600), st.booleans())
+def test_messages_of_any_shape_give_an_image_or_a_reason(encoding, width, height, step, data, big):
+    any_message = SimpleNamespace(
+        encoding=encoding, width=width, height=height, step=step, data=data, is_bigendian=int(big)
+    )
+    try:
+        found = images.image_to_rgb(any_message)
+    except RecorderError:
+        return
+    assert (found.shape, found.dtype) == ((height, width, 3), np.uint8)
