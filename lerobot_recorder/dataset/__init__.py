@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         link,
         parse_episodes,
     )
-    from lerobot_recorder.dataset.edits.compose import changed_bytes, compose
+    from lerobot_recorder.dataset.edits.compose import changed_bytes, compose, compose_empty
     from lerobot_recorder.dataset.episode import (
         STREAM_KEYS,
         EncodedEpisode,
@@ -135,6 +135,7 @@ __all__ = [
     "check_fits",
     "check_repo_id",
     "compose",
+    "compose_empty",
     "counted_ids",
     "dataset_name",
     "default_root",

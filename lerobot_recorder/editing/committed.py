@@ -40,7 +40,7 @@ class RecorderEdits:
             order: identifier that sorts this among removals from the spool.
 
         Raises:
-            DatasetError: the dataset does not have it, it is the only one, or the dataset cannot be edited.
+            DatasetError: the dataset does not have it, or cannot be edited.
         """
         changes = self._editor.delete_recorded(episode_id, order)
         return EditedEpisode(episode_id, changes[0].episode or 0)

@@ -19,6 +19,7 @@ from lerobot_recorder.dataset import (
     Source,
     changed_bytes,
     compose,
+    compose_empty,
     differences,
     file_states,
     user_features,
@@ -120,7 +121,7 @@ class DatasetEditor:
             order: identifier that sorts this among removals from the spool.
 
         Raises:
-            DatasetError: the dataset does not have it, it is the only one, or the dataset cannot be edited.
+            DatasetError: the dataset does not have it, or cannot be edited.
         """
 
         def plan(source: Source) -> _Plan:
@@ -302,9 +303,7 @@ class DatasetEditor:
         _require_room(source, plan)
         new = history.begin()
         try:
-            sources = {each.root: each for each in (source, *plan.others)}
-            cutter = VideoCutter(source.info.fps)
-            compose(new, source, plan.pieces, sources=sources, videos=cutter, progress=self._progress)
+            self._compose(new, source, plan)
             if file_states(source.root) != source.files:
                 raise DatasetError(
                     f"{self.root}: another program has changed the dataset; nothing was edited. Wait until "
@@ -318,6 +317,14 @@ class DatasetEditor:
             history.recover()
             raise
         self._limit(history)
+
+    def _compose(self, new: Path, source: Source, plan: _Plan) -> None:
+        if plan.order and not plan.pieces:  # the operator's first episode: the next one replaces it
+            compose_empty(new, source)
+            return
+        sources = {each.root: each for each in (source, *plan.others)}
+        cutter = VideoCutter(source.info.fps)
+        compose(new, source, plan.pieces, sources=sources, videos=cutter, progress=self._progress)
 
     def _with_later(self, history: History, edit: Edit, current: Source) -> Path:
         """Compose the dataset before an edit and the episodes that were recorded since."""

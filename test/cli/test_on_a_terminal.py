@@ -32,7 +32,7 @@ def terminal():
 
 def test_an_operator_records_with_keys_and_is_told_what_matters(terminal, tmp_path: Path):
     root = tmp_path / "data"
-    screen = terminal("--root", str(root), "--task", "Pick up the cube", "--video-encoding-batch-size", "9")
+    screen = terminal("--root", str(root), "--task", "Pick up the cube")
     start = screen.wait_for("ready   next: episode 0   0 saved")
     assert f"new dataset {root}" in start
     assert not re.search("missing|wrong|problem|nothing", start), start

@@ -55,6 +55,23 @@ def test_a_committed_episode_is_deleted_once_and_brought_back(robot):
     assert robot.recorder.delete_last().result(10) == (last, True, 1)
 
 
+def test_the_only_episode_is_deleted_and_comes_back_also_after_others(robot):
+    first = save(robot, 2)
+    commit(robot)
+    (robot.root / "README.md").write_text("mine")
+    assert robot.recorder.delete_last().result(10) == (first, True, 0)
+    assert "has no episodes yet" in " ".join(check(robot.root, probe))
+    assert (robot.root / "README.md").read_text() == "mine"
+    assert robot.recorder.undo_delete().result(10) == (first, "ready", True, 0)
+    assert lengths(robot) == [2]
+    robot.recorder.delete_last().result(10)
+    save(robot, 4)
+    commit(robot)
+    assert lengths(robot) == [4]
+    assert robot.recorder.undo_delete().result(10) == (first, "ready", True, 0)
+    assert lengths(robot) == [2, 4]
+
+
 def test_removals_from_dataset_and_spool_come_back_in_reverse_order(robot):
     save(robot, 2)
     committed = save(robot, 3)

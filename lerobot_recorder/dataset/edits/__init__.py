@@ -8,7 +8,7 @@ history        exchanges both, and keeps the old one for undo
 =============  =============================================================================
 """
 
-from lerobot_recorder.dataset.edits.compose import changed_bytes, compose, link
+from lerobot_recorder.dataset.edits.compose import changed_bytes, compose, compose_empty, link
 from lerobot_recorder.dataset.edits.history import Edit, History
 from lerobot_recorder.dataset.edits.plan import KEEP, Piece, parse_episodes
 from lerobot_recorder.dataset.edits.source import Source, file_states
@@ -21,6 +21,7 @@ __all__ = [
     "Source",
     "changed_bytes",
     "compose",
+    "compose_empty",
     "file_states",
     "link",
     "parse_episodes",

@@ -53,6 +53,10 @@ class VideoCuts(Protocol):
         """Decode frames of a range that begins at ``start``."""
 
 
+_PARTS = ("data", "meta", "videos")
+"""Directories of a dataset that hold its episodes and their descriptions."""
+
+
 @dataclass
 class _Item:
     """An episode of the new dataset.
@@ -121,6 +125,20 @@ def compose(
         for number, (piece, start) in enumerate(zip(pieces, starts, strict=False))
     ]
     _Composition(directory, base, items, videos).write(progress)
+
+
+def compose_empty(directory: Path, base: Source) -> None:
+    """Write a dataset without episodes, as one that was just created, for the episodes that will follow.
+
+    Args:
+        directory: where to write it; it must not exist.
+        base: the dataset that is edited: its ``info.json`` and the user's files beside its parts are kept.
+    """
+    info = dataclasses.replace(base.info, total_episodes=0, total_frames=0, total_tasks=0, splits={})
+    prepared(base.layout.at(directory).info).write_text(info_json.to_json(info), encoding="utf-8")
+    for name in base.files:
+        if name.partition("/")[0] not in _PARTS:
+            link(base.root / name, prepared(directory / name))
 
 
 def changed_bytes(base: Source, pieces: Sequence[Piece], others: Sequence[Source] = ()) -> int:
