@@ -28,6 +28,7 @@ from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, Sp
 
 STATIC = Path(__file__).parent / "static"
 _LARGEST_WIDTH = 4096
+_MOST_LISTED = 10_000
 _TIMEOUT_S = 120.0
 """How long a node may take for an answer; an edit of a large dataset takes seconds."""
 
@@ -122,8 +123,9 @@ class _Episodes:
         self._decoding = asyncio.Semaphore(1)
         self._number = 0
 
-    async def listing(self, _request: Request) -> Response:
-        return JSONResponse(await run_in_threadpool(self._library.listing))
+    async def listing(self, request: Request) -> Response:
+        last = _number(request, "last", _MOST_LISTED)
+        return JSONResponse(await run_in_threadpool(self._library.listing, last or _MOST_LISTED))
 
     async def details(self, request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(self._library.details, request.path_params["ref"]))
@@ -134,12 +136,10 @@ class _Episodes:
         return Response(picture, media_type="image/jpeg", headers=_kept(request))
 
     async def picture(self, request: Request) -> Response:
-        given, width = request.path_params, request.query_params.get("width", "0")
-        if not width.isdecimal() or int(width) > _LARGEST_WIDTH:
-            raise ConfigError(f"width: expected 0 to {_LARGEST_WIDTH}, found {width!r}")
+        given, width = request.path_params, _number(request, "width", _LARGEST_WIDTH)
         async with self._decoding:
             picture = await run_in_threadpool(
-                self._library.picture, given["ref"], given["key"], given["row"], int(width)
+                self._library.picture, given["ref"], given["key"], given["row"], width
             )
         return Response(picture, media_type="image/jpeg", headers=_kept(request))
 
@@ -159,6 +159,13 @@ class _Episodes:
     def _edit(self, wanted: dict[str, Any]) -> str:
         with self._editing:
             return self._edits.apply(wanted)
+
+
+def _number(request: Request, name: str, most: int) -> int:
+    given = request.query_params.get(name, "0")
+    if not given.isdecimal() or int(given) > most:
+        raise ConfigError(f"{name}: expected 0 to {most}, found {given!r}")
+    return int(given)
 
 
 def _kept(request: Request) -> dict[str, str]:

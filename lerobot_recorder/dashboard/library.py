@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,8 +17,6 @@ from lerobot_recorder.dashboard.pictures import depth_to_jpeg, to_jpeg
 from lerobot_recorder.dataset import (
     FeatureDict,
     RecordedEpisode,
-    Recording,
-    load_info,
     open_dataset,
     recordings_of,
     value_names,
@@ -113,17 +111,23 @@ class Library:
         self._lock = threading.Lock()
         self._episodes: OrderedDict[Any, PlayedEpisode] = OrderedDict()
         self._thumbnails: OrderedDict[Any, bytes] = OrderedDict()
+        self._listed: tuple[Any, list[dict[str, Any]]] = (None, [])
 
-    def listing(self) -> dict[str, Any]:
-        """Return all episodes and the edits that can be undone, as for JSON.
+    def listing(self, last: int) -> dict[str, Any]:
+        """Return the last episodes and the edits that can be undone, as for JSON.
+
+        Args:
+            last: number of episodes of the dataset; those of the spool are all listed.
 
         Raises:
             DatasetError: the dataset cannot be read.
         """
+        committed = self._committed()
         return {
             "state": self._state(),
-            "episodes": list(self._committed()),
-            "spool": [*self._waiting()],
+            "count": len(committed),
+            "episodes": committed[-last:],
+            "spool": [*self._waiting({each["id"] for each in committed})],
             "edits": [edit.what for edit in DatasetEditor(self.root).edits()],
         }
 
@@ -248,9 +252,17 @@ class Library:
 
     # What is listed
 
-    def _committed(self) -> Iterator[dict[str, Any]]:
-        if load_info(self.root) is None:
-            return
+    def _committed(self) -> list[dict[str, Any]]:
+        """Return the episodes of the dataset; they are read again when ``info.json`` has changed."""
+        with contextlib.suppress(OSError):
+            found = (self.root / "meta" / "info.json").stat()
+            key = self._state(), found.st_ino, found.st_mtime_ns
+            if key != self._listed[0]:
+                self._listed = key, list(self._read_committed())
+            return self._listed[1]
+        return []
+
+    def _read_committed(self) -> Iterator[dict[str, Any]]:
         dataset = open_dataset(self.root)
         known = recordings_of(dataset.layout.recordings_files())
         for number, length in enumerate(dataset.lengths if dataset.info.total_episodes else ()):
@@ -264,8 +276,7 @@ class Library:
                 **_facts(recording.get, recording),
             }
 
-    def _waiting(self) -> Iterator[dict[str, Any]]:
-        counted = {each.get("episode_id") for each in self._known().values()}
+    def _waiting(self, counted: Container[str]) -> Iterator[dict[str, Any]]:
         for episode in self._spool.episodes(*_STATES):
             if episode.episode_id in counted:
                 continue  # its commit is not finished
@@ -273,13 +284,6 @@ class Library:
                 yield _spooled(episode, episode.manifest, self._spool.error(episode))
             except SpoolError as error:
                 yield {"ref": episode.episode_id, "state": episode.state, "error": str(error)}
-
-    def _known(self) -> Mapping[int, Recording]:
-        info = load_info(self.root)
-        if info is None:
-            return {}
-        known = recordings_of(info.layout(self.root).recordings_files())
-        return {number: line for number, line in known.items() if number < info.total_episodes}
 
 
 def _facts(get: Callable[[str], Any], recording: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,6 +58,8 @@ def test_all_episodes_are_listed(served):
     assert waiting["state"] == "ready"
     assert waiting["verdict"] == "good"
     assert found["edits"] == []
+    newest = served.get("/episodes?last=1").json()
+    assert (newest["count"], [each["number"] for each in newest["episodes"]]) == (2, [1])
 
 
 def test_every_picture_is_that_of_its_row(served):

@@ -9,8 +9,8 @@ export class Episodes {
   constructor(onOpen) {
     this.onOpen = onOpen;
     this.shown = SHOWN;
-    this.list = { episodes: [], spool: [], edits: [] };
-    byId("more").addEventListener("click", () => { this.shown += SHOWN; this.draw(); });
+    this.list = { count: 0, episodes: [], spool: [], edits: [] };
+    byId("more").addEventListener("click", () => { this.shown += SHOWN; this.load(); });
     byId("undo-edit").addEventListener("click", async () => {
       await post("/edits", { edit: "undo" });
       await this.load();
@@ -22,7 +22,7 @@ export class Episodes {
     if (this.loading) { this.again = true; return; }
     this.loading = true;
     try {
-      this.list = await get("/episodes");
+      this.list = await get(`/episodes?last=${this.shown}`);
       this.draw();
     } catch (error) {
       show({ success: false, message: error.message });
@@ -32,7 +32,7 @@ export class Episodes {
     }
   }
 
-  /** Return all episodes, the newest first. */
+  /** Return the episodes that are listed, the newest first. */
   get all() {
     return [...this.list.episodes, ...this.list.spool].reverse();
   }
@@ -44,9 +44,9 @@ export class Episodes {
 
   draw() {
     const all = this.all, undo = byId("undo-edit");
-    setText(byId("count"), `(${this.list.episodes.length} in the dataset, ${this.list.spool.length} in the spool)`);
-    byId("episodes").replaceChildren(...all.slice(0, this.shown).map((each) => this.entry(each)));
-    byId("more").hidden = all.length <= this.shown;
+    setText(byId("count"), `(${this.list.count} in the dataset, ${this.list.spool.length} in the spool)`);
+    byId("episodes").replaceChildren(...all.map((each) => this.entry(each)));
+    byId("more").hidden = this.list.count <= this.shown;
     const last = this.list.edits.at(-1);
     undo.hidden = !last;
     if (last) setText(undo, `Undo: ${last}`);
