@@ -9,6 +9,7 @@ calibration    LeRobot's calibration files; ticks to rad and to LeRobot's units
 calibrate      measures a calibration
 setup          finds servos and sets their IDs
 arm            ``Arm``: six servos as one arm
+inspection     looks at an arm without changing anything
 connection     reconnects an arm after a failure
 motion         slow approaches and step limits
 follower       drives the follower and monitors its servos
@@ -33,6 +34,7 @@ from lerobot_recorder.arms.calibration import (
     default_path,
     load_calibration,
 )
+from lerobot_recorder.arms.inspection import ServoReport, read_servos
 from lerobot_recorder.arms.kinematics import GRASP, RESTING, Frame, forward, reach
 from lerobot_recorder.arms.protocol import BROADCAST_ID, MAX_ID, Alarm, Decoder, Instruction, Packet
 from lerobot_recorder.arms.registers import BAUD_RATES, Register
@@ -97,6 +99,7 @@ __all__ = [
     "ReplayStatus",
     "Role",
     "ServoBus",
+    "ServoReport",
     "TeleopLoop",
     "TeleopSettings",
     "Unit",
@@ -107,6 +110,7 @@ __all__ = [
     "load_calibration",
     "load_movement",
     "reach",
+    "read_servos",
     "scan_port",
     "serial_ports",
     "set_up_servo",

@@ -42,6 +42,20 @@ def set_up(bus: ServoBus, role: Role, calibration: Calibration, write_calibratio
         CalibrationError: the servos hold a different calibration.
         DeviceError: the servos have the wrong model or different firmware.
     """
+    memory = check_servos(bus, role, calibration)
+    where = f"the {role} on {bus.port}"
+    _check_calibration(calibration, memory, where, write_calibration)
+    for name, joint in calibration.joints.items():
+        _configure(bus, joint, memory[name], _settings(role, name, joint, memory[name]), f"{name} of {where}")
+
+
+def check_servos(bus: ServoBus, role: Role, calibration: Calibration) -> dict[str, bytes]:
+    """Check that all servos of an arm answer and are of the right kind; return their settings by joint.
+
+    Raises:
+        BusError: a servo does not answer.
+        DeviceError: the servos have the wrong model or different firmware.
+    """
     if not bus.answers(calibration.ids):
         raise BusTimeoutError(
             f"no servo of the {role} answers on {bus.port}: check that its power supply is on and that the "
@@ -52,9 +66,7 @@ def set_up(bus: ServoBus, role: Role, calibration: Calibration, write_calibratio
     where = f"the {role} on {bus.port}"
     _check_models(memory, where)
     _check_firmware(memory, where)
-    _check_calibration(calibration, memory, where, write_calibration)
-    for name, joint in calibration.joints.items():
-        _configure(bus, joint, memory[name], _settings(role, name, joint, memory[name]), f"{name} of {where}")
+    return memory
 
 
 def _check_models(memory: Mapping[str, bytes], where: str) -> None:
@@ -79,14 +91,19 @@ def _check_firmware(memory: Mapping[str, bytes], where: str) -> None:
         )
 
 
-def _check_calibration(
-    calibration: Calibration, memory: Mapping[str, bytes], where: str, write_calibration: bool
-) -> None:
-    differing = [
+def differing_calibration(calibration: Calibration, memory: Mapping[str, bytes]) -> list[str]:
+    """Describe how the calibration in the servos' settings differs, one entry per joint."""
+    return [
         f"{name} {_describe(held)} instead of {_describe(joint)}"
         for name, joint in calibration.joints.items()
         if (held := _held_calibration(joint, memory[name])) != joint
     ]
+
+
+def _check_calibration(
+    calibration: Calibration, memory: Mapping[str, bytes], where: str, write_calibration: bool
+) -> None:
+    differing = differing_calibration(calibration, memory)
     if differing and not write_calibration:
         raise CalibrationError(
             f"the servos of {where} do not hold this calibration (homing offset, range): "

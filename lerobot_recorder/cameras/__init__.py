@@ -9,6 +9,7 @@ container      everything that FFmpeg can open, and JPEG
 multipart      MJPEG over HTTP
 network        RTSP and other streams
 video_file     a video file in place of a camera
+identity       which device a camera is
 calibration    camera calibration files of ROS
 =============  =============================================================================
 """
@@ -23,7 +24,8 @@ from lerobot_recorder.cameras.calibration import (
 )
 from lerobot_recorder.cameras.camera import Camera, OpenSource, take_snapshot
 from lerobot_recorder.cameras.container import encode_jpeg
-from lerobot_recorder.cameras.settings import CameraImage, CameraSettings, PixelFormat
+from lerobot_recorder.cameras.identity import DeviceIdentity, identity_of
+from lerobot_recorder.cameras.settings import CameraImage, CameraSettings, PixelFormat, camera_settings
 from lerobot_recorder.cameras.source import Pace
 from lerobot_recorder.cameras.v4l2 import PERMISSION_HINT, CameraInfo, list_cameras, list_forbidden
 
@@ -34,12 +36,15 @@ __all__ = [
     "CameraImage",
     "CameraInfo",
     "CameraSettings",
+    "DeviceIdentity",
     "OpenSource",
     "Pace",
     "PixelFormat",
     "camera_calibration_text",
+    "camera_settings",
     "encode_jpeg",
     "ideal_calibration",
+    "identity_of",
     "list_cameras",
     "list_forbidden",
     "load_camera_calibration",

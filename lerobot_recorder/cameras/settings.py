@@ -6,13 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.settings import check_settings, setting
+from lerobot_recorder.settings import check_settings, setting, settings_from
 
 PixelFormat = Literal["auto", "mjpeg", "raw"]
 
@@ -93,6 +93,31 @@ def _check_number_or_auto(camera: str, setting: str, value: str) -> None:
         usable = False
     if not usable:
         raise ConfigError(f"camera {camera}: {setting} must be 'auto', a number or empty, found {value!r}")
+
+
+def camera_settings(name: str, values: Mapping[str, Any]) -> CameraSettings:
+    """Return the settings that a camera's parameters describe.
+
+    Raises:
+        ConfigError: they cannot be used
+    """
+    if not values.get("source"):
+        raise ConfigError(
+            f"camera {name}: give {name}.source: a device, a stream, a video file, or sim; "
+            "and cameras: [''] for none"
+        )
+    controls = dict(_control(name, control) for control in values.get("controls", ()))
+    return settings_from(CameraSettings, values, name=name, controls=controls)
+
+
+def _control(camera: str, assignment: str) -> tuple[str, int]:
+    name, _, value = assignment.partition("=")
+    try:
+        return name.strip(), int(value)
+    except ValueError:
+        raise ConfigError(
+            f"camera {camera}: controls: expected NAME=NUMBER, for example gain=4, found {assignment!r}"
+        ) from None
 
 
 @dataclass(frozen=True)

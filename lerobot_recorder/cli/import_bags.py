@@ -13,7 +13,7 @@ from rich.text import Text
 
 from lerobot_recorder.cli.encode import NICE, drain, raise_all, report_encoded
 from lerobot_recorder.cli.options import option
-from lerobot_recorder.cli.record import parsed_assignments
+from lerobot_recorder.cli.plan import parsed_assignments
 from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table
 from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.encoding import BatchEncoder, cores

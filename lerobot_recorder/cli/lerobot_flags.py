@@ -49,6 +49,21 @@ CAMERA_KEYS = (
 _LICENCE = "apache-2.0"
 """The licence under which ``lerobot-record`` uploads."""
 
+UNUSED_BY_PREFLIGHT: Mapping[str, bool] = {
+    "--reset-time-s": True,
+    "--dashboard": False,
+    "--dashboard-address": True,
+    "--dashboard-port": True,
+    "--resume": False,
+    "--no-resume": False,
+    "--push-to-hub": True,
+    "--private": False,
+    "--tag": True,
+    "--preflight": False,
+    "--no-preflight": False,
+}
+"""Options of ``record`` that do not matter for ``preflight``, and whether they have a value."""
+
 
 @dataclass(frozen=True)
 class Flag:
@@ -86,6 +101,27 @@ class RecordCommand(TyperCommand):
         for remark in translation.remarks:
             typer.echo(remark, err=True)
         return super().parse_args(ctx, translation.arguments)
+
+
+class PreflightCommand(RecordCommand):
+    """A command that accepts the options of ``record`` that it has no use for."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Leave such options out, then parse the command line."""
+        return super().parse_args(ctx, _without_unused(translated(args).arguments))
+
+
+def _without_unused(arguments: Sequence[str]) -> list[str]:
+    kept: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        name, equals, _ = argument.partition("=")
+        if name not in UNUSED_BY_PREFLIGHT:
+            kept.append(argument)
+        elif UNUSED_BY_PREFLIGHT[name] and not equals and waiting:
+            waiting.pop(0)
+    return kept
 
 
 def translated(arguments: Sequence[str]) -> Translation:
@@ -317,7 +353,7 @@ def _tags(value: str, _: Values) -> list[str]:
 
 _PNG = "images wait as they are received, so no PNG files are written"
 _FILE = "LeRobot's configuration files are not read: give flags, or a parameter file with `--config`"
-_LIVE = "no pictures are shown while it records"
+_LIVE = "the web page of `--dashboard` takes what it needs"
 _RAW = "the same as LeRobot's default; datasets with other values could not be merged with it"
 _DEPTH = "[depth](any_robot.md) is always stored this way, which is LeRobot's default"
 _TWO_ARMS = (
@@ -457,7 +493,12 @@ FLAGS: tuple[Flag, ...] = (
         "none",
     ),
     _assigned("play_sounds", "recorder.play_sounds", "default: true; may change while it runs"),
-    _unneeded("display_data", _LIVE),
+    _chosen(
+        "display_data",
+        "`--dashboard`",
+        {"true": ("--dashboard",), "false": ()},
+        "a web page with the pictures of all cameras and the curves of the joints",
+    ),
     _unneeded("display_mode", _LIVE),
     _unneeded("display_ip", _LIVE),
     _unneeded("display_port", _LIVE),

@@ -2,43 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, cast
 
 import typer
-import yaml
 from rich.console import Console
 
 from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cli.options import option
-from lerobot_recorder.cli.processes import assignments, node_arguments, node_environment, require_ros
+from lerobot_recorder.cli.plan import arm_option, plan_recording
+from lerobot_recorder.cli.preflight import QUICK_S, print_findings, refuse_faults, run_preflight
+from lerobot_recorder.cli.processes import node_environment, require_ros
 from lerobot_recorder.cli.push import PrivateOption, TagOption, upload
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import next_steps, summarise
-from lerobot_recorder.dashboard import require_extra
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
-from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.launching import (
-    NODE_OPTIONS,
     OPTIONS,
     Hardware,
-    node_values,
-    plain_hardware,
-    require_config,
 )
-from lerobot_recorder.parameter_files import check_files, file_parameters
-from lerobot_recorder.settings import settings_from
+from lerobot_recorder.preflight import save_references
 from lerobot_recorder.sharing import check_names
-from lerobot_recorder.shipped import shipped_config
 from lerobot_recorder.spool import Spool
-
-
-def _arm(name: str, flag: str) -> Any:
-    """Return the option for an arm, under LeRobot's name and ours."""
-    return typer.Option(flag, f"--{name.replace('_', '-')}", help=OPTIONS[name].help)
 
 
 def record(
@@ -53,10 +41,10 @@ def record(
     episode_time_s: Annotated[float | None, option(OPTIONS["episode_time_s"])] = None,
     reset_time_s: Annotated[float | None, option(OPTIONS["reset_time_s"])] = None,
     video_encoding_batch_size: Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])] = None,
-    robot_port: Annotated[str | None, _arm("follower_port", "--robot-port")] = None,
-    robot_id: Annotated[str | None, _arm("follower_id", "--robot-id")] = None,
-    teleop_port: Annotated[str | None, _arm("leader_port", "--teleop-port")] = None,
-    teleop_id: Annotated[str | None, _arm("leader_id", "--teleop-id")] = None,
+    robot_port: Annotated[str | None, arm_option("follower_port", "--robot-port")] = None,
+    robot_id: Annotated[str | None, arm_option("follower_id", "--robot-id")] = None,
+    teleop_port: Annotated[str | None, arm_option("leader_port", "--teleop-port")] = None,
+    teleop_id: Annotated[str | None, arm_option("leader_id", "--teleop-id")] = None,
     namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
     dashboard: Annotated[bool, typer.Option("--dashboard", help=OPTIONS["dashboard"].help)] = False,
     dashboard_address: Annotated[str | None, option(OPTIONS["dashboard_address"])] = None,
@@ -79,6 +67,12 @@ def record(
     ] = None,
     private: PrivateOption = False,
     tag: TagOption = None,
+    preflight: Annotated[
+        bool,
+        typer.Option(
+            "--preflight/--no-preflight", help="Check arms, cameras, disk, dataset and clock before."
+        ),
+    ] = True,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,7 +90,7 @@ def record(
     The flags of lerobot-record are accepted, too, for example --robot.port and --dataset.repo_id.
     """
     require_ros()
-    kind, console = plain_hardware(hardware), Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True)
     options = {
         "repo_id": repo_id,
         "root": str(root.expanduser().absolute()) if root else None,
@@ -113,30 +107,21 @@ def record(
         "dashboard_address": dashboard_address,
         "dashboard_port": dashboard_port,
     }
-    file, namespace = _config(config, kind), namespace.strip("/")
-    arguments = arguments_by_node(file, options, parameter or [], namespace)
-    if kind == "none":
-        del arguments["hardware"]
-    if dashboard:
-        require_extra()
-    else:
-        del arguments["dashboard"]
-    prefix = f"/{namespace}/" if namespace else "/"
-    check_files([file], [prefix + node for node in arguments])
-    given = {node: given_parameters(file, prefix + node, options, parameter or []) for node in arguments}
-    derived = derived_parameters(given)
+    plan = plan_recording(hardware, config, options, parameter or [], namespace, dashboard=dashboard)
+    given, arguments, place = plan.given, plan.arguments, plan.place
     check_calibrations(given.get("hardware", {}))
-    for node in arguments:
-        arguments[node] += assignments(derived[node])
-    place = settings_from(
-        DatasetPlace, {name: given["recorder"].get(name, "") for name in ("repo_id", "root")}
-    )
-    _refuse_unusable(place.directory, f"{prefix}recorder")
+    _refuse_unusable(place.directory, f"{plan.prefix}recorder")
     check_resume(place, resume)
     if push_to_hub:
         check_names(dataset_name(place), push_to_hub)
     console.print(beginning(place))
-    run = Session(arguments, node_environment(isolated=kind == "sim")).run()
+    if preflight:
+        # Simulated arms and cameras have no cables.
+        done = run_preflight(plan, QUICK_S, devices=plan.hardware != "sim")
+        print_findings(done.findings, console)
+        refuse_faults(done)
+        save_references(place.directory, done.pictures())
+    run = Session(arguments, node_environment(isolated=plan.hardware == "sim")).run()
     summarise(run, console)
     if run.committed:
         for name, command in next_steps(place, run.committed[-1].episode_index, given.get("hardware")):
@@ -210,69 +195,3 @@ def beginning(place: DatasetPlace) -> str:
         return f"new dataset {name}{where}"
     more = f", {waiting} not encoded yet" if waiting else ""
     return f"continuing {name}{where}: {counted(info.total_episodes if info else 0, 'episode')} there{more}"
-
-
-def given_parameters(
-    file: Path, node: str, options: Mapping[str, object], parameters: Sequence[str]
-) -> dict[str, Any]:
-    """Return the parameters that a file, options and assignments give to a node.
-
-    Args:
-        file: parameter file
-        node: full name of the node
-        options: values of options by name
-        parameters: assignments, NODE.NAME=VALUE
-
-    Raises:
-        ConfigError: the file or an assignment cannot be read
-    """
-    name = node.rpartition("/")[2]
-    assigned = parsed_assignments(parameters).get(name, {})
-    return {**file_parameters(file, node), **node_values(name, options), **assigned}
-
-
-def parsed_assignments(parameters: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the values that assignments, NODE.NAME=VALUE, give to each node.
-
-    Raises:
-        ConfigError: an assignment has another form
-    """
-    values: dict[str, dict[str, Any]] = {}
-    for node, name, value in map(_parsed, parameters):
-        values.setdefault(node, {})[name] = yaml.safe_load(value)
-    return values
-
-
-def arguments_by_node(
-    config: Path, options: Mapping[str, object], parameters: list[str], namespace: str = ""
-) -> dict[str, list[str]]:
-    """Return the command line of each node.
-
-    Raises:
-        ConfigError: a parameter does not have the form NODE.NAME=VALUE, or the namespace is invalid
-    """
-    arguments = {node: node_arguments(node_values(node, options), namespace, config) for node in NODE_OPTIONS}
-    for assignment in parameters:
-        node, name, value = _parsed(assignment)
-        arguments[node] += ["-p", f"{name}:={value}"]
-    return arguments
-
-
-def _parsed(assignment: str) -> tuple[str, str, str]:
-    path, equals, value = assignment.partition("=")
-    node, dot, name = path.partition(".")
-    if node not in NODE_OPTIONS or not (dot and name and equals):
-        raise ConfigError(
-            f"parameter {assignment!r}: expected NODE.NAME=VALUE with a node of {', '.join(NODE_OPTIONS)}, "
-            "for example encoder.crf=25"
-        )
-    return node, name, value
-
-
-def _config(config: Path | None, hardware: str) -> Path:
-    require_config(hardware, config, "--config robot.yaml")
-    if config is None:
-        return shipped_config("so100_sim.yaml" if hardware == "sim" else "so100.yaml")
-    if not config.expanduser().is_file():
-        raise ConfigError(f"parameter file {config} does not exist")
-    return config.expanduser()

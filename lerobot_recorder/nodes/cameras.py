@@ -19,6 +19,7 @@ from lerobot_recorder.cameras import (
     CameraImage,
     CameraSettings,
     OpenSource,
+    camera_settings,
     encode_jpeg,
     load_camera_calibration,
     save_camera_calibration,
@@ -26,7 +27,6 @@ from lerobot_recorder.cameras import (
 from lerobot_recorder.errors import CalibrationError
 from lerobot_recorder.nodes.conversion import jpeg_to_compressed, rgb_to_image
 from lerobot_recorder.nodes.events import Diagnostic
-from lerobot_recorder.nodes.hardware_settings import camera_settings
 
 
 def camera_info(

@@ -8,7 +8,6 @@ from typing import Any
 
 from lerobot_recorder.arms import JOINTS, ArmSettings, TeleopSettings
 from lerobot_recorder.cameras import CameraSettings
-from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.settings import Parameter, parameter, parameters_of, setting, settings_from
 
 LARGEST_STEP = "max_relative_target"
@@ -65,28 +64,3 @@ def teleop_settings(values: Mapping[str, Any]) -> TeleopSettings:
 def _largest_steps(values: Mapping[str, Any]) -> dict[str, float] | None:
     steps = {joint: values[f"{LARGEST_STEP_OF}.{joint}"] or values[LARGEST_STEP] for joint in JOINTS}
     return {joint: step for joint, step in steps.items() if step} or None
-
-
-def camera_settings(name: str, values: Mapping[str, Any]) -> CameraSettings:
-    """Return the settings that a camera's parameters describe.
-
-    Raises:
-        ConfigError: they cannot be used
-    """
-    if not values["source"]:
-        raise ConfigError(
-            f"camera {name}: give {name}.source: a device, a stream, a video file, or sim; "
-            "and cameras: [''] for none"
-        )
-    controls = dict(_control(name, control) for control in values["controls"])
-    return settings_from(CameraSettings, values, name=name, controls=controls)
-
-
-def _control(camera: str, assignment: str) -> tuple[str, int]:
-    name, _, value = assignment.partition("=")
-    try:
-        return name.strip(), int(value)
-    except ValueError:
-        raise ConfigError(
-            f"camera {camera}: controls: expected NAME=NUMBER, for example gain=4, found {assignment!r}"
-        ) from None

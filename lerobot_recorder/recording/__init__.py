@@ -37,6 +37,7 @@ from lerobot_recorder.recording.geometry import ImageGeometry
 from lerobot_recorder.recording.opening import (
     check_continues,
     check_fps,
+    features_to_record,
     fitting_features,
     probe_cameras,
     take_settings,
@@ -98,6 +99,7 @@ __all__ = [
     "check_specs",
     "done_cue",
     "end_cue",
+    "features_to_record",
     "fitting_features",
     "grid_start_ns",
     "probe_cameras",

@@ -134,19 +134,46 @@ def check_continues(spool: Spool, fps: int, streams: Sequence[Stream], settings:
         ConfigError: no dataset can have such features.
         DatasetError: they do not fit.
     """
+    if _existing_features(spool, _newest_waiting(spool)):
+        features_to_record(spool, fps, streams, {}, settings)
+
+
+def features_to_record(
+    spool: Spool,
+    fps: int,
+    streams: Sequence[Stream],
+    sizes: Mapping[str, tuple[int, int]],
+    settings: RecorderSettings,
+) -> dict[str, Feature]:
+    """Return the features that will be recorded, before the streams have delivered anything.
+
+    Args:
+        spool: of the dataset
+        fps: rows per second
+        streams: what is recorded
+        sizes: width and height of images by stream; a camera without one is taken to have that of the dataset
+        settings: the recorder's settings
+
+    Raises:
+        ConfigError: no dataset can have such features.
+        DatasetError: they do not fit the dataset, or the episodes that wait for it.
+    """
     existing = _existing_features(spool, _newest_waiting(spool))
-    if not existing:
-        return
     specs = [stream.spec for stream in streams if stream.spec.is_image]
-    cameras = {spec.feature: _assumed_camera(spec, existing.get(spec.feature)) for spec in specs}
-    fitting_features(spool, fps, streams, cameras, settings)
+    cameras = {
+        spec.feature: _assumed_camera(spec, existing.get(spec.feature), sizes.get(spec.name))
+        for spec in specs
+    }
+    return fitting_features(spool, fps, streams, cameras, settings)
 
 
-def _assumed_camera(spec: StreamSpec, existing: Feature | None) -> CameraSpool:
+def _assumed_camera(
+    spec: StreamSpec, existing: Feature | None, size: tuple[int, int] | None = None
+) -> CameraSpool:
     known: Mapping[str, Any] = existing if existing and is_video(cast("FeatureDict", existing)) else {}
     height, width = known.get("shape", (SMALLEST_SIDE, SMALLEST_SIDE))[:2]
-    if spec.size is not None:
-        width, height = spec.size
+    if (given := spec.size or size) is not None:
+        width, height = given
     depth = "depth32" if (known.get("info") or {}).get("depth_unit") == "m" else "depth16"
     return CameraSpool(depth if spec.is_depth else "png", int(width), int(height))
 

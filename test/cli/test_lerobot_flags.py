@@ -7,10 +7,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from lerobot_recorder.cli.app import app
-from lerobot_recorder.cli.lerobot_flags import FLAGS, translated
+from lerobot_recorder.cli.lerobot_flags import FLAGS, UNUSED_BY_PREFLIGHT, translated
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.errors import ConfigError
 
@@ -40,6 +41,7 @@ def test_a_value_follows_an_equals_sign_or_a_space(form):
         ("--dataset.push_to_hub=false", []),
         ("--dataset.tags=[a,b]", ["--tag", "a", "--tag", "b"]),
         ("--resume", ["--resume"]),
+        ("--display_data=true", ["--dashboard"]),
         ("--resume --dataset.fps 15", ["--fps", "15", "--resume"]),
         ("--resume=false", ["--no-resume"]),
         ("--robot.type=so101_follower --teleop.type=so100_leader", ["--hardware", "so101"]),
@@ -112,6 +114,15 @@ def test_a_flag_without_effect_is_reported():
         "--dataset.num_image_writer_processes has no effect here: images wait as they are received, so no "
         "PNG files are written"
     ]
+
+
+def test_preflight_accepts_every_option_of_record():
+    group = typer.main.get_command(app)
+    options = {
+        name: {each for param in group.commands[name].params for each in (*param.opts, *param.secondary_opts)}
+        for name in ("record", "preflight")
+    }
+    assert options["record"] - options["preflight"] == {*UNUSED_BY_PREFLIGHT}
 
 
 def test_every_flag_can_be_given_without_a_crash():

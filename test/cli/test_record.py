@@ -17,7 +17,8 @@ from typer.testing import CliRunner
 
 from lerobot_recorder.arms.calibration import SIMULATED
 from lerobot_recorder.cli.app import app
-from lerobot_recorder.cli.record import arguments_by_node, beginning
+from lerobot_recorder.cli.plan import arguments_by_node
+from lerobot_recorder.cli.record import beginning
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.status import RunStatus
 from lerobot_recorder.cli.summary import next_steps

@@ -141,7 +141,7 @@ def test_recording_gets_as_far_as_its_nodes(home, words, monkeypatch):
     monkeypatch.setattr(Session, "__init__", refuse)
     monkeypatch.setattr("lerobot_recorder.cli.record.check_calibrations", lambda hardware: None)
     monkeypatch.setattr(
-        "lerobot_recorder.cli.record.derived_parameters", lambda given: {node: {} for node in given}
+        "lerobot_recorder.cli.plan.derived_parameters", lambda given: {node: {} for node in given}
     )
     result = run(words)
     assert STARTED in result.output, result.output

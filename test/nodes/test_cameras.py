@@ -8,11 +8,11 @@ from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
 from sensor_msgs.srv import SetCameraInfo  # noqa: E402
 
-from lerobot_recorder.cameras import CameraSettings  # noqa: E402
+from lerobot_recorder.cameras import CameraSettings, camera_settings  # noqa: E402
 from lerobot_recorder.errors import CalibrationError, ConfigError  # noqa: E402
 from lerobot_recorder.images import decode_rgb  # noqa: E402
 from lerobot_recorder.nodes.cameras import camera_info, default_calibration  # noqa: E402
-from lerobot_recorder.nodes.hardware_settings import CAMERA_PARAMETERS, camera_settings  # noqa: E402
+from lerobot_recorder.nodes.hardware_settings import CAMERA_PARAMETERS  # noqa: E402
 from lerobot_recorder.simulation import simulated_calibration  # noqa: E402
 from lerobot_recorder.topics import image_to_rgb  # noqa: E402
 

@@ -1,0 +1,167 @@
+"""What a command line and a parameter file describe: the nodes, their parameters, and the dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+import yaml
+
+from lerobot_recorder.cli.processes import assignments, node_arguments
+from lerobot_recorder.dashboard import require_extra
+from lerobot_recorder.dataset import DatasetPlace
+from lerobot_recorder.derived import derived_parameters
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, node_values, plain_hardware, require_config
+from lerobot_recorder.parameter_files import check_files, file_parameters
+from lerobot_recorder.settings import settings_from
+from lerobot_recorder.shipped import shipped_config
+
+
+def arm_option(name: str, flag: str) -> Any:
+    """Return the option for an arm, under LeRobot's name and ours."""
+    return typer.Option(flag, f"--{name.replace('_', '-')}", help=OPTIONS[name].help)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What will be recorded, from options and the parameter file.
+
+    Attributes:
+        hardware: ``so100``, ``sim`` or ``none``
+        file: the parameter file
+        namespace: namespace of the nodes; empty for none
+        given: the given parameters of each node that is started
+        derived: what follows from them
+        arguments: the command line of each node
+        place: place of the dataset
+    """
+
+    hardware: str
+    file: Path
+    namespace: str
+    given: Mapping[str, dict[str, Any]]
+    derived: Mapping[str, dict[str, Any]]
+    arguments: Mapping[str, list[str]]
+    place: DatasetPlace
+
+    @property
+    def root(self) -> Path:
+        """Directory of the dataset."""
+        return self.place.directory
+
+    @property
+    def prefix(self) -> str:
+        """What comes before a node's name in its full name."""
+        return f"/{self.namespace}/" if self.namespace else "/"
+
+
+def plan_recording(
+    hardware: str,
+    config: Path | None,
+    options: Mapping[str, object],
+    parameters: list[str],
+    namespace: str,
+    *,
+    dashboard: bool = False,
+) -> Plan:
+    """Return what a command line describes.
+
+    Args:
+        hardware: value of the option ``hardware``
+        config: parameter file; None: that of the hardware
+        options: values of options by name
+        parameters: assignments, NODE.NAME=VALUE
+        namespace: namespace of the nodes
+        dashboard: whether the dashboard is started, too
+
+    Raises:
+        ConfigError: something cannot be used, or contradicts something else
+    """
+    kind = plain_hardware(hardware)
+    file, namespace = _config(config, kind), namespace.strip("/")
+    arguments = arguments_by_node(file, options, parameters, namespace)
+    if kind == "none":
+        del arguments["hardware"]
+    if dashboard:
+        require_extra()
+    else:
+        del arguments["dashboard"]
+    prefix = f"/{namespace}/" if namespace else "/"
+    check_files([file], [prefix + node for node in arguments])
+    given = {node: given_parameters(file, prefix + node, options, parameters) for node in arguments}
+    derived = derived_parameters(given)
+    for node in arguments:
+        arguments[node] += assignments(derived[node])
+    recorder = {**given["recorder"], **derived["recorder"]}
+    place = settings_from(DatasetPlace, {name: recorder.get(name, "") for name in ("repo_id", "root")})
+    return Plan(kind, file, namespace, given, derived, arguments, place)
+
+
+def given_parameters(
+    file: Path, node: str, options: Mapping[str, object], parameters: Sequence[str]
+) -> dict[str, Any]:
+    """Return the parameters that a file, options and assignments give to a node.
+
+    Args:
+        file: parameter file
+        node: full name of the node
+        options: values of options by name
+        parameters: assignments, NODE.NAME=VALUE
+
+    Raises:
+        ConfigError: the file or an assignment cannot be read
+    """
+    name = node.rpartition("/")[2]
+    assigned = parsed_assignments(parameters).get(name, {})
+    return {**file_parameters(file, node), **node_values(name, options), **assigned}
+
+
+def parsed_assignments(parameters: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the values that assignments, NODE.NAME=VALUE, give to each node.
+
+    Raises:
+        ConfigError: an assignment has another form
+    """
+    values: dict[str, dict[str, Any]] = {}
+    for node, name, value in map(_parsed, parameters):
+        values.setdefault(node, {})[name] = yaml.safe_load(value)
+    return values
+
+
+def arguments_by_node(
+    config: Path, options: Mapping[str, object], parameters: list[str], namespace: str = ""
+) -> dict[str, list[str]]:
+    """Return the command line of each node.
+
+    Raises:
+        ConfigError: a parameter does not have the form NODE.NAME=VALUE, or the namespace is invalid
+    """
+    arguments = {node: node_arguments(node_values(node, options), namespace, config) for node in NODE_OPTIONS}
+    for assignment in parameters:
+        node, name, value = _parsed(assignment)
+        arguments[node] += ["-p", f"{name}:={value}"]
+    return arguments
+
+
+def _parsed(assignment: str) -> tuple[str, str, str]:
+    path, equals, value = assignment.partition("=")
+    node, dot, name = path.partition(".")
+    if node not in NODE_OPTIONS or not (dot and name and equals):
+        raise ConfigError(
+            f"parameter {assignment!r}: expected NODE.NAME=VALUE with a node of {', '.join(NODE_OPTIONS)}, "
+            "for example encoder.crf=25"
+        )
+    return node, name, value
+
+
+def _config(config: Path | None, hardware: str) -> Path:
+    require_config(hardware, config, "--config robot.yaml")
+    if config is None:
+        return shipped_config("so100_sim.yaml" if hardware == "sim" else "so100.yaml")
+    if not config.expanduser().is_file():
+        raise ConfigError(f"parameter file {config} does not exist")
+    return config.expanduser()

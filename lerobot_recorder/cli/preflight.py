@@ -1,0 +1,362 @@
+"""``preflight``: check arms, cameras, disk, dataset and clock before the first take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import cv2
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from lerobot_recorder.arms import Role, load_calibration
+from lerobot_recorder.cameras import CameraSettings, camera_settings
+from lerobot_recorder.cli.discover import survey
+from lerobot_recorder.cli.options import option
+from lerobot_recorder.cli.plan import Plan, arm_option, plan_recording
+from lerobot_recorder.durable import replace_file
+from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
+from lerobot_recorder.importing import ImportParameters, read_parameters
+from lerobot_recorder.launching import OPTIONS, Hardware
+from lerobot_recorder.preflight import (
+    FAULT,
+    FINE,
+    ArmToCheck,
+    CameraLook,
+    Finding,
+    Reference,
+    check_arm,
+    check_camera,
+    check_clock,
+    check_dataset,
+    check_disk,
+    check_topics,
+    draw_sheet,
+    load_references,
+    look_at,
+    save_references,
+    sheet_file,
+)
+from lerobot_recorder.simulation import SIMULATED_SOURCE, SimulatedCamera, simulated_arm
+from lerobot_recorder.spool import Spool
+from lerobot_recorder.topics import binding_of
+
+QUICK_S = 1.0
+"""How long ``record`` looks at arms and cameras."""
+
+_SIMULATED_TIMEOUT_S = 0.5
+_COLOURS = {FINE: "green", "warning": "yellow", FAULT: "red"}
+_CAMERAS = ("top", "wrist")
+_FIELDS = {
+    "sensor_msgs/msg/JointState": {
+        "header": "std_msgs/Header",
+        "name": "sequence<string>",
+        "position": "sequence<double>",
+        "velocity": "sequence<double>",
+        "effort": "sequence<double>",
+    },
+    "sensor_msgs/msg/Image": {"header": "std_msgs/Header", "data": "sequence<uint8>"},
+    "sensor_msgs/msg/CompressedImage": {"header": "std_msgs/Header", "data": "sequence<uint8>"},
+}
+"""The types of the hardware node's topics; those of other nodes are known when the recorder runs."""
+
+
+@dataclass(frozen=True)
+class Preflight:
+    """What was checked.
+
+    Attributes:
+        findings: a line per subject
+        looks: what each camera delivered, by name
+        references: what the cameras were and showed before, by name
+    """
+
+    findings: Sequence[Finding]
+    looks: Mapping[str, CameraLook]
+    references: Mapping[str, Reference]
+
+    @property
+    def faults(self) -> list[Finding]:
+        """What spoils a recording."""
+        return [each for each in self.findings if each.level == FAULT]
+
+    def pictures(self) -> dict[str, Reference]:
+        """Return what can be compared with in the next session."""
+        return {
+            name: Reference(look.identity, look.picture)
+            for name, look in self.looks.items()
+            if look.picture is not None
+        }
+
+
+def preflight(
+    *,
+    hardware: Annotated[Hardware, option(OPTIONS["hardware"])] = OPTIONS["hardware"].default,
+    config: Annotated[Path | None, option(OPTIONS["config"])] = None,
+    repo_id: Annotated[str | None, option(OPTIONS["repo_id"])] = None,
+    root: Annotated[Path | None, option(OPTIONS["root"])] = None,
+    task: Annotated[str | None, option(OPTIONS["task"])] = None,
+    num_episodes: Annotated[int | None, option(OPTIONS["num_episodes"])] = None,
+    fps: Annotated[int | None, option(OPTIONS["fps"])] = None,
+    episode_time_s: Annotated[float | None, option(OPTIONS["episode_time_s"])] = None,
+    video_encoding_batch_size: Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])] = None,
+    robot_port: Annotated[str | None, arm_option("follower_port", "--robot-port")] = None,
+    robot_id: Annotated[str | None, arm_option("follower_id", "--robot-id")] = None,
+    teleop_port: Annotated[str | None, arm_option("leader_port", "--teleop-port")] = None,
+    teleop_id: Annotated[str | None, arm_option("leader_id", "--teleop-id")] = None,
+    namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
+    seconds: Annotated[
+        float, typer.Option(min=0.2, max=60, help="How long arms and cameras are looked at.")
+    ] = 3.0,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Picture of what the cameras see, beside the last session; by default in the spool."
+        ),
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Compare with these pictures and devices from now on."),
+    ] = False,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option("--parameter", "-p", metavar="NODE.NAME=VALUE", help="Any other parameter of a node."),
+    ] = None,
+) -> None:
+    """Check arms, cameras, disk, dataset and clock before the first take; nothing moves.
+
+    One line each: ok, a warning, or a fault that spoils a recording. The exit status is 1 if there is a
+    fault. It takes the options of record, and the flags of lerobot-record.
+    """
+    options = {
+        "repo_id": repo_id,
+        "root": str(root.expanduser().absolute()) if root else None,
+        "task": task,
+        "fps": fps,
+        "num_episodes": num_episodes,
+        "episode_time_s": episode_time_s,
+        "video_encoding_batch_size": video_encoding_batch_size,
+        "follower_port": robot_port,
+        "follower_id": robot_id,
+        "leader_port": teleop_port,
+        "leader_id": teleop_id,
+    }
+    plan = plan_recording(hardware, config, options, parameter or [], namespace)
+    console = Console(highlight=False, soft_wrap=True)
+    Spool(plan.root).require()
+    with console.status(f"looking at arms and cameras for {seconds:g} s"):
+        done = run_preflight(plan, seconds)
+    print_findings(done.findings, console)
+    if done.looks:
+        path = sheet.expanduser() if sheet else sheet_file(plan.root)
+        _write_sheet(done, path)
+        console.print(f"{'pictures':<9}{path}", markup=False)
+    known = () if accept else done.references
+    save_references(plan.root, {name: each for name, each in done.pictures().items() if name not in known})
+    if done.faults:
+        raise typer.Exit(1)
+
+
+def run_preflight(plan: Plan, seconds: float, *, devices: bool = True) -> Preflight:
+    """Check everything that a recording needs.
+
+    Args:
+        plan: the recording
+        seconds: how long arms and cameras are looked at
+        devices: whether to look at arms, cameras and topics at all
+    """
+    references = load_references(plan.root)
+    hardware = {**plan.given.get("hardware", {}), **plan.derived.get("hardware", {})}
+    findings: list[Finding] = []
+    looks: dict[str, CameraLook] = {}
+    cameras = _cameras(hardware) if "hardware" in plan.given else []
+    if devices and "hardware" in plan.given:
+        arms, looks = _look(hardware, cameras, seconds)
+        findings += arms
+        findings += [check_camera(look, references) for look in looks.values()]
+    parameters = _parameters(plan)
+    if devices and "hardware" not in plan.given and parameters is not None:
+        topics = {name: parameters.topic(each.topic) for name, each in parameters.streams.items()}
+        findings += check_topics(topics, survey(seconds), parameters.rows.fps)
+    findings += _of_computer(plan, cameras, looks, parameters)
+    return Preflight(findings, looks, references)
+
+
+def print_findings(findings: Sequence[Finding], console: Console) -> None:
+    """Print a line for each finding."""
+    width = max(len(each.subject) for each in findings) + 2
+    for each in findings:
+        level = Text(f"{each.level:<9}", _COLOURS[each.level])
+        console.print(Text.assemble(level, f"{each.subject:<{width}}{each.text}"))
+
+
+def refuse_faults(done: Preflight) -> None:
+    """Refuse to record with a fault.
+
+    Raises:
+        RecorderError: there is one
+    """
+    if done.faults:
+        named = "; ".join(f"{each.subject}: {each.text}" for each in done.faults)
+        raise RecorderError(f"{named}. Correct this, or record nevertheless with --no-preflight")
+
+
+def _write_sheet(done: Preflight, path: Path) -> None:
+    pictures = {name: look.picture for name, look in done.looks.items()}
+    drawn = draw_sheet(pictures, done.references, done.findings)
+    encoded = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, encoded.tobytes())
+
+
+# Arms and cameras
+
+
+def _look(
+    hardware: Mapping[str, Any], cameras: Sequence[CameraSettings], seconds: float
+) -> tuple[list[Finding], dict[str, CameraLook]]:
+    """Look at all arms and cameras at the same time, as the hardware node uses them."""
+    roles = [role for role in ("follower", "leader") if hardware.get(f"{role}.port")]
+    with ExitStack() as simulations, ThreadPoolExecutor(len(roles) + len(cameras) or 1) as pool:
+        arms = [
+            pool.submit(_arm_finding, cast("Role", role), hardware, seconds, simulations) for role in roles
+        ]
+        looks = {
+            each.name: pool.submit(
+                look_at, each, seconds, SimulatedCamera if each.source == SIMULATED_SOURCE else None
+            )
+            for each in cameras
+        }
+        return [each.result() for each in arms], {name: each.result() for name, each in looks.items()}
+
+
+def _arm_finding(role: Role, hardware: Mapping[str, Any], seconds: float, simulations: ExitStack) -> Finding:
+    port = str(hardware[f"{role}.port"])
+    is_simulated = port == SIMULATED_SOURCE
+    name = str(hardware.get(f"{role}.calibration") or (SIMULATED_SOURCE if is_simulated else ""))
+    try:
+        calibration = load_calibration(name, role)
+    except CalibrationError as error:
+        make = f"lerobot-recorder calibrate --role {role} --port {port} --id {name or 'NAME'}"
+        return Finding(role, FAULT, f"{error} (here: {make})")
+    simulation = simulated_arm(role, calibration) if is_simulated else None
+    if simulation is not None:
+        simulations.callback(simulation.close)
+    arm = ArmToCheck(
+        role=role,
+        port=simulation.port if simulation is not None else port,
+        shown=port,
+        name=name,
+        calibration=calibration,
+        write_calibration=bool(hardware.get(f"{role}.write_calibration", False)),
+        rate_hz=float(hardware.get("rate_hz", 100.0)),
+        timeout_s=_SIMULATED_TIMEOUT_S if is_simulated else None,
+    )
+    return check_arm(arm, seconds)
+
+
+def _cameras(hardware: Mapping[str, Any]) -> list[CameraSettings]:
+    """Return the settings of the hardware node's cameras.
+
+    Raises:
+        ConfigError: they cannot be used
+    """
+    names = [name for name in hardware.get("cameras", _CAMERAS) if name]
+    return [camera_settings(name, dict(_of(hardware, name))) for name in names]
+
+
+def _of(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    start = f"{prefix}."
+    return ((name.removeprefix(start), value) for name, value in values.items() if name.startswith(start))
+
+
+# Disk, dataset and clock
+
+
+class _Types:
+    """Message types that are known without ROS."""
+
+    def fields(self, message_type: str) -> Mapping[str, str]:
+        """Return the types of a message's fields by name.
+
+        Raises:
+            ConfigError: the type is unknown
+        """
+        if message_type not in _FIELDS:
+            raise ConfigError(f"{message_type} is known only with ROS")
+        return _FIELDS[message_type]
+
+
+def _parameters(plan: Plan) -> ImportParameters | None:
+    """Return the recorder's parameters in their types; None if only the node can read them."""
+    changes = {node: {**values, **plan.derived.get(node, {})} for node, values in plan.given.items()}
+    try:
+        return read_parameters(plan.file, changes, plan.namespace)
+    except ConfigError:
+        return None
+
+
+def _of_computer(
+    plan: Plan,
+    cameras: Sequence[CameraSettings],
+    looks: Mapping[str, CameraLook],
+    parameters: ImportParameters | None,
+) -> Iterator[Finding]:
+    recorder, encoder = plan.given["recorder"], plan.given["encoder"]
+    sizes = _sizes(cameras, looks)
+    fps = int(recorder.get("fps", 30))
+    yield check_disk(
+        plan.root,
+        pixels=sum(width * height for width, height in sizes.values()),
+        fps=fps,
+        episode_time_s=float(recorder.get("episode_time_s", 60.0)),
+        num_episodes=int(recorder.get("num_episodes", 0)),
+        batch=int(encoder.get("video_encoding_batch_size", 1)),
+    )
+    if parameters is not None:
+        yield from _of_dataset(plan, parameters, sizes)
+    yield check_clock(plan.root)
+
+
+def _sizes(cameras: Sequence[CameraSettings], looks: Mapping[str, CameraLook]) -> dict[str, tuple[int, int]]:
+    """Return width and height of each camera's images: as they are, else as they are asked for."""
+    sizes = {each.name: each.size for each in cameras if each.size is not None}
+    seen = {name: look.picture.shape for name, look in looks.items() if look.picture is not None}
+    return sizes | {name: (width, height) for name, (height, width, *_) in seen.items()}
+
+
+def _of_dataset(
+    plan: Plan, parameters: ImportParameters, sizes: Mapping[str, tuple[int, int]]
+) -> Iterator[Finding]:
+    try:
+        bindings = [
+            binding_of(name, settings, parameters.rows.image_format, _Types())
+            for name, settings in parameters.streams.items()
+        ]
+    except ConfigError:
+        return  # the recorder knows all types, and refuses what is wrong
+    by_stream = {
+        binding.stream.spec.name: sizes[camera]
+        for binding in bindings
+        if (camera := _camera_of(binding.topic)) in sizes
+    }
+    streams = [binding.stream for binding in bindings]
+    yield check_dataset(
+        plan.root,
+        parameters.rows.fps,
+        streams,
+        by_stream,
+        parameters.recorder,
+        is_so_arm="hardware" in plan.given,
+    )
+
+
+def _camera_of(topic: str) -> str:
+    """Return the camera of the hardware node that publishes a topic; empty if none does."""
+    parts = topic.split("/")
+    return parts[1] if parts[0] == "cameras" and len(parts) > 2 else ""

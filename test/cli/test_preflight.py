@@ -1,0 +1,124 @@
+"""The command ``preflight``, and ``record`` that runs it first."""
+
+from __future__ import annotations
+
+import json
+from importlib.util import find_spec
+
+import cv2
+import numpy as np
+import pytest
+
+from lerobot_recorder.cameras import encode_jpeg
+from lerobot_recorder.cli.session import Session
+from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.spool import Spool
+
+needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
+
+SMALL = [
+    f"-phardware.{name}.{side}" for name in ("top", "wrist") for side in ("width=64", "height=48", "fps=10")
+]
+SIMULATED = ["--hardware", "sim", "--seconds", "0.3", "-phardware.rate_hz=10", *SMALL]
+
+
+def lines(output: str) -> dict[str, tuple[str, str]]:
+    """Return level and text of each subject."""
+    words = (line.split(maxsplit=2) for line in output.splitlines())
+    return {each[1]: (each[0], each[2]) for each in words if len(each) == 3 and each[0] != "pictures"}
+
+
+@pytest.fixture
+def root(tmp_path):
+    return tmp_path / "data"
+
+
+def test_a_simulated_robot_is_fine_and_is_pictured(invoke, root, tmp_path):
+    sheet = tmp_path / "sheet.jpg"
+    result = invoke("preflight", *SIMULATED, "--root", root, "--sheet", sheet)
+    found = lines(result.output)
+    assert {*found} == {"follower", "leader", "top", "wrist", "disk", "dataset", "clock"}
+    assert {name: level for name, (level, _) in found.items() if level == "fault"} == {}, result.output
+    assert result.exit_code == 0
+    assert "64x48" in found["top"][1]
+    picture = cv2.imread(str(sheet))
+    assert picture is not None
+    assert picture.shape[1] > picture.shape[0] / 2
+    assert not root.exists()
+    kept = json.loads((Spool(root).path / "preflight/cameras.json").read_text())
+    assert {name: each["name"] for name, each in kept.items()} == {"top": "sim", "wrist": "sim"}
+
+
+def film(path, picture: np.ndarray) -> str:
+    path.write_bytes(encode_jpeg(picture) * 30)
+    return str(path)
+
+
+def test_a_black_camera_and_another_device_are_faults_until_accepted(invoke, root, tmp_path):
+    rng = np.random.default_rng(0)
+    scene = cv2.resize(rng.integers(0, 255, (12, 16, 3), np.uint8), (64, 48), interpolation=cv2.INTER_CUBIC)
+    good, black = film(tmp_path / "good.mjpeg", scene), film(tmp_path / "black.mjpeg", scene * 0)
+
+    def preflight(source: str, *more: str):
+        arms = ["-phardware.follower.port=''", "-phardware.leader.port=''"]
+        camera = ["-phardware.cameras=[top]", f"-phardware.top.source={source}", *SMALL[:2]]
+        result = invoke(
+            "preflight", "--hardware", "sim", "--seconds", "0.3", *arms, *camera, "--root", root, *more
+        )
+        return result.exit_code, *lines(result.output)["top"]
+
+    assert preflight(good)[:2] == (0, "ok")
+    status, level, text = preflight(black)
+    assert (status, level) == (1, "fault")
+    assert "another device than last time, which was" in text
+    assert "black: lens cap" in text
+    other = film(tmp_path / "other.mjpeg", scene)
+    assert preflight(other)[:2] == (1, "fault")
+    assert preflight(other, "--accept")[:2] == (1, "fault")
+    assert preflight(other)[:2] == (0, "ok")
+
+
+def test_an_arm_that_is_not_there_is_a_fault(invoke, root):
+    result = invoke(
+        "preflight", *SIMULATED, "--root", root, "--robot-port", "/dev/nowhere", "--robot-id", "sim"
+    )
+    assert result.exit_code == 1
+    assert lines(result.output)["follower"][0] == "fault"
+
+
+def test_it_takes_the_flags_of_lerobot_record(invoke, root):
+    flags = ["--robot.type=so101_follower", "--robot.port=/dev/nowhere", "--robot.id=nobody"]
+    flags += ["--robot.cameras={}", f"--dataset.root={root}", "--dataset.num_episodes=3"]
+    flags += [
+        "--dataset.reset_time_s",
+        "5",
+        "--dataset.push_to_hub=true",
+        "--resume=false",
+        "--display_data=true",
+    ]
+    result = invoke("preflight", *flags)
+    found = lines(result.output)
+    assert result.exit_code == 1
+    assert found["follower"][0] == "fault"
+    assert (
+        "lerobot-recorder calibrate --role follower --port /dev/nowhere --id nobody" in found["follower"][1]
+    )
+    assert "3 episodes" in found["disk"][1]
+
+
+@needs_ros
+@pytest.mark.parametrize("skipped", [False, True])
+def test_record_checks_first_and_refuses_a_fault_unless_told_not_to(invoke, root, monkeypatch, skipped):
+    def refuse(*_: object) -> None:
+        raise ConfigError("the nodes would start now")
+
+    monkeypatch.setattr(Session, "__init__", refuse)
+    cameras = ["-phardware.cameras=[top]", "-phardware.top.source=/dev/nowhere"]
+    arms = ["-phardware.follower.port=''", "-phardware.leader.port=''"]
+    result = invoke("record", *cameras, *arms, "--root", root, *(["--no-preflight"] if skipped else []))
+    assert result.exit_code == 1
+    if skipped:
+        assert "the nodes would start now" in result.output
+    else:
+        assert lines(result.output)["top"][0] == "fault"
+        assert "or record nevertheless with --no-preflight" in result.output
