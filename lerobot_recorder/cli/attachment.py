@@ -29,18 +29,24 @@ class Attachment:
         has_left: whether the operator left while the recording continued
     """
 
-    def __init__(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare.
 
         Args:
             arguments: command line of the node that connects to the others
             environment: its environment variables
+            aliases: keys that act as other keys
         """
         self.has_left = False
         self._arguments = arguments
         self._environment = environment
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._view = OperatorView(self._events, self._send, self._end_recording, self._leave)
+        self._view = OperatorView(self._events, self._send, self._end_recording, self._leave, aliases=aliases)
         self.status = self._view.status
         self._bridge: NodeProcess | None = None
         self._is_over = False

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 
 from lerobot_recorder.cli.attachment import Attachment
+from lerobot_recorder.cli.controls import key_aliases
+from lerobot_recorder.cli.options import KeyOption
 from lerobot_recorder.cli.processes import assignments, node_arguments, node_environment, require_ros
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.excerpt import counted
@@ -18,6 +20,7 @@ def console(
         str | None,
         typer.Option(help="Namespace of the recorder; / for none. Default: the only recorder there is."),
     ] = None,
+    key: KeyOption = None,
 ) -> None:
     """Watch and control a recording that runs already, for example one that ros2 launch started.
 
@@ -26,7 +29,8 @@ def console(
     """
     require_ros()
     search = assignments({"search": True}) if namespace is None else []
-    attachment = Attachment([*node_arguments({}, namespace or ""), *search], node_environment(isolated=False))
+    arguments = [*node_arguments({}, namespace or ""), *search]
+    attachment = Attachment(arguments, node_environment(isolated=False), key_aliases(key or ()))
     run = attachment.run()
     if run.recorder is None and not run.problems:
         raise RecorderError("no recorder was found: start one, or check --namespace and ROS_DOMAIN_ID")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from lerobot_recorder.cli.keyboard import KEY_NAMES
 from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import LastEpisode, RecorderState, RecorderStatus
 
 Send = Callable[[str, Mapping[str, Any]], None]
@@ -67,6 +69,8 @@ class Controls:
         end: Callable[[], None],
         leave: Callable[[], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
+        *,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare.
 
@@ -76,6 +80,7 @@ class Controls:
             end: saves the episode and ends the recording
             leave: leaves the screen while the recording continues; None if that is not possible
             clock: returns a time in seconds
+            aliases: keys that act as other keys, from `key_aliases`
         """
         self.help = {**HELP, "q": "leave: the recording continues"} if leave else _with_q(HELP)
         self.shows_help = False
@@ -86,6 +91,7 @@ class Controls:
         self._leave = leave or end
         self.can_leave = leave is not None
         self._clock = clock
+        self._aliases = aliases or {}
         self._question: _Question | None = None
         self._keys: dict[str, Callable[[], str]] = {
             "right": self._finish,
@@ -119,11 +125,17 @@ class Controls:
             return self._type(key)
         if self._run.ending and not (key == "q" and self.can_leave):
             return _IS_ENDING
+        key = self._aliases.get(key, key)
         if key not in self._keys:
             return f"{key or 'that key'} has no meaning here: ? shows the keys"
         if question is not None and key == question.key and self._clock() < question.until_s:
             self._question = question
         return self._keys[key]()
+
+    @property
+    def keys(self) -> Collection[str]:
+        """The keys that have a meaning."""
+        return self._keys.keys()
 
     # The recorder's state
 
@@ -208,6 +220,28 @@ class Controls:
     def _stop(self, stop: Callable[[], None]) -> str:
         stop()
         return ""
+
+
+def key_aliases(texts: Sequence[str]) -> dict[str, str]:
+    """Return which keys act as which others.
+
+    Args:
+        texts: each as ``KEY=ACTING_AS``, for example ``b=right``: characters or names of keys
+
+    Raises:
+        ConfigError: one is not of this form, or the key that it acts as has no meaning
+    """
+    known = Controls(RunStatus(), lambda _node, _content: None, lambda: None).keys
+    aliases = {}
+    for text in texts:
+        key, _, acting_as = text.rpartition("=")
+        if not (len(key) == 1 or key in KEY_NAMES) or acting_as not in known:
+            raise ConfigError(
+                f"--key: expected KEY=ACTING_AS, for example b=right, with a character or one of "
+                f"{', '.join(KEY_NAMES)}, and a key that has a meaning ({', '.join(known)}), found {text!r}"
+            )
+        aliases[key] = acting_as
+    return aliases
 
 
 def _with_q(keys: Mapping[str, str]) -> dict[str, str]:

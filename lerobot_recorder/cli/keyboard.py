@@ -23,7 +23,21 @@ _NAMES: dict[bytes, str] = {
     b"\x7f": "backspace",
     b"\x08": "backspace",
     b" ": "space",
+    b"\t": "tab",
+    b"\x1b[A": "up",
+    b"\x1bOA": "up",
+    b"\x1b[B": "down",
+    b"\x1bOB": "down",
+    b"\x1b[H": "home",
+    b"\x1bOH": "home",
+    b"\x1b[F": "end",
+    b"\x1bOF": "end",
+    b"\x1b[5~": "page_up",
+    b"\x1b[6~": "page_down",
 }
+KEY_NAMES = tuple(dict.fromkeys(_NAMES.values()))
+"""The keys that have names instead of characters."""
+
 _ONE_KEY = re.compile(
     rb"\x1b+(?:\[[0-?]*[ -/]*[@-~]|O.|[^\x1b])?|[\xc2-\xf4][\x80-\xbf]+|.", re.DOTALL
 )  # an escape sequence, a character of several bytes, or one byte
@@ -39,8 +53,7 @@ class KeyPressed:
     """The operator pressed a key.
 
     Attributes:
-        key: the character that it writes, or ``right``, ``left``, ``escape``, ``enter``, ``backspace`` or
-            ``space``; empty for all other keys
+        key: the character that it writes, or one of `KEY_NAMES`; empty for all other keys
     """
 
     key: str

@@ -59,6 +59,7 @@ UNUSED_BY_PREFLIGHT: Mapping[str, bool] = {
     "--push-to-hub": True,
     "--private": False,
     "--tag": True,
+    "--key": True,
     "--preflight": False,
     "--no-preflight": False,
 }

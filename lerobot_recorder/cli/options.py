@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from lerobot_recorder.settings import Parameter
+
+KeyOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--key",
+        metavar="KEY=ACTING_AS",
+        help="Let a key, for example that of a pedal, act as another one: b=right, page_down=space. May be "
+        "repeated.",
+    ),
+]
 
 
 def option(parameter: Parameter, prefix: str = "", **given: Any) -> Any:

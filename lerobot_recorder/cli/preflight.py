@@ -21,7 +21,7 @@ from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.plan import Plan, arm_option, plan_recording
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
-from lerobot_recorder.importing import ImportParameters, read_parameters
+from lerobot_recorder.importing import ImportParameters, typed_parameters
 from lerobot_recorder.launching import OPTIONS, Hardware
 from lerobot_recorder.preflight import (
     FAULT,
@@ -201,9 +201,15 @@ def refuse_faults(done: Preflight) -> None:
     Raises:
         RecorderError: there is one
     """
-    if done.faults:
-        named = "; ".join(f"{each.subject}: {each.text}" for each in done.faults)
-        raise RecorderError(f"{named}. Correct this, or record nevertheless with --no-preflight")
+    faults = done.faults
+    if not faults:
+        return
+    named = f"{faults[0].subject}: {faults[0].text}"
+    if len(faults) > 1:
+        named = f"{', '.join(each.subject for each in faults)} have faults"
+    if any(each.subject == "dataset" for each in faults):  # the recorder would refuse it, too
+        raise RecorderError(f"{named}. Nothing was started")
+    raise RecorderError(f"{named}. Correct this, or record nevertheless with --no-preflight")
 
 
 def _write_sheet(done: Preflight, path: Path) -> None:
@@ -294,9 +300,9 @@ class _Types:
 
 def _parameters(plan: Plan) -> ImportParameters | None:
     """Return the recorder's parameters in their types; None if only the node can read them."""
-    changes = {node: {**values, **plan.derived.get(node, {})} for node, values in plan.given.items()}
+    recorder, encoder = ({**plan.given[node], **plan.derived[node]} for node in ("recorder", "encoder"))
     try:
-        return read_parameters(plan.file, changes, plan.namespace)
+        return typed_parameters(plan.file, recorder, encoder, plan.namespace)
     except ConfigError:
         return None
 
@@ -307,18 +313,16 @@ def _of_computer(
     looks: Mapping[str, CameraLook],
     parameters: ImportParameters | None,
 ) -> Iterator[Finding]:
-    recorder, encoder = plan.given["recorder"], plan.given["encoder"]
-    sizes = _sizes(cameras, looks)
-    fps = int(recorder.get("fps", 30))
-    yield check_disk(
-        plan.root,
-        pixels=sum(width * height for width, height in sizes.values()),
-        fps=fps,
-        episode_time_s=float(recorder.get("episode_time_s", 60.0)),
-        num_episodes=int(recorder.get("num_episodes", 0)),
-        batch=int(encoder.get("video_encoding_batch_size", 1)),
-    )
-    if parameters is not None:
+    if parameters is not None:  # otherwise the nodes say what is wrong with them
+        sizes = _sizes(cameras, looks)
+        yield check_disk(
+            plan.root,
+            pixels=sum(width * height for width, height in sizes.values()),
+            fps=parameters.rows.fps,
+            episode_time_s=parameters.recorder.episode_time_s,
+            num_episodes=int(plan.given["recorder"].get("num_episodes", 0)),
+            batch=parameters.batch.video_encoding_batch_size,
+        )
         yield from _of_dataset(plan, parameters, sizes)
     yield check_clock(plan.root)
 

@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from lerobot_recorder.arms import Role, load_calibration
-from lerobot_recorder.cli.options import option
+from lerobot_recorder.cli.controls import key_aliases
+from lerobot_recorder.cli.options import KeyOption, option
 from lerobot_recorder.cli.plan import arm_option, plan_recording
 from lerobot_recorder.cli.preflight import QUICK_S, print_findings, refuse_faults, run_preflight
 from lerobot_recorder.cli.processes import node_environment, require_ros
@@ -67,6 +68,7 @@ def record(
     ] = None,
     private: PrivateOption = False,
     tag: TagOption = None,
+    key: KeyOption = None,
     preflight: Annotated[
         bool,
         typer.Option(
@@ -107,6 +109,7 @@ def record(
         "dashboard_address": dashboard_address,
         "dashboard_port": dashboard_port,
     }
+    aliases = key_aliases(key or ())
     plan = plan_recording(hardware, config, options, parameter or [], namespace, dashboard=dashboard)
     given, arguments, place = plan.given, plan.arguments, plan.place
     check_calibrations(given.get("hardware", {}))
@@ -121,7 +124,7 @@ def record(
         print_findings(done.findings, console)
         refuse_faults(done)
         save_references(place.directory, done.pictures())
-    run = Session(arguments, node_environment(isolated=plan.hardware == "sim")).run()
+    run = Session(arguments, node_environment(isolated=plan.hardware == "sim"), aliases).run()
     summarise(run, console)
     if run.committed:
         for name, command in next_steps(place, run.committed[-1].episode_index, given.get("hardware")):

@@ -29,17 +29,23 @@ class Session:
         status: what the nodes have reported
     """
 
-    def __init__(self, arguments: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        arguments: Mapping[str, Sequence[str]],
+        environment: Mapping[str, str],
+        aliases: Mapping[str, str] | None = None,
+    ) -> None:
         """Prepare a recording without starting it.
 
         Args:
             arguments: command line arguments by node name
             environment: environment variables of the nodes
+            aliases: keys that act as other keys
         """
         self._arguments = arguments
         self._environment = environment
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
-        self._view = OperatorView(self._events, self._send, self._end_recording)
+        self._view = OperatorView(self._events, self._send, self._end_recording, aliases=aliases)
         self.status = self._view.status
         self._nodes: dict[str, NodeProcess] = {}
         self._running: set[str] = set()

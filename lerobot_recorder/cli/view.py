@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from lerobot_recorder.cli.controls import Controls, Send
@@ -33,6 +33,8 @@ class OperatorView:
         send: Send,
         end: Callable[[], None],
         leave: Callable[[], None] | None = None,
+        *,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
         """Prepare.
 
@@ -41,10 +43,11 @@ class OperatorView:
             send: sends a call to a node
             end: saves the episode and ends the recording
             leave: leaves the view while the recording continues; None if that is not possible
+            aliases: keys that act as other keys
         """
         self.status = RunStatus()
         self._events = events
-        self._controls = Controls(self.status, send, end, leave)
+        self._controls = Controls(self.status, send, end, leave, aliases=aliases)
         self._screen = Screen(self.status, self._controls)
 
     @contextlib.contextmanager

@@ -95,9 +95,25 @@ def read_parameters(
     ]
     _refuse_unknown("recorder", own["recorder"], changes.get("recorder", {}), known)
     _refuse_unknown("encoder", own["encoder"], changes.get("encoder", {}), ENCODER_PARAMETERS)
+    return typed_parameters(file, recorder, {**given["encoder"], **derived["encoder"]}, namespace)
+
+
+def typed_parameters(file: Path, recorder: Values, encoder: Values, namespace: str = "") -> ImportParameters:
+    """Return parameters in their types; unknown ones are ignored.
+
+    Args:
+        file: parameter file that they are from
+        recorder: values of the recorder's parameters, with those that follow from others
+        encoder: values of the encoder's
+        namespace: namespace of the nodes
+
+    Raises:
+        ConfigError: a value is not allowed
+    """
+    streams = _checked(recorder, PARAMETERS, []).get("streams", RowSettings().streams)
     values = _checked(recorder, PARAMETERS, streams)
-    encoder = {each.name: each.default for each in ENCODER_PARAMETERS}
-    encoder |= _checked({**given["encoder"], **derived["encoder"]}, ENCODER_PARAMETERS, [])
+    defaults = {each.name: each.default for each in ENCODER_PARAMETERS}
+    encoder = defaults | _checked(encoder, ENCODER_PARAMETERS, [])
     return ImportParameters(
         place=settings_from(DatasetPlace, values),
         rows=settings_from(RowSettings, values),

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from lerobot_recorder.cli.controls import Controls
+from lerobot_recorder.cli.controls import Controls, key_aliases
 from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import LastEpisode, RecorderStatus
 
 LAST = LastEpisode("20260101T000000", 12, frames=450, duration_s=15.0)
@@ -154,3 +155,26 @@ def test_help_is_shown_and_hidden():
     }
     operator.press("?")
     assert not operator.controls.shows_help
+
+
+@pytest.mark.parametrize("pedal", ["b", "a", "c", "enter", "page_up", "page_down"])
+def test_the_keys_of_pedals_can_act_as_others(pedal):
+    operator = Operator(state="recording")
+    operator.controls = Controls(
+        operator.run, operator._send, lambda: None, aliases=key_aliases([f"{pedal}=right"])
+    )
+    assert operator.press(pedal) == ""
+    assert operator.asked == [("recorder", "save_episode")]
+
+
+def test_a_key_that_acts_as_another_still_writes_its_character():
+    operator = Operator(state="idle")
+    operator.controls = Controls(operator.run, operator._send, lambda: None, aliases=key_aliases(["a=right"]))
+    operator.press("T", "a", "enter")
+    assert operator.asked == [("recorder", "task", "a")]
+
+
+@pytest.mark.parametrize("text", ["b", "b=jump", "pedal=right", "=right", "b="])
+def test_an_alias_needs_a_key_and_one_that_has_a_meaning(text):
+    with pytest.raises(ConfigError, match=r"--key: expected KEY=ACTING_AS, for example b=right"):
+        key_aliases([text])

@@ -58,7 +58,9 @@ KEYS = {
     b"?": "?",
     "ü".encode(): "ü",
     "拿".encode(): "拿",
-    b"\x1b[A": "other",
+    b"\x1b[A": "up",
+    b"\x1b[5~": "page_up",
+    b"\x1b[6~": "page_down",
     b"\x1b[1;2C": "other",
     b"\x1b[200~": "other",
     b"\x1bx": "other",
@@ -94,7 +96,7 @@ def test_keys_that_come_together_are_told_apart(terminal):
     with start(stdin, 5) as program:
         program.stdout.readline()
         os.write(controller, b"x\x1b[Aq\x1b[qu")
-        assert [program.stdout.readline().strip() for _ in range(5)] == ["x", "other", "q", "other", "u"]
+        assert [program.stdout.readline().strip() for _ in range(5)] == ["x", "up", "q", "other", "u"]
 
 
 def test_the_terminal_is_left_as_it_was(terminal):

@@ -138,7 +138,7 @@ def test_record_takes_a_command_line_of_lerobot_record(monkeypatch, tmp_path):
     seen = {}
 
     class Seen(Session):
-        def __init__(self, arguments, environment) -> None:
+        def __init__(self, arguments, environment, aliases) -> None:
             seen.update(arguments)
             raise ConfigError("seen")
 

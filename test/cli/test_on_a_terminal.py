@@ -67,6 +67,6 @@ def test_a_dataset_of_another_robot_is_refused_before_the_arm_moves(terminal, tm
     assert screen.end() == 1
     assert f"continuing {root}: {before} episodes there" in screen.text
     last = screen.text.splitlines()[-1]
-    assert last.startswith("error: the recorder node ended: ")
+    assert last.startswith("error: dataset: ")
     assert "cannot be appended to" in last
     assert "The follower" not in screen.text

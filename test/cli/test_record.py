@@ -89,7 +89,7 @@ def test_arms_are_described_by_options_in_lerobots_words_and_ours(monkeypatch, t
     seen = {}
 
     class Seen(Session):
-        def __init__(self, arguments, environment) -> None:
+        def __init__(self, arguments, environment, aliases) -> None:
             seen.update(arguments)
             raise ConfigError("seen")
 
@@ -102,7 +102,8 @@ def test_arms_are_described_by_options_in_lerobots_words_and_ours(monkeypatch, t
         f"--{teleop}-id=its",
         f"--{teleop}-port=/dev/b",
     ]
-    result = invoke("record", "--hardware", "so101", "--root", str(tmp_path / "d"), "--fps", "15", *options)
+    place = ["--root", str(tmp_path / "d"), "--fps", "15", "--no-preflight"]
+    result = invoke("record", "--hardware", "so101", *place, *options)
     assert "seen" in result.output, result.output
     hardware, recorder = " ".join(seen["hardware"]), " ".join(seen["recorder"])
     for part in ('follower.calibration:="mine"', 'follower.port:="/dev/a"', 'leader.calibration:="its"'):
