@@ -8,6 +8,7 @@
 seen            the published topics; name and sliding joints from a URDF
 joints          which topics are the state, and which the action
 cameras         which topics are cameras: one transport each, depth separate
+transforms      the transform to a robot's tool
 left_out        why topics are not recorded, and what could be
 plan            all streams of a robot
 parameter_file  a plan as a parameter file for the recorder and the encoder
@@ -18,10 +19,13 @@ from lerobot_recorder.discovery.parameter_file import parameter_text, use_comman
 from lerobot_recorder.discovery.plan import Plan, make_plan
 from lerobot_recorder.discovery.seen import (
     ARRAY,
+    ARRAYS,
     COMPRESSED,
     CONTROLLER_STATE,
     IMAGE,
     JOINT_STATE,
+    JOY,
+    TF,
     TRAJECTORY,
     TYPES,
     SeenTopic,
@@ -31,10 +35,13 @@ from lerobot_recorder.discovery.seen import (
 
 __all__ = [
     "ARRAY",
+    "ARRAYS",
     "COMPRESSED",
     "CONTROLLER_STATE",
     "IMAGE",
     "JOINT_STATE",
+    "JOY",
+    "TF",
     "TRAJECTORY",
     "TYPES",
     "Plan",

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterator
 from typing import Any
 
 from lerobot_recorder.discovery.cameras import is_image
 from lerobot_recorder.discovery.plan import Plan
-from lerobot_recorder.discovery.seen import TRAJECTORY, TWISTS, SeenTopic, Survey
+from lerobot_recorder.discovery.seen import TEXT, TRAJECTORY, TWISTS, SeenTopic, Survey
 from lerobot_recorder.discovery.stream import PlannedStream, identifier
 
 _SHORTEST_AGE_S = 0.5
 _PERIODS = 4  # without a sample make an episode bad
 _LONGEST_AGE_S = 3600.0
 _SLOW = 0.8  # of the rows, or of the rate that was seen
+_TASKS = frozenset({"task", "instruction", "instructions", "language", "prompt", "goal"})
 _STREAMED = 10  # messages while one looked: too many for commands of a motion each
 
 _HEAD = """\
@@ -54,6 +56,9 @@ def _recorder(plan: Plan, repo_id: str) -> Iterator[str]:
         yield "    # Images were lost in transport, so check this rate: the cameras' own is not known."
     yield _line("fps", plan.fps)
     yield _line("task", "")
+    for name in _texts(plan.survey):
+        yield f"    # If {name} has the task:"
+        yield f"    #{_line('task_topic', name).removeprefix('    ')}"
     yield "    # 0: each episode is started by hand, with a key or a service."
     yield _line("num_episodes", 0)
     yield "    # 0: until it is saved by hand."
@@ -74,6 +79,13 @@ def _without_action(survey: Survey) -> Iterator[str]:
     else:
         yield "    # No commands were seen. For an action, start the program that commands the robot and run"
         yield "    # discover again."
+
+
+def _texts(survey: Survey) -> Iterator[str]:
+    """Yield the topics of text whose names promise a task."""
+    for name, kind in survey.others:
+        if kind == TEXT and _TASKS.intersection(re.split(r"[/_]+", name.lower())):
+            yield name
 
 
 def _stream(stream: PlannedStream, survey: Survey) -> Iterator[str]:
@@ -154,13 +166,19 @@ def _offered(plan: Plan) -> Iterator[str]:
         yield ""
         yield "    # Could be recorded, too: remove the # of a stream's lines, and add its name to streams."
     for stream in plan.offered:
-        yield f"    # {_seen(stream.topic)}"
-        for name, value in (
-            ("topic", stream.topic.name),
-            ("type", stream.topic.type),
-            ("feature", stream.feature),
-        ):
+        yield f"    # {_seen(stream.topic)}{''.join(f'; {remark}' for remark in stream.remarks)}"
+        for name, value in _offered_values(stream):
             yield f"    #{_line(f'{stream.name}.{name}', value).removeprefix('    ')}"
+
+
+def _offered_values(stream: PlannedStream) -> Iterator[tuple[str, Any]]:
+    yield "topic", stream.topic.name
+    yield "type", "tf" if stream.child else stream.topic.type
+    if stream.child:
+        yield from (("parent", stream.parent), ("child", stream.child))
+    if stream.names:
+        yield "names", list(stream.names)
+    yield "feature", stream.feature
 
 
 def _left_out(plan: Plan) -> Iterator[str]:
@@ -170,7 +188,7 @@ def _left_out(plan: Plan) -> Iterator[str]:
     for topic, reason in plan.left_out:
         yield f"#   {topic.name} ({_short(topic.type)}, {_seen(topic)}): {reason}"
     for name, kind in plan.survey.others:
-        yield f"#   {name} ({_short(kind)}): messages of this type cannot be recorded"
+        yield f"#   {name} ({_short(kind)}): a stream of this type with a field can record its numbers"
 
 
 def _short(message_type: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from lerobot_recorder.discovery.cameras import camera_streams, is_image
 from lerobot_recorder.discovery.joints import action_streams, state_streams
 from lerobot_recorder.discovery.left_out import offered_streams, reason
-from lerobot_recorder.discovery.seen import SeenTopic, Survey
+from lerobot_recorder.discovery.seen import TF, SeenTopic, Survey
 from lerobot_recorder.discovery.stream import PlannedStream
 from lerobot_recorder.errors import StreamError
 
@@ -55,6 +55,8 @@ def make_plan(survey: Survey) -> Plan:
     chosen = {stream.topic.name for stream in streams}
     offered = tuple(offered_streams(topics, streams))
     named = chosen | {stream.topic.name for stream in offered}
+    if any(stream.child for stream in offered):
+        named |= {topic.name for topic in topics if topic.type == TF}
     left_out = tuple((topic, reason(topic, streams)) for topic in topics if topic.name not in named)
     return Plan(streams, _fps(streams), offered, left_out, survey)
 

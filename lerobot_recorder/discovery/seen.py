@@ -14,16 +14,44 @@ TRAJECTORY = "trajectory_msgs/msg/JointTrajectory"
 ARRAY = "std_msgs/msg/Float64MultiArray"
 CONTROLLER_STATE = "control_msgs/msg/JointTrajectoryControllerState"
 TWISTS = ("geometry_msgs/msg/Twist", "geometry_msgs/msg/TwistStamped")
-BODIES = (
-    *TWISTS,
-    *(f"geometry_msgs/msg/{each}{stamped}" for each in ("Pose", "Wrench") for stamped in ("", "Stamped")),
+_STAMPED = ("Accel", "Point", "Pose", "Transform", "Twist", "Wrench")
+_COVARIANT = ("PoseWithCovariance", "TwistWithCovariance")
+_SENSORS = ("BatteryState", "FluidPressure", "Imu", "NavSatFix", "Range", "Temperature")
+_WHOLE = tuple(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64))
+NUMBERS = (
+    *(
+        f"geometry_msgs/msg/{each}{stamped}"
+        for each in (*_STAMPED, *_COVARIANT)
+        for stamped in ("", "Stamped")
+    ),
+    *(f"sensor_msgs/msg/{each}" for each in _SENSORS),
+    "nav_msgs/msg/Odometry",
+    *(f"std_msgs/msg/{each}" for each in ("Bool", *_WHOLE, "Float32", "Float64")),
 )
-"""Types that describe a body instead of joints."""
+"""Types whose numbers are defined by the type."""
+
+JOY = "sensor_msgs/msg/Joy"
+ARRAYS = tuple(f"std_msgs/msg/{each}MultiArray" for each in (*_WHOLE, "Float32"))
+"""Types with arrays of numbers; `ARRAY` carries commands."""
+
+TF = "tf2_msgs/msg/TFMessage"
+TEXT = "std_msgs/msg/String"
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
 
-TYPES = (JOINT_STATE, TRAJECTORY, ARRAY, CONTROLLER_STATE, *BODIES, IMAGE, COMPRESSED)
+TYPES = (
+    JOINT_STATE,
+    TRAJECTORY,
+    ARRAY,
+    CONTROLLER_STATE,
+    *NUMBERS,
+    JOY,
+    *ARRAYS,
+    TF,
+    IMAGE,
+    COMPRESSED,
+)
 """Message types that are observed."""
 
 
@@ -44,6 +72,8 @@ class SeenTopic:
         joints: names of the joints, in the order of the message or of the controller that receives it
         field: recorded field of the message: ``position``, ``velocity`` or ``effort``
         values: number of values of an array
+        numbers: paths of the numbers in a message whose type does not define them
+        links: parent and child of the transforms in a message
         encoding: encoding of images; of compressed ones ``jpeg``, ``png`` or ``16UC1``, empty for others
         width: width of images, in pixels
         height: height of images, in pixels
@@ -58,6 +88,8 @@ class SeenTopic:
     joints: tuple[str, ...] = ()
     field: str = "position"
     values: int = 0
+    numbers: tuple[str, ...] = ()
+    links: tuple[tuple[str, str], ...] = ()
     encoding: str = ""
     width: int = 0
     height: int = 0
@@ -121,7 +153,17 @@ class Survey:
     def from_json(cls, line: str) -> Survey:
         """Parse the output of ``to_json``."""
         content = json.loads(line)
-        topics = (SeenTopic(**{**topic, "joints": tuple(topic["joints"])}) for topic in content["topics"])
+        topics = (
+            SeenTopic(
+                **{
+                    **topic,
+                    "joints": tuple(topic["joints"]),
+                    "numbers": tuple(topic["numbers"]),
+                    "links": tuple(map(tuple, topic["links"])),
+                }
+            )
+            for topic in content["topics"]
+        )
         others = tuple((name, kind) for name, kind in content["others"])
         return cls(tuple(topics), content["robot"], tuple(content["sliding"]), content["remedy"], others)
 

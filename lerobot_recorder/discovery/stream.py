@@ -21,6 +21,8 @@ class PlannedStream:
         aliases: their names in the dataset; empty: the same names
         depth: whether its images are depth maps
         remarks: notes for the user, one sentence each
+        parent: for a transform, the frame that it starts from; empty for others
+        child: for a transform, the frame that it leads to
     """
 
     name: str
@@ -30,6 +32,8 @@ class PlannedStream:
     aliases: tuple[str, ...] = ()
     depth: bool = False
     remarks: tuple[str, ...] = ()
+    parent: str = ""
+    child: str = ""
 
 
 def identifier(*words: str) -> str:

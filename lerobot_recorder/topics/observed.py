@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from dataclasses import dataclass
 from typing import Any
 
 from lerobot_recorder.discovery import (
     ARRAY,
+    ARRAYS,
     COMPRESSED,
     CONTROLLER_STATE,
     IMAGE,
     JOINT_STATE,
+    JOY,
+    TF,
     TRAJECTORY,
 )
 from lerobot_recorder.errors import RecorderError
@@ -19,6 +22,7 @@ from lerobot_recorder.images import EncodedImage
 from lerobot_recorder.topics.images import compressed_to_encoded
 from lerobot_recorder.topics.vectors import joints_in
 
+_MOST_ELEMENTS = 1000
 _MOST_PARTS = 50
 """Sets of joints that are distinguished on one topic: each message could name others."""
 
@@ -57,7 +61,7 @@ class ObservedPart:
 
 
 class ObservedTopic:
-    """Messages of one topic by their joints: an arm and its gripper may share a topic."""
+    """Messages of one topic by their joints or frames: an arm and its gripper may share a topic."""
 
     def __init__(self) -> None:
         self._parts: dict[frozenset[str], ObservedPart] = {}
@@ -72,7 +76,7 @@ class ObservedTopic:
             message: the message.
             at_s: when it arrived, on any clock.
         """
-        joints = frozenset(joints_in(message))
+        joints = frozenset(joints_in(message) or _frames_in(message))
         if joints in self._parts or len(self._parts) < _MOST_PARTS:
             self._parts.setdefault(joints, ObservedPart()).note(message, at_s)
 
@@ -109,10 +113,27 @@ def _facts(kind: str, message: Any) -> Iterator[tuple[str, Any]]:
             yield "field", "velocity"
     elif kind == ARRAY:
         yield "values", len(message.data)
+    elif kind == JOY:
+        yield "numbers", (*_elements("axes", message.axes), *_elements("buttons", message.buttons))
+    elif kind in ARRAYS:
+        yield "numbers", _elements("data", message.data)
+    elif kind == TF:
+        yield "links", tuple((each.header.frame_id, each.child_frame_id) for each in message.transforms)
     elif kind == IMAGE:
         yield from (("encoding", message.encoding), ("width", message.width), ("height", message.height))
     elif kind == COMPRESSED:
         yield from _compressed_facts(message)
+
+
+def _frames_in(message: Any) -> list[str]:
+    """Return the frames of a message of transforms: each node publishes those of its own."""
+    return [
+        each.child_frame_id for each in getattr(message, "transforms", ()) if hasattr(each, "child_frame_id")
+    ]
+
+
+def _elements(path: str, values: Sized) -> tuple[str, ...]:
+    return tuple(f"{path}[{index}]" for index in range(min(len(values), _MOST_ELEMENTS)))
 
 
 def _filled(message: Any, *fields: str) -> str:

@@ -50,8 +50,62 @@ def test_what_is_left_out_is_named():
 
 
 def test_topics_of_other_types_are_named_too():
-    text = parameter_text(make_plan(Survey((STATE,), others=(("/tf", "tf2_msgs/msg/TFMessage"),))))
-    assert "#   /tf (tf2_msgs/TFMessage): messages of this type cannot be recorded" in text
+    text = parameter_text(make_plan(Survey((STATE,), others=(("/map", "nav_msgs/msg/OccupancyGrid"),))))
+    assert "#   /map (nav_msgs/OccupancyGrid): a stream of this type with a field can record" in text
+
+
+def test_a_text_that_may_be_the_task_is_offered():
+    others = (("/task/instruction", "std_msgs/msg/String"), ("/rosout_text", "std_msgs/msg/String"))
+    text = parameter_text(make_plan(Survey((STATE,), others=others)))
+    assert '#task_topic: "/task/instruction"' in text
+    assert '"/rosout_text"' not in text
+
+
+def uncommented(stream: str, *topics: SeenTopic) -> dict:
+    """Return the parameters of an offered stream."""
+    text = parameter_text(make_plan(Survey((STATE, *topics))))
+    assert f"{stream}." not in str(yaml.safe_load(text))
+    changed = yaml.safe_load(text.replace(f"    #{stream}.", f"    {stream}."))
+    found = changed["/**/recorder"]["ros__parameters"].items()
+    return {name.removeprefix(f"{stream}."): value for name, value in found if name.startswith(f"{stream}.")}
+
+
+def test_sensors_are_offered_with_the_names_that_their_type_does_not_define():
+    imu = SeenTopic("/imu", "sensor_msgs/msg/Imu", received=300, rate_hz=100.0)
+    assert uncommented("imu", imu) == {"topic": "/imu", "type": imu.type, "feature": "observation.imu"}
+    joy = SeenTopic("/joy", "sensor_msgs/msg/Joy", received=300, numbers=("axes[0]", "buttons[0]"))
+    assert uncommented("joy", joy)["names"] == ["axes[0]", "buttons[0]"]
+    many = SeenTopic("/skin", "std_msgs/msg/UInt8MultiArray", received=9, numbers=tuple(map(str, range(900))))
+    text = parameter_text(make_plan(Survey((STATE, many))))
+    assert "/skin (std_msgs/UInt8MultiArray, once, reliable): it has no values, or very many" in text
+
+
+TREE = (("base_link", "shoulder"), ("shoulder", "wrist"), ("wrist", "gripper_link"), ("wrist", "camera"))
+
+
+def test_the_transform_from_base_to_tool_is_offered():
+    moving = SeenTopic("/tf", "tf2_msgs/msg/TFMessage", received=300, rate_hz=50.0, links=TREE)
+    base = SeenTopic("/tf", "tf2_msgs/msg/TFMessage", received=30, links=(("odom", "base_link"),))
+    held = SeenTopic("/tf_static", "tf2_msgs/msg/TFMessage", received=1, links=(("gripper_link", "tcp"),))
+    expected = {
+        "topic": "/tf",
+        "type": "tf",
+        "parent": "base_link",
+        "child": "tcp",
+        "feature": "observation.tcp",
+    }
+    assert uncommented("tcp", moving, base, held) == expected
+    text = parameter_text(make_plan(Survey((STATE, moving, held))))
+    assert "the frames are base_link, camera, gripper_link, shoulder, tcp, wrist" in text
+    assert "/tf_static" not in text
+
+
+def test_a_tree_that_does_not_move_or_has_a_loop_offers_nothing_impossible():
+    held = SeenTopic("/tf_static", "tf2_msgs/msg/TFMessage", received=1, links=(("a", "b"),))
+    text = parameter_text(make_plan(Survey((STATE, held))))
+    assert "/tf_static (tf2_msgs/TFMessage, once, reliable): a stream of the type tf records" in text
+    loop = SeenTopic("/tf", held.type, received=9, links=(("a", "b"), ("b", "a")))
+    make_plan(Survey((STATE, loop)))
 
 
 def test_an_offered_stream_is_recorded_once_its_lines_are_uncommented():

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import array
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,6 +14,7 @@ from lerobot_recorder.discovery.seen import ARRAY, COMPRESSED, IMAGE, JOINT_STAT
 from lerobot_recorder.topics import facts_of
 
 JPEG = cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1].tobytes()
+MOVED = SimpleNamespace(header=SimpleNamespace(frame_id="base"), child_frame_id="tool")
 POINT = JointTrajectoryPoint(velocities=[1.0])
 
 

@@ -28,7 +28,7 @@ def session():
             sent.append(joints(log_ns + 1, {"gripper": 1.0}))
         if number % 2 == 0:
             sent.append(jpeg(log_ns + 2, JPEG))
-    return [*sent, Sent("/tf", "tf2_msgs/msg/TFMessage", START_NS, {})]
+    return [*sent, Sent("/map", "nav_msgs/msg/MapMetaData", START_NS, {})]
 
 
 @pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
@@ -43,7 +43,7 @@ def test_rates_joints_sizes_and_reliability_come_from_the_bag(tmp_path, storage)
     assert (camera.rate_hz, camera.encoding, camera.width, camera.height) == (25.0, "jpeg", 64, 48)
     assert not camera.reliable
     assert (survey.robot, survey.sliding) == ("arm7", ("lift",))
-    assert survey.others == (("/tf", "tf2_msgs/msg/TFMessage"),)
+    assert survey.others == (("/map", "nav_msgs/msg/MapMetaData"),)
 
 
 def test_reliability_comes_from_the_metadata_where_the_file_lacks_it(tmp_path):
