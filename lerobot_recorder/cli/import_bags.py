@@ -17,7 +17,7 @@ from lerobot_recorder.cli.plan import parsed_assignments
 from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table
 from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.encoding import BatchEncoder, cores
-from lerobot_recorder.errors import ConfigError, RecorderError
+from lerobot_recorder.errors import ConfigError, LockError, RecorderError
 from lerobot_recorder.excerpt import counted, listing
 from lerobot_recorder.importing import (
     BagReport,
@@ -194,24 +194,34 @@ def _import(session: ImportSession, processes: int, console: Console, *, encode:
     check_appendable(session.root)
     spool = Spool(session.root)
     spool.require()
-    lock = spool.lock_recorder("import")
+    try:
+        lock = spool.lock_recorder("import")
+    except LockError as error:
+        raise LockError(f"{session.root}: another import into this dataset is running ({error})") from error
     try:
         spool.recover()
-        for group in session.groups(session.jobs(), processes):
-            before = len(session.reports)
-            with file_progress("Importing") as show:
-                is_whole = session.run(group, processes, show)
-            _print_reports(session.reports[before:], console)
-            if not is_whole and not session.is_disk_full:
-                raise RecorderError("interrupted: the same command goes on with what is missing")
-            if encode:
-                _encode(session)
-            if not is_whole:
-                break
+        while not _import_groups(session, processes, console, encode=encode):
+            pass
     finally:
         lock.release()
     if not encode and (waiting := len(spool.ready())):
         console.print(f"{counted(waiting, 'episode', 'wait')}: lerobot-recorder encode {session.root}")
+
+
+def _import_groups(session: ImportSession, processes: int, console: Console, *, encode: bool) -> bool:
+    """Import what is missing; return False if the disk was full, and the encoding has made room for more."""
+    for group in session.groups(session.jobs(), processes):
+        before = len(session.reports)
+        with file_progress("Importing") as show:
+            is_whole = session.run(group, processes, show)
+        _print_reports(session.reports[before:], console)
+        if not is_whole and not session.is_disk_full:
+            raise RecorderError("interrupted: the same command goes on with what is missing")
+        if encode:
+            _encode(session)
+        if not is_whole:
+            return not (encode and session.forget_full_disk())
+    return True
 
 
 def _encode(session: ImportSession) -> None:

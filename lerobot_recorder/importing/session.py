@@ -75,6 +75,14 @@ class ImportSession:
         """Whether the import ended because the disk is full."""
         return any(report.is_disk_full for report in self.reports)
 
+    def forget_full_disk(self) -> bool:
+        """Forget the reports of a full disk if any episode was imported; return whether one was."""
+        full = [report for report in self.reports if report.is_disk_full]
+        is_progress = any(each.state for report in full for each in report.episodes)
+        if is_progress:
+            self.reports = [report for report in self.reports if not report.is_disk_full]
+        return is_progress
+
     def open(self, paths: Sequence[Path]) -> None:
         """Look at the bags; note those that cannot be read, and those that overlap in time."""
         for path in dict.fromkeys(paths):

@@ -83,7 +83,7 @@ class BagPass:
         self._fps = fps
         self._taking = taking
         self._cuts: Iterator[Cut] = iter(cuts)
-        self._last_ns = max((cut.end_ns for cut in cuts), default=0) + _SETTLE_NS
+        self._last_ns = max((cut.end_ns for cut in cuts), default=0) + 2 * _SETTLE_NS
         self._cut: Cut | None = None
         self._take: OfflineTake | None = None
         self._now_ns = 0
@@ -177,7 +177,7 @@ class BagPass:
         if rows.is_full or (not cut.rows and rows.next_ns > cut.end_ns):
             self._end(cut, None)
             return True
-        if self._is_due(rows.next_ns):
+        if self._is_last(cut, rows.next_ns) if is_end else self._is_due(rows.next_ns):
             self._take.take_row()
             return True
         if is_end:
@@ -185,9 +185,19 @@ class BagPass:
         return is_end
 
     def _is_due(self, time_ns: int) -> bool:
+        """Return whether all samples of a row have come."""
         if self._now_ns <= time_ns:
             return False
         return self._now_ns > time_ns + _SETTLE_NS or not awaited_at(time_ns, self._streams.streams)
+
+    def _is_last(self, cut: Cut, time_ns: int) -> bool:
+        """Return whether a row is taken although the bag has ended.
+
+        Unless the number of rows is known, one is not for which a stream's last measurement did not arrive.
+        """
+        newest = [stream.newest() for stream in awaited_at(time_ns, self._streams.streams)]
+        is_missing = any(sample.stamp_ns < time_ns for sample in newest if sample is not None)
+        return time_ns <= self._now_ns and (bool(cut.rows) or not is_missing)
 
     @staticmethod
     def _cut_off(cut: Cut, rows: TakeRows) -> RecorderError | None:

@@ -40,6 +40,7 @@ def write_bag(
     camera_ahead_s: float = 0.0,
     silent: Sequence[tuple[float, float]] = (),
     sizes: Mapping[int, tuple[int, int]] | None = None,
+    jumps_s: Mapping[int, float] | None = None,
     marks: Sequence[tuple[float, str, str, dict[str, Any]]] = (),
 ) -> Path:
     """Write a bag.
@@ -52,12 +53,13 @@ def write_bag(
         camera_ahead_s: by how much the camera's clock is ahead
         silent: times without messages
         sizes: sizes of images, from an image on
+        jumps_s: by how much the stamp of a joint state is wrong, by its number
         marks: further messages: seconds, topic, type, content
     """
     size, messages = (64, 48), []
     for number in range(int(seconds * JOINTS_HZ)):
         measured_ns = start_ns + number * 10**9 // JOINTS_HZ
-        content = joint_state(measured_ns, number)
+        content = joint_state(measured_ns + int((jumps_s or {}).get(number, 0) * 1e9), number)
         messages.append((measured_ns + int(latency_s * 1e9), STATE, JOINTS, content))
     for number in range(int(seconds * CAMERA_HZ)):
         size = (sizes or {}).get(number, size)

@@ -160,6 +160,17 @@ def test_a_stream_that_stops_makes_its_episode_bad(tmp_path):
     assert "ticks had no sample within 0.5 s" in report.episodes[1].reasons[0]
 
 
+def test_stamps_that_jump_or_run_back_are_left_out_and_told(tmp_path):
+    back = only(tmp_path, write_bag(tmp_path / "back.mcap", 2, jumps_s={50: -0.5, 51: -0.5}))
+    (episode,) = back.episodes
+    assert episode.verdict == "good"
+    jumped = write_bag(tmp_path / "on.mcap", 4, start_ns=START_NS + 10**11, jumps_s={100: 60})
+    (episode,) = only(tmp_path, jumped).episodes
+    assert episode.verdict == "bad"
+    assert any("ticks had no sample within 0.5 s" in reason for reason in episode.reasons)
+    assert any("a message is older than the one before it" in reason for reason in episode.reasons)
+
+
 def test_a_full_disk_keeps_whole_episodes_and_the_import_goes_on_later(tmp_path, monkeypatch):
     bag, free = write_bag(tmp_path / "bag.mcap", 3), iter([10**12] * 4)
     (job,) = session(tmp_path, [bag]).jobs()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from json import dumps
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,28 @@ def test_each_row_has_the_newest_measurements_before_it(tmp_path):
     source = spooled.manifest.source
     assert (source["bag"], source["size_bytes"]) == (str(bag), bag.stat().st_size)
     assert all(each.age_s.max() < 0.05 for each in spooled.ages().values())
+
+
+def test_the_last_row_may_be_at_the_last_message(tmp_path):
+    bag, start_ns = tmp_path / "bag.mcap", START_NS
+    with BagWriter(bag) as writer:
+        times_ns = [start_ns + row * 10**9 // FPS for row in range(10)]
+        for row, time_ns in enumerate(times_ns):
+            writer.add(STATE, JOINTS, time_ns, joint_state(time_ns, row))
+        done = {
+            "episode_id": "a",
+            "state": "ready",
+            "length": 10,
+            "duration_s": 1,
+            "task": "Wipe",
+            "fps": FPS,
+        }
+        text = dumps({**done, "started_at_ns": start_ns})
+        writer.add("/episode_completed", "std_msgs/msg/String", times_ns[-1], {"data": text})
+    (episode,) = imported(tmp_path, bag, cutting=Cutting("recorder"), streams=["state"]).episodes
+    assert (episode.verdict, episode.rows, episode.task) == ("good", 10, "Wipe")
+    rows = Spool(tmp_path / "data").ready()[0].rows()["observation.state"][:, 0]
+    assert rows.tolist() == [np.float32(row / 7) for row in range(10)]
 
 
 def test_with_the_time_of_receipt_the_log_time_counts(tmp_path):
