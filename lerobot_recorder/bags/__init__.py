@@ -8,7 +8,8 @@
 bag            `open_bag`: a bag, its topics, its messages by log time
 folder         which files a bag consists of; ``metadata.yaml``
 storage        what a file of a bag offers, and how several are merged
-mcap_file      an MCAP file: its chunks, also without an index
+mcap_file      an MCAP file: its topics and messages
+mcap_index     where the messages of an MCAP file are, also without an index
 sqlite_file    an sqlite3 file, also with an unfinished transaction
 compression    zstd and lz4; files that are compressed as a whole
 definitions    message types, from the definitions in the bag
