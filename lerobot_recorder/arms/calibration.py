@@ -110,11 +110,20 @@ class Calibration:
             CalibrationError: the file cannot be read or does not calibrate these joints.
         """
         try:
-            entries = json.loads(Path(path).read_text())
-            _require_joints(entries)
-            return cls({name: _joint(name, entry) for name, entry in entries.items()})
+            return cls.parse(Path(path).read_text())
         except (OSError, ValueError) as error:
             raise CalibrationError(f"cannot use calibration {path}: {error}") from error
+
+    @classmethod
+    def parse(cls, text: str) -> Calibration:
+        """Read the content of a calibration file of LeRobot.
+
+        Raises:
+            ValueError: it is no JSON; a `CalibrationError` if it does not calibrate these joints.
+        """
+        entries = json.loads(text)
+        _require_joints(entries)
+        return cls({name: _joint(name, entry) for name, entry in entries.items()})
 
     def save(self, path: Path) -> None:
         """Write the calibration as LeRobot does."""

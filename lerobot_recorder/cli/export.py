@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -53,6 +53,14 @@ def export(
         ),
     ] = "jpeg",
     jpeg_quality: Annotated[int, typer.Option(metavar="1-100", help=f"{_BAG}: quality of JPEGs.")] = 95,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"{_BAG}: also write this parameter file, with which `import --from-recorder` makes the "
+            "same rows of the bag.",
+            show_default=False,
+        ),
+    ] = None,
     episodes: Annotated[
         str | None,
         typer.Option(
@@ -71,8 +79,8 @@ def export(
     if (format or ("mcap" if out.suffix == ".mcap" else "v2.1")) == "mcap":
         if gr00t:
             raise ConfigError("--gr00t is for --format v2.1")
-        _export_bag(dataset, out, selection, images, jpeg_quality)
-    elif selection != Selection() or images != "jpeg":
+        _export_bag(dataset, out, selection, images=images, jpeg_quality=jpeg_quality, parameters=config)
+    elif selection != Selection() or images != "jpeg" or config:
         raise ConfigError(
             "format v2.1 has all episodes and videos: options that choose are for --format mcap"
         )
@@ -88,12 +96,10 @@ def _export_v21(dataset: Path, out: Path, gr00t: bool) -> None:
     _print(out, done.episodes, done.frames, done.size_bytes, "format v2.1")
 
 
-def _export_bag(dataset: Path, out: Path, selection: Selection, images: Images, quality: int) -> None:
+def _export_bag(dataset: Path, out: Path, selection: Selection, **options: Any) -> None:
     chosen = None if selection == Selection() else selection.of(Source(dataset))
     with file_progress("Exporting") as progress:
-        done = export_bag(
-            dataset, out, episodes=chosen, images=images, jpeg_quality=quality, progress=progress
-        )
+        done = export_bag(dataset, out, episodes=chosen, progress=progress, **options)
     for note in done.notes:
         typer.echo(f"note: {note}")
     _print(out, done.episodes, done.frames, done.size_bytes, "MCAP")

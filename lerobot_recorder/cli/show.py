@@ -20,8 +20,9 @@ from lerobot_recorder.cli.contact_sheet import SHEET_EPISODES, read_sheet_episod
 from lerobot_recorder.cli.overview import EpisodeSummary, Overview, selected, summary_lines
 from lerobot_recorder.cli.rerun_viewer import open_in_rerun
 from lerobot_recorder.cli.terminal import operator_console, plain_table
-from lerobot_recorder.dataset import RecordedEpisode, Recording, StreamAges
+from lerobot_recorder.dataset import SETUPS_PATH, RecordedEpisode, Recording, StreamAges
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.topics import meanings
 
 _SUCCESS = {True: "yes", False: "no", None: "not marked"}
 _EPISODES = ("episode", "frames", "s", "verdict", "success", "task")
@@ -202,6 +203,10 @@ def _facts(index: int, episode: RecordedEpisode) -> Iterator[tuple[str, str]]:
     yield "recorded", f"{_start(recording)}, as {recording.get('episode_id', 'unknown')}"
     if source := recording.get("source"):
         yield "imported from", str(source.get("bag", "unknown"))
+    if setup := recording.get("setup"):
+        yield "set-up", f"{SETUPS_PATH}/{setup}"
+    for key, meaning in meanings(episode.setup()).items():
+        yield key.removeprefix("observation."), meaning
     yield "ended by", str(recording.get("ended_by", "unknown"))
     yield "verdict", _verdict(recording)
     for name in ("reason", "note"):

@@ -18,6 +18,7 @@ from lerobot_recorder.dataset.features import AGE_SUFFIX, AGES_FEATURE, value_na
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.journal import Journal, read_journal
 from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
+from lerobot_recorder.dataset.setups import read_setup
 from lerobot_recorder.errors import DatasetError
 
 _PLACES = ("episode_index", "length", "dataset_from_index", "dataset_to_index", "tasks")
@@ -198,6 +199,14 @@ class RecordedEpisode:
         if not all(f"{kind}/{part}" in self._dataset.episodes for part in _FILE):
             return layout.recordings_files()
         return [layout.recordings_file(self._dataset.files(kind)[self._index])]
+
+    def setup(self) -> dict[str, str]:
+        """Read the files of its set-up; none if it is unknown.
+
+        Raises:
+            DatasetError: a file cannot be read.
+        """
+        return read_setup(self._dataset.layout.root, self.recording.get("setup"))
 
     def has(self, key: str) -> bool:
         """Return whether the dataset has a feature."""

@@ -2,10 +2,15 @@
 
 =============  =============================================================================
 bag_export     `export_bag`: episodes of a dataset in an MCAP file or a rosbag2 folder
-messages       rows and images as messages
+schedule       when the rows of episodes are
+messages       values and images as messages
+cameras        reads the images of episodes
+parameters     the parameter file for importing a bag again
+units          joints and units of the values, from the set-up
 =============  =============================================================================
 """
 
-from lerobot_recorder.exporting.bag_export import ExportedBag, Images, export_bag
+from lerobot_recorder.exporting.bag_export import ExportedBag, export_bag
+from lerobot_recorder.exporting.cameras import Images
 
 __all__ = ["ExportedBag", "Images", "export_bag"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,13 @@ from lerobot_recorder.dataset import (
     AGES_FEATURE,
     FeatureDict,
     Features,
+    SetupFiles,
     is_video,
     user_features,
     value_names,
 )
 from lerobot_recorder.errors import ImageError
+from lerobot_recorder.exporting.units import Part, parts_of
 
 Message = Mapping[str, Any]
 
@@ -33,6 +35,8 @@ DEFINITIONS = {
     COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
 }
 """Definitions of the types that ROS 2 does not have itself."""
+
+AS_IN_DATASET = "as in the dataset"
 
 SUFFIXES = {".pos": "position", ".vel": "velocity", ".effort": "effort"}
 """Ends of names in LeRobot, and the fields of a JointState."""
@@ -59,6 +63,8 @@ class VectorTopic:
         make: turns the header and a row's value into a message.
         joints: names in a JointState; empty for another type.
         field: its field that has the values.
+        unit: unit of the values.
+        parts: the values of each stream that has filled the feature; empty if unknown.
     """
 
     feature: str
@@ -67,6 +73,8 @@ class VectorTopic:
     make: Callable[[Message, Any], Message]
     joints: tuple[str, ...] = ()
     field: str = "position"
+    unit: str = AS_IN_DATASET
+    parts: tuple[Part, ...] = ()
 
 
 def topic_of(feature: str) -> str:
@@ -85,21 +93,27 @@ def stamp(time_ns: int) -> dict[str, int]:
     return {"sec": time_ns // 1_000_000_000, "nanosec": time_ns % 1_000_000_000}
 
 
-def vector_topics(features: Features) -> list[VectorTopic]:
-    """Return the topics of all features in the data files, without images and the ages of samples."""
+def vector_topics(features: Features, setup: SetupFiles) -> list[VectorTopic]:
+    """Return the topics of all features in the data files, without images and the ages of samples.
+
+    Args:
+        features: the dataset's features.
+        setup: the files of the set-up, which may tell the joints' own names and the unit of the values.
+    """
     return [
-        _vector_topic(key, feature)
+        _vector_topic(key, feature, setup)
         for key, feature in user_features(features).items()
         if not is_video(feature) and feature["dtype"] != "image" and key != AGES_FEATURE
     ]
 
 
-def _vector_topic(key: str, feature: FeatureDict) -> VectorTopic:
+def _vector_topic(key: str, feature: FeatureDict, setup: SetupFiles) -> VectorTopic:
     if feature["dtype"] == "string":
         return VectorTopic(key, topic_of(key), STRING, lambda _header, value: {"data": str(value)})
     kind, names = np.dtype(feature["dtype"]).kind, value_names(feature)
     if len(feature["shape"]) == 1 and len(names) == int(feature["shape"][0]):
-        return _joint_topic(key, names)
+        parts = parts_of(key, names, setup)
+        return _published_topic(key, parts) if _is_whole(parts) else _joint_topic(key, names)
     if tuple(feature["shape"]) == (1,):
         return VectorTopic(
             key,
@@ -116,8 +130,32 @@ def _vector_topic(key: str, feature: FeatureDict) -> VectorTopic:
     )
 
 
+def _is_whole(parts: Sequence[Part]) -> bool:
+    """Return whether one JointState can have all parts."""
+    joints = [joint for part in parts for joint in part.joints]
+    return len({part.quantity for part in parts}) == 1 and len(set(joints)) == len(joints)
+
+
+def _published_topic(key: str, parts: Sequence[Part]) -> VectorTopic:
+    """Return a topic of joint states as the robot has published them."""
+    joints = tuple(joint for part in parts for joint in part.joints)
+    field, units = parts[0].quantity, sorted({part.ros_unit for part in parts})
+
+    def make(header: Message, value: Any) -> Message:
+        values = np.atleast_1d(value).astype(np.float64)
+        return {
+            "header": header,
+            "name": joints,
+            field: np.concatenate([part.to_ros(values[part.values]) for part in parts]),
+        }
+
+    return VectorTopic(
+        key, topic_of(key), JOINT_STATE, make, joints, field, " and ".join(units), tuple(parts)
+    )
+
+
 def _joint_topic(key: str, names: tuple[str, ...]) -> VectorTopic:
-    """Return a topic of joint states; names of several quantities stay as they are."""
+    """Return a topic of joint states with the dataset's names; names of several quantities stay whole."""
     suffixes = {next((each for each in SUFFIXES if name.endswith(each)), "") for name in names}
     suffix = suffixes.pop() if len(suffixes) == 1 else ""
     joints, field = tuple(name.removesuffix(suffix) for name in names), SUFFIXES.get(suffix, "position")

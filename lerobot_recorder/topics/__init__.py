@@ -36,7 +36,14 @@ from lerobot_recorder.topics.images import (
 )
 from lerobot_recorder.topics.observed import ObservedPart, ObservedTopic, facts_of
 from lerobot_recorder.topics.settings import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
-from lerobot_recorder.topics.setup import RobotSetup
+from lerobot_recorder.topics.setup import (
+    DESCRIPTION_FILE,
+    ROBOT_FILE,
+    RobotSetup,
+    camera_info_topic,
+    kept_camera_info,
+    meanings,
+)
 from lerobot_recorder.topics.stamps import header_ns, stamp_ns
 from lerobot_recorder.topics.task import TEXT, task_in
 from lerobot_recorder.topics.vectors import (
@@ -48,9 +55,11 @@ from lerobot_recorder.topics.vectors import (
 
 __all__ = [
     "COMPRESSED",
+    "DESCRIPTION_FILE",
     "IMAGE",
     "PARAMETERS",
     "RECORDABLE",
+    "ROBOT_FILE",
     "STREAM_PARAMETERS",
     "TEXT",
     "Layout",
@@ -65,6 +74,7 @@ __all__ = [
     "adjusted_camera_info",
     "binding_of",
     "by_name",
+    "camera_info_topic",
     "compressed_to_encoded",
     "compressed_to_png",
     "facts_of",
@@ -72,6 +82,8 @@ __all__ = [
     "image_to_depth",
     "image_to_rgb",
     "joints_in",
+    "kept_camera_info",
+    "meanings",
     "stamp_ns",
     "survey_of_bag",
     "task_in",

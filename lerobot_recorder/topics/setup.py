@@ -26,7 +26,7 @@ from typing import Any
 import yaml
 
 from lerobot_recorder.arms import load_calibration
-from lerobot_recorder.cameras import CameraCalibration, camera_calibration_text
+from lerobot_recorder.cameras import CameraCalibration, camera_calibration_text, read_camera_calibration
 from lerobot_recorder.dataset import SetupFiles
 from lerobot_recorder.errors import CalibrationError, ConfigError, ImageError
 from lerobot_recorder.parameter_files import read_sections
@@ -53,7 +53,12 @@ _UNITS = {
     "degrees": "degrees, degrees/s for velocities",
     "so100": "LeRobot's for SO-100: degrees from the middle of a joint's calibrated range; the gripper from "
     "0, closed, to 100",
-    "as_published": "as published; in ROS rad, m, rad/s, m/s, Nm and N",
+    "as_published": "as published",
+}
+_PUBLISHED = {
+    "position": ", in ROS rad, or m for sliding joints",
+    "velocity": ", in ROS rad/s, or m/s for sliding joints",
+    "effort": ", in ROS Nm, or N for sliding joints",
 }
 _MEANINGS = {
     "position": "absolute joint positions",
@@ -144,7 +149,7 @@ class RobotSetup:
             **known,
             "meaning": f"{meaning}{commanded}",
             "unit": settings.unit,
-            "unit_meaning": _UNITS[settings.unit],
+            "unit_meaning": _unit_meaning(settings.unit, binding.quantity),
             "names": list(spec.names),
             **({"joints": list(binding.joints), "quantity": binding.quantity} if binding.joints else {}),
         }
@@ -226,6 +231,47 @@ def camera_info_topic(images: str) -> str:
         images = images.removesuffix(transport)
     before, slash, _ = images.rpartition("/")
     return f"{before}{slash}camera_info"
+
+
+def _unit_meaning(unit: str, quantity: str) -> str:
+    return _UNITS[unit] + (_PUBLISHED.get(quantity, "") if unit == "as_published" else "")
+
+
+def meanings(files: SetupFiles) -> dict[str, str]:
+    """Return what the values of each feature mean and their unit, without images, as far as it is known."""
+    try:
+        features = json.loads(files[DESCRIPTION_FILE])["features"].items()
+        return {
+            key: "; ".join(dict.fromkeys(map(_meaning, parts)))
+            for key, parts in features
+            if all("unit" in part for part in parts)
+        }
+    except (KeyError, TypeError, ValueError, AttributeError):  # changed by someone
+        return {}
+
+
+def _meaning(part: Mapping[str, Any]) -> str:
+    return f"{part['meaning']}, {part['unit_meaning']}; from {part['topic']}"
+
+
+def kept_camera_info(files: SetupFiles, stream: str) -> dict[str, Any] | None:
+    """Return the fields of a ``sensor_msgs/CameraInfo`` for a stream's images; None if a set-up has none."""
+    text = files.get(f"{CAMERA_FOLDER}/{_file(stream)}.yaml")
+    try:
+        known = read_camera_calibration(text, stream) if text else None
+    except CalibrationError:  # changed by someone
+        return None
+    if known is None:
+        return None
+    return {
+        "width": known.width,
+        "height": known.height,
+        "distortion_model": known.distortion_model,
+        "d": known.distortion,
+        "k": known.intrinsics,
+        "r": known.rectification,
+        "p": known.projection,
+    }
 
 
 def _arm(name_or_path: str, role: Any) -> str:

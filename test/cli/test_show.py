@@ -14,7 +14,7 @@ import pytest
 from encoded import LineFiles, commit, encoded_episode
 from filmed import filmed_dataset
 
-from lerobot_recorder.dataset import DatasetWriter, StreamAges
+from lerobot_recorder.dataset import DatasetWriter, StreamAges, setup_id
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.recording import EpisodeRecorder
 
@@ -203,3 +203,20 @@ def test_without_rerun_its_installation_is_named(invoke, root, tmp_path, monkeyp
     result = invoke("show", root, "--rerun")
     assert result.exit_code == 1
     assert "pip install rerun-sdk" in result.output
+
+
+def test_what_values_mean_and_the_set_up_are_shown(invoke, tmp_path):
+    features = {"action": {"dtype": "float32", "shape": (1,), "names": ["a.pos"]}}
+    part = {"stream": "action", "topic": "/commands", "meaning": "absolute joint positions, as commanded"}
+    part |= {"unit": "degrees", "unit_meaning": "degrees"}
+    setup = {"setup.json": json.dumps({"features": {"action": [part]}})}
+    with (
+        EpisodeRecorder(tmp_path / "data", features, 30, setup=setup) as recorder,
+        recorder.episode("Pick") as episode,
+    ):
+        episode.add({"action": np.zeros(1, np.float32)})
+    with BatchEncoder(tmp_path / "data"):
+        pass
+    shown = invoke("show", tmp_path / "data", "0").output
+    assert f"meta/recordings/setup/{setup_id(setup)}" in shown
+    assert "absolute joint positions, as commanded, degrees; from /commands" in shown

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
 
 import av
 import cv2
@@ -71,7 +73,7 @@ def test_rows_are_on_the_grid_of_their_episode(root, tmp_path):
     assert [mark["length"] for mark in marks] == [*LENGTHS]
     expected = [m["started_at_ns"] + k * 10**9 // FPS for m in marks for k in range(m["length"])]
     assert times == expected
-    assert [time_ns for time_ns, _ in on(messages, f"{IMAGES}/compressed")] == expected
+    assert [time_ns for time_ns, _ in on(messages, f"{IMAGES}/image_raw/compressed")] == expected
 
 
 def test_the_marks_of_episodes_are_those_of_our_recorder(root, tmp_path):
@@ -94,7 +96,7 @@ def test_tasks_are_published_when_an_episode_starts(root, tmp_path):
 
 def test_pictures_become_jpegs(root, tmp_path):
     export_bag(root, tmp_path / "bag.mcap")
-    found = [message for _, message in on(read(tmp_path / "bag.mcap"), f"{IMAGES}/compressed")]
+    found = [message for _, message in on(read(tmp_path / "bag.mcap"), f"{IMAGES}/image_raw/compressed")]
     shown = [cv2.imdecode(message.data, cv2.IMREAD_COLOR)[..., ::-1] for message in found]
     assert np.abs(np.array(shown, float) - recorded(root)).mean() < 3
     assert {message.header.frame_id for message in found} == {"top"}
@@ -134,7 +136,7 @@ def test_depth_is_exported_without_loss(tmp_path):
     with BatchEncoder(root):
         pass
     export_bag(root, tmp_path / "bag.mcap")
-    found = [message for _, message in on(read(tmp_path / "bag.mcap"), "/observation/images/depth")]
+    found = [message for _, message in on(read(tmp_path / "bag.mcap"), "/observation/images/depth/image_raw")]
     assert {(m.encoding, m.height, m.width) for m in found} == {("16UC1", 120, 160)}
     depths = np.array([message.data.view(np.uint16) for message in found])
     assert np.abs(depths - depths_mm[:, None]).max() <= 2
@@ -168,6 +170,18 @@ def test_the_reader_of_mcap_and_its_profile(root, tmp_path):
         s.data for s in summary.schemas.values() if s.name == "foxglove_msgs/msg/CompressedVideo"
     )
     assert summary.statistics.message_count == 15 * 4 + 2 * 3
+
+
+@pytest.mark.skipif(shutil.which("ros2") is None, reason="ros2 bag is not installed")
+@pytest.mark.parametrize("name", ["bag.mcap", "folder"])
+def test_ros2_bag_reads_it(root, tmp_path, name):
+    export_bag(root, tmp_path / name)
+    command = ["ros2", "bag", "info", str(tmp_path / name)]
+    answer = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    if "invalid choice" in answer.stderr:
+        pytest.skip("this ros2 has no bag command")
+    assert answer.returncode == 0, answer.stderr
+    assert "Topic: /action | Type: sensor_msgs/msg/JointState | Count: 15" in answer.stdout
 
 
 def test_a_bag_tells_which_dataset_it_is(root, tmp_path):

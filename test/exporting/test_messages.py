@@ -9,7 +9,7 @@ from lerobot_recorder.exporting.messages import header, topic_of, vector_topics
 
 
 def message_of(value, **feature):
-    (topic,) = vector_topics({"observation.x": feature})
+    (topic,) = vector_topics({"observation.x": feature}, {})
     return topic.message_type, topic.make(header(1_500_000_000), value)
 
 

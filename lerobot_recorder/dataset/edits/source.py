@@ -18,7 +18,7 @@ from lerobot_recorder.dataset.existing import dataset_errors
 from lerobot_recorder.dataset.info import DatasetInfo, load_info
 from lerobot_recorder.dataset.layout import DatasetLayout, FileIndex
 from lerobot_recorder.dataset.reader import CountedDataset, read_counted
-from lerobot_recorder.dataset.setups import read_setup
+from lerobot_recorder.dataset.setups import read_setup, setup_path
 from lerobot_recorder.errors import DatasetError
 
 FileState = tuple[int, int, int]
@@ -212,7 +212,14 @@ class Source:
         Raises:
             DatasetError: a file cannot be read.
         """
-        return read_setup(self.root, self.recordings.get(episode, {}).get("setup"))
+        return read_setup(self.root, self._setup_id(episode))
+
+    def setup_path(self, episode: int) -> Path:
+        """Return the directory of an episode's set-up."""
+        return setup_path(self.root, str(self._setup_id(episode)))
+
+    def _setup_id(self, episode: int) -> object:
+        return self.recordings.get(episode, {}).get("setup")
 
     def ages(self, episode: int) -> dict[str, StreamAges]:
         """Read how old the samples of an episode were; empty if unknown."""
