@@ -91,10 +91,9 @@ class Definitions:
     def _made(self, topic: StoredTopic) -> Typestore:
         from rosbags.typesys.store import Typestore
 
-        known = _types_of_ros(self._distro or _DISTRO_WITHOUT_DEFINITIONS)
         try:
             types = _parsed(topic)
-            _complete(topic.type, types, known)
+            _complete(topic.type, types, self._distro or _DISTRO_WITHOUT_DEFINITIONS)
             store = Typestore()
             store.register(types)
             store.get_msgdef(topic.type)
@@ -150,8 +149,8 @@ def _parsed_service(topic: StoredTopic) -> Typesdict:
     return types
 
 
-def _complete(name: str, types: Typesdict, known: Typesdict) -> None:
-    """Add the types that others use but the bag does not define.
+def _complete(name: str, types: Typesdict, distro: str) -> None:
+    """Add the types that others use but the bag does not define, from a ROS.
 
     Raises:
         BagError: ROS has no such type.
@@ -159,12 +158,8 @@ def _complete(name: str, types: Typesdict, known: Typesdict) -> None:
     waiting, seen = [name], {name}
     while waiting:
         name = waiting.pop()
-        if name not in types and name not in known:
-            raise BagError(
-                f"the bag has no definition of {name}, and it is no type of ROS itself; record it with ROS 2 "
-                "jazzy or newer where the type is installed, or convert it there with 'ros2 bag convert'"
-            )
-        types.setdefault(name, known.get(name, ([], [])))
+        if name not in types:
+            types[name] = _type_of_ros(name, distro)
         used = {other for _, description in types[name][1] for other in _types_in(description)}
         waiting += used - seen
         seen |= used
@@ -179,6 +174,16 @@ def _types_in(description: FieldDesc) -> list[str]:
     if kind in (Nodetype.ARRAY, Nodetype.SEQUENCE):
         return _types_in(value[0])
     return []
+
+
+def _type_of_ros(name: str, distro: str) -> Any:
+    known = _types_of_ros(distro)
+    if name not in known:
+        raise BagError(
+            f"the bag has no definition of {name}, and it is no type of ROS itself; record it with jazzy "
+            "or newer where the type is installed, or convert it there with 'ros2 bag convert'"
+        )
+    return known[name]
 
 
 @cache

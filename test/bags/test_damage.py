@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import random
 import shutil
@@ -195,6 +196,16 @@ def test_an_incomplete_compressed_file_gives_its_whole_part(tmp_path, messages):
     found, damage = stamps(path)
     assert found == []
     assert "bag.mcap has no end" in damage
+
+
+def test_a_full_disk_is_an_error_that_names_another_place(tmp_path, messages, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = write_bag(tmp_path / "bag", messages, compression="file")
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(BagError, match=r"No space left on device; set TMPDIR to a folder with more space"):
+        open_bag(path)
 
 
 def test_an_empty_bag_has_no_topics_and_no_damage(tmp_path):
