@@ -119,8 +119,8 @@ def record(
         check_names(dataset_name(place), push_to_hub)
     console.print(beginning(place))
     if preflight:
-        # Simulated arms and cameras have no cables.
-        done = run_preflight(plan, QUICK_S, devices=plan.hardware != "sim")
+        # Simulated arms and cameras have no cables, and the recorder waits for topics of other nodes.
+        done = run_preflight(plan, QUICK_S, devices=plan.hardware not in ("sim", "none"))
         print_findings(done.findings, console)
         refuse_faults(done)
         save_references(place.directory, done.pictures())

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from lerobot_recorder.cameras import encode_jpeg
-from lerobot_recorder.cli.processes import node_environment
 from lerobot_recorder.cli.session import Session
+from lerobot_recorder.discovery import SeenTopic, Survey
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.spool import Spool
 
@@ -125,17 +125,16 @@ def test_record_checks_first_and_refuses_a_fault_unless_told_not_to(invoke, root
         assert "or record nevertheless with --no-preflight" in result.output
 
 
-@needs_ros
 def test_topics_that_nobody_publishes_are_faults(invoke, root, tmp_path, monkeypatch):
-    for name, value in node_environment(isolated=True).items():
-        if name.startswith("ROS_"):
-            monkeypatch.setenv(name, value)
+    seen = Survey(topics=(SeenTopic("/left/joints", "sensor_msgs/msg/JointState", received=9, rate_hz=90.0),))
+    monkeypatch.setattr("lerobot_recorder.cli.preflight.survey", lambda seconds: seen)
     file = tmp_path / "robot.yaml"
-    file.write_text(
-        "recorder:\n  ros__parameters: {streams: [state], state.topic: joints, state.names: [one]}\n"
-    )
-    result = invoke("preflight", "--hardware", "none", "--config", file, "--seconds", "0.3", "--root", root)
+    streams = "streams: [state, action], state.topic: joints, state.names: [one], action.topic: /goals"
+    file.write_text(f"/**/recorder:\n  ros__parameters: {{{streams}, action.names: [one]}}\n")
+    place = ["--namespace", "left", "--root", root]
+    result = invoke("preflight", "--hardware", "none", "--config", file, *place)
     assert result.exit_code == 1
     found = lines(result.output)
-    assert found["state"] == ("fault", "nothing is published on /joints: is the robot running?")
+    assert found["state"] == ("ok", "/left/joints: sensor_msgs/msg/JointState at 90.0 Hz")
+    assert found["action"] == ("fault", "nothing is published on /goals: is the robot running?")
     assert found["dataset"][0] == "ok"

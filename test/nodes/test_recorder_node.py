@@ -152,26 +152,35 @@ def test_tasks_are_chosen_a_run_is_paused_and_ended_by_services(graph, make_robo
     assert (episodes[-1].manifest.task, episodes[-1].manifest.ended_by) == ("Pull", "save")
 
 
-def test_what_happens_is_spoken(graph, make_robot, tmp_path):
-    said = tmp_path / "said"
-    voice = tmp_path / "bin/spd-say"
+@pytest.fixture
+def said(graph, tmp_path):
+    """Give the nodes a voice, and return what it says."""
+    file, voice = tmp_path / "said", tmp_path / "bin/spd-say"
     voice.parent.mkdir()
-    voice.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$3\" >> {said}\n")
+    voice.write_text(f"#!/bin/sh\nprintf '%s\\n' \"$3\" >> {file}\n")
     voice.chmod(0o755)
     graph.environment["PATH"] = f"{voice.parent}:{graph.environment['PATH']}"
-    parameters = {**make_robot().recorder_parameters(tmp_path / "data"), "top.max_age_s": 0.5}
-    recorder = graph.start("recorder", parameters)
-    for text in ("Recording episode 0", "Saved"):
-        (start_episode if text != "Saved" else lambda graph: graph.call("recorder/save_episode"))(graph)
-        graph.wait(lambda text=text: said.is_file() and said.read_text().splitlines()[-1] == text)
-    assert graph.set_parameter("recorder", "play_sounds", False)[0]
+    return lambda: file.read_text().splitlines() if file.is_file() else []
+
+
+def test_what_happens_is_spoken(graph, make_robot, tmp_path, said):
+    recorder = graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"))
     start_episode(graph, 3)
+    graph.wait(lambda: said() == ["Recording episode 0"])
+    assert graph.set_parameter("recorder", "play_sounds", False)[0]
+    assert graph.call("recorder/save_episode")[0]
+    assert graph.set_parameter("recorder", "reset_time_s", 0.5)[0]
+    assert graph.set_parameter("recorder", "num_episodes", 1)[0]
+    graph.wait(lambda: graph.status["recorder"]["episode_index"] == 1 and graph.frames() > 3)
     assert graph.set_parameter("recorder", "play_sounds", True)[0]
+    discarded = graph.status["recorder"]["episode_id"]
     assert graph.call("recorder/discard_episode")[0]
-    graph.wait(lambda: said.read_text().splitlines()[-1] == "Discarded")
-    recorder.interrupt()
+    graph.wait(lambda: said()[1:2] == ["Discarded. Reset the environment"])
+    graph.wait(lambda: said()[2:] == ["Recording episode 1"])
+    graph.wait(lambda: graph.status["recorder"]["episode_id"] not in ("", discarded) and graph.frames() > 3)
+    assert graph.call("recorder/save_episode")[0]
     assert graph.end_of(recorder) == 0
-    assert said.read_text().splitlines()[2:] == ["Discarded", "Recording has ended, 1 saved"]
+    assert ". ".join(said()[3:]) == "Saved. Recording has ended, 1 saved"
 
 
 def test_a_killed_recorder_loses_nothing(graph, make_robot, tmp_path):
