@@ -11,10 +11,11 @@ same.
 from __future__ import annotations
 
 import json
+import secrets
 from pathlib import Path
 
 from lerobot_recorder.dataset import SetupFiles, setup_id
-from lerobot_recorder.durable import make_private_directory, replace_file
+from lerobot_recorder.durable import make_private_directory, sync, write_file
 from lerobot_recorder.errors import ConfigError, SpoolError
 from lerobot_recorder.spool.directory import disk_errors
 from lerobot_recorder.spool.episode import SpooledEpisode
@@ -39,7 +40,12 @@ def keep_setup(spool: Path, files: SetupFiles) -> str:
         return setup
     with disk_errors(path):
         make_private_directory(path.parent)
-        replace_file(path, json.dumps(dict(files), ensure_ascii=False).encode())
+        partial = path.with_name(
+            f"{setup}.{secrets.token_hex(4)}.partial"
+        )  # other processes may write it, too
+        write_file(partial, json.dumps(dict(files), ensure_ascii=False).encode())
+        partial.replace(path)
+        sync(path.parent)
     return setup
 
 
