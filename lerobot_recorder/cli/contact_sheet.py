@@ -82,7 +82,8 @@ def read_sheet_episode(root: Path, index: int) -> SheetEpisode:
         VideoError: a video cannot be read
     """
     episode = RecordedEpisode(root, index)
-    vectors = vector_keys(episode.features)
+    features = episode.features
+    vectors = [key for key in vector_keys(features) if features[key]["dtype"] != "string"]
     states = episode.vectors(_STATE if _STATE in vectors else vectors[0])
     shown = min(FRAMES, episode.length)
     numbers = [int((part + 0.5) * episode.length / shown) for part in range(shown)]

@@ -199,14 +199,13 @@ def unsupported(features: Mapping[str, FeatureDict]) -> list[str]:
     return [
         f"feature {key!r} of the dataset {_UNSUPPORTED.get(feature['dtype'], 'cannot be recorded')}"
         for key, feature in user_features(features).items()
-        if not is_video(feature) and feature["dtype"] not in VECTOR_DTYPES
+        if not is_video(feature) and feature["dtype"] not in VECTOR_DTYPES | {"string"}
     ]
 
 
 _UNSUPPORTED = {
     "image": "is stored as images in the data files, but only videos can be recorded "
     "(`lerobot-edit-dataset --operation.type convert_image_to_video` makes a dataset with videos of it)",
-    "string": "is text, which cannot be recorded",
 }
 
 

@@ -15,18 +15,20 @@ from lerobot_recorder.spool import CameraSpool, EncodedImage
 
 Feature = dict[str, Any]
 
+_TEXT: Feature = {"dtype": "string", "shape": [1], "names": None}
+
 
 @dataclass(frozen=True)
 class Row:
     """The samples of one tick.
 
     Attributes:
-        vectors: values of the vector features, float32
+        vectors: values of the vector features, float32, and of texts, (1,)
         samples: sample of each stream, by the stream's name
         ages_s: their ages in seconds, by the stream's name
     """
 
-    vectors: dict[str, np.ndarray[Any, np.dtype[np.float32]]]
+    vectors: dict[str, np.ndarray[Any, np.dtype[Any]]]
     samples: dict[str, Sample]
     ages_s: dict[str, float]
 
@@ -51,10 +53,12 @@ def row_at(
             raise StreamError(f"{stream.spec.name}: no sample from before the tick")
         samples[stream.spec.name] = _following(stream, sample, previous)
     ages_s = {name: (time_ns - sample.stamp_ns) / 1e9 for name, sample in samples.items()}
-    vectors = {
+    specs = [stream.spec for stream in streams]
+    vectors: dict[str, np.ndarray[Any, np.dtype[Any]]] = {
         key: np.concatenate([samples[name].value for name in names]).astype(np.float32)
-        for key, names in vector_sources([stream.spec for stream in streams]).items()
+        for key, names in vector_sources(specs).items()
     }
+    vectors |= {spec.feature: np.array([samples[spec.name].value]) for spec in specs if spec.is_text}
     if ages:
         vectors[AGES_FEATURE] = np.array([ages_s[name] for name in ages], np.float32)
     return Row(vectors, samples, ages_s)
@@ -73,7 +77,7 @@ def vector_sources(specs: Sequence[StreamSpec]) -> dict[str, list[str]]:
     """Return the streams of each vector feature, in order."""
     sources: dict[str, list[str]] = {}
     for spec in specs:
-        if not spec.is_image:
+        if not (spec.is_image or spec.is_text):
             sources.setdefault(spec.feature, []).append(spec.name)
     return sources
 
@@ -97,6 +101,7 @@ def declare_features(
     features: dict[str, Feature] = {}
     for key, sources in vector_sources(specs).items():
         features[key] = _vector([name for source in sources for name in by_name[source].names])
+    features |= {spec.feature: dict(_TEXT) for spec in specs if spec.is_text}
     for key, camera in cameras.items():
         features[key] = _video(camera)
     if age_names:
@@ -165,15 +170,17 @@ def check_specs(specs: Sequence[StreamSpec]) -> None:
     """Check that a dataset can have these streams.
 
     Raises:
-        ConfigError: there is no stream, or two streams fill the same camera feature or the same value.
+        ConfigError: there is no stream, or two streams fill the same camera or text, or the same value.
     """
     if not specs:
         raise ConfigError("streams: expected at least one, found none")
-    cameras = [spec.feature for spec in specs if spec.is_image]
-    vectors = {spec.feature for spec in specs if not spec.is_image}
-    for key in cameras:
-        if cameras.count(key) > 1 or key in vectors:
-            raise ConfigError(f"feature {key}: only one stream can fill a camera feature")
+    kinds = {"camera": [spec.feature for spec in specs if spec.is_image]}
+    kinds["text"] = [spec.feature for spec in specs if spec.is_text]
+    features = [spec.feature for spec in specs]
+    for kind, keys in kinds.items():
+        for key in keys:
+            if features.count(key) > 1:
+                raise ConfigError(f"feature {key}: only one stream can fill a {kind} feature")
     for key, sources in vector_sources(specs).items():
         names = [name for spec in specs if spec.name in sources for name in spec.names]
         if twice := sorted({name for name in names if names.count(name) > 1}):

@@ -45,7 +45,7 @@ class Sample:
     Attributes:
         stamp_ns: time of receipt, or of measurement as its header gives it, in nanoseconds of the recorder's
             clock
-        value: a vector, float, (n,); or what the stream's ``decode`` turns into an image
+        value: a vector, float, (n,); a text; or what the stream's ``decode`` turns into an image
         source_ns: the stamp in its header, in nanoseconds of its source's clock; 0: none
     """
 
@@ -61,8 +61,9 @@ class StreamSpec:
     Attributes:
         name: the stream's name
         feature: the dataset's feature that it fills; vector streams of one feature are concatenated
-        names: names of a vector's values; empty for images
+        names: names of a vector's values; empty for images and texts
         is_image: whether it carries images
+        is_text: whether it carries texts; no other stream fills its feature
         is_depth: whether these are depth maps
         size: required width and height of its images; None: any
         image_format: format of its images in the spool, see ``lerobot_recorder.spool.CameraSpool``
@@ -76,6 +77,7 @@ class StreamSpec:
     feature: str
     names: tuple[str, ...] = ()
     is_image: bool = False
+    is_text: bool = False
     is_depth: bool = False
     size: tuple[int, int] | None = None
     image_format: str = "raw"
@@ -94,7 +96,7 @@ class StreamSpec:
 
     def __post_init__(self) -> None:
         check_settings(self, f"stream {self.name}: ")
-        if not self.is_image and not self.names:
+        if not (self.is_image or self.is_text or self.names):
             raise ConfigError(f"stream {self.name}: no names are given for its values")
 
 
@@ -201,7 +203,7 @@ class Stream:
         A sample that is older than the newest is left out, too, unless the clock of its source was set back:
         then the stream starts again.
         """
-        is_usable = self.spec.is_image or _is_finite(sample.value)
+        is_usable = self.spec.is_image or self.spec.is_text or _is_finite(sample.value)
         with self._lock:
             if not is_usable:
                 self._count_fault(NOT_FINITE)

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.spool.episode import SpooledEpisode, SpooledTake, segments_folder
     from lerobot_recorder.spool.identifiers import new_episode_id
     from lerobot_recorder.spool.manifest import CameraSpool, EpisodeHeader, Manifest
-    from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS
+    from lerobot_recorder.spool.records import AGES, SOURCE_STAMPS, text_fault
     from lerobot_recorder.spool.setups import keep_setup, setup_of
     from lerobot_recorder.spool.spool import Spool
     from lerobot_recorder.spool.take_files import TakeFiles
@@ -78,4 +78,5 @@ __all__ = [
     "new_episode_id",
     "segments_folder",
     "setup_of",
+    "text_fault",
 ]

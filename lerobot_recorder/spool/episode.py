@@ -33,6 +33,7 @@ from lerobot_recorder.spool.records import (
     read_content,
     read_range,
     read_records,
+    texts,
     thumb_field,
     vector_features,
 )
@@ -319,17 +320,14 @@ class SpooledEpisode:
         return self.manifest.length
 
     def rows(self) -> dict[str, Array]:
-        """Read the vector features, each of shape ``(length, *feature_shape)``.
+        """Read the vectors and texts, each of shape ``(length, *feature_shape)``.
 
         With ``record_success``, ``next.success`` is true on the last row of a successful episode.
 
         Raises:
             SpoolError: rows are missing or damaged.
         """
-        columns = {
-            key: np.ascontiguousarray(self._records[key].astype(self._records[key].dtype.newbyteorder("=")))
-            for key in vector_features(self.manifest)
-        }
+        columns = {key: _native(self._records[key]) for key in vector_features(self.manifest)}
         if self.manifest.record_success:
             success = np.zeros((self.length, 1), bool)
             success[-1:] = self.manifest.success is True
@@ -405,3 +403,10 @@ class SpooledEpisode:
     @cached_property
     def _records(self) -> npt.NDArray[Any]:
         return read_records(self.path, self.manifest, self.manifest.length)
+
+
+def _native(column: Array) -> Array:
+    """Return the values of a field in the byte order of this computer, and texts as such."""
+    if column.dtype.kind == "S":
+        return texts(column)
+    return np.ascontiguousarray(column.astype(column.dtype.newbyteorder("=")))

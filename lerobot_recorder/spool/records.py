@@ -30,6 +30,9 @@ SOURCE_STAMPS = "sample:source_ns"
 _WIDTH = {"b": 0, "u": 1, "i": 1, "f": 2}
 """Kinds of values by the range they can hold; a wider kind is never converted to a narrower one."""
 
+TEXT_BYTES = 256
+"""Room for a text in a record, in UTF-8."""
+
 Array = npt.NDArray[np.generic]
 
 
@@ -74,11 +77,12 @@ def record_dtype(header: EpisodeHeader) -> np.dtype[np.void]:
 
 def _vector_field(key: str, feature: Feature) -> tuple[str, str, tuple[int, ...]]:
     try:
-        dtype = np.dtype(feature["dtype"]).newbyteorder("<")
+        is_text = feature["dtype"] == "string"
+        dtype = np.dtype(f"S{TEXT_BYTES}" if is_text else feature["dtype"]).newbyteorder("<")
         shape = tuple(int(size) for size in feature["shape"])
     except (KeyError, TypeError, ValueError) as error:
         raise SpoolError(f"feature {key} cannot be spooled as a vector: {error}") from error
-    if dtype.kind not in "fiub" or any(size < 1 for size in shape):
+    if dtype.kind not in ("S" if is_text else "fiub") or any(size < 1 for size in shape):
         raise SpoolError(
             f"feature {key} cannot be spooled as a vector: dtype {feature['dtype']}, shape {feature['shape']}"
         )
@@ -125,6 +129,8 @@ def _fitting(name: str, values: Mapping[str, object], dtype: np.dtype[np.generic
     if value.shape != dtype.shape and not (dtype.shape == (1,) and value.shape == ()):
         raise SpoolError(f"{name}: expected shape {dtype.shape}, found {value.shape}")
     kind = dtype.base
+    if kind.kind == "S":
+        return _encoded(name, value).reshape(dtype.shape)
     if _WIDTH.get(value.dtype.kind, len(_WIDTH)) > _WIDTH[kind.kind]:
         raise SpoolError(f"{name}: expected {kind.name} values, found {value.dtype}")
     with np.errstate(over="ignore"):
@@ -134,6 +140,31 @@ def _fitting(name: str, values: Mapping[str, object], dtype: np.dtype[np.generic
     if kind.kind == "f" and not np.isfinite(cast).all():
         raise SpoolError(f"{name}: expected finite {kind.name} values, found {value}")
     return cast.reshape(dtype.shape)
+
+
+def text_fault(text: str) -> str:
+    """Return why a text cannot be in a record; empty if it can."""
+    if "\0" in text:
+        return "it has a NUL character"
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError as error:
+        return f"it cannot be written as UTF-8: {error.reason}"
+    return f"expected at most {TEXT_BYTES} bytes in UTF-8, found {size}" if size > TEXT_BYTES else ""
+
+
+def texts(records: npt.NDArray[Any]) -> Array:
+    """Return the texts of a field."""
+    return np.char.decode(records, "utf-8")
+
+
+def _encoded(name: str, value: npt.NDArray[Any]) -> Array:
+    if value.dtype.kind != "U":
+        raise SpoolError(f"{name}: expected text, found {value.dtype}")
+    for text in value.flat:
+        if fault := text_fault(str(text)):
+            raise SpoolError(f"{name}: a text cannot be recorded: {fault}")
+    return np.char.encode(value, "utf-8")
 
 
 def is_whole(record: bytes | memoryview, index: int) -> bool:

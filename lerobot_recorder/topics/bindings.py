@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
@@ -14,10 +15,12 @@ from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
 from lerobot_recorder.recording import ImageGeometry, Sample, Stream, StreamSpec
+from lerobot_recorder.spool import text_fault
 from lerobot_recorder.topics import images, vectors
-from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, full_type
+from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, Place, extract_text, full_type
 from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
+from lerobot_recorder.topics.task import TEXT
 from lerobot_recorder.topics.tf import NAMES, TF_MESSAGE, Rotation, TransformTracker, continued
 
 IMAGE = "sensor_msgs/msg/Image"
@@ -120,6 +123,8 @@ def binding_of(name: str, settings: StreamSettings, image_format: str, types: Me
         layout = Layout(message_type, types)
         if message_type in (IMAGE, COMPRESSED):
             binding = _image_binding(name, settings, message_type, image_format)
+        elif (place := _text_place(layout, settings.field)) is not None:
+            binding = _text_binding(name, settings, layout, place)
         else:
             binding = _vector_binding(name, settings, layout)
         return replace(binding, allow_multiple_publishers=settings.allow_multiple_publishers)
@@ -258,6 +263,53 @@ def _sized(image: Any, declared: tuple[int, int] | None, geometry: ImageGeometry
     return image
 
 
+def _text_place(layout: Layout, field: str) -> Place | None:
+    """Return the text that a stream records; None if it records numbers."""
+    path = field or ("data" if layout.message_type == TEXT else "")
+    if not path:
+        return None
+    with suppress(ConfigError):
+        place = layout.find(path)
+        return place if place.kind.is_text else None
+    return None
+
+
+def _text_binding(name: str, settings: StreamSettings, layout: Layout, place: Place) -> StreamBinding:
+    feature = settings.feature or name
+    wrong = [each for each in (*_OF_VECTORS, *_OF_IMAGES) if each != "field"]
+    _refuse(name, settings, wrong, f"the text {place.path} of {layout.message_type}")
+    if feature.split(".")[0] in ("observation", "action"):
+        raise ConfigError(
+            f"{name}.feature: {feature} holds text, but LeRobot's policies take features that begin with "
+            "observation or action for numbers: give another name, such as instruction"
+        )
+    _check_stamp(name, settings, layout)
+    spec = StreamSpec(
+        name=name,
+        feature=feature,
+        is_text=True,
+        max_age_s=settings.max_age_s,
+        min_rate_hz=settings.min_rate_hz,
+        by_header=settings.stamp == "header",
+        source=settings.topic,
+    )
+    read = extract_text(place)
+    return StreamBinding(
+        Stream(spec), settings.topic, layout.message_type, lambda message: _checked_text(read(message))
+    )
+
+
+def _checked_text(text: str) -> str:
+    if fault := text_fault(text):
+        raise StreamError(f"a text cannot be recorded: {fault}")
+    return text
+
+
+def _check_stamp(name: str, settings: StreamSettings, layout: Layout) -> None:
+    if settings.stamp == "header" and not layout.has_header:
+        raise ConfigError(f"{name}.stamp: {layout.message_type} has no header; use receive")
+
+
 def _transform_binding(name: str, settings: StreamSettings, topic: str) -> TransformBinding:
     _refuse(name, settings, [each for each in (*_OF_VECTORS, *_OF_IMAGES) if each != "aliases"], "tf")
     for each in ("parent", "child"):
@@ -300,8 +352,7 @@ def _vector_feature(name: str, settings: StreamSettings) -> str:
 def _vector_binding(name: str, settings: StreamSettings, layout: Layout) -> StreamBinding:
     vector = _vector(name, settings, layout)
     _refuse(name, settings, _OF_IMAGES, layout.message_type)
-    if settings.stamp == "header" and not layout.has_header:
-        raise ConfigError(f"{name}.stamp: {layout.message_type} has no header; use receive")
+    _check_stamp(name, settings, layout)
     spec = StreamSpec(
         name=name,
         feature=_vector_feature(name, settings),

@@ -89,6 +89,11 @@ class Kind:
         return self.name in _NUMBERS
 
     @property
+    def is_text(self) -> bool:
+        """Whether it is a text."""
+        return self.name.startswith(("string", "wstring")) and not self.is_array
+
+    @property
     def element(self) -> Kind:
         """The type of an array's elements."""
         return Kind(self.name)
@@ -259,6 +264,11 @@ def extract_numbers(places: Sequence[Place]) -> Extract:
         return lambda message: convert([read(message) for read in readers])
     read = attrgetter(*paths)
     return (lambda message: convert((read(message),))) if len(paths) == 1 else lambda m: convert(read(m))
+
+
+def extract_text(place: Place) -> Callable[[Any], str]:
+    """Return a function that reads the text at a place of a message type."""
+    return _reader(place.path)
 
 
 def extract_sequence(place: Place, number: int) -> Extract:

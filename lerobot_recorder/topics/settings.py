@@ -60,7 +60,7 @@ class StreamSettings:
     feature: str = setting(
         "",
         "Feature of the dataset that it fills; empty: action for the stream action, "
-        "observation.images.<stream> for images, otherwise observation.<stream>",
+        "observation.images.<stream> for images, <stream> for texts, otherwise observation.<stream>",
     )
     names: tuple[str, ...] = setting(
         (),
@@ -73,8 +73,8 @@ class StreamSettings:
     field: str = setting(
         "",
         "Part of the message that is recorded: position, velocity or effort of joints, or of any type a path "
-        "such as wrench.force or data[3], with all numbers below it; empty: the position of joints, all "
-        "numbers of other types",
+        "such as wrench.force or data[3], with all numbers below it, or of a text; empty: the position of "
+        "joints, all numbers of other types, the text of a String",
     )
     unit: str = setting(
         "as_published",

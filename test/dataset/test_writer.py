@@ -366,7 +366,7 @@ def test_another_robot_names_the_parameter(root: Path, tmp_path: Path, robot: st
     check_fits(root, FEATURES, FPS, robot)
 
 
-@pytest.mark.parametrize("dtype", ["image", "string", "language"])
+@pytest.mark.parametrize("dtype", ["image", "language"])
 def test_dataset_with_features_of_other_kinds_is_refused_at_the_start(
     root: Path, tmp_path: Path, dtype: str
 ) -> None:

@@ -141,3 +141,20 @@ def test_lerobots_tools_merge_ours_with_theirs_delete_and_split(recorded, tmp_pa
         loaded = lerobot(HERE / "load.py", tmp_path / name)
         assert loaded.returncode == 0, loaded.stdout + loaded.stderr
         assert json.loads(loaded.stdout.splitlines()[-1])["of"] == list(range(count))
+
+
+def test_texts_of_rows_are_loaded_and_left_alone_by_policies(tmp_path):
+    features = {
+        "observation.state": {"dtype": "float32", "shape": (1,), "names": ["a"]},
+        "instruction": {"dtype": "string", "shape": (1,), "names": None},
+    }
+    said = ["open it", "", "close it, slowly \u2603"]
+    with EpisodeRecorder(tmp_path / "data", features, 10) as recorder, recorder.episode("Drawer") as episode:
+        for text in said:
+            episode.add({"observation.state": np.zeros(1, np.float32), "instruction": text})
+    with BatchEncoder(tmp_path / "data"):
+        pass
+    loaded = lerobot(HERE / "texts.py", tmp_path / "data", "instruction")
+    assert loaded.returncode == 0, loaded.stderr
+    found = json.loads(loaded.stdout.splitlines()[-1])
+    assert found == {"frames": said, "batch": said, "for_policies": False}

@@ -321,6 +321,7 @@ def test_fields_of_several_types_are_recorded_by_their_paths(graph, tmp_path):
         "push": {"type": "geometry_msgs/msg/WrenchStamped", "field": "wrench.force.z"},
         "joy": {"type": "sensor_msgs/msg/Joy", "names": ["axes[1]", "buttons[0]"], "aliases": ["up", "ok"]},
         "closed": {"type": "std_msgs/msg/Bool", "feature": "action"},
+        "says": {"type": "std_msgs/msg/String"},
     }
     values = {f"{name}.{key}": value for name, each in streams.items() for key, value in each.items()}
     values |= {f"{name}.topic": f"robot/{name}" for name in streams}
@@ -331,6 +332,7 @@ def test_fields_of_several_types_are_recorded_by_their_paths(graph, tmp_path):
         "push": push,
         "joy": Joy(axes=[0.1, 0.25], buttons=[1]),
         "closed": Bool(data=True),
+        "says": String(data="Push harder"),
     }
     publishers = {
         name: graph.node.create_publisher(type(message), f"robot/{name}", 10)
@@ -353,6 +355,8 @@ def test_fields_of_several_types_are_recorded_by_their_paths(graph, tmp_path):
     (episode,) = Spool(tmp_path / "data").waiting()
     declared = {key: feature["names"] for key, feature in episode.manifest.features.items()}
     rows = episode.rows()
+    assert rows["says"][0] == ["Push harder"]
+    assert declared.pop("says") is None
     found = {key: dict(zip(names, rows[key][0].tolist(), strict=True)) for key, names in declared.items()}
     assert found == {
         "observation.imu": {f"angular_velocity.{axis}": 0.5 * (axis == "y") for axis in "xyz"},

@@ -3,9 +3,11 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from takes import a_take
 
+from lerobot_recorder.dataset import check
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.errors import (
     ConfigError,
@@ -80,6 +82,31 @@ def test_a_value_that_its_type_cannot_hold_is_refused(tmp_path):
             with pytest.raises(SpoolError, match=trouble):
                 episode.add({"count": value})
     assert Spool(tmp_path / "d").ready()[0].rows()["count"].tolist() == [[255]]
+
+
+def test_a_text_per_row_is_recorded_and_appended_to(tmp_path):
+    features = {
+        "count": {"dtype": "int64", "shape": (1,), "names": None},
+        "instruction": {"dtype": "string", "shape": (1,), "names": None},
+    }
+    said = ["open ", "", "\u2603" * 85]
+    for _ in range(2):
+        with EpisodeRecorder(tmp_path / "d", features, 30) as recorder, recorder.episode("Talk") as episode:
+            for count, text in enumerate(said):
+                episode.add({"count": count, "instruction": text})
+            for wrong, why in (
+                ("x" * 257, "at most 256 bytes"),
+                ("a\0b", "NUL"),
+                ("\udc80", "UTF-8"),
+                (3, "text"),
+            ):
+                with pytest.raises(SpoolError, match=why):
+                    episode.add({"count": 9, "instruction": wrong})
+        with BatchEncoder(tmp_path / "d"):
+            pass
+    assert not list(check(tmp_path / "d"))
+    table = pq.read_table(next((tmp_path / "d/data").rglob("*.parquet")))
+    assert table["instruction"].to_pylist() == said * 2
 
 
 @pytest.mark.parametrize("task", [3, None, ["pick", "place"], b"pick", "\udc80"])

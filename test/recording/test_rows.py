@@ -39,3 +39,19 @@ def test_a_vector_can_continue_that_of_the_row_before():
     assert [row.vectors["observation.state"][0] for row in rows] == [1, 2, 2, 3]
     assert rows[1].samples["right"] is rows[2].samples["right"]  # a repeated sample
     assert row_at([stream], 30).vectors["observation.state"][0] == -3  # the first of another episode
+
+
+def test_a_text_is_a_feature_of_its_own():
+    says = StreamSpec("says", "instruction", is_text=True)
+    streams = [Stream(RIGHT), Stream(says)]
+    streams[0].push(Sample(0, np.array([3.0])))
+    streams[1].push(Sample(0, "Open"))
+    row = row_at(streams, 0)
+    assert row.vectors["instruction"].tolist() == ["Open"]
+    assert declare_features([RIGHT, says], {})["instruction"] == {
+        "dtype": "string",
+        "shape": [1],
+        "names": None,
+    }
+    with pytest.raises(ConfigError, match="feature instruction: only one stream can fill a text feature"):
+        check_specs([says, StreamSpec("other", "instruction", ("x",))])

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from sensor_msgs.msg import JointState
+from std_msgs.msg import String
 
 from lerobot_recorder.arms.calibration import JOINTS, SIMULATED
-from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.nodes.message_types import InstalledTypes
 from lerobot_recorder.topics import StreamBinding, StreamSettings, binding_of
 
@@ -55,3 +56,35 @@ def test_topics_of_other_robots_have_no_unit_of_an_arm(names: list[str]) -> None
 def test_velocities_have_no_unit_of_an_arm() -> None:
     with pytest.raises(ConfigError, match="found the velocity of shoulder_pan"):
         so100_binding(list(JOINTS), field="velocity")
+
+
+def test_a_text_is_recorded_from_any_field_that_is_one() -> None:
+    said = StreamSettings(topic="/said", type="std_msgs/msg/String")
+    binding = binding_of("instruction", said, "raw", InstalledTypes())
+    assert (binding.stream.spec.is_text, binding.stream.spec.feature) == (True, "instruction")
+    assert binding.take(String(data="Open")) == "Open"
+    frame = StreamSettings(topic="/joints", field="header.frame_id", stamp="header", feature="frame")
+    message = JointState()
+    message.header.frame_id = "base"
+    assert binding_of("frame", frame, "raw", InstalledTypes()).take(message) == "base"
+    for text, why in (("x" * 300, "at most 256 bytes in UTF-8, found 300"), ("a\0b", "NUL")):
+        with pytest.raises(StreamError, match=why):
+            binding.take(String(data=text))
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"feature": "observation.text"}, "policies take features that begin with observation"),
+        ({"names": ("a",)}, r"says\.names: has no meaning for the text data of std_msgs/msg/String"),
+        ({"stamp": "header"}, r"says\.stamp: std_msgs/msg/String has no header"),
+    ],
+)
+def test_parameters_that_a_text_cannot_have_are_refused(settings: dict, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        binding_of(
+            "says",
+            StreamSettings(topic="/t", type="std_msgs/msg/String", **settings),
+            "raw",
+            InstalledTypes(),
+        )
