@@ -19,6 +19,7 @@ from lerobot_recorder.errors import (
 )
 from lerobot_recorder.recording import EpisodeRecorder
 from lerobot_recorder.spool import EpisodeWriter, Spool
+from lerobot_recorder.video import probe
 
 FEATURES = {
     "observation.state": {"dtype": "float32", "shape": [2], "names": ["a", "b"]},
@@ -104,7 +105,7 @@ def test_a_text_per_row_is_recorded_and_appended_to(tmp_path):
                     episode.add({"count": 9, "instruction": wrong})
         with BatchEncoder(tmp_path / "d"):
             pass
-    assert not list(check(tmp_path / "d"))
+    assert not list(check(tmp_path / "d", probe))
     table = pq.read_table(next((tmp_path / "d/data").rglob("*.parquet")))
     assert table["instruction"].to_pylist() == said * 2
 
