@@ -24,7 +24,7 @@ from lerobot_recorder.parameter_files import files_in
 from lerobot_recorder.topics import RobotSetup, RowSettings
 from lerobot_recorder.versions import UNKNOWN, version_of
 
-_MATCH_S = 0.5
+_MATCH_S = 0.2
 
 
 @dataclass

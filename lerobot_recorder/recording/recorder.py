@@ -394,7 +394,7 @@ class Recorder:
         header = self._header(settings, cameras)
         writer = EpisodeWriter(self._spool, header, self._prepared_for(cameras))
         try:
-            limits = take_settings(writer.header, settings, self.streams)
+            limits = replace(take_settings(writer.header, settings, self.streams), setup=self._keep_setup)
             with self._lock:  # a take that ends at once waits here until it is registered
                 take = Take(writer, self.streams, self._clock, limits, self._note_end)
                 self._take = self._unended[take.header.episode_id] = take
@@ -425,7 +425,7 @@ class Recorder:
 
     def _header(self, settings: RecorderSettings, cameras: dict[str, CameraSpool]) -> EpisodeHeader:
         features = fitting_features(self._spool, self.fps, self.streams, cameras, settings)
-        setup = keep_setup(self._spool.path, self._setup())
+        setup = self._keep_setup()
         episode_id = self._spool.new_episode_id()
         images = (stream.recent_ns() for stream in self.streams if stream.spec.is_image)
         started_at_ns = grid_start_ns(
@@ -446,6 +446,10 @@ class Recorder:
             record_success=SUCCESS_FEATURE in features,
             sampled=tuple(stream.spec.name for stream in self.streams),
         )
+
+    def _keep_setup(self) -> str:
+        """Write what is known of the set-up to the spool; return its identifier."""
+        return keep_setup(self._spool.path, self._setup())
 
     # Ending
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, StreamError
+from lerobot_recorder.errors import DiskFullError, OverrunError, RecorderError, SpoolError, StreamError
 from lerobot_recorder.recording.quality import (
     QualityRules,
     StreamQuality,
@@ -26,6 +27,9 @@ SETTLE_S = 0.5
 """How long a row waits for late samples of streams that are stamped by their source."""
 
 
+logger = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class TakeSettings:
     """Settings of one take.
@@ -35,12 +39,15 @@ class TakeSettings:
         queue_rows: number of rows that may wait for the disk
         ages: the streams in the feature ``stream_ages``, in its order; empty: no such feature
         rules: what makes an episode bad
+        setup: writes the set-up that is known when the take ends to the spool, and returns its identifier;
+            None: it stays as at the start
     """
 
     max_rows: int | None = None
     queue_rows: int = QUEUE_ROWS
     ages: tuple[str, ...] = ()
     rules: QualityRules = field(default_factory=QualityRules)
+    setup: Callable[[], str] | None = None
 
 
 class Kept(Protocol):
@@ -203,7 +210,15 @@ class TakeRows:
             why = (str(failure),) if failure else ()
             return self.outcome("discarded", size_bytes=size, reasons=why, ended_by="discard")
         end = writer.reject if reasons and not accepted else writer.save
-        return self.outcome(end(**facts, **marks).state, size_bytes=size, **facts)
+        return self.outcome(end(**facts, **marks, **self._setup()).state, size_bytes=size, **facts)
+
+    def _setup(self) -> dict[str, str]:
+        """Return the entry for the set-up; none if it stays as at the start."""
+        try:
+            return {"setup": self.settings.setup()} if self.settings.setup else {}
+        except SpoolError as error:
+            logger.warning("the set-up of the start is kept with the episode: %s", error)
+            return {}
 
     def outcome(self, state: str, **facts: Any) -> Outcome:
         """Return an outcome with what is known of the rows."""

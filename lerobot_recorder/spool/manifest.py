@@ -74,7 +74,8 @@ class EpisodeHeader:
         clock: ``system`` (since 1970, UTC) or ``sim``
         record_success: whether rows have ``next.success``, which is derived from ``success``
         sampled: the streams whose sample ages are kept in each row
-        setup: identifier of the set-up that it is recorded with, from ``keep_setup``; empty if unknown
+        setup: identifier of the set-up that is known at the start, from ``keep_setup``; empty if unknown. A
+            manifest may have another one: that at the end
         source: the bag that it is imported from, and which part of it; empty for a recording
     """
 
@@ -148,7 +149,7 @@ class Manifest(EpisodeHeader):
 def end_header(header: EpisodeHeader, length: int, **outcome: Any) -> Manifest:
     """Extend a header to the manifest of an episode of ``length`` rows."""
     fixed = {item.name: getattr(header, item.name) for item in dataclasses.fields(EpisodeHeader)}
-    return Manifest(**fixed, length=length, **outcome)
+    return Manifest(**{**fixed, "length": length, **outcome})
 
 
 def to_json(record: EpisodeHeader) -> bytes:
