@@ -14,7 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -210,7 +210,8 @@ def node_environment(*, isolated: bool) -> dict[str, str]:
             this computer, so that the nodes neither see nor disturb other sessions
     """
     environment = dict(os.environ, PYTHONUNBUFFERED="1")
-    if sys.stdout.isatty():  # the nodes have sessions of their own, so without this they have no bell
+    with suppress(OSError, ValueError, AttributeError):  # no terminal, or a container's without a name
+        # The nodes have sessions of their own, so without this they have no bell.
         environment.setdefault(TERMINAL_VARIABLE, os.ttyname(sys.stdout.fileno()))
     environment |= profile_environment(environment, shipped_config("fastdds.xml"))
     if isolated:
