@@ -20,6 +20,7 @@ from lerobot_recorder.encoding import BatchEncoder, cores
 from lerobot_recorder.errors import ConfigError, LockError, RecorderError
 from lerobot_recorder.excerpt import counted, listing
 from lerobot_recorder.importing import (
+    KNOWN,
     BagReport,
     Cutting,
     ImportedEpisode,
@@ -33,6 +34,9 @@ from lerobot_recorder.importing import (
 from lerobot_recorder.launching import OPTIONS
 from lerobot_recorder.parameter_files import check_files
 from lerobot_recorder.spool import Spool
+
+_DIFFERENT_S = 0.5
+"""Difference between headers and log times that is worth a line."""
 
 _LINE = 72
 """Characters of a bag's timeline."""
@@ -246,7 +250,7 @@ def _encode(session: ImportSession) -> None:
 
 
 def _print_reports(reports: Sequence[BagReport], console: Console) -> None:
-    table = plain_table("bag", "episode", "start", "at s", "length s", "rows", "verdict", "task")
+    table = plain_table("bag", "episode", "start (UTC)", "at s", "length s", "rows", "verdict", "task")
     for column in table.columns:
         column.no_wrap = True
     for report in reports:
@@ -295,12 +299,16 @@ def _times_ns(episode: ImportedEpisode) -> tuple[int, int]:
 
 def _remarks(report: BagReport) -> Iterator[str]:
     """Yield what is worth a line: why episodes are not good, and what is wrong with the bag."""
-    known = [number for number, each in enumerate(report.episodes) if each.verdict == "known"]
+    known = [number for number, each in enumerate(report.episodes) if each.reasons == (KNOWN,)]
     if known:
         yield f"imported already: {counted(len(known), 'episode')} ({listing(known)})"
     for number, episode in enumerate(report.episodes):
         for text in (*episode.reasons, *episode.notes) if number not in known else ():
             kept = " (lerobot-recorder accept keeps it)" if episode.state == "rejected" else ""
             yield f"episode {number}: {text}{kept}"
+    for name, by_s in report.differences_s.items():
+        if abs(by_s) > _DIFFERENT_S:
+            where = f"{abs(by_s):.2f} s {'ahead of' if by_s > 0 else 'behind'}"
+            yield f"{name}: the headers are {where} the log times (median), and are not used"
     if report.damage:
         yield report.damage

@@ -17,12 +17,20 @@ session        `ImportSession`: several bags, side by side, in the order of the 
 =============  =============================================================================
 """
 
-from lerobot_recorder.importing.bag_import import BagJob, BagReport, ImportedEpisode, Source, import_bag
+from lerobot_recorder.importing.bag_import import (
+    KNOWN,
+    BagJob,
+    BagReport,
+    ImportedEpisode,
+    Source,
+    import_bag,
+)
 from lerobot_recorder.importing.cuts import Cut, Cutting, Range, cuts_of, range_of, read_ranges
 from lerobot_recorder.importing.parameters import ImportParameters, read_parameters, typed_parameters
 from lerobot_recorder.importing.session import ImportSession, problems_of
 
 __all__ = [
+    "KNOWN",
     "BagJob",
     "BagReport",
     "Cut",

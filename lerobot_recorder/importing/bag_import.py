@@ -33,6 +33,7 @@ from lerobot_recorder.topics import RobotSetup
 _LOOK_EVERY_ROWS = 100
 """How often the free space is looked at."""
 
+KNOWN = "imported already"
 _COUNTED = ("ready", "claimed", "committing", "rejected", "failed")
 _REQUIRED = {"bag", "size_bytes", "digest", "start_ns", "end_ns"}
 
@@ -216,7 +217,7 @@ class _Episodes:
             if known is None:
                 left.append(cut)
                 continue
-            why = "imported already" if known.is_of(cut) else "a part of it is imported already"
+            why = KNOWN if known.is_of(cut) else "a part of it is imported already"
             self._note(cut, verdict="known", reasons=(why,))
         return left
 

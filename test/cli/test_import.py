@@ -23,18 +23,8 @@ def test_a_dry_run_shows_and_draws_the_episodes_and_writes_nothing(invoke, tmp_p
     result = invoke("import", bag, "--config", config, "--root", root, "--dry-run", *ranges)
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
-    assert lines[0].split() == [
-        "bag",
-        "episode",
-        "start",
-        "at",
-        "s",
-        "length",
-        "s",
-        "rows",
-        "verdict",
-        "task",
-    ]
+    columns = ("bag", "episode", "start (UTC)", "at s", "length s", "rows", "verdict", "task")
+    assert lines[0].split() == " ".join(columns).split()
     assert "good" in lines[1]
     assert lines[1].split()[-1] == "Wipe"
     assert "bad" in lines[2]
@@ -74,6 +64,14 @@ def test_bags_become_a_dataset_with_the_encoder_of_the_file(invoke, tmp_path, co
     assert load_info(root).total_episodes == 2
     shown = invoke("show", root, "1")
     assert f"imported from  {bags[1]}" in " ".join(shown.output.split(" ")), shown.output
+
+
+def test_headers_of_another_clock_are_told_although_they_are_not_used(invoke, tmp_path):
+    bag = write_bag(tmp_path / "bag.mcap", 1, camera_ahead_s=9)
+    config = write_config(tmp_path / "robot.yaml", "receive")
+    result = invoke("import", bag, "--config", config, "--root", tmp_path / "data", "--dry-run")
+    assert result.exit_code == 0
+    assert "cam: the headers are 8.96 s ahead of the log times (median), and are not used" in result.output
 
 
 @pytest.mark.parametrize(
