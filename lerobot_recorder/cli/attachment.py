@@ -10,7 +10,7 @@ from typing import Any
 
 from lerobot_recorder.cli.keyboard import KeyPressed
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess
-from lerobot_recorder.cli.status import RunStatus, end_reason
+from lerobot_recorder.cli.status import Remark, RunStatus, end_reason
 from lerobot_recorder.cli.view import Interrupted, OperatorView
 
 _LOOK_S = 0.5
@@ -74,13 +74,19 @@ class Attachment:
         except queue.Empty:
             return
         if isinstance(event, NodeOutput):
-            self._view.take_output(event)
+            self._take_output(event)
         elif isinstance(event, KeyPressed):
             self._view.take_key(event)
         elif isinstance(event, NodeEnded):
             self._fail(event)
         elif isinstance(event, Interrupted):
             self._leave()
+
+    def _take_output(self, output: NodeOutput) -> None:
+        is_new = self.status.recorder is None
+        self._view.take_output(output)
+        if is_new and self.status.recorder is not None:
+            self._view.print(Remark("console", f"the dataset is {self.status.recorder.root}"))
 
     def _fail(self, end: NodeEnded) -> None:
         lines = list(self._bridge.last_lines) if self._bridge else []

@@ -327,8 +327,9 @@ def _encoder(status: EncoderStatus) -> Text:
         line = Text("encoding this take   ")
     if (progress := batch or status.take) is not None:
         _append_bar(line, progress.frames_done, progress.frames, "frames")
-        line.append("" if status.eta_s is None else f"   {duration(status.eta_s)} to clear")
     line.append(f"   {status.waiting} waiting ({duration(status.waiting_s)})" if status.waiting else "")
+    if status.eta_s is not None and (status.waiting or progress is not None):
+        line.append(f"   {duration(status.eta_s)} to clear")
     return line.append(f"   {status.committed} in the dataset" if status.committed else "")
 
 

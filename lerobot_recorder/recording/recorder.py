@@ -304,6 +304,7 @@ class Recorder:
         now_ns, take, disk = self._clock.now_ns(), self._current, self._watch.forecast
         status = RecorderStatus(
             state="recording" if self._starting or take else "saving" if self._unended else "idle",
+            root=str(self.root),
             task=self.settings.task,
             next_task=self.settings.task,
             tasks=self.settings.tasks,

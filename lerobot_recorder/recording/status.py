@@ -177,6 +177,7 @@ class RecorderStatus:
         state: ``idle``, ``recording`` or ``saving``; between the episodes of an unattended run ``waiting``
             for streams, ``resetting`` while the scene is reset, ``paused`` until the pause is ended, and
             ``finished``. The last status of a recorder that ends has ``ended``.
+        root: directory of the dataset.
         task: of the current or the next episode.
         next_task: of the next episode.
         tasks: the tasks to choose from.
@@ -208,6 +209,7 @@ class RecorderStatus:
 
     version: int = STATUS_VERSION
     state: RecorderState = "idle"
+    root: str = ""
     task: str = ""
     next_task: str = ""
     tasks: tuple[str, ...] = ()

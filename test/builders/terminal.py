@@ -59,8 +59,9 @@ class Terminal:
 
     def end(self) -> int:
         """Wait for the end of the recording, and return its exit status."""
+        deadline = time.monotonic() + _LONGEST_S
         while self._read():
-            pass
+            assert time.monotonic() < deadline, f"it did not end: {self.text[-4000:]}"
         return self._process.wait(10)
 
     def close(self) -> None:

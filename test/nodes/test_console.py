@@ -31,13 +31,14 @@ def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robo
     parameters = {**robot.recorder_parameters(root), **topics, **run}
     recorder = graph.start("recorder", parameters, namespace="left")
     graph.start("encoder", {"root": str(root), "video_encoding_batch_size": 9}, namespace="left")
-    with subprocess.Popen(
+    lines = subprocess.Popen(
         [*COMMAND, "console"],
         env=graph.environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         text=True,
-    ) as lines:
+    )
+    try:
         assert lines.stdout is not None
         assert any("attached to /left/recorder" in line for line in lines.stdout)  # reads until then
         first = terminal("--namespace", "left")
@@ -63,7 +64,7 @@ def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robo
         assert "1 episode recorded, and the recording continues" in first.text
         assert "error: 1 of 2 episodes were recorded" in first.text
         second = terminal()
-        second.wait_for("attached to /left/recorder")
+        second.wait_for(r"attached to /left/recorder\s+console +the dataset is\s+/")
         second.wait_for("paused")
         second.press(b" ")
         second.wait_for(r"● recording   episode 1   2 of 2")
@@ -73,6 +74,9 @@ def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robo
         assert graph.end_of(recorder) == 0
         printed = lines.communicate(timeout=60)[0]
         assert lines.returncode == 0, printed
+    finally:
+        lines.kill()
+        lines.communicate()
     assert [episode.manifest.task for episode in Spool(root).ready()] == ["Push", "Pull"]
     for line in ("recorder episode 0 is saved", "recorder deleted episode 0", "recorder restored episode 0"):
         assert line in printed
