@@ -33,6 +33,7 @@ from lerobot_recorder.parameter_files import read_sections
 from lerobot_recorder.topics.bindings import StreamBinding, arm_joints
 from lerobot_recorder.topics.camera_info import adjusted_camera_info
 from lerobot_recorder.topics.settings import RowSettings, StreamSettings
+from lerobot_recorder.topics.tf import Rotation
 
 DESCRIPTION_FILE = "setup.json"
 RECORDER_FILE = "recorder.yaml"
@@ -59,6 +60,10 @@ _PUBLISHED = {
     "position": ", in ROS rad, or m for sliding joints",
     "velocity": ", in ROS rad/s, or m/s for sliding joints",
     "effort": ", in ROS Nm, or N for sliding joints",
+}
+_POSE: Mapping[Rotation, str] = {
+    "quaternion": "positions in m, the rotation as a unit quaternion",
+    "rotation_vector": "positions in m, the rotation as axis times angle in rad",
 }
 _MEANINGS = {
     "position": "absolute joint positions",
@@ -143,6 +148,11 @@ class RobotSetup:
         known = {"stream": spec.name, "topic": binding.topic, "type": binding.message_type}
         if spec.is_image:
             return {**known, "meaning": "depth" if spec.is_depth else "color images"}
+        if spec.is_text:
+            return {**known, "meaning": "text", **_path(settings)}
+        if settings.type == "tf":
+            pose = {"meaning": f"pose of {settings.child} in {settings.parent}", "unit": "as_published"}
+            return {**known, **pose, "unit_meaning": _POSE[settings.rotation], "names": list(spec.names)}
         meaning = _MEANINGS.get(binding.quantity, f"values of {binding.message_type}")
         commanded = ", as commanded" if spec.feature.startswith("action") else ""
         described = {
@@ -151,6 +161,7 @@ class RobotSetup:
             "unit": settings.unit,
             "unit_meaning": _unit_meaning(settings.unit, binding.quantity),
             "names": list(spec.names),
+            **({} if binding.quantity else _path(settings)),
             **({"joints": list(binding.joints), "quantity": binding.quantity} if binding.joints else {}),
         }
         if settings.unit != "so100":
@@ -231,6 +242,11 @@ def camera_info_topic(images: str) -> str:
         images = images.removesuffix(transport)
     before, slash, _ = images.rpartition("/")
     return f"{before}{slash}camera_info"
+
+
+def _path(settings: StreamSettings) -> dict[str, str]:
+    """Return the part of the message that is recorded, if it is not all of it."""
+    return {"field": settings.field} if settings.field else {}
 
 
 def _unit_meaning(unit: str, quantity: str) -> str:

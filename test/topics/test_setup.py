@@ -19,6 +19,9 @@ FIELDS = {
     "sensor_msgs/msg/JointState": {"header": "std_msgs/Header", "name": "sequence<string>"},
     "sensor_msgs/msg/Image": {"header": "std_msgs/Header", "data": "sequence<uint8>"},
     "sensor_msgs/msg/CompressedImage": {"header": "std_msgs/Header", "data": "sequence<uint8>"},
+    "tf2_msgs/msg/TFMessage": {"transforms": "sequence<geometry_msgs/TransformStamped>"},
+    "std_msgs/msg/String": {"data": "string"},
+    "std_msgs/msg/Float64MultiArray": {"data": "sequence<double>"},
     "std_msgs/Header": {"stamp": "builtin_interfaces/Time", "frame_id": "string"},
     "builtin_interfaces/Time": {"sec": "int32", "nanosec": "uint32"},
 }
@@ -69,6 +72,20 @@ def test_the_meaning_and_unit_of_each_feature_are_kept():
     assert action["unit"] == "so100"
     assert action["names"] == [f"{joint}.pos" for joint in JOINTS]
     assert json.loads(files[action["calibration"]]) == json.loads(SIMULATED.text())
+
+
+def test_transforms_texts_and_fields_are_described():
+    streams = {
+        "hand": StreamSettings(type="tf", parent="base", child="tool", rotation="rotation_vector"),
+        "says": StreamSettings(topic="/says", type="std_msgs/msg/String"),
+        "third": StreamSettings(topic="/data", type="std_msgs/msg/Float64MultiArray", field="data[2]"),
+    }
+    features = json.loads(a_setup(streams).files()["setup.json"])["features"]
+    (hand,), (says,), (third,) = features.values()
+    assert hand["meaning"] == "pose of tool in base"
+    assert hand["unit_meaning"] == "positions in m, the rotation as axis times angle in rad"
+    assert says["meaning"] == "text"
+    assert (third["field"], third["names"]) == ("data[2]", ["data[2]"])
 
 
 def test_the_kept_parameters_record_the_same_streams():
