@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lerobot_recorder.dataset import Source, is_depth, is_video, value_names
+from lerobot_recorder.dataset import SUCCESS_FEATURE, Source, is_depth, is_video, value_names
 from lerobot_recorder.exporting.cameras import Images, image_topic
 from lerobot_recorder.exporting.messages import (
     COMPRESSED_IMAGE,
@@ -44,7 +44,7 @@ def import_parameters(source: Source, episode: int, images: Images) -> tuple[str
     for key, feature in info.features.items():
         if is_video(feature):
             found = _image_stream(key, image_topic(key, feature, images), images, is_depth(feature))
-        elif key in topics:
+        elif key in topics and key != SUCCESS_FEATURE:  # from the mark of the episode
             found = list(_vector_streams(topics[key], value_names(feature), folder))
         else:
             continue
@@ -55,11 +55,14 @@ def import_parameters(source: Source, episode: int, images: Images) -> tuple[str
     values: dict[str, Any] = {
         "fps": info.fps,
         "robot_type": info.robot_type or "",
+        "record_success": SUCCESS_FEATURE in info.features,
         "streams": list(streams),
         **{f"{name}.{key}": value for name, each in streams.items() for key, value in each.items()},
     }
     document = {"/**/recorder": {"ros__parameters": values}}
-    return _HEAD + yaml.safe_dump(document, sort_keys=False, allow_unicode=True), left_out
+    return _HEAD + yaml.safe_dump(
+        document, sort_keys=False, allow_unicode=True, default_flow_style=None
+    ), left_out
 
 
 _Streams = list[tuple[str, dict[str, Any]]]

@@ -231,7 +231,7 @@ class _Episodes:
 
     def end(self, cut: Cut, take: OfflineTake, failure: RecorderError | None) -> None:
         """End a take, see `Taking`."""
-        outcome = take.rows.conclude("time" if take.rows.is_full else "save", failure)
+        outcome = take.rows.conclude("time" if take.rows.is_full else "save", failure, cut.success)
         self._current = None
         self._note(cut, **_facts(outcome))
 

@@ -36,12 +36,14 @@ class Cut:
         end_ns: latest time of the last row
         task: what it shows; empty: the task of the parameters
         rows: number of rows; 0: as many as fit
+        success: the operator's mark; None: there is none
     """
 
     start_ns: int
     end_ns: int
     task: str = ""
     rows: int = 0
+    success: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _recorded(bag: TimedBag, parameters: ImportParameters) -> list[Cut]:
 
 def _of_recorder(episode: CompletedEpisode) -> Cut:
     last_ns = episode.started_at_ns + (episode.length - 1) * 1_000_000_000 // episode.fps
-    return Cut(episode.started_at_ns, last_ns, episode.task, episode.length)
+    return Cut(episode.started_at_ns, last_ns, episode.task, episode.length, episode.success)
 
 
 # Marks

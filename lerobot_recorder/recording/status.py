@@ -44,6 +44,7 @@ class Outcome:
         ticks: counts of rows that were taken late.
         streams: counts of each stream, by name.
         started_at_ns: time of the first row, nanoseconds of the recorder's clock.
+        success: the operator's mark when it ended; null if there was none.
     """
 
     episode_id: str
@@ -60,6 +61,7 @@ class Outcome:
     ticks: Mapping[str, Any] = field(default_factory=dict)
     streams: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     started_at_ns: int = 0
+    success: bool | None = None
 
 
 def require_text(name: str, value: object) -> None:

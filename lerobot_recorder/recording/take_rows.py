@@ -210,7 +210,9 @@ class TakeRows:
             why = (str(failure),) if failure else ()
             return self.outcome("discarded", size_bytes=size, reasons=why, ended_by="discard")
         end = writer.reject if reasons and not accepted else writer.save
-        return self.outcome(end(**facts, **marks, **self._setup()).state, size_bytes=size, **facts)
+        return self.outcome(
+            end(**facts, **marks, **self._setup()).state, size_bytes=size, success=success, **facts
+        )
 
     def _setup(self) -> dict[str, str]:
         """Return the entry for the set-up; none if it stays as at the start."""

@@ -17,6 +17,7 @@ from rosbags.highlevel import AnyReader
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
 from lerobot_recorder.arms import JOINTS, SIMULATED
 from lerobot_recorder.dataset import RecordedEpisode, Source, check
+from lerobot_recorder.editing import DatasetEditor, Selection
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.exporting import export_bag
 from lerobot_recorder.importing import Cutting, ImportSession, import_bag, read_parameters
@@ -34,7 +35,9 @@ STREAMS = {
     "top": StreamSettings(topic="/top/image_raw"),
 }
 VALUES = {"dtype": "float32", "shape": (6,), "names": [f"{joint}.pos" for joint in JOINTS]}
+SUCCESS = "next.success"
 FEATURES = {
+    SUCCESS: {"dtype": "bool", "shape": (1,), "names": None},
     "observation.state": VALUES,
     "action": VALUES,
     TOP: {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]},
@@ -77,9 +80,11 @@ def record(root, setups, seed=0):
                 values = random.uniform(-170, 170, 6).astype(np.float32)
                 values[5] = random.choice([0, 100, random.uniform(0, 100)])
                 action = random.uniform(-170, 170, 6).astype(np.float32)
-                episode.add({"observation.state": values, "action": action, TOP: picture})
+                row = {"observation.state": values, "action": action, TOP: picture}
+                episode.add({**row, SUCCESS: np.zeros(1, bool)})
     with BatchEncoder(root, settings=FAST):
         pass
+    DatasetEditor(root).set_success(Selection([0]), True)
     return root
 
 
@@ -112,7 +117,8 @@ def test_an_exported_dataset_is_imported_with_the_same_rows(root, tmp_path, name
     for number, length in enumerate(LENGTHS):
         old, new = RecordedEpisode(root, number), RecordedEpisode(again, number)
         assert (new.length, new.task) == (length, f"task {number}")
-        for key in ("observation.state", "action"):
+        assert new.recording["success"] is (True if number == 0 else None)
+        for key in ("observation.state", "action", SUCCESS):
             assert new.vectors(key).names == old.vectors(key).names
             assert np.array_equal(new.vectors(key).rows, old.vectors(key).rows)
     assert np.abs(frames(again) - frames(root)).mean() < 4
