@@ -29,7 +29,7 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME LD_LIBRARY_PATH AMENT_PREFIX_PATH _RO
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 # Tests that need neither ROS nor many minutes: files, video and the command line.
-TESTS_LOWEST := test/cli test/dataset test/docs test/encoding/test_changes.py test/recording test/sharing test/spool \
+TESTS_LOWEST := test/cli test/dashboard test/dataset test/docs test/encoding/test_changes.py test/recording test/sharing test/spool \
 	test/video test/test_*.py
 
 .PHONY: venv lint test test-jazzy test-lowest test-lerobot test-with-lerobot chaos coverage docs docs-parameters demo clean
