@@ -36,7 +36,7 @@ from lerobot_recorder.nodes.watched import WatchedTopics
 from lerobot_recorder.settings import parameters_of
 
 _NAME = "dashboard"
-_MATCH_S = 0.25
+_MATCH_S = 0.5
 _NICE = 10
 """A page that stutters costs less than a tick that is late."""
 

@@ -28,6 +28,7 @@ from lerobot_recorder.images import decode_depth
 from lerobot_recorder.nodes.events import latched
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.message_types import InstalledTypes, message_class
+from lerobot_recorder.nodes.publishers import offer_of
 from lerobot_recorder.nodes.receiver import NotByExecutor
 from lerobot_recorder.topics import (
     COMPRESSED,
@@ -49,6 +50,9 @@ _NOT_SHOWN = ("std_msgs/msg/String", "sensor_msgs/msg/Joy")
 _INNER = ("rcl_interfaces/", "rosgraph_msgs/", "tf2_msgs/")
 """What a recorder subscribes to besides streams of values."""
 
+_LOST_S = 3.0
+"""A camera without a picture for this long loses parts of all its large images on the way."""
+
 _LARGEST_JPEG = 4 << 20
 _DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1")
 
@@ -65,6 +69,7 @@ class Watched:
         take: called with the newest message, or with all if `every`.
         period_s: how often it is read at most.
         every: whether every message counts.
+        read_s: when a message was read last, or when it was subscribed.
     """
 
     kind: Any
@@ -73,6 +78,7 @@ class Watched:
     period_s: float = _POLL_S
     every: bool = False
     subscription: Any = field(default=None, repr=False)
+    read_s: float = field(default_factory=time.monotonic)
     next_s: float = 0.0
 
 
@@ -89,6 +95,7 @@ class WatchedTopics:
         self._group = NotByExecutor()
         self._topics: Mapping[str, Watched] = {}
         self._next_match_s = 0.0
+        self._lossy: set[str] = set()
         self._diagnostics: dict[str, dict[str, Any]] = {}
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dashboard-topics", daemon=True)
@@ -101,20 +108,31 @@ class WatchedTopics:
             self._replace({})
         elif time.monotonic() >= self._next_match_s:
             self._next_match_s = time.monotonic() + _MATCH_S
+            self._lossy |= {name for name, each in self._topics.items() if self._loses_all(name, each)}
             self._replace(self._wanted())
 
     def _replace(self, wanted: Mapping[str, Watched]) -> None:
         """Subscribe to these topics only. The thread that reads goes through one dictionary or the other."""
-        for topic in wanted.keys() - self._topics.keys():
-            wanted[topic].subscription = self._node.create_subscription(
-                wanted[topic].kind, topic, _nothing, wanted[topic].qos, callback_group=self._group
-            )
-        before, self._topics = (
-            self._topics,
-            {topic: self._topics.get(topic, wanted[topic]) for topic in wanted},
-        )
-        for topic in before.keys() - wanted.keys():
-            self._node.destroy_subscription(before[topic].subscription)
+        before, after = self._topics, dict(wanted)
+        for topic, watched in wanted.items():
+            if topic in before and before[topic].qos.reliability == watched.qos.reliability:
+                after[topic] = before[topic]
+            else:
+                watched.subscription = self._node.create_subscription(
+                    watched.kind, topic, _nothing, watched.qos, callback_group=self._group
+                )
+        self._topics = after
+        for topic, watched in before.items():
+            if after.get(topic) is not watched:
+                self._node.destroy_subscription(watched.subscription)
+
+    def _loses_all(self, topic: str, watched: Watched) -> bool:
+        """Return whether a best-effort subscription gets nothing although something is sent reliably."""
+        is_silent = time.monotonic() - watched.read_s > _LOST_S
+        if not is_silent or watched.qos.reliability != ReliabilityPolicy.BEST_EFFORT:
+            return False
+        publishers = self._node.get_publishers_info_by_topic(topic)
+        return bool(publishers) and offer_of(publishers).reliable
 
     def close(self) -> None:
         """End the thread."""
@@ -142,12 +160,14 @@ class WatchedTopics:
         }
         for camera, (topic, kind) in cameras.items():
             wanted[topic] = Watched(
-                message_class(kind), _newest(), self._picture_of(camera), period_s=self._period_s
+                message_class(kind), self._newest(topic), self._picture_of(camera), self._period_s
             )
         for topic, kind in recorded.items():
             if kind not in (IMAGE, COMPRESSED, *_NOT_SHOWN) and not kind.startswith(_INNER):
                 wanted[topic] = Watched(
-                    message_class(kind), _newest(), self._values_of(topic.removeprefix(f"{own}/"), kind)
+                    message_class(kind),
+                    self._newest(topic),
+                    self._values_of(topic.removeprefix(f"{own}/"), kind),
                 )
         self._live.put("cameras", sorted(cameras))
         self._live.keep_cameras(cameras)
@@ -171,6 +191,15 @@ class WatchedTopics:
                 images[topic] = kinds[0]
                 known.add(_base(topic))
         return images
+
+    def _newest(self, topic: str) -> QoSProfile:
+        """Return the QoS with which the newest message is read.
+
+        Best effort fits every publisher, and a page that lags makes none of them send an image again.
+        """
+        is_lossy = topic in self._lossy
+        reliability = ReliabilityPolicy.RELIABLE if is_lossy else ReliabilityPolicy.BEST_EFFORT
+        return QoSProfile(depth=1, reliability=reliability)
 
     # What their messages become
 
@@ -218,7 +247,7 @@ class WatchedTopics:
     def _read(self, topic: str, watched: Watched, now_s: float) -> None:
         try:
             while (message := _taken(watched.subscription)) is not None:
-                watched.next_s = now_s + watched.period_s
+                watched.read_s, watched.next_s = now_s, now_s + watched.period_s
                 watched.take(message)
                 if not watched.every:
                     return
@@ -263,11 +292,6 @@ def _base(topic: str) -> str:
     for end in ("/compressed", "/compressedDepth"):
         topic = topic.removesuffix(end)
     return topic
-
-
-def _newest() -> QoSProfile:
-    # Best effort fits every publisher, and a page that lags makes none of them send an image again.
-    return QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 def _taken(subscription: Any) -> Any:

@@ -114,7 +114,7 @@ def test_a_message_that_cannot_be_shown_stops_nothing(graph, dashboard):
 def test_it_shows_which_nodes_run(graph, dashboard, make_robot, tmp_path):
     watcher = dashboard()
     graph.wait(lambda: watcher.states["recorder"] is None)
-    assert watcher.states["actions"] == []
+    graph.wait(lambda: watcher.states["actions"] == [])
     recorder = graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"))
     graph.wait(lambda: watcher.states["recorder"] and not watcher.states["recorder"]["missing"])
     graph.wait(lambda: {"start_episode", "pause", "end_recording"} <= set(watcher.states["actions"]))

@@ -317,7 +317,10 @@ def test_pictures_for_the_documents(graph, browser, tmp_path):
     recorder = {"root": root, **streams, **units}
     arguments = [word for name, value in recorder.items() for word in ("-p", f"{name}:={value}")]
     streams_all = ["-p", "streams:=[state, action, top, wrist]"]
-    graph.run("hardware", ["--ros-args", "--params-file", config])
+    sides = {"width": 320, "height": 240}
+    sizes = [f"{camera}.{side}:={pixels}" for camera in ("top", "wrist") for side, pixels in sides.items()]
+    small = [word for size in sizes for word in ("-p", size)]
+    graph.run("hardware", ["--ros-args", "--params-file", config, *small])
     graph.run("recorder", ["--ros-args", "--params-file", config, *arguments, *streams_all])
     graph.run("encoder", ["--ros-args", "--params-file", config, "-p", f"root:={root}"])
     dashboard = graph.start("dashboard", {"root": root, "port": 0})
@@ -326,16 +329,17 @@ def test_pictures_for_the_documents(graph, browser, tmp_path):
     folder.mkdir(parents=True, exist_ok=True)
     desktop = browser.new_page(viewport={"width": 1280, "height": 1150})
     phone = browser.new_page(**PHONE)
-    for page in (desktop, phone):
-        page.set_default_timeout(TIMEOUT_MS)
-        page.goto(url)
-        wait_for_word(page, "Ready")
+    desktop.set_default_timeout(TIMEOUT_MS)
+    phone.set_default_timeout(TIMEOUT_MS)
+    desktop.goto(url)
+    wait_for_word(desktop, "Ready")
     ids = [record(desktop, 4) for _ in range(3)]
     for episode_id in ids:
         entry(desktop, episode_id)
     desktop.get_by_role("button", name="Success").first.click()
     desktop.locator("#episodes .tag", has_text="success").wait_for()
     desktop.get_by_role("button", name="Start", exact=True).click()
+    phone.goto(url)
     wait_for_word(phone, "Recording")
     wait_until(phone, lambda: recorded_s(phone) >= 12)
     save_picture(desktop, folder / "dashboard.png")
