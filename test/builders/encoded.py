@@ -80,6 +80,7 @@ def encoded_episode(
         },
         videos={CAMERA: EncodedVideo(video, length, {"video.codec": codec, "video.fps": FPS})},
         image_stats={CAMERA: image_stats(rng.integers(0, 256, (length, HEIGHT, WIDTH, 3), dtype=np.uint8))},
+        setup={"robot.urdf": f"<robot name='{number // 2}'/>"},
         ages={"top": StreamAges(np.full(length, 0.01, np.float32), 10**18 + np.arange(length))},
     )
 

@@ -17,6 +17,7 @@ from lerobot_recorder.dataset import (
     RecordedEpisode,
     StreamAges,
     check_appendable,
+    setup_id,
 )
 from lerobot_recorder.dataset.recordings import EPISODES_PER_AGES_FILE, read_recordings
 from lerobot_recorder.errors import DatasetError
@@ -108,6 +109,7 @@ def test_provenance_is_read_with_the_episode(root: Path, tmp_path: Path) -> None
     assert recording == {
         "episode_index": 1,
         "episode_id": "episode-1",
+        "setup": setup_id(episode(tmp_path, 1).setup),
         "verdict": "good",
         "success": False,
     }

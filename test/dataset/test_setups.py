@@ -26,7 +26,7 @@ def root(tmp_path):
     episodes = [an_episode(tmp_path / "clips", number, FIRST) for number in (0, 1)]
     commit(writer, episodes)
     commit(writer, [an_episode(tmp_path / "clips", 2, FIRST), an_episode(tmp_path / "clips", 3, SECOND)])
-    commit(writer, [encoded_episode(tmp_path / "clips", 4)])
+    commit(writer, [an_episode(tmp_path / "clips", 4, {})])
     return tmp_path / "dataset"
 
 

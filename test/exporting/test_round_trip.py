@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ pytest.importorskip("rosbags")
 pytest.importorskip("mcap")
 
 from filmed import HEIGHT, WIDTH, pictures
+from numbered import DEPTH, STEP_MM, record_depth
 from rosbags.highlevel import AnyReader
 
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
@@ -21,6 +23,7 @@ from lerobot_recorder.editing import DatasetEditor, Selection
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.exporting import export_bag
 from lerobot_recorder.importing import Cutting, ImportSession, import_bag, read_parameters
+from lerobot_recorder.spool import Spool
 from lerobot_recorder.topics import RobotSetup, RowSettings, StreamSettings, binding_of
 from lerobot_recorder.video import EncoderSettings, probe, read_frames
 
@@ -169,3 +172,30 @@ def test_a_damaged_set_up_leaves_values_as_they_are(tmp_path):
         found = {c.topic: reader.deserialize(raw, c.msgtype) for c, _, raw in reader.messages()}
     assert tuple(found["/action"].name) == JOINTS
     assert found["/action"].position.tolist() == RecordedEpisode(root, 0).vectors("action").rows[-1].tolist()
+
+
+def test_a_dataset_of_another_program_and_depth_are_imported_again(tmp_path):
+    root, depths = tmp_path / "dataset", [0, 20, 100, 1000]
+    record_depth(root, depths)
+    with BatchEncoder(root):
+        pass
+    shutil.rmtree(root / "meta/recordings")
+    export_bag(root, tmp_path / "bag.mcap", parameters=tmp_path / "robot.yaml")
+    session = ImportSession(tmp_path / "again", read_parameters(tmp_path / "robot.yaml"), Cutting("recorder"))
+    session.open([tmp_path / "bag.mcap"])
+    (episode,) = import_bag(session.jobs()[0]).episodes
+    assert (episode.verdict, episode.started_at_ns, episode.task) == ("good", 10**9, "Count")
+    (spooled,) = Spool(tmp_path / "again").ready()
+    assert spooled.rows()["observation.state"][:, 0].tolist() == depths
+    found = [int(np.median(image)) for image in spooled.frames(DEPTH)]
+    assert found == pytest.approx([depth * STEP_MM for depth in depths], abs=2)
+
+
+def test_parts_of_an_episode_keep_their_times(tmp_path):
+    root = record(tmp_path / "dataset", [set_up()])
+    started_ns = Source(root).recordings[0]["started_at_ns"]
+    DatasetEditor(root).split(0, 3 / FPS)
+    export_bag(root, tmp_path / "bag.mcap", images="none")
+    with AnyReader([tmp_path / "bag.mcap"]) as reader:
+        times = [t for c, t, _ in reader.messages() if c.topic == "/action"]
+    assert [round((each - started_ns) * FPS / 1e9) for each in times] == list(range(7))
