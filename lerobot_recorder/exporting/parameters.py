@@ -14,6 +14,7 @@ from lerobot_recorder.exporting.messages import (
     COMPRESSED_IMAGE,
     IMAGE,
     JOINT_STATE,
+    STRING,
     SUFFIXES,
     VectorTopic,
     vector_topics,
@@ -51,7 +52,7 @@ def import_parameters(source: Source, episode: int, images: Images) -> tuple[str
         if not found:
             left_out.append(key)
         for name, settings in found:
-            streams[_free(name, streams)] = {**settings, "feature": key, "stamp": "header"}
+            streams[_free(name, streams)] = {"stamp": "header", **settings, "feature": key}
     values: dict[str, Any] = {
         "fps": info.fps,
         "robot_type": info.robot_type or "",
@@ -80,6 +81,9 @@ def _image_stream(key: str, topic: str, images: Images, depth: bool) -> _Streams
 
 def _vector_streams(topic: VectorTopic, names: tuple[str, ...], folder: Path) -> Iterator[Any]:
     """Yield the streams of a feature; none if its messages cannot be imported."""
+    name = topic.feature.rpartition(".")[2]
+    if topic.message_type == STRING:
+        yield name, {"topic": topic.topic, "type": STRING, "stamp": "receive"}
     if topic.message_type != JOINT_STATE:
         return
     known = {"topic": topic.topic, "type": JOINT_STATE}
@@ -89,7 +93,15 @@ def _vector_streams(topic: VectorTopic, names: tuple[str, ...], folder: Path) ->
         settings = {**known, **_names(part.joints, names[part.values], topic.field), **_unit(part, folder)}
         yield part.stream, settings
     if not topic.parts:
-        yield topic.feature.rpartition(".")[2], {**known, "names": list(topic.joints)}
+        yield name, {**known, **_exact_names(topic, names)}
+
+
+def _exact_names(topic: VectorTopic, names: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return the joints, or the places of values whose names are not those of joints."""
+    suffix = _SUFFIX_OF[topic.field]
+    if tuple(joint if "." in joint else joint + suffix for joint in topic.joints) == names:
+        return {"names": list(topic.joints)}
+    return {"names": [f"position[{index}]" for index in range(len(names))], "aliases": list(names)}
 
 
 def _names(joints: tuple[str, ...], names: tuple[str, ...], quantity: str) -> Mapping[str, Any]:

@@ -107,13 +107,13 @@ def vector_of(
     if aliases and len(aliases) != len(names or aliases):
         raise ConfigError(f"aliases: {len(aliases)} for {len(names)} names")
     kind, quantity = layout.message_type, field or "position"
-    if quantity in SUFFIXES:
-        if kind in _JOINTS:
-            return _joint_vector(kind, quantity, names, aliases or names)
-        if kind in _BODIES:
-            return _body_vector(layout, quantity, names, aliases or names)
-        if kind in _COMMANDS and not _are_paths(layout, layout.root, names):
-            return _command_vector(layout, quantity, names, aliases or names)
+    if (
+        quantity in SUFFIXES
+        and kind in (*_JOINTS, *_BODIES, *_COMMANDS)
+        and not _are_paths(layout, layout.root, names)
+    ):
+        make = _body_vector if kind in _BODIES else _command_vector if kind in _COMMANDS else _joint_vector
+        return make(layout, quantity, names, aliases or names)
     return _plain_vector(layout, field, names, aliases)
 
 
@@ -139,11 +139,6 @@ def values_in(layout: Layout, message: Any) -> dict[str, float]:
 
 def _length(message: Any, path: str) -> int:
     return len(attrgetter(path)(message))
-
-
-def has_joints(message_type: str) -> bool:
-    """Return whether the values of a message type belong to joints with one degree of freedom."""
-    return message_type in (*_JOINTS, *_COMMANDS)
 
 
 def by_name(found: Sequence[str], values: Sequence[float], wanted: Sequence[str], field: str) -> np.ndarray:
@@ -206,9 +201,9 @@ class _Joints:
         return [index.get(name, index.get(name.removesuffix("_joint"), 0)) for name in wanted]
 
 
-def _joint_vector(kind: str, quantity: str, names: Sequence[str], aliases: Sequence[str]) -> Vector:
+def _joint_vector(layout: Layout, quantity: str, names: Sequence[str], aliases: Sequence[str]) -> Vector:
     _require_names(names)
-    extract = {_JOINTS[0]: _state, _JOINTS[1]: _trajectory, _JOINTS[2]: _controller}[kind]
+    extract = dict(zip(_JOINTS, (_state, _trajectory, _controller), strict=True))[layout.message_type]
     return Vector(_suffixed(aliases, quantity), extract(_Joints(names), quantity), tuple(names), quantity)
 
 

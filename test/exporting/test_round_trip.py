@@ -6,6 +6,7 @@ import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -199,3 +200,25 @@ def test_parts_of_an_episode_keep_their_times(tmp_path):
     with AnyReader([tmp_path / "bag.mcap"]) as reader:
         times = [t for c, t, _ in reader.messages() if c.topic == "/action"]
     assert [round((each - started_ns) * FPS / 1e9) for each in times] == list(range(7))
+
+
+def test_texts_and_values_that_are_no_joints_keep_their_names(tmp_path):
+    features = {
+        "observation.stick": {"dtype": "float32", "shape": (2,), "names": ["axes[0]", "force.x"]},
+        "action": {"dtype": "float32", "shape": (1,), "names": ["data"]},
+        "instruction": {"dtype": "string", "shape": (1,), "names": None},
+    }
+    for length in LENGTHS:
+        with EpisodeRecorder(tmp_path / "old", features, FPS) as recorder, recorder.episode("t") as episode:
+            for number in range(length):
+                stick, action = np.full(2, number, np.float32), np.full(1, -number, np.float32)
+                said = f"say {number // 3}"
+                episode.add({"observation.stick": stick, "action": action, "instruction": said})
+    with BatchEncoder(tmp_path / "old"):
+        pass
+    export_bag(tmp_path / "old", tmp_path / "bag.mcap", parameters=tmp_path / "robot.yaml")
+    again = import_again(tmp_path / "bag.mcap", tmp_path / "robot.yaml", tmp_path / "again")
+    tables = [pq.read_table(root / "data/chunk-000/file-000.parquet") for root in (tmp_path / "old", again)]
+    for key, feature in features.items():
+        assert tables[0][key].to_pylist() == tables[1][key].to_pylist()
+        assert Source(again).info.features[key]["names"] == feature["names"]
