@@ -16,7 +16,8 @@ from encoded import CAMERA
 from filmed import filmed_dataset
 from numbered import DEPTH, make_dataset
 
-from lerobot_recorder.dataset import RecordedEpisode, open_dataset
+from lerobot_recorder import BatchEncoder, EpisodeRecorder
+from lerobot_recorder.dataset import RecordedEpisode, open_dataset, read_setup, setup_id
 from lerobot_recorder.editing import DatasetEditor
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.sharing import Exported, export_v21
@@ -204,6 +205,22 @@ def test_a_disk_without_room_is_noticed_before(root, tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match=r"needs \d+ MB, 1 MB are free"):
         export_v21(root, tmp_path / "v21")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_set_up_is_copied(tmp_path):
+    files, features = (
+        {"robot.urdf": "<robot/>"},
+        {"action": {"dtype": "float32", "shape": (1,), "names": None}},
+    )
+    with (
+        EpisodeRecorder(tmp_path / "dataset", features, 30, setup=files) as recorder,
+        recorder.episode("Pick") as episode,
+    ):
+        episode.add({"action": np.zeros(1, np.float32)})
+    with BatchEncoder(tmp_path / "dataset"):
+        pass
+    export_v21(tmp_path / "dataset", tmp_path / "v21")
+    assert read_setup(tmp_path / "v21", setup_id(files)) == files
 
 
 def test_a_dataset_of_another_program_needs_no_provenance(tmp_path):
