@@ -51,6 +51,7 @@ def recorder_parameters(root) -> dict:
             streams[f"stream_{number}"]["names"] = ["axes[0]", "buttons[1]"]
     for name, kind in (("depth", "sensor_msgs/msg/Image"), ("packed", "sensor_msgs/msg/CompressedImage")):
         streams[name] = {"topic": f"robot/{name}", "type": kind, "depth": True}
+    streams["says"] = {"topic": "robot/says", "type": "std_msgs/msg/String"}
     values = {f"{name}.{key}": value for name, each in streams.items() for key, value in each.items()}
     values |= {f"{name}.feature": f"observation.{name}" for name in streams if name.startswith("stream_")}
     for name in streams:
