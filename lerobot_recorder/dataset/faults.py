@@ -17,7 +17,7 @@ from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.placement import TOLERANCE_S
 from lerobot_recorder.dataset.reader import CountedDataset
-from lerobot_recorder.dataset.setups import read_setup, setup_id, setup_path
+from lerobot_recorder.dataset.setups import SETUPS_PATH, read_setup, setup_id, setup_path
 from lerobot_recorder.errors import DatasetError
 
 Reached = Callable[[Path, float], None]
@@ -121,8 +121,10 @@ def flipped_bits(dataset: CountedDataset) -> Iterator[str]:
 
 
 def set_ups(dataset: CountedDataset) -> Iterator[str]:
-    """Check that the set-ups of all episodes are there as they were written."""
+    """Check that the set-ups of all episodes are there as they were written, unless all were removed."""
     root = dataset.layout.root
+    if not (root / SETUPS_PATH).is_dir():
+        return
     known = recordings.recordings_of(dataset.layout.recordings_files())
     named = {line["setup"]: episode for episode, line in sorted(known.items()) if line.get("setup")}
     for setup, episode in named.items():

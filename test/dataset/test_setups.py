@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,12 @@ def test_a_set_up_that_changed_or_is_missing_is_a_fault(root):
         f"{first}: its files have changed since they were written.",
         f"{second}: missing, but episode 3 was recorded with it.",
     ]
+
+
+def test_set_ups_can_be_removed_before_a_dataset_is_published(root):
+    shutil.rmtree(root / "meta/recordings/setup")
+    assert faults(root) == []
+    assert Source(root).setup(0) == {}
 
 
 def test_a_damaged_set_up_is_written_anew_by_the_next_episode(root, tmp_path):
