@@ -147,6 +147,8 @@ class Layout:
         self.message_type = message_type
         self.types = types
         self._known: dict[str, dict[str, Kind]] = {}
+        self._held: dict[str, dict[str, Kind]] = {}
+        self._open: set[str] = set()
         self.root = Place("", "", Kind(message_type))
         self._fields(self.root.kind)
 
@@ -233,9 +235,21 @@ class Layout:
         return list(held) == [name] and held[name].is_message and not held[name].is_array
 
     def _measured(self, kind: Kind) -> dict[str, Kind]:
-        """Return the fields of a message that are recorded unless a path says otherwise."""
-        fields = self._fields(kind).items()
-        return {name: each for name, each in fields if "variance" not in name and self._holds_numbers(each)}
+        """Return the fields of a message that are recorded unless a path says otherwise.
+
+        Raises:
+            ConfigError: the message contains itself, as only a damaged bag can say.
+        """
+        if kind.name in self._open:
+            raise ConfigError(f"messages of type {kind.name} contain themselves")
+        if kind.name not in self._held:
+            self._open.add(kind.name)
+            fields = self._fields(kind).items()
+            self._held[kind.name] = {
+                name: each for name, each in fields if "variance" not in name and self._holds_numbers(each)
+            }
+            self._open.discard(kind.name)
+        return self._held[kind.name]
 
     def _holds_numbers(self, kind: Kind) -> bool:
         if not kind.is_message:

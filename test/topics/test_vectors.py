@@ -260,6 +260,9 @@ def test_types_without_numbers_and_with_arrays_say_what_to_give():
         vector("sensor_msgs/msg/Joy")
     with pytest.raises(ConfigError, match="no field torque; it has header, name, position, velocity, effort"):
         vector("sensor_msgs/msg/JointState", field="torque", names=["elbow"])
+    endless = DefinedTypes(Endless={"inner": "lab_msgs/Endless", "value": "double"})
+    with pytest.raises(ConfigError, match="lab_msgs/msg/Endless contain themselves"):
+        vector("lab_msgs/msg/Endless", endless)
     huge = DefinedTypes(Huge={"data": "double[1000000]"})
     with pytest.raises(ConfigError, match="more than 10000 numbers"):
         vector("lab_msgs/msg/Huge", huge)
