@@ -31,14 +31,25 @@ def setup_id(files: SetupFiles) -> str:
     """Return the identifier of a set-up, a part of the SHA-256 of its files; empty if it has none.
 
     Raises:
-        ConfigError: a file has a name that would lead out of the set-up.
+        ConfigError: a file has a name that would lead out of the set-up, or is no text.
     """
     if not files:
         return ""
     if wrong := [name for name in files if not _NAME.fullmatch(name)]:
         raise ConfigError(f"set-up: {wrong[0]!r} cannot be the name of a file, calibrations/arm.json can")
+    for name, text in files.items():
+        _require_text(name, text)
     content = json.dumps(dict(files), sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _require_text(name: str, text: object) -> None:
+    try:
+        if not isinstance(text, str):
+            raise ConfigError(f"set-up: {name}: expected a text, found {type(text).__name__}")
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(f"set-up: {name} cannot be written as UTF-8: {error.reason}") from error
 
 
 def setup_path(root: Path, setup: str) -> Path:

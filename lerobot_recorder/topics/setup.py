@@ -45,6 +45,7 @@ _PARAMETERS_FOLDER = "parameters"
 _GENERATED = "launch_params_"
 """Files that ``ros2 launch`` writes at each start; their values are those of ``recorder.yaml``."""
 
+_MOST_COEFFICIENTS = 100
 _LARGEST_TEXT = 4 * 1024**2
 _TRANSPORTS = ("/compressed", "/compressedDepth")
 _SECRET = re.compile(r"(://)[^/\s@'\"]+@")
@@ -121,7 +122,7 @@ class RobotSetup:
         cameras = {f"{CAMERA_FOLDER}/{_file(name)}.yaml": text for name, text in self._cameras.items()}
         robot = {ROBOT_FILE: self.robot_description} if self.robot_description else {}
         found = {**self._fixed, **cameras, **robot}
-        return {name: _SECRET.sub(r"\1***@", text) for name, text in found.items() if _is_small(text)}
+        return {name: _publishable(text) for name, text in found.items() if _is_small(text)}
 
     @cached_property
     def _fixed(self) -> dict[str, str]:
@@ -305,6 +306,8 @@ def _fields(info: Any) -> dict[str, Any]:
 
 
 def _calibration(info: Mapping[str, Any]) -> CameraCalibration:
+    if len(info["d"]) > _MOST_COEFFICIENTS:
+        raise ValueError(f"{len(info['d'])} coefficients of distortion")
     return CameraCalibration(
         int(info["width"]),
         int(info["height"]),
@@ -321,7 +324,12 @@ def _names(stem: str, suffix: str = "json") -> Iterator[str]:
 
 
 def _file(name: str) -> str:
-    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).lstrip(".")
+    return re.sub(r"[^\w.-]", "_", name, flags=re.ASCII).lstrip(".") or "file"
+
+
+def _publishable(text: str) -> str:
+    """Return a text without passwords, and without what cannot be written as UTF-8."""
+    return _SECRET.sub(r"\1***@", text).encode(errors="replace").decode()
 
 
 def _is_small(text: str) -> bool:

@@ -70,6 +70,12 @@ def test_a_name_that_leads_out_of_the_set_up_is_refused(name):
         setup_id({name: "text"})
 
 
+@pytest.mark.parametrize("text", [b"bytes", None, "\udcff"], ids=repr)
+def test_what_is_no_text_is_refused(text):
+    with pytest.raises(ConfigError, match="set-up: robot"):
+        setup_id({"robot.urdf": text})
+
+
 def test_an_identifier_that_leads_out_of_the_dataset_is_ignored(root):
     path = root / "meta/recordings/chunk-000/file-000.jsonl"
     lines = [json.loads(line) for line in path.read_text().splitlines()]

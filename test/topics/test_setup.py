@@ -137,12 +137,31 @@ def test_the_kept_calibration_of_a_camera_is_that_of_the_recorded_images(tmp_pat
     assert kept.intrinsics[0] == pytest.approx(300)
 
 
-@pytest.mark.parametrize("changes", [{"width": 0}, {"k": [0.0] * 9}, {"k": [float("nan")] * 9}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"width": 0},
+        {"k": [0.0] * 9},
+        {"k": [float("nan")] * 9},
+        {"d": [0.0] * 10**6},
+        {"roi": SimpleNamespace(x_offset=900, y_offset=0, width=10**9, height=1)},
+    ],
+    ids=["size", "zero", "nan", "coefficients", "region"],
+)
 def test_a_camera_without_a_calibration_has_no_file(changes):
     setup = a_setup({"top": StreamSettings(topic="/top/image_raw")})
     setup.note_camera_info("top", camera_info())
     setup.note_camera_info("top", camera_info(**changes))
     assert not [name for name in setup.files() if name.startswith("camera_info")]
+
+
+def test_hostile_texts_do_not_stop_a_recording():
+    setup = a_setup({"state": STATE})
+    setup.robot_description = "<robot name='\udcff'/>"
+    assert setup_id(setup.files())
+    assert "<robot name='?'/>" in setup.files().values()
+    setup.robot_description = "x" * 10**8
+    assert "robot_description.urdf" not in setup.files()
 
 
 def test_the_same_robot_gives_the_same_set_up():
