@@ -275,10 +275,20 @@ def test_a_group_sets_namespace_clock_and_parameters(tmp_path):
                 timeout=PATIENCE_S,
                 check=False,
             ).stdout
+        topics = subprocess.run(
+            ["ros2", "topic", "list", "--no-daemon", "--spin-time", "3"],
+            env={**os.environ, **ALONE},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
+        ).stdout.splitlines()
         process.send_signal(signal.SIGINT)
         rest = process.stdout.read()
     output = "".join(read)
     assert process.returncode == 0, output + rest
+    assert "/done" in topics
+    assert "/robots/left/episode_completed" not in topics
     assert "[robots.left.hardware]" in output
     assert "no message received on /clock yet" in missing
     assert "[robots.left.recorder]: waiting for streams: " in output
