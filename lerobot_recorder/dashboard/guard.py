@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
-from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -67,7 +66,7 @@ class Guard:
             if request.url.path == "/login":
                 answer = await self._login(Request(scope, receive))
                 await answer(scope, receive, guarded)
-            elif not self._access.is_session(_cookie(request, self._access.cookie)):
+            elif not self._access.is_session(request.cookies.get(self._access.cookie, "")):
                 await HTMLResponse(_LOGIN.format(text=_ASK), 401)(scope, receive, guarded)
             else:
                 await self._app(scope, receive, guarded)
@@ -118,14 +117,6 @@ class Guard:
 
 def _refused(status: int, text: str) -> Any:
     return PlainTextResponse(text, status)
-
-
-def _cookie(request: Request, name: str) -> str:
-    try:
-        found = SimpleCookie(request.headers.get("cookie", "")).get(name)
-    except CookieError:
-        return ""
-    return found.value if found else ""
 
 
 def _limited(receive: Receive) -> Receive:

@@ -126,6 +126,8 @@ class _Station:
         work: Future[Answer] = Future()
 
         def ask() -> None:
+            if not work.set_running_or_notify_cancel():  # from now on, it cannot be cancelled
+                return
             if not client.service_is_ready():
                 work.set_result(Answer(False, f"the {node} node does not run"))
                 return
