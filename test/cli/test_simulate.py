@@ -27,7 +27,7 @@ def test_a_driver_opens_the_link_like_a_port(tmp_path, role, number):
         assert process.stdout is not None
         assert f"{role} at {link}" in process.stdout.readline()
         arm = Arm(role, str(link), SIMULATED).open()
-        position_rad, _ = arm.read()
+        position_rad, _, _ = arm.read()
         assert len(position_rad) == len(JOINTS)
         arm.close()
     finally:
