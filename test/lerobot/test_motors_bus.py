@@ -66,5 +66,5 @@ def test_lerobots_bus_drives_the_simulated_arm_and_ours_reads_what_it_wrote(
         assert set(said["middle"].values()) == {2047}
         calibration = Calibration.load(new)
         with Arm("follower", simulated.port, calibration).open() as arm:
-            position, _ = arm.read()
+            position, _, _ = arm.read()
             assert calibration.to_ticks(position) == pytest.approx(2047)
