@@ -28,7 +28,8 @@ def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robo
     root, robot = tmp_path / "data", make_robot()
     run = {"num_episodes": 2, "reset_time_s": 60.0, "tasks": ["Push", "Pull"], "task": ""}
     topics = {"state.topic": "/robot/joint_states", "top.topic": "/robot/camera"}
-    parameters = {**robot.recorder_parameters(root), **topics, **run}
+    patient = {"state.max_age_s": 60.0, "top.max_age_s": 60.0, "frozen_after_s": 0.0}  # a busy machine stalls
+    parameters = {**robot.recorder_parameters(root), **topics, **run, **patient}
     recorder = graph.start("recorder", parameters, namespace="left")
     graph.start("encoder", {"root": str(root), "video_encoding_batch_size": 9}, namespace="left")
     lines = subprocess.Popen(
