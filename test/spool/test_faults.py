@@ -22,9 +22,13 @@ def spool(tmp_path: Path) -> Spool:
 
 
 class FailingDevice:
-    """Reports an error of the device once, to the first sync of a file of that name, like Linux."""
+    """Reports an error of the device once, to the first sync of a file of that name, like Linux.
 
-    def __init__(self) -> None:
+    Takes that other tests left open sync their files, too; these are on another device.
+    """
+
+    def __init__(self, mounted_at: Path) -> None:
+        self.mounted_at = mounted_at
         self.file = ""
         self.code = errno.EIO
         self.may_fail = threading.Event()
@@ -37,8 +41,9 @@ class FailingDevice:
 
     def _failing(self, sync):
         def failing(descriptor: int) -> None:
-            path = str(Path(f"/proc/self/fd/{descriptor}").readlink())
-            if self.file and path.endswith(self.file) and not self.reported.is_set():
+            path = Path(f"/proc/self/fd/{descriptor}").readlink()
+            is_failing = self.file and str(path).endswith(self.file) and path.is_relative_to(self.mounted_at)
+            if is_failing and not self.reported.is_set():
                 self.may_fail.wait()
                 self.reported.set()
                 raise OSError(self.code, os.strerror(self.code))
@@ -48,8 +53,8 @@ class FailingDevice:
 
 
 @pytest.fixture
-def device(monkeypatch) -> Iterator[FailingDevice]:
-    device = FailingDevice()
+def device(monkeypatch, tmp_path) -> Iterator[FailingDevice]:
+    device = FailingDevice(tmp_path)
     device.install(monkeypatch)
     yield device
     device.may_fail.set()
