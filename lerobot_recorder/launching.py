@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
@@ -136,7 +137,18 @@ def profile_environment(environment: Mapping[str, str], profile: Path) -> dict[s
     """
     if any(name in environment for name in PROFILE_VARIABLES):
         return {}
-    return dict.fromkeys(PROFILE_VARIABLES, str(profile))
+    return dict.fromkeys(profile_variables(), str(profile))
+
+
+def profile_variables() -> tuple[str, ...]:
+    """Return the variable that the installed Fast DDS reads; both if none is found beside rclpy."""
+    new, old = PROFILE_VARIABLES
+    rclpy = find_spec("rclpy")
+    if rclpy is None or rclpy.origin is None:
+        return PROFILE_VARIABLES
+    libraries = Path(rclpy.origin).parents[3]  # lib, from lib/python3.12/site-packages/rclpy/__init__.py
+    found = {new: libraries.glob("libfastdds.so*"), old: libraries.glob("libfastrtps.so*")}
+    return tuple(name for name, files in found.items() if any(files)) or PROFILE_VARIABLES
 
 
 def plain_hardware(hardware: str) -> str:

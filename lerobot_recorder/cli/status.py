@@ -16,9 +16,6 @@ from lerobot_recorder.status import from_json
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
 _LEVELS: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
-_HARMLESS = re.compile("FASTRTPS_DEFAULT_PROFILES_FILE.*deprecated")
-"""What Fast DDS prints since version 3: earlier versions need that variable, so `launching` sets it."""
-
 _LOGGED_CALLS = (
     "start_episode",
     "save_episode",
@@ -145,8 +142,6 @@ def log_remark(node: str, line: str) -> Remark | None:
         None for lines that do not concern the operator, and for the error that a node ends with
     """
     match = _LOG.match(line)
-    if _HARMLESS.search(line):
-        return None
     if match is None:
         return Remark(node, line, "stray") if line.strip() and not line.startswith("error: ") else None
     if match[1] in ("DEBUG", "FATAL"):

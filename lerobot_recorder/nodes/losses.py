@@ -14,12 +14,11 @@ from rclpy.subscription import Subscription
 from rclpy.utilities import get_rmw_implementation_identifier
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.launching import PARENT_VARIABLE, PROFILE_VARIABLES
+from lerobot_recorder.launching import PARENT_VARIABLE, profile_variables
 from lerobot_recorder.shipped import shipped_config
 
 _BUFFER_BYTES = 4_194_304  # as in config/fastdds.xml
 _KERNEL_LIMIT = Path("/proc/sys/net/core/rmem_max")
-_MAPPED_FILES = Path("/proc/self/maps")
 _MOST_AT_ONCE = 1_000_000
 """Fast DDS sometimes reports 2147483647 lost messages at once, which makes its total useless."""
 
@@ -108,22 +107,13 @@ def remedy(*, from_sibling: bool = False) -> str:
         profile = shipped_config("fastdds.xml")
     except ConfigError as error:
         return str(error)
-    variable = _profile_variable()
+    variable = profile_variables()[0]
     used = os.environ.get(variable, "")
     if from_sibling and PARENT_VARIABLE in os.environ and Path(used).resolve() == profile.resolve():
         # One parent has started both, with the profile.
         return "this computer is overloaded: end other programs, or use fewer fps or smaller images"
     where = "the node that publishes them" + ("" if used else " and this one")
     return f"start {where} with {variable}={profile}{_kernel_limit()}"
-
-
-def _profile_variable() -> str:
-    """Return the variable that the Fast DDS of this process reads."""
-    new, old = PROFILE_VARIABLES
-    try:
-        return old if "/libfastrtps.so" in _MAPPED_FILES.read_text() else new
-    except OSError:
-        return new
 
 
 def _kernel_limit() -> str:

@@ -13,14 +13,14 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 
 from lerobot_recorder.discovery import make_plan, parameter_text
-from lerobot_recorder.launching import PARENT_VARIABLE, PROFILE_VARIABLES
+from lerobot_recorder.launching import PARENT_VARIABLE, PROFILE_VARIABLES, profile_variables
 from lerobot_recorder.nodes import losses
 from lerobot_recorder.nodes.losses import LossCounter, remedy
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "test/builders/camera_process.py"
 IS_JAZZY = any(each.name == "ros-rclpy" and each.version.startswith("7.") for each in distributions())
-PROFILE = PROFILE_VARIABLES[IS_JAZZY]
+(PROFILE,) = profile_variables()
 OTHER = Path(os.environ.get("JAZZY_PYTHON", ROOT / ".venv-jazzy/bin/python"))
 OF_THIS_PYTHON = ("LD_LIBRARY_PATH", "_ROS_WHEELS_BOOTSTRAP_COMPLETE", "PYTHONPATH")
 LOST = "images of robot/camera/large were lost in transport; start the node that publishes them with"
@@ -38,6 +38,8 @@ def camera(graph):
         left_out = OF_THIS_PYTHON if python != sys.executable else ()
         left_out = left_out if profile else (*left_out, *PROFILE_VARIABLES)
         environment = {key: value for key, value in graph.environment.items() if key not in left_out}
+        if profile:
+            environment |= dict.fromkeys(PROFILE_VARIABLES, environment[PROFILE])
         words = [str(python), str(SCRIPT), TOPIC, *map(str, arguments)]
         cameras.append(subprocess.Popen(words, env=environment, stderr=subprocess.DEVNULL))
 
@@ -45,6 +47,10 @@ def camera(graph):
     for process in cameras:
         process.terminate()
         process.wait()
+
+
+def test_only_the_variable_that_this_version_reads_is_set():
+    assert profile_variables() == (PROFILE_VARIABLES[IS_JAZZY],)
 
 
 def event(lost: int) -> SimpleNamespace:
