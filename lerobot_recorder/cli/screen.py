@@ -42,7 +42,7 @@ _GRACE_S = 10.0
 _STALE_S = 3.0
 _NOTICE_S = 5.0
 _BAR_WIDTH = 12
-_LONGEST = 120
+_LONGEST = 140
 """Characters of a sentence: two lines in 80 columns."""
 
 _MOST_FAULTS = 3
@@ -94,7 +94,7 @@ class Screen:
     def print(self, remark: Remark) -> None:
         """Print a line."""
         self._printed.append(remark.text)
-        source = Text(f"{remark.source:<9}", "dim")
+        source = Text(f"{remark.source:<8} ", "dim")
         text = source.append(remark.text, _STYLES[remark.level])
         self._console.print(text, soft_wrap=self._live is None)
 

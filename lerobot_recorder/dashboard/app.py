@@ -109,7 +109,7 @@ class _Pages:
         value = (await _json(request)).get("value")
         if kind is float and type(value) is int:
             value = float(value)
-        if type(value) is not kind:
+        if type(value) is not kind or not _fits_parameter(value):
             raise ConfigError(f"{name}: expected {kind.__name__}, found {value!r}")
         return await _answered(self._station.set_parameter(node, name, value))
 
@@ -166,6 +166,15 @@ def _number(request: Request, name: str, most: int) -> int:
     if not given.isdecimal() or int(given) > most:
         raise ConfigError(f"{name}: expected 0 to {most}, found {given!r}")
     return int(given)
+
+
+def _fits_parameter(value: Any) -> bool:
+    """Return whether a ROS parameter can hold a value that JSON can."""
+    if isinstance(value, int):
+        return -(2**63) <= value < 2**63
+    if isinstance(value, str):
+        return "\0" not in value and not any("\ud800" <= each <= "\udfff" for each in value)
+    return True
 
 
 def _kept(request: Request) -> dict[str, str]:

@@ -13,6 +13,7 @@ from lerobot_recorder.cli.large_type import large as large_type
 from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus, EncodingProgress, TakeProgress
+from lerobot_recorder.encoding.status import Report
 from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
 
 
@@ -96,6 +97,20 @@ def test_numbers_are_those_of_the_dataset_and_of_the_run():
     resetting = shown({}, state="resetting", remaining_s=4.0)["state"]
     assert resetting == "reset the scene   4 s, then episode 12   3 of 50"
     assert shown({}, state="finished", episode=51)["state"] == "finished   50 of 50 saved"
+
+
+def test_a_sentence_about_other_programs_is_shown_as_a_whole(tmp_path):
+    report = Report(tmp_path)
+    report.warn_of_starvation(0.07, 19)
+    warning = report.starvation_warning
+    assert shown({}, encoder=EncoderStatus(warning=warning))["warning"] == warning
+
+
+def test_the_name_of_a_node_is_apart_from_what_it_says():
+    printed = io.StringIO()
+    screen = Screen(RunStatus(), controls(RunStatus()), Console(file=printed, width=80))
+    screen.print(Remark("dashboard", "the dashboard is at http://127.0.0.1:8090/"))
+    assert printed.getvalue() == "dashboard the dashboard is at http://127.0.0.1:8090/\n"
 
 
 def test_an_ordinary_start_shows_no_fault():

@@ -207,6 +207,15 @@ def test_other_requests_than_json_are_refused_with_a_sentence(open_page):
     assert open_page.station.asked == []
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("num_episodes", 2**63), ("num_episodes", -(2**63) - 1), ("task", "\ud800"), ("task", "a\0b")],
+)
+def test_a_value_that_no_parameter_can_hold_is_refused_before_a_node_is_asked(open_page, name, value):
+    assert open_page.post(f"/controls/{name}", {"value": value}).status == 400
+    assert open_page.station.asked == []
+
+
 def test_an_address_that_cannot_be_used_is_refused_with_what_to_do():
     with pytest.raises(ConfigError, match="address: expected an IP address"):
         DashboardSettings(address="robot.local")
