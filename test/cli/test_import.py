@@ -22,7 +22,7 @@ def test_a_dry_run_shows_and_draws_the_episodes_and_writes_nothing(invoke, tmp_p
     ranges = ("--range", "0,1,Wipe", "--range", "1.5,")
     result = invoke("import", bag, "--config", config, "--root", root, "--dry-run", *ranges)
     assert result.exit_code == 0, result.output
-    lines = result.output.splitlines()
+    lines = [line for line in result.output.splitlines() if line.strip()]
     columns = ("bag", "episode", "start (UTC)", "at s", "length s", "rows", "verdict", "task")
     assert lines[0].split() == " ".join(columns).split()
     assert "good" in lines[1]
