@@ -107,12 +107,22 @@ def _frame(image: Array, size: tuple[int, int], depth: DepthSettings | None, pix
         return _gray12(quantize_depth(image.reshape(size), depth))
     height, width = size
     if image.shape == (height * 3 // 2, width):
-        return av.VideoFrame.from_numpy_buffer(image, format="yuv420p")
+        return _i420(image)
     if image.shape == (height, width, 3):
         if pix_fmt == "yuv420p" and height % 2 == width % 2 == 0:
-            return av.VideoFrame.from_numpy_buffer(rgb_to_i420(image), format="yuv420p")
+            return _i420(rgb_to_i420(image))
         return av.VideoFrame.from_ndarray(image, format="rgb24")
     raise ValueError(f"expected an image of {width}x{height}, found shape {image.shape}")
+
+
+def _i420(planes: npt.NDArray[np.uint8]) -> av.VideoFrame:
+    """Make a frame of planes below each other, (height * 3 / 2, width).
+
+    PyAV 15 to 19 rounds the height of a view down to a multiple of 4, so other heights are copied.
+    """
+    view_is_whole = len(planes) % 6 == 0
+    make = av.VideoFrame.from_numpy_buffer if view_is_whole else av.VideoFrame.from_ndarray
+    return make(planes, format="yuv420p")
 
 
 def _gray12(codes: npt.NDArray[np.uint16]) -> av.VideoFrame:

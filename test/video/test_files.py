@@ -63,6 +63,19 @@ def test_a_video_has_a_frame_per_image_on_the_grid(tmp_path):
     assert found.info()["video.codec"] == "av1"
 
 
+@pytest.mark.parametrize("planar", [True, False])
+@pytest.mark.parametrize(("width", "height"), [(64, 50), (66, 54), (64, 46)])
+def test_every_even_height_keeps_all_lines_and_their_colors(tmp_path, width, height, planar):
+    image = np.zeros((height, width, 3), np.uint8)
+    image[:20], image[20:36], image[36:] = (200, 40, 40), (40, 200, 40), (40, 40, 200)
+    given = [rgb_to_i420(image) if planar else image] * 3
+    encode(given, tmp_path / "a.mp4", fps=FPS, width=width, height=height, settings=SETTINGS)
+    (frame, *_) = read_frames(tmp_path / "a.mp4", [0])
+    assert frame.shape == (height, width, 3)
+    for line in (2, 26, height - 2):
+        np.testing.assert_allclose(frame[line].mean(0), image[line, 0], atol=12)
+
+
 @pytest.mark.parametrize("vcodec", ["libsvtav1", "h264"])
 def test_packets_equal_those_that_pyav_makes_of_the_rgb_images(tmp_path, vcodec):
     images, settings = pictures(30), EncoderSettings(vcodec=vcodec, threads=1)
