@@ -39,6 +39,7 @@ from lerobot_recorder.preflight import (
     draw_sheet,
     load_references,
     look_at,
+    save_findings,
     save_references,
     sheet_file,
 )
@@ -152,9 +153,11 @@ def preflight(
     with console.status(f"looking at arms and cameras for {seconds:g} s"):
         done = run_preflight(plan, seconds)
     print_findings(done.findings, console)
+    keep_findings(done, plan.root)
     if done.looks:
         path = sheet.expanduser() if sheet else sheet_file(plan.root)
-        _write_sheet(done, path)
+        if sheet:
+            _write_sheet(done, path)
         console.print(f"{'pictures':<9}{path}", markup=False)
     known = () if accept else done.references
     save_references(plan.root, {name: each for name, each in done.pictures().items() if name not in known})
@@ -193,6 +196,17 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
     for each in findings:
         level = Text(f"{each.level:<9}", _COLOURS[each.level])
         console.print(Text.assemble(level, f"{each.subject:<{width}}{each.text}"))
+
+
+def keep_findings(done: Preflight, root: Path) -> None:
+    """Keep what was found and seen beside the dataset, for the dashboard.
+
+    Raises:
+        OSError: it cannot be written
+    """
+    save_findings(root, done.findings, has_pictures=bool(done.looks))
+    if done.looks:
+        _write_sheet(done, sheet_file(root))
 
 
 def refuse_faults(done: Preflight) -> None:

@@ -13,7 +13,13 @@ from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cli.controls import key_aliases
 from lerobot_recorder.cli.options import KeyOption, option
 from lerobot_recorder.cli.plan import arm_option, plan_recording
-from lerobot_recorder.cli.preflight import QUICK_S, print_findings, refuse_faults, run_preflight
+from lerobot_recorder.cli.preflight import (
+    QUICK_S,
+    keep_findings,
+    print_findings,
+    refuse_faults,
+    run_preflight,
+)
 from lerobot_recorder.cli.processes import node_environment, require_ros
 from lerobot_recorder.cli.push import PrivateOption, TagOption, upload
 from lerobot_recorder.cli.session import Session
@@ -123,6 +129,7 @@ def record(
         done = run_preflight(plan, QUICK_S, devices=plan.hardware not in ("sim", "none"))
         print_findings(done.findings, console)
         refuse_faults(done)
+        keep_findings(done, place.directory)
         save_references(place.directory, done.pictures())
     run = Session(arguments, node_environment(isolated=plan.hardware == "sim"), aliases).run()
     summarise(run, console)

@@ -7,6 +7,7 @@ import concurrent.futures
 import json
 import threading
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lerobot_recorder.dashboard.library import Library
 from lerobot_recorder.dashboard.live import Live
 from lerobot_recorder.dashboard.stream import LiveStream
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, VideoError
+from lerobot_recorder.preflight import load_findings, sheet_file
 
 STATIC = Path(__file__).parent / "static"
 _LARGEST_WIDTH = 4096
@@ -44,7 +46,7 @@ def make_app(root: Path, station: Station, live: Live, access: Access) -> App:
         live: what is shown live.
         access: who may see it.
     """
-    pages, library = _Pages(station, live), _Episodes(root, live)
+    pages, library, before = _Pages(station, live), _Episodes(root, live), _BeforeTheFirstTake(root)
     static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
 
     async def page(request: Request) -> Response:
@@ -64,6 +66,8 @@ def make_app(root: Path, station: Station, live: Live, access: Access) -> App:
         Route("/episodes/{ref}/thumbnail", library.thumbnail),
         Route("/episodes/{ref}/picture/{key}/{row:int}", library.picture),
         Route("/episodes/{ref}/video/{key}", library.video),
+        Route("/preflight", before.findings),
+        Route("/preflight/picture", before.picture),
         Route("/edits", library.edit, methods=["POST"]),
     ]
     refusals: dict[Any, Any] = {
@@ -112,6 +116,23 @@ class _Pages:
         if type(value) is not kind or not _fits_parameter(value):
             raise ConfigError(f"{name}: expected {kind.__name__}, found {value!r}")
         return await _answered(self._station.set_parameter(node, name, value))
+
+
+class _BeforeTheFirstTake:
+    """What the last preflight has found."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def findings(self, _request: Request) -> Response:
+        found = await run_in_threadpool(load_findings, self._root)
+        return JSONResponse(asdict(found) if found else None)
+
+    async def picture(self, _request: Request) -> Response:
+        path = sheet_file(self._root)
+        if path.is_symlink() or not path.is_file():
+            raise HTTPException(404)
+        return FileResponse(path, headers={"cache-control": "no-store"})
 
 
 class _Episodes:

@@ -13,6 +13,7 @@ from lerobot_recorder.cameras import encode_jpeg
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.discovery import SeenTopic, Survey
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.preflight import load_findings, sheet_file
 from lerobot_recorder.spool import Spool
 
 needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
@@ -46,6 +47,10 @@ def test_a_simulated_robot_is_fine_and_is_pictured(invoke, root, tmp_path):
     assert picture is not None
     assert picture.shape[1] > picture.shape[0] / 2
     assert not root.exists()
+    last = load_findings(root)
+    assert last is not None
+    assert {each.subject: (each.level, each.text) for each in last.findings} == found
+    assert last.has_pictures
     kept = json.loads((Spool(root).path / "preflight/cameras.json").read_text())
     assert {name: each["name"] for name, each in kept.items()} == {"top": "sim", "wrist": "sim"}
 
@@ -123,6 +128,26 @@ def test_record_checks_first_and_refuses_a_fault_unless_told_not_to(invoke, root
     else:
         assert lines(result.output)["top"][0] == "fault"
         assert "or record nevertheless with --no-preflight" in result.output
+
+
+@needs_ros
+def test_record_keeps_what_it_found_for_the_dashboard(invoke, root, monkeypatch, tmp_path):
+    def refuse(*_: object) -> None:
+        raise ConfigError("the nodes would start now")
+
+    monkeypatch.setattr(Session, "__init__", refuse)
+    noise = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
+    scene = cv2.resize(noise, (64, 48), interpolation=cv2.INTER_CUBIC)
+    film_file = film(tmp_path / "film.mjpeg", scene)
+    camera = ["-phardware.cameras=[top]", f"-phardware.top.source={film_file}", *SMALL[:2]]
+    arms = ["-phardware.follower.port=''", "-phardware.leader.port=''"]
+    result = invoke("record", *camera, *arms, "--root", root)
+    assert "the nodes would start now" in result.output
+    last = load_findings(root)
+    assert last is not None
+    assert {each.subject for each in last.findings} == {"top", "disk", "clock"}
+    assert last.has_pictures
+    assert cv2.imread(str(sheet_file(root))) is not None
 
 
 def test_topics_that_nobody_publishes_are_faults(invoke, root, tmp_path, monkeypatch):

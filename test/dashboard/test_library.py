@@ -17,6 +17,7 @@ from numbered import FEATURES, KEY, make_dataset, number_in, picture, spread
 from takes import FORMATS, a_take
 
 from lerobot_recorder import EpisodeRecorder
+from lerobot_recorder.preflight import Finding, save_findings, sheet_file
 from lerobot_recorder.spool import Spool
 
 
@@ -30,6 +31,26 @@ def root(tmp_path) -> Path:
                 {"observation.state": np.full(1, number, np.float32), KEY: picture(spread(500 + number))}
             )
     return root
+
+
+def test_the_last_preflight_is_shown_with_its_picture(served, root):
+    assert served.get("/preflight").json() is None
+    assert served.get("/preflight/picture").status == 404
+    save_findings(root, [Finding("top", "fault", "black")], has_pictures=True)
+    sheet_file(root).write_bytes(b"\xff\xd8 a picture")
+    found = served.get("/preflight").json()
+    assert found["findings"] == [{"subject": "top", "level": "fault", "text": "black"}]
+    assert found["has_pictures"]
+    assert served.get("/preflight/picture").body == b"\xff\xd8 a picture"
+
+
+def test_a_preflight_that_cannot_be_read_and_a_link_to_elsewhere_are_not_shown(served, root, tmp_path):
+    save_findings(root, [], has_pictures=True)
+    (sheet_file(root).parent / "findings.json").write_text('{"findings": 1}')
+    (tmp_path / "secret").write_text("secret")
+    sheet_file(root).symlink_to(tmp_path / "secret")
+    assert served.get("/preflight").json() is None
+    assert served.get("/preflight/picture").status == 404
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ PATHS = (
     "/episodes/0/thumbnail",
     f"/episodes/0/picture/{KEY}/3",
     f"/episodes/0/video/{KEY}",
+    "/preflight",
+    "/preflight/picture",
     "/nothing/here",
 )
 

@@ -6,6 +6,7 @@ import { Episodes } from "./episodes.js";
 import { Connection } from "./live.js";
 import { byId, setText } from "./page.js";
 import { Player } from "./player.js";
+import { Preflight } from "./preflight.js";
 import { Station } from "./station.js";
 
 const VALUES = "values ";
@@ -18,6 +19,7 @@ const station = new Station();
 const cameras = new Cameras((names) => connection.setCloseups(names));
 const episodes = new Episodes((entry) => player.open(entry));
 const player = new Player(episodes);
+const preflight = new Preflight();
 const curves = new Map();
 let shelf = "";
 
@@ -26,6 +28,7 @@ function onState(name, value) {
   else if (name === "dataset") document.title = `${value.name} · lerobot_recorder`;
   else if (name.startsWith(VALUES)) curvesOf(name.slice(VALUES.length)).add(value);
   else if (name !== "edited") station.setState(name, value);
+  if (name === "recorder" && value) preflight.setState(value.state);
   reload(name, value);
 }
 
@@ -55,7 +58,10 @@ function onChange(state) {
   document.body.dataset.connection = state;
   byId("lost").hidden = state === "open";
   if (state !== "open") setText(byId("lost"), LOST[state]);
-  else episodes.load();
+  else {
+    episodes.load();
+    preflight.load();
+  }
 }
 
 const connection = new Connection(onState, (camera, picture) => cameras.show(camera, picture), onChange);
