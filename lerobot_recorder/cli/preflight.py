@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, cast
@@ -117,7 +117,8 @@ def preflight(
     sheet: Annotated[
         Path | None,
         typer.Option(
-            help="Picture of what the cameras see, beside the last session; by default in the spool."
+            dir_okay=False,
+            help="Picture of what the cameras see, beside the last session; by default in the spool.",
         ),
     ] = None,
     accept: Annotated[
@@ -153,14 +154,12 @@ def preflight(
     with console.status(f"looking at arms and cameras for {seconds:g} s"):
         done = run_preflight(plan, seconds)
     print_findings(done.findings, console)
-    keep_findings(done, plan.root)
+    keep_findings(done, plan.root, known=() if accept else done.references)
     if done.looks:
         path = sheet.expanduser() if sheet else sheet_file(plan.root)
         if sheet:
             _write_sheet(done, path)
         console.print(f"{'pictures':<9}{path}", markup=False)
-    known = () if accept else done.references
-    save_references(plan.root, {name: each for name, each in done.pictures().items() if name not in known})
     if done.faults:
         raise typer.Exit(1)
 
@@ -198,15 +197,23 @@ def print_findings(findings: Sequence[Finding], console: Console) -> None:
         console.print(Text.assemble(level, f"{each.subject:<{width}}{each.text}"))
 
 
-def keep_findings(done: Preflight, root: Path) -> None:
-    """Keep what was found and seen beside the dataset, for the dashboard.
+def keep_findings(done: Preflight, root: Path, known: Container[str] = ()) -> None:
+    """Keep what was found and seen beside the dataset, for the dashboard and the next session.
+
+    Args:
+        done: what was checked
+        root: the dataset's directory
+        known: cameras that are compared with what they showed before, as until now
 
     Raises:
-        OSError: it cannot be written
+        RecorderError: it cannot be written
     """
-    save_findings(root, done.findings, has_pictures=bool(done.looks))
+    sheet = sheet_file(root)
+    with _writing(sheet.parent):
+        save_findings(root, done.findings, has_pictures=bool(done.looks))
+        save_references(root, {name: each for name, each in done.pictures().items() if name not in known})
     if done.looks:
-        _write_sheet(done, sheet_file(root))
+        _write_sheet(done, sheet)
 
 
 def refuse_faults(done: Preflight) -> None:
@@ -230,8 +237,17 @@ def _write_sheet(done: Preflight, path: Path) -> None:
     pictures = {name: look.picture for name, look in done.looks.items()}
     drawn = draw_sheet(pictures, done.references, done.findings)
     encoded = cv2.imencode(".jpg", cv2.cvtColor(drawn, cv2.COLOR_RGB2BGR))[1]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, encoded.tobytes())
+    with _writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, encoded.tobytes())
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise RecorderError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 # Arms and cameras

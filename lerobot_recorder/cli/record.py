@@ -31,7 +31,6 @@ from lerobot_recorder.launching import (
     OPTIONS,
     Hardware,
 )
-from lerobot_recorder.preflight import save_references
 from lerobot_recorder.sharing import check_names
 from lerobot_recorder.spool import Spool
 
@@ -130,7 +129,6 @@ def record(
         print_findings(done.findings, console)
         refuse_faults(done)
         keep_findings(done, place.directory)
-        save_references(place.directory, done.pictures())
     run = Session(arguments, node_environment(isolated=plan.hardware == "sim"), aliases).run()
     summarise(run, console)
     if run.committed:

@@ -52,7 +52,7 @@ def check_disk(
     kept_bytes = episodes * frames * (_frame_bytes(root) or pixels * _TYPICAL_VIDEO_BYTES_PER_PIXEL)
     needed_bytes = min(batch + 1, episodes) * one_bytes + kept_bytes
     fine = (
-        f"{free_bytes / 1e9:.1f} GB free, {counted(episodes, 'episode')} of {frames / fps:g} s "
+        f"{max(free_bytes, 0) / 1e9:.1f} GB free, {counted(episodes, 'episode')} of {frames / fps:g} s "
         f"{'needs' if episodes == 1 else 'need'} about {needed_bytes / 1e9:.1f} GB"
     )
     if free_bytes < one_bytes:

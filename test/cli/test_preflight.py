@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from importlib.util import find_spec
 
@@ -128,6 +129,21 @@ def test_record_checks_first_and_refuses_a_fault_unless_told_not_to(invoke, root
     else:
         assert lines(result.output)["top"][0] == "fault"
         assert "or record nevertheless with --no-preflight" in result.output
+
+
+def test_a_full_disk_and_a_folder_for_a_picture_are_refused_with_a_sentence(
+    invoke, root, tmp_path, monkeypatch
+):
+    assert invoke("preflight", *SIMULATED, "--root", root, "--sheet", tmp_path).exit_code == 2
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("lerobot_recorder.preflight.last.replace_file", full)
+    result = invoke("preflight", *SIMULATED, "--root", root)
+    assert result.exit_code == 1
+    assert lines(result.output)["clock"][0] == "ok"
+    assert "preflight cannot be written: No space left on device" in str(result.exception or result.output)
 
 
 @needs_ros

@@ -33,12 +33,15 @@ def free(monkeypatch):
     return free
 
 
-@pytest.mark.parametrize(("gigabytes", "level"), [(100, "ok"), (1.5, "warning"), (0.5, "fault")])
+@pytest.mark.parametrize(
+    ("gigabytes", "level"), [(100, "ok"), (1.5, "warning"), (0.5, "fault"), (0.001, "fault")]
+)
 def test_the_disk_must_have_room_for_one_and_should_for_all(tmp_path, free, gigabytes, level):
     free(int(gigabytes * 1e9))
     found = check_disk(tmp_path / "d", **DISK)
     assert found.level == level, found.text
     assert "10 episodes of 60 s need about 1.9 GB" in found.text
+    assert "-" not in found.text
 
 
 def test_a_new_dataset_suits_lerobot(tmp_path):
