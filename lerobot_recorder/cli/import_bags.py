@@ -152,8 +152,10 @@ def import_bags(
     processes = jobs or cores()
     if session.bags and dry_run:
         with file_progress("Reading") as show:
-            session.run(session.jobs(is_dry=True), processes, show)
-        _print_reports(session.reports, console)
+            is_whole = session.run(session.jobs(is_dry=True), processes, show)
+        _print_reports(session.reports, console, is_whole=is_whole)
+        if not is_whole:
+            raise RecorderError("interrupted: the bags were not read to their ends")
     elif session.bags:
         _import(session, processes, console, encode=encode)
     if problems := [*session.problems, *problems_of(session.reports)]:
@@ -218,7 +220,7 @@ def _import_groups(session: ImportSession, processes: int, console: Console, *, 
         before = len(session.reports)
         with file_progress("Importing") as show:
             is_whole = session.run(group, processes, show)
-        _print_reports(session.reports[before:], console)
+        _print_reports(session.reports[before:], console, is_whole=is_whole)
         if not is_whole and not session.is_disk_full:
             raise RecorderError("interrupted: the same command goes on with what is missing")
         if encode:
@@ -249,7 +251,7 @@ def _encode(session: ImportSession) -> None:
 # The table and the timelines
 
 
-def _print_reports(reports: Sequence[BagReport], console: Console) -> None:
+def _print_reports(reports: Sequence[BagReport], console: Console, *, is_whole: bool) -> None:
     table = plain_table("bag", "episode", "start (UTC)", "at s", "length s", "rows", "verdict", "task")
     for column in table.columns:
         column.no_wrap = True
@@ -259,7 +261,7 @@ def _print_reports(reports: Sequence[BagReport], console: Console) -> None:
                 table.add_row(report.path.name, str(number), *_cells(report, episode))
     if table.row_count:
         console.print(table)
-    for report in (each for each in reports if each.episodes):
+    for report in (each for each in reports if each.episodes or (is_whole and not each.error)):
         console.print(timeline(report))
         for line in _remarks(report):
             console.print(Text(f"  {line}", "yellow"))
@@ -299,6 +301,8 @@ def _times_ns(episode: ImportedEpisode) -> tuple[int, int]:
 
 def _remarks(report: BagReport) -> Iterator[str]:
     """Yield what is worth a line: why episodes are not good, and what is wrong with the bag."""
+    if not report.episodes:
+        yield "no episode: nothing in this bag marks one"
     known = [number for number, each in enumerate(report.episodes) if each.reasons == (KNOWN,)]
     if known:
         yield f"imported already: {counted(len(known), 'episode')} ({listing(known)})"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 pytest.importorskip("rosbags")
@@ -8,6 +10,8 @@ pytest.importorskip("mcap")
 from bagged import START_NS, write_bag, write_config
 
 from lerobot_recorder.dataset import load_info
+from lerobot_recorder.importing.bag_import import BagReport
+from lerobot_recorder.importing.session import ImportSession
 from lerobot_recorder.spool import Spool
 
 
@@ -72,6 +76,33 @@ def test_headers_of_another_clock_are_told_although_they_are_not_used(invoke, tm
     result = invoke("import", bag, "--config", config, "--root", tmp_path / "data", "--dry-run")
     assert result.exit_code == 0
     assert "cam: the headers are 8.96 s ahead of the log times (median), and are not used" in result.output
+
+
+def test_a_bag_without_an_episode_has_a_line_and_what_is_missing_of_it_too(invoke, tmp_path, config):
+    large = {"sizes": {0: (640, 480)}}  # in several chunks
+    bags = [write_bag(tmp_path / f"{n}.mcap", 3, start_ns=START_NS + n * 10**10, **large) for n in range(2)]
+    os.truncate(bags[1], bags[1].stat().st_size * 3 // 4)
+    (tmp_path / "cuts.csv").write_text("start,end,task,bag\n0,1,Wipe,0.mcap\n")
+    where = ("--config", config, "--root", tmp_path / "data", "--dry-run", "--csv", tmp_path / "cuts.csv")
+    result = invoke("import", *bags, *where)
+    assert result.exit_code == 0, result.output
+    after = " ".join(result.output.split("  1.mcap, ")[1].split())
+    assert "no episode: nothing in this bag marks one" in after
+    assert "1.mcap has no end" in after
+
+
+def test_an_interrupted_dry_run_fails_and_does_not_call_bags_empty(invoke, tmp_path, config, monkeypatch):
+    bag = write_bag(tmp_path / "bag.mcap", 0.2)
+
+    def interrupted(session, *_):
+        session.reports.append(BagReport(bag))
+        return False
+
+    monkeypatch.setattr(ImportSession, "run", interrupted)
+    result = invoke("import", bag, "--config", config, "--root", tmp_path / "data", "--dry-run")
+    assert result.exit_code == 1
+    assert "interrupted" in result.output
+    assert "no episode" not in result.output
 
 
 @pytest.mark.parametrize(
