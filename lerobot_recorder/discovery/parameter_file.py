@@ -188,7 +188,12 @@ def _left_out(plan: Plan) -> Iterator[str]:
     for topic, reason in plan.left_out:
         yield f"#   {topic.name} ({_short(topic.type)}, {_seen(topic)}): {reason}"
     for name, kind in plan.survey.others:
-        yield f"#   {name} ({_short(kind)}): a stream of this type with a field can record its numbers"
+        how = (
+            "task_topic can take the task from it, and a stream of this type records a text per row"
+            if kind == TEXT
+            else "a stream of this type with a field can record its numbers"
+        )
+        yield f"#   {name} ({_short(kind)}): {how}"
 
 
 def _short(message_type: str) -> str:

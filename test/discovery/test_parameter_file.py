@@ -59,6 +59,7 @@ def test_a_text_that_may_be_the_task_is_offered():
     text = parameter_text(make_plan(Survey((STATE,), others=others)))
     assert '#task_topic: "/task/instruction"' in text
     assert '"/rosout_text"' not in text
+    assert "/rosout_text (std_msgs/String): task_topic can take the task from it" in text
 
 
 def uncommented(stream: str, *topics: SeenTopic) -> dict:
