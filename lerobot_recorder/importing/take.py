@@ -8,7 +8,6 @@ from itertools import chain
 from typing import Any, Protocol
 
 from lerobot_recorder.errors import DiskFullError, RecorderError, StreamError
-from lerobot_recorder.excerpt import listing
 from lerobot_recorder.importing.cuts import Cut
 from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import BagStreams
@@ -224,7 +223,7 @@ class BagPass:
     def _skip(self, cut: Cut) -> None:
         streams = [stream for stream in self._streams.streams if _has_none(stream, cut)]
         named = [f"{each.spec.name}: {_nothing(each)}" for each in streams]
-        self._taking.skip(cut, listing(named) or "it is shorter than a row")
+        self._taking.skip(cut, "; ".join(named) or "it is shorter than a row")
         self._next_cut()
 
 

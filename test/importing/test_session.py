@@ -195,6 +195,16 @@ def test_a_damaged_bag_gives_what_is_whole_and_says_so(tmp_path):
     assert 1 < episode.duration_s < 2.5
 
 
+def test_an_episode_without_a_stream_names_its_faults_in_full(tmp_path):
+    report = only(tmp_path, write_bag(tmp_path / "bag.mcap", 1), **{"state.names": ["one", "thumb"]})
+    assert not report.error
+    (episode,) = report.episodes
+    (reason,) = episode.reasons
+    assert reason.startswith("state: no message on /robot/joint_states that can be used: ")
+    assert "thumb" in reason
+    assert " ... " not in reason
+
+
 def test_parameters_that_do_not_exist_are_named_with_their_place(tmp_path):
     with pytest.raises(ConfigError, match=r"robot.yaml:\d+:\d+: recorder has no parameter 'state.topik'"):
         session(tmp_path, [], **{"state.topik": "/a"})
