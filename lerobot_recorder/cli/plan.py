@@ -15,6 +15,7 @@ from lerobot_recorder.dashboard import require_extra
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, node_values, plain_hardware, require_config
 from lerobot_recorder.parameter_files import check_files, file_parameters
 from lerobot_recorder.settings import settings_from
@@ -128,7 +129,11 @@ def parsed_assignments(parameters: Sequence[str]) -> dict[str, dict[str, Any]]:
     """
     values: dict[str, dict[str, Any]] = {}
     for node, name, value in map(_parsed, parameters):
-        values.setdefault(node, {})[name] = yaml.safe_load(value)
+        try:
+            values.setdefault(node, {})[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            why = getattr(error, "problem", None) or error
+            raise ConfigError(f"{node}.{name}: {excerpt(repr(value))} is no YAML value: {why}") from error
     return values
 
 

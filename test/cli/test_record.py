@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from lerobot_recorder.arms.calibration import SIMULATED
 from lerobot_recorder.cli.app import app
-from lerobot_recorder.cli.plan import arguments_by_node
+from lerobot_recorder.cli.plan import arguments_by_node, parsed_assignments
 from lerobot_recorder.cli.record import beginning
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.status import RunStatus
@@ -74,6 +74,11 @@ def test_a_task_stays_a_text(text):
 def test_a_parameter_needs_node_name_and_value(assignment):
     with pytest.raises(ConfigError, match=r"NODE\.NAME=VALUE"):
         arguments_by_node(Path("f"), {}, [assignment])
+
+
+def test_a_value_that_is_no_yaml_is_refused_with_its_parameter():
+    with pytest.raises(ConfigError, match=r"recorder\.tasks: '\[Push, Pull' is no YAML value: expected "):
+        parsed_assignments(["recorder.tasks=[Push, Pull"])
 
 
 def test_without_ros_it_is_an_error(monkeypatch):
