@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from itertools import pairwise
 
 import cv2
 import pytest
@@ -31,6 +32,11 @@ def held():
     tracemalloc.stop()
 
 
+def least_growth(sizes: list[int]) -> int:
+    """Return the least growth: what is made once, or by another thread, is not in every interval."""
+    return min(after - before for before, after in pairwise(sizes))
+
+
 def run_fast(robot, rows: int) -> None:
     """Take rows as fast as they can be written."""
     take = robot.recorder._take
@@ -49,21 +55,23 @@ def test_memory_does_not_grow_with_the_length_of_an_episode(bench, held, encoded
         pixels = robot.image
         robot.image = lambda number: EncodedImage.parse(cv2.imencode(".jpg", pixels(number))[1].tobytes())
     robot.start()
-    run_fast(robot, 2000)  # all that is made once exists by then
-    before = held()
-    run_fast(robot, 1000)
-    assert held() - before < SLACK_BYTES
-    assert robot.recorder.save().result(10).length > 2000
+    sizes = []
+    for _ in range(4):
+        run_fast(robot, 1000)
+        sizes.append(held())
+    assert least_growth(sizes) < SLACK_BYTES
+    assert robot.recorder.save().result(10).length > 3000
 
 
 def test_memory_does_not_grow_with_the_number_of_episodes(bench, held):
     robot = bench()
+    sizes = []
     for number in range(30):
         robot.start()
         robot.run(2)
         saved = robot.recorder.save().result(10).episode_id
         Spool(robot.root).forget([saved])  # as an encoder does
         robot.outcomes.clear()
-        if number == 9:  # what is made once exists by then
-            before = held()
-    assert held() - before < 20 * EPISODE_BYTES
+        if number % 10 == 9:
+            sizes.append(held())
+    assert least_growth(sizes) < 10 * EPISODE_BYTES
