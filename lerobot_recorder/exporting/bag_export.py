@@ -13,11 +13,12 @@ import numpy as np
 
 from lerobot_recorder.bags import BagWriter
 from lerobot_recorder.dataset import Source, video_keys
+from lerobot_recorder.discovery import TEXT
 from lerobot_recorder.durable import replace_file, require_room
 from lerobot_recorder.errors import ConfigError, DatasetError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.exporting.cameras import CameraReader, Images
-from lerobot_recorder.exporting.messages import DEFINITIONS, STRING, VectorTopic, header, vector_topics
+from lerobot_recorder.exporting.messages import DEFINITIONS, VectorTopic, header, vector_topics
 from lerobot_recorder.exporting.parameters import import_parameters
 from lerobot_recorder.exporting.schedule import Scheduled, schedule
 from lerobot_recorder.status import STATUS_VERSION
@@ -200,7 +201,7 @@ class _Export:
                 time_ns = episode.row_ns(row)
                 if row < len(tasks) and (row == 0 or tasks[row] != tasks[row - 1]):
                     task = {"data": self._source.task(int(tasks[row]))}
-                    bag.add(TASK_TOPIC, STRING, time_ns, task, latched=True)
+                    bag.add(TASK_TOPIC, TEXT, time_ns, task, latched=True)
                 for camera in cameras:
                     camera.add(bag, time_ns)
                 for vector in vectors:
@@ -212,13 +213,13 @@ class _Export:
     def _describe_robot(self, bag: BagWriter, episode: Scheduled, description: str) -> None:
         """Write the URDF, unless the episode before had the same."""
         if description and description != self._robot:
-            bag.add(ROBOT_TOPIC, STRING, episode.start_ns, {"data": description}, latched=True)
+            bag.add(ROBOT_TOPIC, TEXT, episode.start_ns, {"data": description}, latched=True)
             self._robot = description
 
     def _mark(self, bag: BagWriter, episode: Scheduled) -> None:
         """Say what our recorder says when it has saved an episode, so that `import` finds it in the bag."""
         mark = json.dumps(self._completed(episode), ensure_ascii=False)
-        bag.add(EPISODES_TOPIC, STRING, episode.end_ns, {"data": mark}, latched=True)
+        bag.add(EPISODES_TOPIC, TEXT, episode.end_ns, {"data": mark}, latched=True)
 
     def _completed(self, episode: Scheduled) -> dict[str, Any]:
         source, number = self._source, episode.number

@@ -11,12 +11,11 @@ from typing import Any, Literal
 
 from lerobot_recorder.bags import BagWriter
 from lerobot_recorder.dataset import FeatureDict, SetupFiles, Source, is_depth
+from lerobot_recorder.discovery import COMPRESSED, IMAGE
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.exporting.messages import (
     CAMERA_INFO,
-    COMPRESSED_IMAGE,
     COMPRESSED_VIDEO,
-    IMAGE,
     Message,
     depth_message,
     header,
@@ -120,7 +119,7 @@ class CameraReader:
         if is_depth(feature):
             return Camera(topic, IMAGE, name, images, _depth_maker(feature), info)
         make = partial(jpeg_message, quality=self._quality)
-        return Camera(topic, COMPRESSED_IMAGE, name, images, make, info)
+        return Camera(topic, COMPRESSED, name, images, make, info)
 
 
 def _depth_maker(feature: FeatureDict) -> Callable[[Message, Any], Message]:

@@ -19,17 +19,14 @@ from lerobot_recorder.dataset import (
     user_features,
     value_names,
 )
+from lerobot_recorder.discovery import JOINT_STATE, TEXT
 from lerobot_recorder.errors import ImageError
 from lerobot_recorder.exporting.units import Part, parts_of
 
 Message = Mapping[str, Any]
 
-JOINT_STATE = "sensor_msgs/msg/JointState"
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 COMPRESSED_VIDEO = "foxglove_msgs/msg/CompressedVideo"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-STRING = "std_msgs/msg/String"
 
 DEFINITIONS = {
     COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
@@ -109,7 +106,7 @@ def vector_topics(features: Features, setup: SetupFiles) -> list[VectorTopic]:
 
 def _vector_topic(key: str, feature: FeatureDict, setup: SetupFiles) -> VectorTopic:
     if feature["dtype"] == "string":
-        return VectorTopic(key, topic_of(key), STRING, lambda _header, value: {"data": str(value)})
+        return VectorTopic(key, topic_of(key), TEXT, lambda _header, value: {"data": str(value)})
     kind, names = np.dtype(feature["dtype"]).kind, value_names(feature)
     if len(feature["shape"]) == 1 and len(names) == int(feature["shape"][0]):
         parts = parts_of(key, names, setup)

@@ -9,16 +9,9 @@ from typing import Any
 import yaml
 
 from lerobot_recorder.dataset import SUCCESS_FEATURE, Source, is_depth, is_video, value_names
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT
 from lerobot_recorder.exporting.cameras import Images, image_topic
-from lerobot_recorder.exporting.messages import (
-    COMPRESSED_IMAGE,
-    IMAGE,
-    JOINT_STATE,
-    STRING,
-    SUFFIXES,
-    VectorTopic,
-    vector_topics,
-)
+from lerobot_recorder.exporting.messages import SUFFIXES, VectorTopic, vector_topics
 from lerobot_recorder.exporting.units import Part
 
 _HEAD = """\
@@ -76,14 +69,14 @@ def _image_stream(key: str, topic: str, images: Images, depth: bool) -> _Streams
         return []
     if depth:
         return [(name, {"topic": topic, "type": IMAGE, "depth": True})]
-    return [(name, {"topic": topic, "type": COMPRESSED_IMAGE})]
+    return [(name, {"topic": topic, "type": COMPRESSED})]
 
 
 def _vector_streams(topic: VectorTopic, names: tuple[str, ...], folder: Path) -> Iterator[Any]:
     """Yield the streams of a feature; none if its messages cannot be imported."""
     name = topic.feature.rpartition(".")[2]
-    if topic.message_type == STRING:
-        yield name, {"topic": topic.topic, "type": STRING, "stamp": "receive"}
+    if topic.message_type == TEXT:
+        yield name, {"topic": topic.topic, "type": TEXT, "stamp": "receive"}
     if topic.message_type != JOINT_STATE:
         return
     known = {"topic": topic.topic, "type": JOINT_STATE}

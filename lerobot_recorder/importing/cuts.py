@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
 
+from lerobot_recorder.discovery import JOY, TEXT
 from lerobot_recorder.errors import BagError, ConfigError
 from lerobot_recorder.importing.parameters import ImportParameters
 from lerobot_recorder.importing.sim_time import TimedBag
@@ -19,7 +20,7 @@ from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.status import from_json
 from lerobot_recorder.topics import task_in
 
-BOOL, STRING, JOY = "std_msgs/msg/Bool", "std_msgs/msg/String", "sensor_msgs/msg/Joy"
+BOOL = "std_msgs/msg/Bool"
 _COMPLETED = "episode_completed"
 _EPOCH_S = 1e8
 """Larger numbers are seconds since 1970, smaller ones since the start of the bag."""
@@ -126,7 +127,7 @@ def cuts_of(
 def _recorded(bag: TimedBag, parameters: ImportParameters) -> list[Cut]:
     """Return the episodes that the recorder announced; earlier ones were kept for late subscribers."""
     topic, fps = parameters.topic(_COMPLETED), parameters.rows.fps
-    require_topic(bag, topic, (STRING,))
+    require_topic(bag, topic, (TEXT,))
     episodes: dict[str, CompletedEpisode] = {}
     for message in bag.messages([topic]):
         try:
@@ -158,7 +159,7 @@ def _of_recorder(episode: CompletedEpisode) -> Cut:
 
 def _marked(bag: TimedBag, topic: str, button: int) -> list[Cut]:
     """Return the episodes that a topic marks; one that has not ended lasts until the end of the bag."""
-    message_type = require_topic(bag, topic, (BOOL, STRING, JOY))
+    message_type = require_topic(bag, topic, (BOOL, TEXT, JOY))
     cuts: list[Cut] = []
     start_ns, current = 0, ""
     for time_ns, state in _states(bag, topic, message_type, button):
@@ -178,7 +179,7 @@ def _states(bag: TimedBag, topic: str, message_type: str, button: int) -> Iterat
     state, was_pressed = "", False
     for message in bag.messages([topic]):
         content = message.decode()
-        if message_type == STRING:
+        if message_type == TEXT:
             state = content.data.strip()
         elif message_type == BOOL:
             state = _WITHOUT_TASK if content.data else ""
@@ -306,7 +307,7 @@ def _between_gaps(bag: TimedBag, topics: Sequence[str], gap_s: float) -> list[Cu
 
 def _with_tasks(bag: TimedBag, cuts: Sequence[Cut], topic: str) -> list[Cut]:
     """Return the cuts with the task that was published last when each started."""
-    require_topic(bag, topic, (STRING,))
+    require_topic(bag, topic, (TEXT,))
     said = [(message.log_ns, task_in(message.decode())) for message in bag.messages([topic])]
     return [replace(cut, task=cut.task or _task_at(said, cut)) for cut in cuts]
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import platform
 
+from lerobot_recorder.discovery import TEXT
 from lerobot_recorder.importing.parameters import ImportParameters
 from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import BagStreams
 from lerobot_recorder.topics import RobotSetup
 from lerobot_recorder.versions import version_of
 
-_ROBOT = ("robot_description", "std_msgs/msg/String")
+_ROBOT = ("robot_description", TEXT)
 _CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 _PACKAGES = ("lerobot_recorder", "rosbags", "av")
 

@@ -23,6 +23,7 @@ from lerobot_recorder.discovery import (
     ARRAY,
     COMPRESSED,
     IMAGE,
+    TEXT,
     TRAJECTORY,
     TYPES,
     SeenTopic,
@@ -43,7 +44,6 @@ _FINDING_S = 6.0
 _LOOK_S = 0.2
 _DEPTHS = {True: 10, False: 100}  # of images, and of all else
 _ANSWER_S = 1.0
-_DESCRIPTION = "std_msgs/msg/String"
 
 
 class DiscoverNode(GuardedNode):
@@ -75,7 +75,7 @@ class DiscoverNode(GuardedNode):
             for kind in kinds:
                 if kind in TYPES and (name, kind) not in self._heard and _is_installed(kind):
                     self._listen(name, kind)
-                elif kind == _DESCRIPTION and name.endswith("robot_description"):
+                elif kind == TEXT and name.endswith("robot_description"):
                     self._listen_for_description(name)
                 elif (name, kind) not in self._heard and not kind.startswith("rcl_interfaces/"):
                     self._others[name] = kind

@@ -6,11 +6,12 @@ from rclpy.parameter import Parameter
 from rclpy.subscription import Subscription
 from std_msgs.msg import String
 
+from lerobot_recorder.discovery import TEXT
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.publishers import Offer, matching, offer_of
-from lerobot_recorder.topics import TEXT, task_in
+from lerobot_recorder.topics import task_in
 
 _MATCH_S = 0.2
 

@@ -23,6 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from lerobot_recorder.dashboard import Live, depth_to_jpeg, to_jpeg
+from lerobot_recorder.discovery import COMPRESSED, IMAGE
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.images import decode_depth
 from lerobot_recorder.nodes.events import latched
@@ -30,15 +31,7 @@ from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.message_types import InstalledTypes, message_class
 from lerobot_recorder.nodes.publishers import offer_of
 from lerobot_recorder.nodes.receiver import NotByExecutor
-from lerobot_recorder.topics import (
-    COMPRESSED,
-    IMAGE,
-    Layout,
-    compressed_to_png,
-    image_to_depth,
-    image_to_rgb,
-    values_in,
-)
+from lerobot_recorder.topics import Layout, compressed_to_png, image_to_depth, image_to_rgb, values_in
 
 _POLL_S = 0.1
 _BUSY_SHARE = 9

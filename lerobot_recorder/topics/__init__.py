@@ -20,8 +20,6 @@ stamps          stamps in the headers of messages
 
 from lerobot_recorder.topics.bag_survey import survey_of_bag
 from lerobot_recorder.topics.bindings import (
-    COMPRESSED,
-    IMAGE,
     RECORDABLE,
     StreamBinding,
     binding_of,
@@ -45,7 +43,7 @@ from lerobot_recorder.topics.setup import (
     meanings,
 )
 from lerobot_recorder.topics.stamps import header_ns, stamp_ns
-from lerobot_recorder.topics.task import TEXT, task_in
+from lerobot_recorder.topics.task import task_in
 from lerobot_recorder.topics.vectors import (
     OtherJointsError,
     by_name,
@@ -54,14 +52,11 @@ from lerobot_recorder.topics.vectors import (
 )
 
 __all__ = [
-    "COMPRESSED",
     "DESCRIPTION_FILE",
-    "IMAGE",
     "PARAMETERS",
     "RECORDABLE",
     "ROBOT_FILE",
     "STREAM_PARAMETERS",
-    "TEXT",
     "Layout",
     "MessageTypes",
     "ObservedPart",

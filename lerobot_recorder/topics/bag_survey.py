@@ -5,11 +5,10 @@ from __future__ import annotations
 import yaml
 
 from lerobot_recorder.bags import Bag, BagTopic
-from lerobot_recorder.discovery import COMPRESSED, IMAGE, TYPES, SeenTopic, Survey, described
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, TEXT, TYPES, SeenTopic, Survey, described
 from lerobot_recorder.errors import BagError
 from lerobot_recorder.topics.observed import ObservedTopic, facts_of
 
-_DESCRIPTION = "std_msgs/msg/String"
 _FEWEST = 10
 """Messages from which a rate is taken, also when they take longer."""
 
@@ -33,7 +32,7 @@ def survey_of_bag(bag: Bag, seconds: float) -> Survey:
     for topic in bag.topics.values():
         if topic.type in TYPES and _is_defined(bag, topic):
             topics += _seen(bag, topic, seconds)
-        elif topic.type == _DESCRIPTION and topic.name.endswith("robot_description"):
+        elif topic.type == TEXT and topic.name.endswith("robot_description"):
             descriptions += [message.decode().data for message in bag.messages([topic.name])]
         elif not topic.type.startswith("rcl_interfaces/"):
             others.append((topic.name, topic.type))

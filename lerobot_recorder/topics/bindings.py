@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lerobot_recorder.arms import JOINTS, load_calibration
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT, TF
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
@@ -20,11 +21,8 @@ from lerobot_recorder.topics import images, vectors
 from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, Place, extract_text, full_type
 from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
-from lerobot_recorder.topics.task import TEXT
-from lerobot_recorder.topics.tf import NAMES, TF_MESSAGE, Rotation, TransformTracker, continued
+from lerobot_recorder.topics.tf import NAMES, Rotation, TransformTracker, continued
 
-IMAGE = "sensor_msgs/msg/Image"
-COMPRESSED = "sensor_msgs/msg/CompressedImage"
 RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.USUAL_TYPES))
 
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
@@ -117,7 +115,7 @@ def binding_of(name: str, settings: StreamSettings, image_format: str, types: Me
     message_type = full_type(settings.type or _likely_type(name, settings.feature, topic))
     try:
         if settings.type == _TF:
-            Layout(TF_MESSAGE, types)
+            Layout(TF, types)
             return _transform_binding(name, settings, topic)
         _refuse(name, settings, _OF_TF, message_type)
         layout = Layout(message_type, types)
@@ -149,7 +147,7 @@ def _likely_type(name: str, feature: str, topic: str) -> str:
     is_camera = (
         feature.startswith("observation.images") or "image" in topic or "camera" in topic or name in topic
     )
-    return IMAGE if is_camera and name not in ("state", "action") else "sensor_msgs/msg/JointState"
+    return IMAGE if is_camera and name not in ("state", "action") else JOINT_STATE
 
 
 def _image_spec(
@@ -336,7 +334,7 @@ def _transform_binding(name: str, settings: StreamSettings, topic: str) -> Trans
     return TransformBinding(
         stream,
         topic,
-        TF_MESSAGE,
+        TF,
         _unchanged,
         allow_multiple_publishers=True,
         held_topics=(f"{topic}_static",),

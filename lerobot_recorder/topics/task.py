@@ -6,7 +6,6 @@ from typing import Any
 
 from lerobot_recorder.errors import StreamError
 
-TEXT = "std_msgs/msg/String"
 _LONGEST = 1000
 
 

@@ -20,7 +20,6 @@ from lerobot_recorder.errors import StreamError
 from lerobot_recorder.excerpt import excerpt, listing
 from lerobot_recorder.topics.stamps import stamp_ns
 
-TF_MESSAGE = "tf2_msgs/msg/TFMessage"
 Rotation = Literal["quaternion", "rotation_vector"]
 
 _AXES = ("x", "y", "z")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lerobot_recorder.discovery import ARRAY, CONTROLLER_STATE, JOINT_STATE, TRAJECTORY
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.topics.fields import (
@@ -28,11 +29,11 @@ SUFFIXES = {"position": ".pos", "velocity": ".vel", "effort": ".effort"}
 """What is recorded of joints, and how LeRobot marks it in a name, as in ``gripper.pos``."""
 
 _JOINTS = (
-    "sensor_msgs/msg/JointState",
-    "trajectory_msgs/msg/JointTrajectory",
-    "control_msgs/msg/JointTrajectoryControllerState",
+    JOINT_STATE,
+    TRAJECTORY,
+    CONTROLLER_STATE,
 )
-_COMMANDS = ("std_msgs/msg/Float64MultiArray", "std_msgs/msg/Float32MultiArray")
+_COMMANDS = (ARRAY, "std_msgs/msg/Float32MultiArray")
 """Values of joints without names, as forward command controllers take them."""
 
 _BODIES: Mapping[str, Mapping[str, str]] = {

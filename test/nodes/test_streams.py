@@ -282,7 +282,7 @@ def tf_message(monkeypatch):
         return add(self, message, is_static=is_static)
 
     monkeypatch.setattr(TransformTracker, "add", add_text)
-    monkeypatch.setattr(bindings, "TF_MESSAGE", "std_msgs/msg/String")
+    monkeypatch.setattr(bindings, "TF", "std_msgs/msg/String")
     as_text = lambda moved: String(data=f"{moved.child_frame_id} {moved.transform.translation.x}")  # noqa: E731
     return String, as_text
 

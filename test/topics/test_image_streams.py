@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import pytest
 
+from lerobot_recorder.discovery import COMPRESSED, IMAGE
 from lerobot_recorder.errors import ConfigError, ImageError
 from lerobot_recorder.images import EncodedImage
 from lerobot_recorder.recording import QualityRules, Recorder, RecorderSettings, Sample, SystemClock
 from lerobot_recorder.spool import Spool, SpooledEpisode
-from lerobot_recorder.topics import COMPRESSED, IMAGE, StreamBinding, StreamSettings, binding_of
+from lerobot_recorder.topics import StreamBinding, StreamSettings, binding_of
 from lerobot_recorder.video import rgb_to_i420
 
 PICTURE = np.ascontiguousarray(

@@ -9,17 +9,18 @@ from types import SimpleNamespace as Message
 import numpy as np
 import pytest
 
+from lerobot_recorder.discovery import TF
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.recording.rows import row_at
 from lerobot_recorder.topics import StreamSettings, binding_of
-from lerobot_recorder.topics.tf import NAMES, TF_MESSAGE, Transform, TransformTracker, continued
+from lerobot_recorder.topics.tf import NAMES, Transform, TransformTracker, continued
 
 MS = 10**6
 
 
 class TfTypes:
     def fields(self, message_type: str) -> dict[str, str]:
-        if message_type != TF_MESSAGE:
+        if message_type != TF:
             raise ConfigError(f"{message_type} is unknown")
         return {"transforms": "sequence<geometry_msgs/TransformStamped>"}
 
@@ -200,7 +201,7 @@ def test_rotations_continue_from_row_to_row(rotation):
 def test_a_stream_of_transforms_is_recorded_by_the_stamps_of_its_messages():
     settings = StreamSettings(type="tf", parent="base", child="tool", rotation="rotation_vector")
     binding = binding_of("hand", settings, "raw", TfTypes())
-    assert (binding.topic, binding.held_topics, binding.message_type) == ("/tf", ("/tf_static",), TF_MESSAGE)
+    assert (binding.topic, binding.held_topics, binding.message_type) == ("/tf", ("/tf_static",), TF)
     assert binding.allow_multiple_publishers
     assert binding.stream.spec.names == NAMES["rotation_vector"]
     assert binding.stream.spec.feature == "observation.hand"
@@ -259,7 +260,7 @@ def test_transforms_of_a_bag_are_read_like_live_ones():
         "tool",
         known["geometry_msgs/msg/Transform"](position, rotation),
     )
-    message = types.make(TF_MESSAGE, [moved])
+    message = types.make(TF, [moved])
     binding = binding_of("hand", StreamSettings(type="tf", parent="base", child="tool"), "raw", types)
     (sample,) = binding.samples(message, 0, "/tf")
     assert sample.stamp_ns == 10**9 + 500
