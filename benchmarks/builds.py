@@ -28,7 +28,7 @@ from processes import FOREIGN, cost
 from rich.console import Console
 from rich.table import Table
 
-from lerobot_recorder.launching import PROFILE_VARIABLES
+from lerobot_recorder.launching import profile_environment
 
 NODES = ("hardware", "recorder")
 CAMERAS = ("top", "wrist")
@@ -100,7 +100,7 @@ def environment_of(folder: Path) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in FOREIGN}
     profile = Path(__file__).resolve().parents[1] / "config" / "fastdds.xml"
     return environment | {
-        **dict.fromkeys(PROFILE_VARIABLES, str(profile)),
+        **profile_environment({}, profile),
         "HF_LEROBOT_HOME": str(folder),
         "LEROBOT_RECORDER_EVENTS": "1",
         "ROS_AUTOMATIC_DISCOVERY_RANGE": "LOCALHOST",
