@@ -92,9 +92,7 @@ def test_parallel_encodings_and_nice_hold_from_the_next_batch(tmp_path):
     encoder = BatchEncoder(root, batch_size=3, parallel_encodings=1, nice=3, encode_on_exit=False)
     counted = set()
     try:
-        while encoder.status().committed < 3:
-            counted.add(len(workers(encoder)))
-            time.sleep(0.01)
+        wait_for(lambda: counted.add(len(workers(encoder))) or encoder.status().committed == 3)
         assert max(counted) == 1
         assert [os.getpriority(os.PRIO_PROCESS, pid) for pid in workers(encoder)] == [3]
         encoder.parallel_encodings, encoder.nice = 3, 7

@@ -148,8 +148,9 @@ def test_an_episode_that_does_not_fit_fails_and_the_others_are_encoded(tmp_path)
 def test_an_episode_that_does_not_fit_fails_before_its_cameras_are_encoded(root, monkeypatch):
     submitted = []
     monkeypatch.setattr(WorkerPool, "submit", lambda _pool, job, *_: submitted.append(job))
+    misfit = a_take(Spool(root), "raw").save()
     with BatchEncoder(root) as encoder:
-        misfit = a_take(Spool(root), "raw").save()
+        pass
     assert submitted == []
     assert whereabouts(root) == {"failed": [misfit.episode_id]}
     assert f"{camera_key('raw')!r} is not in the dataset" in str(encoder.failure)

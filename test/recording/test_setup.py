@@ -9,6 +9,7 @@ from lerobot_recorder import EpisodeRecorder
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import Recorder, RecorderSettings, Sample, Stream, StreamSpec
 from lerobot_recorder.spool import Spool, setup_of
+from test.builders.vectors import wait_for
 
 FEATURES = {"action": {"dtype": "float32", "shape": (1,), "names": ["a"]}}
 
@@ -20,11 +21,15 @@ def test_what_is_known_at_the_end_counts(tmp_path):
         tmp_path / "data", 30, [stream], RecorderSettings("Pick", episode_time_s=0), setup=lambda: dict(setup)
     )
     stream.push(Sample(recorder._clock.now_ns(), np.zeros(1)))
-    recorder.start().result()
-    while not recorder.status().frames:
+    recorder.start().result(10)
+
+    def push_until_recorded() -> int:
         stream.push(Sample(recorder._clock.now_ns(), np.zeros(1)))
+        return recorder.status().frames
+
+    wait_for(push_until_recorded)
     setup["camera_info/top.yaml"] = "image_width: 640"
-    recorder.save().result()
+    recorder.save().result(10)
     recorder.close()
     (episode,) = Spool(tmp_path / "data").ready()
     assert setup_of(episode) == setup
