@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from vectors import wait_for
 
 from lerobot_recorder import EpisodeRecorder
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import Recorder, RecorderSettings, Sample, Stream, StreamSpec
 from lerobot_recorder.spool import Spool, setup_of
-from test.builders.vectors import wait_for
 
 FEATURES = {"action": {"dtype": "float32", "shape": (1,), "names": ["a"]}}
 

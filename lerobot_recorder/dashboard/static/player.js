@@ -257,7 +257,9 @@ export class Player {
     await this.episodes.load();
     if (!answer.success) return;
     const now = this.episodes.find(entry);
+    const keepsPictures = wanted.edit === "success" || wanted.edit === "task";
     if (wanted.edit === "delete" || !now) this.dialog.close();
+    else if (keepsPictures && now.ref === entry.ref && now.state === entry.state) this.entry = now; // stay at the frame
     else await this.open(now);
   }
 }
