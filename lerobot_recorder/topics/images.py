@@ -39,11 +39,13 @@ _DEEP_COLOUR = {
 _MAYBE_DEPTH = "16UC1"
 _PACKED = {"yuv422_yuy2": "yuyv", "yuyv": "yuyv", "yuv422": "uyvy", "uyvy": "uyvy"}
 _PLANAR = {"nv12": "nv12", "nv21": "nv21"}
+_FULL_PLANES = "nv24"
 _SUPPORTED = (
     "rgb, bgr, rgba, bgra, mono and bayer with 8 or 16 bits, 8UC1, 8UC3, 8UC4, 16UC1, 16UC3, 16UC4, "
-    + ", ".join((*_PACKED, *_PLANAR))
+    + ", ".join((*_PACKED, *_PLANAR, _FULL_PLANES))
 )
-_DEPTH = {"16UC1": np.uint16, "mono16": np.uint16, "32FC1": np.float32}
+_METRES = "32FC1"
+_DEPTH = {"16UC1": np.uint16, "mono16": np.uint16, _METRES: np.float32}
 _DEPTH_HEADER = 12  # bytes of image_transport's compressedDepth before its PNG
 _ALL_LEVELS = (0, 65535)
 
@@ -65,6 +67,10 @@ def image_to_rgb(message: Any, levels: Levels = (0, 0)) -> np.ndarray:
         return yuv_to_rgb(_pixels(message, np.uint8, 2), _PACKED[encoding])
     if encoding in _PLANAR:
         return _planar_to_rgb(message)
+    if encoding == _FULL_PLANES:
+        return _full_planes_to_rgb(message)
+    if encoding == _METRES:
+        raise StreamError(f"images of {_METRES} are depth maps: set depth to true")
     if encoding in _DEEP_COLOUR:
         channels, code = _DEEP_COLOUR[encoding]
         _require_levels(encoding == _MAYBE_DEPTH, encoding, levels)
@@ -179,6 +185,22 @@ def _planar_to_rgb(message: Any) -> np.ndarray:
     if height != message.height:
         planes = np.insert(planes, message.height, planes[message.height - 1], axis=0)
     return yuv_to_rgb(planes, _PLANAR[message.encoding])[: message.height, : message.width]
+
+
+def _full_planes_to_rgb(message: Any) -> np.ndarray:
+    """Convert Y above UV, which has two bytes for each pixel.
+
+    ROS does not define ``step`` here: drivers give the bytes of a line of Y, of UV, or of all.
+    """
+    width, height, size = message.width, message.height, len(message.data)
+    check_size("an image", width, height)
+    step = message.step if message.step >= width and size >= 3 * height * message.step else width
+    if size < 3 * height * step:
+        raise StreamError(f"an image of {width}x{height} {_FULL_PLANES} has only {size} bytes")
+    data = np.frombuffer(message.data, np.uint8)[: 3 * height * step]
+    luma = data[: height * step].reshape(height, step, 1)[:, :width]
+    chroma = data[height * step :].reshape(height, step, 2)[:, :width]
+    return yuv_to_rgb(np.concatenate([luma, chroma], axis=2), "yuv444")
 
 
 def _ordered(message: Any, dtype: Any) -> Any:

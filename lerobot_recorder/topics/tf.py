@@ -41,7 +41,7 @@ _MOST_FRAMES = 4096
 _TOLERANCE = 0.01
 """By how much the length of a quaternion may differ from 1; tf2 has the same limit."""
 
-_SAME_DIRECTION = 0.9995
+_SAME_DIRECTION = 0.9999999
 """Cosine of an angle below which rotations are interpolated linearly."""
 
 Vector = tuple[float, float, float]

@@ -22,6 +22,7 @@ Array = npt.NDArray[np.uint8]
 
 _PACKED = {"yuyv": cv2.COLOR_YUV2RGB_YUY2, "uyvy": cv2.COLOR_YUV2RGB_UYVY, "yvyu": cv2.COLOR_YUV2RGB_YVYU}
 _PLANAR = {"nv12": cv2.COLOR_YUV2RGB_NV12, "nv21": cv2.COLOR_YUV2RGB_NV21}
+_FULL_CHROMA = "yuv444"
 _OF_FFMPEG = {"yuyv422": "yuyv", "uyvy422": "uyvy", "yvyu422": "yvyu", "nv12": "nv12", "nv21": "nv21"}
 _EXACT_UNSCALED = ("yuv420p", "yuv422p")
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
@@ -55,13 +56,18 @@ def yuv_to_rgb(pixels: Array, layout: str) -> Array:
 
     Args:
         pixels: uint8; (height, width, 2) for ``yuyv``, ``uyvy`` and ``yvyu``; Y above UV,
-            (height * 3 / 2, width), for ``nv12`` and ``nv21``.
+            (height * 3 / 2, width), for ``nv12`` and ``nv21``; Y, U and V of each pixel,
+            (height, width, 3), for ``yuv444``.
         layout: one of these names.
 
     Raises:
         ImageError: a side of a planar layout is odd.
     """
     lines, width = pixels.shape[:2]
+    if layout == _FULL_CHROMA:
+        planes = np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv444p")
+        return cast(Array, frame.to_ndarray(format="rgb24"))
     if layout in _PLANAR:
         if width % 2 or lines % 3:
             raise ImageError(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -140,6 +142,55 @@ def test_planes_of_any_size_become_the_picture(encoding, order, size):
 
 
 @pytest.mark.parametrize("size", [(240, 320), (239, 319)])
+@pytest.mark.parametrize(("padding", "lines"), [(0, 1), (6, 1), (0, 2), (0, 3)])
+def test_planes_with_chroma_for_each_pixel_become_the_picture(size, padding, lines):
+    rgb = SMOOTH[: size[0], : size[1]]
+    red, green, blue = np.moveaxis(rgb.astype(float), 2, 0)
+    u = 128 - 0.148 * red - 0.291 * green + 0.439 * blue
+    v = 128 + 0.439 * red - 0.368 * green - 0.071 * blue
+    chroma = np.rint(np.stack([u, v], axis=2)).astype(np.uint8)
+    luma = np.pad(yuv(rgb)[0], ((0, 0), (0, padding)))
+    chroma = np.pad(chroma, ((0, 0), (0, padding), (0, 0)))
+    data = np.concatenate([luma.ravel(), chroma.ravel()])
+    fields = {"encoding": "nv24", "height": size[0], "width": size[1], "is_bigendian": 0}
+    made = SimpleNamespace(**fields, step=lines * luma.shape[1], data=data.tobytes())
+    assert error(images.image_to_rgb(made), rgb) < 1.5
+
+
+TABLE = (Path(__file__).parents[2] / "docs" / "any_robot.md").read_text().partition("### Encodings")[2]
+LISTED = [
+    (name, *(cell.strip().startswith("yes") for cell in cells))
+    for names, *cells in (line.split("|")[1:4] for line in TABLE.splitlines() if line.startswith("| `"))
+    for name in re.findall("`([^`]+)`", names)
+]
+
+
+@pytest.mark.parametrize(("encoding", "is_colour", "is_depth"), LISTED)
+def test_encodings_are_supported_as_the_documentation_lists_them(encoding, is_colour, is_depth):
+    shown = SimpleNamespace(
+        encoding=encoding, width=8, height=4, step=0, is_bigendian=0, data=bytes(8 * 4 * 4 * 8)
+    )
+    for convert, is_supported in ((images.image_to_rgb, is_colour), (images.image_to_depth, is_depth)):
+        if is_supported:
+            levels = [(0, 65535)] if convert is images.image_to_rgb else []
+            assert convert(shown, *levels).shape[:2] == (4, 8)
+        else:
+            with pytest.raises(StreamError):
+                convert(shown)
+
+
+def test_all_encodings_of_ros_are_listed():
+    found = [
+        name
+        for header in sys.path
+        for file in Path(header).glob("../../../include/sensor_msgs/sensor_msgs/image_encodings.hpp")
+        for name in re.findall(r'^const char [A-Z0-9_]+\[\] = "(\w+)";', file.read_text(), re.MULTILINE)
+    ]
+    assert len(LISTED) >= 60
+    assert not set(found) - {encoding for encoding, *_ in LISTED}
+
+
+@pytest.mark.parametrize("size", [(240, 320), (239, 319)])
 @pytest.mark.parametrize(
     ("encoding", "luma_at"), [("yuv422_yuy2", 0), ("yuyv", 0), ("yuv422", 1), ("uyvy", 1)]
 )
@@ -171,6 +222,7 @@ ENCODINGS = [
     "yuyv",
     "nv12",
     "nv21",
+    "nv24",
 ]
 
 

@@ -85,5 +85,5 @@ def test_an_encoding_that_cv_bridge_does_not_know_either_is_named():
 
 def test_without_cv_bridge_the_error_names_the_encoding_and_the_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "cv_bridge", None)  # an import of it fails
-    with pytest.raises(StreamError, match=r"'infrared' are not supported: expected rgb, .*nv21; others"):
+    with pytest.raises(StreamError, match=r"'infrared' are not supported: expected rgb, .*nv24; others"):
         images.image_to_rgb(image("infrared", 1))

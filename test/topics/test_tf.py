@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from types import SimpleNamespace as Message
@@ -95,6 +96,43 @@ def test_transforms_with_other_stamps_are_interpolated_and_nothing_is_extrapolat
     assert not added(tracker, stamped("arm", "tool", 130, (9.0, 0.0, 0.0)))  # older than the newest
     assert not added(tracker, stamped("arm", "tool", 150, (1.0, 0.0, 0.0)))
     assert list(added(tracker, stamped("base", "arm", 160))) == [140, 150]
+
+
+BY_TF2 = [
+    (0.0005, 0.37, (0.108309081919071, -0.271002781713195, 0.433595010630068, 0.852538563253457)),
+    (0.02, 0.10, (0.107414290367034, -0.271023043512168, 0.433534814381801, 0.852675931892818)),
+    (0.7, 0.90, (-0.202392979011380, -0.264629640882479, 0.391789026537659, 0.857618559674394)),
+    (2.5, 0.37, (-0.342900468418478, -0.252557412763228, 0.358556147959950, 0.830705429605979)),
+    (2.5, 0.90, (-0.842839500560634, -0.137127684459587, 0.127323146032622, 0.504585365358339)),
+    (3.6, 0.10, (0.239302385070537, -0.265559323831905, 0.438545541044083, 0.824554681301275)),
+    (3.6, 0.90, (0.960089816088621, -0.075311341253847, 0.215889892357663, 0.161081660344253)),
+]
+"""Angle of a turn, part of it, and what ``slerp`` of tf2 0.7.6 gives there."""
+
+
+@pytest.mark.parametrize(("angle", "part", "rotation"), BY_TF2)
+def test_a_moving_frame_on_a_static_one_is_interpolated_as_by_tf2(angle, part, rotation):
+    first = Transform((1.0, 2.0, 3.0), about((0.2, -0.5, 0.8), 1.1))
+    turned = first @ Transform((0.0, 0.0, 0.0), about((-0.6, 0.3, 0.1), angle))
+    last = Transform((-0.5, 2.25, 7.0), turned.rotation)
+    on_wall, at_ms = Transform((0.0, 0.0, 5.0), about((0, 0, 1), math.pi / 2)), 100 + round(100 * part)
+    tracker, found = TransformTracker("wall", "tool"), {}
+    for message, is_static in [
+        (stamped("wall", "base", 0, *on_wall), True),
+        (stamped("base", "arm", 100, *first), False),
+        (stamped("arm", "tool", at_ms - 50), False),
+        (stamped("arm", "tool", at_ms), False),
+        (stamped("base", "arm", 200, *last), False),
+        (stamped("arm", "tool", 300), False),
+    ]:
+        with contextlib.suppress(StreamError):  # until all frames are there
+            found |= added(tracker, message, is_static=is_static)
+    assert min(found) >= 100  # a pose before the first or after the last message is not guessed
+    assert max(found) == 200
+    x, y, z = 1 - 1.5 * part, 2 + 0.25 * part, 3 + 4 * part
+    expected = matrix(Transform((-y, x, z + 5), (0.0, 0.0, 0.0, 1.0)))
+    expected[:3, :3] = matrix(on_wall)[:3, :3] @ matrix(Transform((0.0, 0.0, 0.0), rotation))[:3, :3]
+    assert matrix(found[at_ms]) == pytest.approx(expected, abs=1e-9)
 
 
 def test_the_order_in_which_messages_arrive_does_not_matter():
