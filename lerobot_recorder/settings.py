@@ -228,6 +228,31 @@ def parameter(settings: type, name: str) -> Parameter:
     return next(each for each in _parameters(settings) if each.name == name)
 
 
+def of_unlisted(
+    names: Sequence[str], list_name: str, listed: Sequence[str], parameters: Sequence[Parameter]
+) -> dict[str, str]:
+    """Return which names belong to members that a list lacks, each with what to do, one sentence per member.
+
+    Args:
+        names: names of parameters that do not exist
+        list_name: the parameter that lists the members, such as ``streams``
+        listed: its value
+        parameters: what each member has
+    """
+    suffixes = {name for each in parameters for name in (each.name, each.former_name) if name}
+    found: dict[str, list[str]] = {}
+    for name in names:
+        member, _, rest = name.partition(".")
+        if member not in listed and rest in suffixes:
+            found.setdefault(member, []).append(name)
+    return {
+        name: f"{', '.join(lines)}: {list_name} is [{', '.join(listed)}] and does not list {member}: add "
+        f"{member} to it, or remove these lines"
+        for member, lines in found.items()
+        for name in lines
+    }
+
+
 def settings_from(settings: type[T], values: Mapping[str, Any], **fields: Any) -> T:
     """Return the settings that parameters describe.
 

@@ -14,7 +14,7 @@ from lerobot_recorder.encoding import ENCODER_PARAMETERS, BatchSettings, encoder
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.parameter_files import Section, read_sections
 from lerobot_recorder.recording import RecorderSettings
-from lerobot_recorder.settings import Parameter, settings_from
+from lerobot_recorder.settings import Parameter, of_unlisted, settings_from
 from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS, RowSettings, StreamSettings
 from lerobot_recorder.video import DepthSettings, EncoderSettings
 
@@ -93,7 +93,8 @@ def read_parameters(
         *PARAMETERS,
         *(_prefixed(each, name) for name in streams for each in STREAM_PARAMETERS),
     ]
-    _refuse_unknown("recorder", own["recorder"], changes.get("recorder", {}), known)
+    known += _left_out(own["recorder"], streams)
+    _refuse_unknown("recorder", own["recorder"], changes.get("recorder", {}), known, streams)
     _refuse_unknown("encoder", own["encoder"], changes.get("encoder", {}), ENCODER_PARAMETERS)
     return typed_parameters(file, recorder, {**given["encoder"], **derived["encoder"]}, namespace)
 
@@ -167,8 +168,24 @@ def _check(parameter: Parameter, prefix: str, value: Any) -> Any:
         raise ConfigError(f"{prefix}{error}") from None
 
 
+def _left_out(sections: Sequence[Section], streams: Sequence[str]) -> list[str]:
+    """Return the parameters of streams that the file lists, and the value that replaces its list does not."""
+    listed = {
+        str(name)
+        for section in sections
+        if "streams" in section.parameters and isinstance(section.parameters["streams"].value, list)
+        for name in section.parameters["streams"].value
+    }
+    left_out = tuple(f"{name}." for name in listed - set(streams))
+    return [name for section in sections for name in section.parameters if name.startswith(left_out)]
+
+
 def _refuse_unknown(
-    node: str, sections: Sequence[Section], changes: Values, known: Sequence[str | Parameter]
+    node: str,
+    sections: Sequence[Section],
+    changes: Values,
+    known: Sequence[str | Parameter],
+    streams: Sequence[str] | None = None,
 ) -> None:
     """Refuse parameters that do not exist, except in sections for all nodes.
 
@@ -183,8 +200,12 @@ def _refuse_unknown(
         if not section.is_shared
         for name, entry in section.parameters.items()
     } | dict.fromkeys(changes, "")
+    unknown = [name for name in places if name not in names and not name.startswith(_FOREIGN)]
+    unlisted = {} if streams is None else of_unlisted(unknown, "streams", streams, STREAM_PARAMETERS)
     for name, place in places.items():
-        if name not in names and not name.startswith(_FOREIGN):
+        if name in unlisted:
+            raise ConfigError(f"{f'{place}: ' if place else ''}{unlisted[name]}")
+        if name in unknown:
             similar = difflib.get_close_matches(name, names, n=1)
             hint = f" (did you mean {similar[0]!r}?)" if similar else ""
             where = f"{place}: " if place else ""

@@ -61,7 +61,7 @@ class HardwareNode(ManagedNode):
         self._camera_names = parameters["cameras"]
         for name in self._camera_names:
             parameters.declare(CAMERA_PARAMETERS, f"{name}.")
-        parameters.refuse_unknown("cameras")
+        parameters.refuse_unknown("cameras", CAMERA_PARAMETERS)
         self._levels: list[int] = []
         self._published_s = -math.inf
         self._cameras: list[CameraTopics] = []

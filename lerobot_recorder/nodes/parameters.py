@@ -24,7 +24,7 @@ from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.parameter_files import Section, files_in, read_sections
-from lerobot_recorder.settings import Parameter, settings_from
+from lerobot_recorder.settings import Parameter, of_unlisted, settings_from
 
 T = TypeVar("T")
 
@@ -125,12 +125,13 @@ class Parameters:
         """
         return settings_from(kind, {**self.group(""), **(changes or {})})
 
-    def refuse_unknown(self, members: str = "") -> None:
+    def refuse_unknown(self, members: str = "", of_member: Sequence[Parameter] = ()) -> None:
         """Refuse values for parameters that do not exist, and log those in sections for all nodes.
 
         Args:
             members: the parameter that lists what has parameters of its own, such as cameras; parameters of
                 members that only a file lists are not used
+            of_member: the parameters that each of them has
 
         Raises:
             ConfigError: a parameter does not exist; the message names similar ones
@@ -142,7 +143,11 @@ class Parameters:
         if shared := [name for name in unknown if self._is_shared(name)]:
             named = listing([f"{name!r}{self._similar(name)}" for name in shared], _LONGEST_LIST)
             self._node.get_logger().info(f"not used from sections for all nodes: {named}")
-        if own := [name for name in unknown if name not in shared]:
+        own = [name for name in unknown if name not in shared]
+        if unlisted := of_unlisted(own, members, self[members] if members else (), of_member):
+            first, sentence = next(iter(unlisted.items()))
+            raise ConfigError(f"{self._place(first)}{sentence}")
+        if own:
             named = "; ".join(f"{name!r}{self._similar(name)}" for name in own)
             raise ConfigError(
                 f"{self._place(own[0])}{self._node.get_name()} has no parameter {named}; docs/parameters.md "

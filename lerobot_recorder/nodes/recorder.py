@@ -83,7 +83,7 @@ class RecorderNode(ManagedNode):
         parameters.declare(PARAMETERS)
         for name in parameters["streams"]:
             parameters.declare(STREAM_PARAMETERS, f"{name}.")
-        parameters.refuse_unknown("streams")
+        parameters.refuse_unknown("streams", STREAM_PARAMETERS)
         clock = node_clock(self)
         self._topics = Subscriptions(self, parameters, clock)
         self._completed = StatusTopic(self, "episode_completed", 100)

@@ -210,6 +210,16 @@ def test_parameters_that_do_not_exist_are_named_with_their_place(tmp_path):
         session(tmp_path, [], **{"state.topik": "/a"})
 
 
+def test_lines_of_a_stream_that_is_not_listed_are_named(tmp_path):
+    config = {"streams": ["state"], "cam.topic": "/a", "cam.stamp": "header"}
+    expected = r"robot.yaml:\d+:\d+: cam.stamp, cam.topic: streams is \[state\] and does not list cam: add cam"
+    with pytest.raises(ConfigError, match=expected):
+        session(tmp_path, [], **config)
+    file = write_config(tmp_path / "both.yaml")
+    replaced = read_parameters(file, {"recorder": {"streams": ["state"]}})  # as live: the others are not used
+    assert list(replaced.streams) == ["state"]
+
+
 def test_units_of_the_parameter_file_apply(tmp_path):
     report = only(tmp_path, write_bag(tmp_path / "bag.mcap", 1), **{"state.unit": "degrees"})
     assert not report.error

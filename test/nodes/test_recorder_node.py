@@ -251,6 +251,7 @@ def test_parameters_change_at_once_or_are_refused_with_the_reason(graph, make_ro
     ("wrong", "reason"),
     [
         ({"fpss": 30}, "recorder has no parameter 'fpss' (did you mean 'fps'?)"),
+        ({"cam.topic": "/a", "cam.depth": True}, "and does not list cam: add cam to it, or remove these"),
         ({"fps": 0}, "fps: expected 1 to 1000 Hz, found 0"),
         ({"fps": "fast"}, "fps: expected a whole number, found 'fast'"),
         ({"root": ""}, "give repo_id (user/name) or root"),

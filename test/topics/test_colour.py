@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lerobot_recorder.discovery import cameras as discovery_of_cameras
 from lerobot_recorder.errors import ImageError, RecorderError, StreamError
 from lerobot_recorder.images import EncodedImage, Png
 from lerobot_recorder.topics import images
@@ -167,6 +168,7 @@ LISTED = [
 
 @pytest.mark.parametrize(("encoding", "is_colour", "is_depth"), LISTED)
 def test_encodings_are_supported_as_the_documentation_lists_them(encoding, is_colour, is_depth):
+    assert (encoding in discovery_of_cameras._COLOURS) == (is_colour and encoding != "16UC1")
     shown = SimpleNamespace(
         encoding=encoding, width=8, height=4, step=0, is_bigendian=0, data=bytes(8 * 4 * 4 * 8)
     )
