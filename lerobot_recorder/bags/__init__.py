@@ -20,6 +20,6 @@ writing        `BagWriter`: writes an MCAP file or a rosbag2 folder
 
 from lerobot_recorder.bags.bag import Bag, BagMessage, BagTopic, open_bag
 from lerobot_recorder.bags.folder import is_bag_path
-from lerobot_recorder.bags.writing import MCAP_SUFFIX, BagWriter
+from lerobot_recorder.bags.writing import MCAP_SUFFIX, BagWriter, Storage
 
-__all__ = ["MCAP_SUFFIX", "Bag", "BagMessage", "BagTopic", "BagWriter", "is_bag_path", "open_bag"]
+__all__ = ["MCAP_SUFFIX", "Bag", "BagMessage", "BagTopic", "BagWriter", "Storage", "is_bag_path", "open_bag"]

@@ -1,4 +1,4 @@
-"""Writes bags in MCAP, for ``ros2 bag``, Foxglove and PlotJuggler; a bag appears when it is complete."""
+"""Writes bags in MCAP or sqlite3, for ``ros2 bag``, Foxglove and PlotJuggler; a bag appears when it is complete."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from rosbags.interfaces import Connection, Qos
 
 MCAP_SUFFIX = ".mcap"
+
+Storage = Literal["mcap", "sqlite3"]
+"""How the messages of a rosbag2 bag are stored; before iron, ``ros2 bag`` reads MCAP only with a plugin."""
 
 _VERSION = 8
 """Of ``metadata.yaml``: the newest one that every distribution from humble on reads."""
@@ -37,6 +40,7 @@ class BagWriter:
         path: an ``.mcap`` file, or the directory of a rosbag2 bag; it must not exist.
         definitions: definitions of message types that ROS 2 does not have itself, by name.
         notes: texts that are kept in the bag's metadata, by name.
+        storage: ``sqlite3`` only for a directory.
 
     Raises:
         BagError: the path exists or cannot be written, or rosbags is not installed.
@@ -48,9 +52,12 @@ class BagWriter:
         *,
         definitions: Mapping[str, str] | None = None,
         notes: Mapping[str, str] | None = None,
+        storage: Storage = "mcap",
     ) -> None:
         self.path = Path(path)
         _check_free(self.path)
+        if self.path.suffix == MCAP_SUFFIX and storage != "mcap":
+            raise BagError(f"{self.path}: a bag in {storage} is a directory; choose a name without {MCAP_SUFFIX}")
         self._types = _typestore(definitions or {})
         self._is_file = self.path.suffix == MCAP_SUFFIX
         self._partial = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.partial")
@@ -59,7 +66,7 @@ class BagWriter:
         with self._errors():
             make_directory(self.path.parent)
             self._partial.mkdir()
-            self._writer = _writer(self._written, notes or {})
+            self._writer = _writer(self._written, notes or {}, storage)
 
     @property
     def scratch(self) -> Path:
@@ -184,11 +191,12 @@ def _typestore(definitions: Mapping[str, str]) -> Any:
     return store
 
 
-def _writer(directory: Path, notes: Mapping[str, str]) -> Any:
+def _writer(directory: Path, notes: Mapping[str, str], storage: Storage) -> Any:
     from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-    writer = Writer(directory, version=_VERSION, storage_plugin=StoragePlugin.MCAP)
-    writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
+    writer = Writer(directory, version=_VERSION, storage_plugin=StoragePlugin[storage.upper()])
+    if storage == "mcap":
+        writer.set_compression(CompressionMode.STORAGE, CompressionFormat.ZSTD)
     for name, text in notes.items():
         writer.set_custom_data(name, text)
     writer.open()

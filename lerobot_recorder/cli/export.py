@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from lerobot_recorder.bags import Storage
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.cli.edit import FailedOption, ShorterOption, TaskOption, VerdictOption, selection_of
 from lerobot_recorder.cli.terminal import file_progress
@@ -17,9 +18,9 @@ from lerobot_recorder.excerpt import counted
 from lerobot_recorder.exporting import Images, export_bag
 from lerobot_recorder.sharing import export_v21
 
-Format = Literal["v2.1", "mcap"]
+Format = Literal["v2.1", "mcap", "rosbag2"]
 
-_BAG = "For --format mcap"
+_BAG = "For bags"
 
 
 def export(
@@ -27,8 +28,8 @@ def export(
     out: Annotated[
         Path,
         typer.Argument(
-            help="For v2.1 a new or empty directory; for mcap a new file whose name ends in .mcap, or a new "
-            "directory for a rosbag2 bag.",
+            help="For v2.1 a new or empty directory; for mcap a new file whose name ends in .mcap; for rosbag2, "
+            "and for mcap with another name, a new directory.",
             show_default=False,
         ),
     ],
@@ -37,8 +38,8 @@ def export(
         Format | None,
         typer.Option(
             "--format",
-            help="Format of the copy. v2.1 is read by LeRobot 0.3, openpi and GR00T; mcap by Foxglove, RViz, "
-            "PlotJuggler and `ros2 bag play`.",
+            help="Format of the copy. v2.1 is read by LeRobot 0.3, openpi and GR00T; mcap and rosbag2 by "
+            "Foxglove, RViz, PlotJuggler and `ros2 bag play`.",
             show_default="mcap if OUT ends in .mcap, else v2.1",
         ),
     ] = None,
@@ -61,6 +62,10 @@ def export(
             show_default=False,
         ),
     ] = None,
+    storage: Annotated[
+        Storage,
+        typer.Option(help="For --format rosbag2: sqlite3 is for ROS 2 humble without the plugin for MCAP."),
+    ] = "mcap",
     episodes: Annotated[
         str | None,
         typer.Option(
@@ -76,13 +81,17 @@ def export(
 ) -> None:
     """Copy a dataset into another format. The copy appears when it is complete."""
     selection = selection_of(episodes, verdict, failed, shorter_than, task)
-    if (format or ("mcap" if out.suffix == ".mcap" else "v2.1")) == "mcap":
+    chosen = format or ("mcap" if out.suffix == ".mcap" else "v2.1")
+    if chosen != "v2.1":
         if gr00t:
             raise ConfigError("--gr00t is for --format v2.1")
-        _export_bag(dataset, out, selection, images=images, jpeg_quality=jpeg_quality, parameters=config)
-    elif selection != Selection() or images != "jpeg" or config:
+        if chosen == "rosbag2" and out.suffix == ".mcap":
+            raise ConfigError(f"{out}: a rosbag2 bag is a directory; use --format mcap, or another name")
+        options = {"images": images, "jpeg_quality": jpeg_quality, "parameters": config, "storage": storage}
+        _export_bag(dataset, out, selection, **options)
+    elif selection != Selection() or images != "jpeg" or config or storage != "mcap":
         raise ConfigError(
-            "format v2.1 has all episodes and videos: options that choose are for --format mcap"
+            "format v2.1 has all episodes and videos: options that choose are for --format mcap and rosbag2"
         )
     else:
         _export_v21(dataset, out, gr00t)
@@ -102,7 +111,8 @@ def _export_bag(dataset: Path, out: Path, selection: Selection, **options: Any) 
         done = export_bag(dataset, out, episodes=chosen, progress=progress, **options)
     for note in done.notes:
         typer.echo(f"note: {note}")
-    _print(out, done.episodes, done.frames, done.size_bytes, "MCAP")
+    kind = "sqlite3" if options["storage"] == "sqlite3" else "MCAP"
+    _print(out, done.episodes, done.frames, done.size_bytes, kind)
 
 
 def _print(out: Path, episodes: int, frames: int, size_bytes: int, what: str) -> None:

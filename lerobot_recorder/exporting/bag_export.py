@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.bags import BagWriter
+from lerobot_recorder.bags import BagWriter, Storage
 from lerobot_recorder.dataset import Source, video_keys
 from lerobot_recorder.discovery import TEXT
 from lerobot_recorder.durable import replace_file, require_room
@@ -61,6 +61,7 @@ def export_bag(
     images: Images = "jpeg",
     jpeg_quality: int = 95,
     parameters: Path | str | None = None,
+    storage: Storage = "mcap",
     progress: Progress = lambda _done, _total: None,
 ) -> ExportedBag:
     """Write episodes of the dataset at ``root`` into a bag.
@@ -77,6 +78,7 @@ def export_bag(
             ``none``: without images. Depth maps are Images.
         jpeg_quality: quality of JPEGs, 1 to 100.
         parameters: a file to write, with which `import` makes the same rows again; it must not exist.
+        storage: how the messages of a directory are stored; an ``.mcap`` file is always ``mcap``.
         progress: called with the numbers of rows done and of all rows.
 
     Raises:
@@ -101,7 +103,7 @@ def export_bag(
         text, left_out = import_parameters(source, chosen[0], images)
         export.remarks += [f"{key} cannot be imported again" for key in left_out]
         _check_new(Path(parameters))
-    with BagWriter(output, definitions=DEFINITIONS, notes=export.notes()) as bag:
+    with BagWriter(output, definitions=DEFINITIONS, notes=export.notes(), storage=storage) as bag:
         export.write(bag, progress)
         source.check_unchanged("export")
     if parameters is not None:

@@ -25,8 +25,8 @@ def joints(second):
     }
 
 
-def write(path):
-    with BagWriter(path, definitions={VIDEO: VIDEO_DEFINITION}, notes={"dataset": "me/pick"}) as bag:
+def write(path, storage="mcap"):
+    with BagWriter(path, storage=storage, definitions={VIDEO: VIDEO_DEFINITION}, notes={"dataset": "me/pick"}) as bag:
         bag.add("/note", TEXT, 10**9, {"data": "äöü"}, latched=True)
         for second in range(1, 4):
             bag.add("/joints", JOINTS, second * 10**9, joints(second))
@@ -34,9 +34,14 @@ def write(path):
         bag.add("/info", "sensor_msgs/msg/CameraInfo", 4 * 10**9, {"width": 3, "k": [*range(9)]})
 
 
-@pytest.mark.parametrize("name", ["bag.mcap", "folder", "folder.v2"])
-def test_rosbags_reads_what_was_written(tmp_path, name):
-    write(tmp_path / name)
+@pytest.mark.parametrize(
+    ("name", "storage"),
+    [("bag.mcap", "mcap"), ("folder", "mcap"), ("folder.v2", "mcap"), ("folder", "sqlite3")],
+)
+def test_rosbags_reads_what_was_written(tmp_path, name, storage):
+    write(tmp_path / name, storage)
+    if (tmp_path / name).is_dir():
+        assert len(list((tmp_path / name).glob(f"*.{'db3' if storage == 'sqlite3' else 'mcap'}"))) == 1
     assert [path.name for path in tmp_path.iterdir()] == [name]
     with AnyReader([tmp_path / name]) as reader:
         found = [(c.topic, t, reader.deserialize(raw, c.msgtype)) for c, t, raw in reader.messages()]

@@ -30,18 +30,32 @@ def test_a_file_that_ends_in_mcap_becomes_a_bag(invoke, tmp_path):
     assert (tmp_path / "bag.mcap").is_file()
 
 
-def test_a_directory_becomes_a_rosbag2_bag(invoke, tmp_path):
+@pytest.mark.parametrize(
+    ("options", "file"),
+    [
+        (("--format", "mcap"), "bag.mcap"),
+        (("--format", "rosbag2"), "bag.mcap"),
+        (("--format", "rosbag2", "--storage", "sqlite3"), "bag.db3"),
+    ],
+)
+def test_a_directory_becomes_a_rosbag2_bag(invoke, tmp_path, options, file):
     pytest.importorskip("rosbags")
     root = filmed_dataset(tmp_path / "dataset", (3, 4), vcodec="h264")
-    result = invoke("export", root, tmp_path / "bag", "--format", "mcap", "--task", "task 1")
+    result = invoke("export", root, tmp_path / "bag", *options, "--task", "task 1")
     assert result.exit_code == 0, result.output
     assert "1 episode, 4 frames" in result.output
-    assert {path.name for path in (tmp_path / "bag").iterdir()} == {"bag.mcap", "metadata.yaml"}
+    assert {path.name for path in (tmp_path / "bag").iterdir()} == {file, "metadata.yaml"}
 
 
 @pytest.mark.parametrize(
     "options",
-    [["out.mcap", "--gr00t"], ["out", "--episodes", "0"], ["out", "--images", "none"]],
+    [
+        ["out.mcap", "--gr00t"],
+        ["out", "--episodes", "0"],
+        ["out", "--images", "none"],
+        ["out", "--storage", "sqlite3"],
+        ["out.mcap", "--format", "rosbag2"],
+    ],
     ids=" ".join,
 )
 def test_an_option_of_another_format_is_an_error(invoke, tmp_path, options):
