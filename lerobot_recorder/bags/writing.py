@@ -1,4 +1,4 @@
-"""Writes bags in MCAP or sqlite3, for ``ros2 bag``, Foxglove and PlotJuggler; a bag appears when it is complete."""
+"""Writes bags for ``ros2 bag``, Foxglove and PlotJuggler; a bag appears when it is complete."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class BagWriter:
         self.path = Path(path)
         _check_free(self.path)
         if self.path.suffix == MCAP_SUFFIX and storage != "mcap":
-            raise BagError(f"{self.path}: a bag in {storage} is a directory; choose a name without {MCAP_SUFFIX}")
+            raise BagError(f"{self.path}: a bag in {storage} is a directory; leave out {MCAP_SUFFIX}")
         self._types = _typestore(definitions or {})
         self._is_file = self.path.suffix == MCAP_SUFFIX
         self._partial = self.path.with_name(f".{self.path.name}.{secrets.token_hex(4)}.partial")

@@ -28,8 +28,8 @@ def export(
     out: Annotated[
         Path,
         typer.Argument(
-            help="For v2.1 a new or empty directory; for mcap a new file whose name ends in .mcap; for rosbag2, "
-            "and for mcap with another name, a new directory.",
+            help="For v2.1 a new or empty directory; for mcap a new file whose name ends in .mcap; for "
+            "rosbag2, and for mcap with another name, a new directory.",
             show_default=False,
         ),
     ],

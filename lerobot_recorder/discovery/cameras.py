@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lerobot_recorder.discovery.seen import COMPRESSED, IMAGE, SeenTopic
+from lerobot_recorder.discovery.seen import COMPRESSED, IMAGE, VIDEO, SeenTopic
 from lerobot_recorder.discovery.stream import PlannedStream, identifier, unique
 
-_TRANSPORTS = ("compressed", "compressedDepth")
+_TRANSPORTS = ("compressed", "compressedDepth", "video")
 _GENERIC = frozenset({"camera", "cameras", "cam", "sensors", "color", "colour", "rgb", "depth", "image"})
 _ALIGNED = "aligned_depth_to_"
 _COLOURS = (
@@ -69,7 +69,7 @@ def camera_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
 
 def is_image(topic: SeenTopic) -> bool:
     """Return whether a topic carries images."""
-    return topic.type in (IMAGE, COMPRESSED)
+    return topic.type in (IMAGE, COMPRESSED, VIDEO)
 
 
 def _views(topics: Sequence[SeenTopic]) -> list[_View]:
@@ -90,14 +90,19 @@ def _is_depth(topic: SeenTopic) -> bool:
 
 
 def _is_usable(topic: SeenTopic) -> bool:
-    known = ("jpeg", "png") if topic.type == COMPRESSED else _COLOURS
+    known = {COMPRESSED: ("jpeg", "png"), VIDEO: ("h264", "h265", "vp9", "av1")}.get(topic.type, _COLOURS)
     return bool(topic.received) and topic.encoding in known
 
 
-def _preference(topic: SeenTopic) -> tuple[bool, bool, int, str]:
+def _preference(topic: SeenTopic) -> tuple[int, bool, int, str]:
     ranks = [rank for rank, word in enumerate(_PREFERRED) if word in topic.words]
     is_mosaic = topic.encoding.startswith("bayer")  # its driver makes better colors of it
-    return topic.type != COMPRESSED, is_mosaic, min(ranks, default=len(_PREFERRED)), topic.name
+    return (
+        (COMPRESSED, IMAGE, VIDEO).index(topic.type),
+        is_mosaic,
+        min(ranks, default=len(_PREFERRED)),
+        topic.name,
+    )
 
 
 def _without_unaligned(views: Sequence[_View]) -> list[_View]:

@@ -39,6 +39,8 @@ TEXT = "std_msgs/msg/String"
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+VIDEO = "foxglove_msgs/msg/CompressedVideo"
+"""Packets of a video; only bags are read with them."""
 
 TYPES = (
     JOINT_STATE,
@@ -52,7 +54,7 @@ TYPES = (
     IMAGE,
     COMPRESSED,
 )
-"""Message types that are observed."""
+"""Message types that are observed; in bags also `VIDEO`."""
 
 
 _LEAST_LOSS = 0.05
@@ -105,7 +107,7 @@ class SeenTopic:
         """How many messages were lost; empty if hardly any were."""
         if not self.has_losses:
             return ""
-        kind = "images" if self.type in (IMAGE, COMPRESSED) else "messages"
+        kind = "images" if self.type in (IMAGE, COMPRESSED, VIDEO) else "messages"
         return f"{self.lost} of {self.received + self.lost} {kind} of {self.name} were lost in transport"
 
     @property

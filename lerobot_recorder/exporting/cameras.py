@@ -11,11 +11,10 @@ from typing import Any, Literal
 
 from lerobot_recorder.bags import BagWriter
 from lerobot_recorder.dataset import FeatureDict, SetupFiles, Source, is_depth
-from lerobot_recorder.discovery import COMPRESSED, IMAGE
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, VIDEO
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.exporting.messages import (
     CAMERA_INFO,
-    COMPRESSED_VIDEO,
     Message,
     depth_message,
     header,
@@ -114,7 +113,7 @@ class CameraReader:
             stack.callback(part.unlink, missing_ok=True)
             self._cutter.write([(path, start, start + length)], part, feature.get("info") or {})
             make = partial(video_message, codec=packet_codec(part))
-            return Camera(topic, COMPRESSED_VIDEO, name, read_packets(part, source.info.fps), make, info)
+            return Camera(topic, VIDEO, name, read_packets(part, source.info.fps), make, info)
         images = self._cutter.images(path, start, range(length))
         if is_depth(feature):
             return Camera(topic, IMAGE, name, images, _depth_maker(feature), info)

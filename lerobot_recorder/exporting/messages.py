@@ -19,18 +19,15 @@ from lerobot_recorder.dataset import (
     user_features,
     value_names,
 )
-from lerobot_recorder.discovery import JOINT_STATE, TEXT
+from lerobot_recorder.discovery import JOINT_STATE, TEXT, VIDEO
 from lerobot_recorder.errors import ImageError
 from lerobot_recorder.exporting.units import Part, parts_of
 
 Message = Mapping[str, Any]
 
-COMPRESSED_VIDEO = "foxglove_msgs/msg/CompressedVideo"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
-DEFINITIONS = {
-    COMPRESSED_VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
-}
+DEFINITIONS = {VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"}
 """Definitions of the types that ROS 2 does not have itself."""
 
 AS_IN_DATASET = "as in the dataset"

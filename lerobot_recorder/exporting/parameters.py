@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from lerobot_recorder.dataset import SUCCESS_FEATURE, Source, is_depth, is_video, value_names
-from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT, VIDEO
 from lerobot_recorder.exporting.cameras import Images, image_topic
 from lerobot_recorder.exporting.messages import SUFFIXES, VectorTopic, vector_topics
 from lerobot_recorder.exporting.units import Part
@@ -65,11 +65,11 @@ _Streams = list[tuple[str, dict[str, Any]]]
 def _image_stream(key: str, topic: str, images: Images, depth: bool) -> _Streams:
     """Return the stream of a camera; none if its messages cannot be imported."""
     name = key.rpartition(".")[2]
-    if images == "none" or (images == "video" and not depth):
+    if images == "none":
         return []
     if depth:
         return [(name, {"topic": topic, "type": IMAGE, "depth": True})]
-    return [(name, {"topic": topic, "type": COMPRESSED})]
+    return [(name, {"topic": topic, "type": VIDEO if images == "video" else COMPRESSED})]
 
 
 def _vector_streams(topic: VectorTopic, names: tuple[str, ...], folder: Path) -> Iterator[Any]:

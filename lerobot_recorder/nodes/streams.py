@@ -223,6 +223,11 @@ def _topics(binding: StreamBinding) -> tuple[str, ...]:
 
 
 def _check_topic(node: GuardedNode, binding: StreamBinding) -> None:
+    if binding.video is not None:
+        raise ConfigError(
+            f"{binding.stream.spec.name}.type: {binding.message_type} is imported from bags only, because a "
+            "lost message spoils those after it; record a topic with whole images"
+        )
     try:
         node.resolve_topic_name(binding.topic)
     except RuntimeError as error:

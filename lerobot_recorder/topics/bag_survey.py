@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from lerobot_recorder.bags import Bag, BagTopic
-from lerobot_recorder.discovery import COMPRESSED, IMAGE, TEXT, TYPES, SeenTopic, Survey, described
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, TEXT, TYPES, VIDEO, SeenTopic, Survey, described
 from lerobot_recorder.errors import BagError
 from lerobot_recorder.topics.observed import ObservedTopic, facts_of
 
@@ -30,7 +30,7 @@ def survey_of_bag(bag: Bag, seconds: float) -> Survey:
     others: list[tuple[str, str]] = []
     descriptions: list[str] = []
     for topic in bag.topics.values():
-        if topic.type in TYPES and _is_defined(bag, topic):
+        if topic.type in (*TYPES, VIDEO) and _is_defined(bag, topic):
             topics += _seen(bag, topic, seconds)
         elif topic.type == TEXT and topic.name.endswith("robot_description"):
             descriptions += [message.decode().data for message in bag.messages([topic.name])]
@@ -60,7 +60,7 @@ def _seen(bag: Bag, topic: BagTopic, seconds: float) -> list[SeenTopic]:
         if at_s > seconds and number >= _FEWEST:
             break
         within += at_s <= seconds
-        if kept is None or topic.type not in (IMAGE, COMPRESSED):
+        if kept is None or topic.type not in (IMAGE, COMPRESSED, VIDEO):
             kept = message.decode()
         observed.note(kept, at_s)
     reliable = _is_reliable(topic.qos)

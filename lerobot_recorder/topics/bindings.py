@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lerobot_recorder.arms import JOINTS, load_calibration
-from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT, TF
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT, TF, VIDEO
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
@@ -47,6 +47,7 @@ class StreamBinding:
         geometry: what becomes of the pixels of its images.
         joints: the joints whose values these are; empty: they belong to no joints.
         quantity: ``position``, ``velocity`` or ``effort`` of joints; empty for others.
+        video: decodes its messages in their order, if they are packets of a video.
     """
 
     stream: Stream
@@ -58,6 +59,13 @@ class StreamBinding:
     held_topics: tuple[str, ...] = ()
     joints: tuple[str, ...] = ()
     quantity: str = ""
+    video: images.VideoTopic | None = None
+
+    def restart(self) -> None:
+        """Forget all messages but those that hold until the next, because the following ones are left out."""
+        self.stream.reset()
+        if self.video is not None:
+            self.video.decoder.reset()
 
     def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
         """Return the samples that a message gives; usually one.
@@ -86,6 +94,11 @@ class TransformBinding(StreamBinding):
 
     tracker: TransformTracker = field(kw_only=True)
     rotation: Rotation = field(kw_only=True)
+
+    def restart(self) -> None:
+        """Forget all messages but those of static transforms."""
+        super().restart()
+        self.tracker.restart()
 
     def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
         """Yield the transform at each stamp for which it is known now: none, one or several samples.
@@ -119,7 +132,7 @@ def binding_of(name: str, settings: StreamSettings, image_format: str, types: Me
             return _transform_binding(name, settings, topic)
         _refuse(name, settings, _OF_TF, message_type)
         layout = Layout(message_type, types)
-        if message_type in (IMAGE, COMPRESSED):
+        if message_type in (IMAGE, COMPRESSED, VIDEO):
             binding = _image_binding(name, settings, message_type, image_format)
         elif (place := _text_place(layout, settings.field)) is not None:
             binding = _text_binding(name, settings, layout, place)
@@ -205,13 +218,19 @@ def _image_binding(
     name: str, settings: StreamSettings, message_type: str, image_format: str
 ) -> StreamBinding:
     _refuse(name, settings, _OF_VECTORS, message_type)
+    if message_type == VIDEO:
+        _refuse(name, settings, ("depth", "levels"), message_type)
     declared, geometry = _declared_size(name, settings), _geometry(name, settings)
     spec = _image_spec(name, settings, image_format, declared, geometry)
     if spec.is_depth and settings.image_format:
         raise ConfigError(
             f"{name}.image_format: has no meaning for depth maps, which are spooled as they come"
         )
-    take, decode = _reading(spec, message_type, _levels(name, settings), geometry)
+    video = images.VideoTopic() if message_type == VIDEO else None
+    if video is None:
+        take, decode = _reading(spec, message_type, _levels(name, settings), geometry)
+    else:
+        take, decode = video.picture, lambda picture: geometry.apply(picture.pixels)
     if message_type == COMPRESSED and geometry.is_plain and not any(settings.levels):
         _refuse(name, settings, ("image_format",), message_type)
     return StreamBinding(
@@ -220,6 +239,7 @@ def _image_binding(
         message_type,
         lambda message: _sized(take(message), declared, geometry),
         geometry=geometry,
+        video=video,
     )
 
 

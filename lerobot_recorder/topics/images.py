@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from lerobot_recorder.errors import ImageError, StreamError
 from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.images import EncodedImage, Png, check_size, is_png, parse_png
-from lerobot_recorder.video import yuv_to_rgb
+from lerobot_recorder.video import PacketDecoder, yuv_to_rgb
 
 Levels = tuple[int, int]
 
@@ -154,6 +155,38 @@ def compressed_to_encoded(message: Any, levels: Levels = (0, 0)) -> EncodedImage
         _require_levels(png.is_depth and not is_named, "16-bit grey", levels)
         return png
     return EncodedImage.parse(content)
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Decoded pixels: RGB, uint8, (height, width, 3)."""
+
+    pixels: np.ndarray
+
+    @property
+    def width(self) -> int:
+        """Number of its columns."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Number of its lines."""
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True)
+class VideoTopic:
+    """Decodes the messages of a topic, ``foxglove_msgs/msg/CompressedVideo``, all in their order."""
+
+    decoder: PacketDecoder = field(default_factory=PacketDecoder)
+
+    def picture(self, message: Any) -> Picture:
+        """Return the picture of a message.
+
+        Raises:
+            VideoError: it is damaged, or needs one that did not arrive.
+        """
+        return Picture(self.decoder.decode(bytes(message.data), message.format))
 
 
 def compressed_to_png(message: Any) -> Png:

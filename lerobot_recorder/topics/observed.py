@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sized
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,11 @@ from lerobot_recorder.discovery import (
     JOY,
     TF,
     TRAJECTORY,
+    VIDEO,
 )
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.images import EncodedImage
-from lerobot_recorder.topics.images import compressed_to_encoded
+from lerobot_recorder.topics.images import VideoTopic, compressed_to_encoded
 from lerobot_recorder.topics.vectors import joints_in
 
 _MOST_ELEMENTS = 1000
@@ -123,6 +125,8 @@ def _facts(kind: str, message: Any) -> Iterator[tuple[str, Any]]:
         yield from (("encoding", message.encoding), ("width", message.width), ("height", message.height))
     elif kind == COMPRESSED:
         yield from _compressed_facts(message)
+    elif kind == VIDEO:
+        yield from _video_facts(message)
 
 
 def _frames_in(message: Any) -> list[str]:
@@ -138,6 +142,13 @@ def _elements(path: str, values: Sized) -> tuple[str, ...]:
 
 def _filled(message: Any, *fields: str) -> str:
     return next((field for field in fields if len(getattr(message, field))), fields[0])
+
+
+def _video_facts(message: Any) -> Iterator[tuple[str, Any]]:
+    yield "encoding", message.format
+    with suppress(RecorderError):  # the first message is not a key frame
+        picture = VideoTopic().picture(message)
+        yield from (("width", picture.width), ("height", picture.height))
 
 
 def _compressed_facts(message: Any) -> Iterator[tuple[str, Any]]:

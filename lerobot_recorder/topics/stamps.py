@@ -15,7 +15,10 @@ def stamp_ns(stamp: Any) -> int:
 
 def header_ns(message: Any) -> int:
     """Return the stamp in a message's header, of any clock, in nanoseconds; 0 if it has none."""
-    return stamp_ns(message.header.stamp) if hasattr(message, "header") else 0
+    if hasattr(message, "header"):
+        return stamp_ns(message.header.stamp)
+    stamp = getattr(message, "timestamp", None)  # as in the messages of Foxglove
+    return stamp_ns(stamp) if hasattr(stamp, "nanosec") else 0
 
 
 def measured_ns(found_ns: int) -> int:

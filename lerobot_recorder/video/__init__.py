@@ -9,7 +9,7 @@ priority       keeps codecs from raising their own priority
 writer         images to a video file
 files          joins and probes video files, on the frame grid
 cut            `VideoCutter`: joins ranges of frames of video files
-packets        packets that can be sent by themselves, in messages
+packets        packets that are sent by themselves, in messages, and pictures of them
 damaged        looks at damaged videos, and puts their frames on the frame grid
 sketches       `Sketches`: compares the frames of a video with reduced copies of its images
 decode         `VideoDecoder`: decodes whole videos and frames in random order, to compare pictures
@@ -30,7 +30,7 @@ from lerobot_recorder.video.depth import (
     restore_depth,
 )
 from lerobot_recorder.video.files import Mp4Files, VideoProbe, join, probe, read_frames
-from lerobot_recorder.video.packets import packet_codec, read_packets
+from lerobot_recorder.video.packets import PacketDecoder, packet_codec, read_packets
 from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
 from lerobot_recorder.video.settings import (
     ENCODERS,
@@ -54,6 +54,7 @@ __all__ = [
     "DepthSettings",
     "EncoderSettings",
     "Mp4Files",
+    "PacketDecoder",
     "SeenVideo",
     "Sketches",
     "VideoCutter",

@@ -1,4 +1,4 @@
-"""Reads the packets of a video so that each one can be sent by itself, in a message."""
+"""Packets of a video that are sent one by one, in messages: reads them, and makes pictures of them again."""
 
 from __future__ import annotations
 
@@ -8,12 +8,21 @@ from typing import Any
 
 import av
 import av.error
+import numpy as np
+import numpy.typing as npt
 
 from lerobot_recorder.errors import VideoError
+from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.video.files import opened, packets_on_grid
 
 _NAMES = {"av1": "av1", "h264": "h264", "hevc": "h265", "vp9": "vp9"}
 """Names of codecs in messages, by FFmpeg's."""
+
+_DECODERS = {"av1": ("libdav1d", "av1"), "h264": ("h264",), "h265": ("hevc",), "vp9": ("vp9",)}
+"""FFmpeg's decoders by the names in messages, the preferred one first."""
+
+_AT_ONCE = {"flags": "low_delay", "threads": "1", "err_detect": "explode"}
+"""Each packet gives its frame at once, and a damaged one an error."""
 
 _FILTERS = {"h264": "h264_mp4toannexb", "h265": "hevc_mp4toannexb"}
 _AV1_HEADER_BYTES = 4  # of an AV1CodecConfigurationRecord, before its OBUs
@@ -73,3 +82,60 @@ def _converter(codec: str, stream: Any) -> Callable[[Any], bytes]:
 def _with_header(unit: bytes, header: bytes) -> bytes:
     """Return a temporal unit of AV1 that begins with the sequence header."""
     return unit if not header or unit[0] >> 3 & 0xF == _SEQUENCE_HEADER else header + unit
+
+
+class PacketDecoder:
+    """Decodes packets that arrive one by one, in their order, from the first key frame on."""
+
+    def __init__(self) -> None:
+        self._codec = ""
+        self._context: Any = None
+        self._has_begun = False
+
+    def reset(self) -> None:
+        """Start again at the next key frame, for example because packets are left out."""
+        self._codec, self._has_begun = "", False
+
+    def decode(self, packet: bytes, codec: str) -> npt.NDArray[np.uint8]:
+        """Return the picture of a packet: RGB, uint8, (height, width, 3).
+
+        Args:
+            packet: as `read_packets` yields them
+            codec: as `packet_codec` names it
+
+        Raises:
+            VideoError: it has another codec, is damaged, or needs a frame that did not arrive.
+        """
+        if codec != self._codec:
+            self._context, self._codec, self._has_begun = _decoder(codec), codec, False
+        try:
+            frames = self._context.decode(av.Packet(packet))
+        except av.error.FFmpegError as error:
+            frames = self._refuse(f"a packet of {codec} cannot be decoded: {error.strerror or error}")
+        if len(frames) != 1:
+            self._refuse(f"a packet of {codec} gives {len(frames)} images instead of one")
+        if not self._has_begun and not frames[0].key_frame:
+            raise VideoError(_BEFORE_KEY)
+        self._has_begun = True
+        picture: npt.NDArray[np.uint8] = frames[0].to_ndarray(format="rgb24")
+        return picture
+
+    def _refuse(self, why: str) -> Any:
+        """Raise an error; what follows needs this frame, up to the next key frame."""
+        has_begun = self._has_begun
+        self.reset()
+        raise VideoError(why if has_begun else f"{_BEFORE_KEY}, or it is damaged")
+
+
+_BEFORE_KEY = "a packet comes before the first key frame"
+
+
+def _decoder(codec: str) -> Any:
+    for name in _DECODERS.get(codec, ()):
+        try:
+            context = av.CodecContext.create(name, "r")
+        except ValueError:  # this FFmpeg lacks it
+            continue
+        context.options = dict(_AT_ONCE)
+        return context
+    raise VideoError(f"the codec {excerpt(repr(codec), 40)} is unknown: expected {', '.join(_DECODERS)}")

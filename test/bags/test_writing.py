@@ -26,7 +26,9 @@ def joints(second):
 
 
 def write(path, storage="mcap"):
-    with BagWriter(path, storage=storage, definitions={VIDEO: VIDEO_DEFINITION}, notes={"dataset": "me/pick"}) as bag:
+    with BagWriter(
+        path, storage=storage, definitions={VIDEO: VIDEO_DEFINITION}, notes={"dataset": "me/pick"}
+    ) as bag:
         bag.add("/note", TEXT, 10**9, {"data": "äöü"}, latched=True)
         for second in range(1, 4):
             bag.add("/joints", JOINTS, second * 10**9, joints(second))

@@ -113,9 +113,10 @@ def frames(root):
     return np.array(read_frames(root / f"videos/{TOP}/chunk-000/file-000.mp4", range(sum(LENGTHS))), float)
 
 
-@pytest.mark.parametrize("name", ["bag.mcap", "folder"])
-def test_an_exported_dataset_is_imported_with_the_same_rows(root, tmp_path, name):
-    export_bag(root, tmp_path / name, parameters=tmp_path / "robot.yaml")
+@pytest.mark.parametrize(("name", "images"), [("bag.mcap", "jpeg"), ("folder", "video")])
+def test_an_exported_dataset_is_imported_with_the_same_rows(root, tmp_path, name, images):
+    exported = export_bag(root, tmp_path / name, parameters=tmp_path / "robot.yaml", images=images)
+    assert not [note for note in exported.notes if "again" in note]
     again = import_again(tmp_path / name, tmp_path / "robot.yaml", tmp_path / "again")
     assert list(check(again, probe)) == []
     for number, length in enumerate(LENGTHS):

@@ -212,7 +212,9 @@ def test_parameters_that_do_not_exist_are_named_with_their_place(tmp_path):
 
 def test_lines_of_a_stream_that_is_not_listed_are_named(tmp_path):
     config = {"streams": ["state"], "cam.topic": "/a", "cam.stamp": "header"}
-    expected = r"robot.yaml:\d+:\d+: cam.stamp, cam.topic: streams is \[state\] and does not list cam: add cam"
+    expected = (
+        r"robot.yaml:\d+:\d+: cam.stamp, cam.topic: streams is \[state\] and does not list cam: add cam"
+    )
     with pytest.raises(ConfigError, match=expected):
         session(tmp_path, [], **config)
     file = write_config(tmp_path / "both.yaml")

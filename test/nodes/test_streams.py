@@ -15,12 +15,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, Imu, JointState, Joy
 from std_msgs.msg import Bool, Float64MultiArray, String
 
+from lerobot_recorder.discovery import VIDEO
+from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.nodes.clock import node_clock
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.parameters import Parameters
-from lerobot_recorder.nodes.streams import Listener, Subscriptions
+from lerobot_recorder.nodes.streams import Listener, Subscriptions, _check_topic
 from lerobot_recorder.spool import Spool
-from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS, bindings
+from lerobot_recorder.topics import PARAMETERS, STREAM_PARAMETERS, StreamSettings, bindings
 from lerobot_recorder.topics.tf import TransformTracker
 
 RELIABLE, BEST_EFFORT = ReliabilityPolicy.RELIABLE, ReliabilityPolicy.BEST_EFFORT
@@ -372,3 +374,13 @@ def test_a_field_that_does_not_exist_ends_the_recorder_with_what_there_is(graph,
     assert graph.end_of(recorder) != 0
     why = "push.field: geometry_msgs/msg/Wrench has no field forces; it has force, torque"
     assert any(why in line for line in recorder.last_lines), recorder.last_lines
+
+
+def test_packets_of_a_video_are_recorded_from_bags_only():
+    types = SimpleNamespace(fields=lambda _kind: {"data": "sequence<uint8>"})
+    settings = StreamSettings(topic="/cam/video", type=VIDEO)
+    packets = bindings.binding_of("cam", settings, "raw", types)
+    with pytest.raises(
+        ConfigError, match=r"cam\.type: foxglove_msgs/msg/CompressedVideo is imported from bags"
+    ):
+        _check_topic(SimpleNamespace(resolve_topic_name=str), packets)
