@@ -168,6 +168,22 @@ class Bag:
         for message in merged(parts):
             yield BagMessage(message.topic, message.log_ns, message.data, self._decoder(message.topic))
 
+    def latest(self, topic: str, before_ns: int) -> BagMessage | None:
+        """Return the last message of a topic before a log time; None if there is none.
+
+        Raises:
+            BagError: a file is damaged.
+        """
+        found = None
+        for file in self._files:
+            stored = {each for each in file.topics if each.name == topic}
+            message = file.latest(stored, before_ns) if stored else None
+            if message is not None and (found is None or message.log_ns >= found.log_ns):
+                found = message
+        if found is None:
+            return None
+        return BagMessage(found.topic, found.log_ns, found.data, self._decoder(found.topic))
+
     def _decoder(self, topic: StoredTopic) -> _Decoder:
         if topic not in self._decoders:
             self._decoders[topic] = _Decoder(topic, self._definitions)

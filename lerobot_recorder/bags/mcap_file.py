@@ -79,11 +79,24 @@ class McapFile:
                 [
                     Part(span.start_ns, partial(self._messages_of, span, contents, wanted, first, last))
                     for span in self._spans
-                    if span.end_ns >= first
-                    and span.start_ns <= last
-                    and (not span.counts or not wanted.keys().isdisjoint(span.counts))
+                    if span.end_ns >= first and span.start_ns <= last and span.may_hold(wanted.keys())
                 ]
             )
+
+    def latest(self, topics: Collection[StoredTopic], before_ns: int) -> StoredMessage | None:
+        """Return the last message before a log time; None if there is none. Reads few chunks."""
+        wanted = {number: topic for number, topic in self._topics.items() if topic in topics}
+        spans = [span for span in self._spans if span.start_ns < before_ns and span.may_hold(wanted.keys())]
+        found: StoredMessage | None = None
+        with self.path.open("rb") as file:
+            contents = _Contents(file)
+            for span in sorted(spans, key=lambda each: (each.end_ns, each.offset), reverse=True):
+                if found is not None and span.end_ns <= found.log_ns:
+                    break
+                for message in self._messages_of(span, contents, wanted, 0, before_ns - 1):
+                    if found is None or message.log_ns >= found.log_ns:
+                        found = message
+        return found
 
     def _messages_of(
         self, span: Span, contents: _Contents, wanted: Mapping[int, StoredTopic], first: int, last: int

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
@@ -50,6 +50,10 @@ class Span:
     is_chunk: bool = True
     counts: Counter[int] = field(default_factory=Counter)
     """Number of messages of each channel; empty if unknown."""
+
+    def may_hold(self, channels: Set[int]) -> bool:
+        """Return whether it may hold messages of some channels."""
+        return not self.counts or not channels.isdisjoint(self.counts)
 
 
 class Index:

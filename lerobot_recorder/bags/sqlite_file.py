@@ -83,6 +83,17 @@ class SqliteFile:
                 for log_ns, row, number in rows[start : start + _ROWS].tolist():
                     yield StoredMessage(log_ns, wanted[number], self._data(connection, row))
 
+    def latest(self, topics: Collection[StoredTopic], before_ns: int) -> StoredMessage | None:
+        """Return the last message before a log time; None if there is none."""
+        wanted = {number: topic for number, topic in self._topics.items() if topic in topics}
+        rows = self._rows[: int(np.searchsorted(self._rows["log_ns"], before_ns, "left"))]
+        (places,) = np.nonzero(np.isin(rows["topic"], list(wanted)))
+        if not len(places):
+            return None
+        log_ns, row, number = rows[places[-1]].tolist()
+        with closing(_connection(self._readable)) as connection:
+            return StoredMessage(log_ns, wanted[number], self._data(connection, row))
+
     def _data(self, connection: sqlite3.Connection, row: int) -> bytes:
         try:
             found = connection.execute("SELECT data FROM messages WHERE id = ?", (row,)).fetchone()

@@ -74,6 +74,14 @@ class StorageFile(Protocol):
         """
         ...
 
+    def latest(self, topics: Collection[StoredTopic], before_ns: int) -> StoredMessage | None:
+        """Return the last message before a log time; None if there is none.
+
+        Raises:
+            BagError: the file is damaged.
+        """
+        ...
+
 
 class Part(NamedTuple):
     """A part of a bag whose messages are sorted.

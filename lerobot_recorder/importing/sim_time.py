@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
@@ -11,6 +12,7 @@ from lerobot_recorder.errors import BagError
 from lerobot_recorder.topics import stamp_ns
 
 CLOCK = "/clock"
+_NEVER_NS = 1 << 62
 
 
 class TimedBag(Protocol):
@@ -40,6 +42,9 @@ class TimedBag(Protocol):
     ) -> Iterator[BagMessage]:
         """Yield messages by time."""
 
+    def latest(self, topic: str, before_ns: int) -> BagMessage | None:
+        """Return the last message of a topic before a time."""
+
 
 class SimTimeBag:
     """A bag whose messages have the simulated time at which they were recorded.
@@ -61,6 +66,8 @@ class SimTimeBag:
         self.topics: Mapping[str, BagTopic] = bag.topics
         self.start_ns = self.end_ns = 0
         self._bag = bag
+        self._log_ns: list[int] = []
+        self._sim_ns: list[int] = []
         for message in bag.messages([CLOCK]):
             now_ns = stamp_ns(message.decode().clock)
             if now_ns < self.end_ns:
@@ -70,6 +77,8 @@ class SimTimeBag:
                     "bag, as the simulation was started again: record a bag for each start"
                 )
             self.start_ns, self.end_ns = self.start_ns or now_ns, now_ns
+            self._log_ns.append(message.log_ns)
+            self._sim_ns.append(now_ns)
 
     def fields(self, message_type: str) -> Mapping[str, str]:
         """Return the types of a message's fields by name."""
@@ -86,7 +95,8 @@ class SimTimeBag:
             end_ns: simulated time up to which to read, inclusive.
         """
         now_ns, wanted = self.start_ns, topics or self.topics
-        for message in self._bag.messages({*wanted, CLOCK}):
+        log_ns = None if start_ns is None or start_ns <= self.start_ns else self._log_ns_of(start_ns)
+        for message in self._bag.messages({*wanted, CLOCK}, log_ns):
             if message.topic == CLOCK:
                 now_ns = max(now_ns, stamp_ns(message.decode().clock))
             if end_ns is not None and now_ns > end_ns:
@@ -94,6 +104,19 @@ class SimTimeBag:
             if message.topic in wanted and (start_ns is None or now_ns >= start_ns):
                 message.log_ns = now_ns
                 yield message
+
+    def latest(self, topic: str, before_ns: int) -> BagMessage | None:
+        """Return the last message of a topic before a simulated time; None if there is none."""
+        message = self._bag.latest(topic, self._log_ns_of(before_ns))
+        if message is not None:
+            place = bisect_right(self._log_ns, message.log_ns)
+            message.log_ns = self._sim_ns[place - 1] if place else self.start_ns
+        return message
+
+    def _log_ns_of(self, sim_ns: int) -> int:
+        """Return the log time at which the clock reaches a simulated time."""
+        place = bisect_left(self._sim_ns, sim_ns)
+        return self._log_ns[place] if place < len(self._log_ns) else _NEVER_NS
 
 
 def timed(bag: Bag, clock: str) -> TimedBag:

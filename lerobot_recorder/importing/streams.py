@@ -6,6 +6,7 @@ import difflib
 import statistics
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from lerobot_recorder.bags import BagMessage
 from lerobot_recorder.errors import BagError, ConfigError, RecorderError
@@ -78,6 +79,7 @@ class BagStreams:
             for topic in (binding.topic, *binding.held_topics):
                 self._listeners.setdefault(parameters.topic(topic), []).append(Listener(binding, topic))
         self.topics = [topic for topic in self._listeners if topic in bag.topics]
+        self._held = [topic for binding in bindings for topic in map(parameters.topic, binding.held_topics)]
         self._now_s = 0.0
         for stream in self.streams:
             stream.steady_s = lambda: self._now_s
@@ -87,6 +89,48 @@ class BagStreams:
         self._now_s = message.log_ns / 1e9
         for listener in self._listeners[message.topic]:
             listener.take(message)
+
+    def skip_to(self, time_ns: int, after_ns: int, lead_ns: int) -> bool:
+        """Bring the streams to the state that they have at a time, without reading all messages before it.
+
+        Messages within ``lead_ns`` before the time are read, and of each topic without any the last one
+        before; of topics whose messages hold until the next, like ``/tf_static``, all.
+
+        Args:
+            time_ns: the next messages to take are those from this time on
+            after_ns: messages before this time have been taken
+            lead_ns: at least as long as messages may be late
+
+        Returns:
+            Whether each stream has a sample; if one has none, nothing may be left out.
+
+        Raises:
+            BagError: the bag cannot be read.
+        """
+        bag, begin_ns = self._bag, time_ns - lead_ns
+        before = [stream.newest() for stream in self.streams]
+        self._restart()
+        held = [topic for topic in self._held if topic in self.topics]
+        early = list(bag.messages(held, after_ns, begin_ns - 1)) if held else []
+        for topic in (each for each in self.topics if each not in held):
+            is_in_lead = next(bag.messages([topic], begin_ns, time_ns - 1), None) is not None
+            last = None if is_in_lead else bag.latest(topic, begin_ns)
+            early += [] if last is None else [last]
+        early.sort(key=lambda message: message.log_ns)
+        for message in chain(early, bag.messages(self.topics, begin_ns, time_ns - 1)):
+            self.take(message)
+        if all(stream.newest() is not None for stream in self.streams):
+            return True
+        self._restart()
+        for stream, sample in zip(self.streams, before, strict=True):
+            if sample is not None:
+                stream.push(sample)
+        return False
+
+    def _restart(self) -> None:
+        """Forget all messages except those that hold until the next."""
+        for binding in self.bindings:
+            binding.restart()
 
     def differences_s(self) -> dict[str, float]:
         """Measure by how many seconds the headers of each stream are ahead of the log time.

@@ -25,6 +25,9 @@ _SETTLE_NS = int(SETTLE_S * 1e9)
 _AHEAD_NS = 500_000_000
 """Images that arrive within this time decide where the rows lie between them."""
 
+_LEAD_NS = 10_000_000_000
+"""How long before an episode messages are read, at least."""
+
 
 class OfflineTake:
     """A take whose rows are taken when the bag has brought their samples."""
@@ -86,6 +89,7 @@ class BagPass:
         self._cut: Cut | None = None
         self._take: OfflineTake | None = None
         self._now_ns = 0
+        self._sought: Cut | None = None
 
     def run(self, go_on: Callable[[int], bool] = lambda _now_ns: True) -> None:
         """Read the bag.
@@ -99,16 +103,38 @@ class BagPass:
             SpoolError: an episode cannot be saved.
         """
         self._next_cut()
-        for message in self._bag.messages(self._streams.topics, end_ns=self._last_ns):
+        from_ns: int | None = self._bag.start_ns
+        while from_ns is not None:
+            from_ns = self._read(self._skip(from_ns), go_on)
+
+    def _read(self, from_ns: int, go_on: Callable[[int], bool]) -> int | None:
+        """Read from a time on; return from when to go on if the next cut is far away, None at the end."""
+        for message in self._bag.messages(self._streams.topics, from_ns, self._last_ns):
             if message.log_ns > self._now_ns:
                 self._now_ns = message.log_ns
                 if not go_on(self._now_ns):
-                    return
+                    return None
                 self._advance()
                 if self._cut is None:
-                    return
+                    return None
+                if self._is_far(message.log_ns):
+                    return message.log_ns
             self._streams.take(message)
         self._advance(is_end=True)
+        return None
+
+    def _is_far(self, from_ns: int) -> bool:
+        """Return whether messages before the next cut may be left out, which is tried once."""
+        cut = self._cut
+        return cut is not None and cut is not self._sought and cut.start_ns - from_ns > 2 * _LEAD_NS
+
+    def _skip(self, from_ns: int) -> int:
+        """Leave out what the next cut does not need; return the time from which to read."""
+        if self._cut is None or not self._is_far(from_ns):
+            return from_ns
+        self._sought = self._cut
+        is_enough = self._streams.skip_to(self._cut.start_ns, from_ns, _LEAD_NS)
+        return self._cut.start_ns if is_enough else from_ns
 
     def _next_cut(self) -> None:
         self._cut, self._take = next(self._cuts, None), None
@@ -122,7 +148,7 @@ class BagPass:
                 if self._take is None and not self._begin(cut, is_end=is_end):
                     if not is_end and self._now_ns <= cut.end_ns + _SETTLE_NS:
                         return
-                    self._skip(cut)
+                    self._leave_out(cut)
                 elif not self._step(cut, is_end=is_end):
                     return
             except DiskFullError:
@@ -141,7 +167,11 @@ class BagPass:
             return self._begin_at(cut, first_ns, is_end=is_end)
         if not is_end and self._now_ns < max(first_ns, cut.start_ns) + _AHEAD_NS:
             return False
-        images = (stream.recent_ns() for stream in self._streams.streams if stream.spec.is_image)
+        images = (
+            (stamp_ns for stamp_ns in stream.recent_ns() if stamp_ns >= first_ns - _LEAD_NS)
+            for stream in self._streams.streams
+            if stream.spec.is_image
+        )
         period_ns = 1_000_000_000 // self._fps
         started_at_ns = grid_start_ns(first_ns, period_ns, chain.from_iterable(images))
         self._take = self._taking.begin(cut, started_at_ns, 0)
@@ -220,7 +250,7 @@ class BagPass:
             self._taking.skip(cut, str(error))
             self._next_cut()
 
-    def _skip(self, cut: Cut) -> None:
+    def _leave_out(self, cut: Cut) -> None:
         streams = [stream for stream in self._streams.streams if _has_none(stream, cut)]
         named = [f"{each.spec.name}: {_nothing(each)}" for each in streams]
         self._taking.skip(cut, "; ".join(named) or "it is shorter than a row")

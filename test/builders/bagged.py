@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import yaml
 
-from lerobot_recorder.bags import BagWriter
+from lerobot_recorder.bags import BagWriter, Storage
 
 JOINTS, IMAGE = "sensor_msgs/msg/JointState", "sensor_msgs/msg/CompressedImage"
 START_NS = 1_790_000_000_000_000_000
@@ -42,6 +42,7 @@ def write_bag(
     sizes: Mapping[int, tuple[int, int]] | None = None,
     jumps_s: Mapping[int, float] | None = None,
     marks: Sequence[tuple[float, str, str, dict[str, Any]]] = (),
+    storage: Storage = "mcap",
 ) -> Path:
     """Write a bag.
 
@@ -55,6 +56,7 @@ def write_bag(
         sizes: sizes of images, from an image on
         jumps_s: by how much the stamp of a joint state is wrong, by its number
         marks: further messages: seconds, topic, type, content
+        storage: of a folder
     """
     size, messages = (64, 48), []
     for number in range(int(seconds * JOINTS_HZ)):
@@ -69,7 +71,7 @@ def write_bag(
         messages.append((measured_ns + int(2 * latency_s * 1e9), CAMERA, IMAGE, content))
     for at_s, topic, kind, content in marks:
         messages.append((start_ns + int(at_s * 1e9), topic, kind, content))
-    with BagWriter(path) as bag:
+    with BagWriter(path, storage=storage) as bag:
         for log_ns, topic, kind, content in sorted(messages, key=lambda message: message[0]):
             at_s = (log_ns - start_ns) / 1e9
             if kind not in (JOINTS, IMAGE) or not any(begin <= at_s < end for begin, end in silent):

@@ -19,12 +19,15 @@ from bagged import (
     STATE,
     joint_state,
     jpeg,
+    stamped,
     write_bag,
     write_config,
 )
 
 from lerobot_recorder.bags import BagWriter
 from lerobot_recorder.importing import Cutting, ImportSession, Range, import_bag, read_parameters
+from lerobot_recorder.importing import take as importing_take
+from lerobot_recorder.importing.streams import BagStreams
 from lerobot_recorder.spool import Spool
 
 
@@ -129,3 +132,85 @@ def test_a_range_is_an_episode_with_the_rows_inside_it(tmp_path):
     assert abs(first.duration_s - 1.5) < 0.1
     assert abs(second.duration_s - 2) < 0.15
     assert [each.manifest.task for each in Spool(tmp_path / "data").ready()] == ["one", "two"]
+
+
+def transform(parent, child, time_ns, x):
+    moved = {"translation": {"x": x}, "rotation": {"w": 1.0}}
+    header = {**stamped(time_ns), "frame_id": parent}
+    return {"transforms": [{"header": header, "child_frame_id": child, "transform": moved}]}
+
+
+def late_bag(path, storage):
+    """Write a bag whose commands, static transforms and clock are from long before its last seconds."""
+    kind = "tf2_msgs/msg/TFMessage"
+    marks = [
+        (0.1, "/tf_static", kind, transform("base", "arm", 0, 100.0)),
+        (0.2, "/tf_static", kind, transform("hand", "tool", 0, 10.0)),
+        (0.3, "/command", "std_msgs/msg/Float64", {"data": 5.0}),
+        (0.4, "/command", "std_msgs/msg/Float64", {"data": 7.0}),
+        (41.4, "/command", "std_msgs/msg/Float64", {"data": 9.0}),
+    ]
+    for step in range(0, 420):
+        at_s, now_ns = step / 10, START_NS + step * 10**8
+        clock = {"sec": now_ns // 10**9, "nanosec": now_ns % 10**9}
+        marks.append((at_s, "/clock", "rosgraph_msgs/msg/Clock", {"clock": clock}))
+        marks.append((at_s, "/tf", kind, transform("arm", "hand", now_ns, at_s)))
+    return write_bag(path, 42, silent=[(1, 29)], marks=marks, storage=storage)
+
+
+LATE = {
+    "streams": ["state", "cam", "command", "hand"],
+    "command.topic": "/command",
+    "command.max_age_s": 3600.0,
+    "hand.type": "tf",
+    "hand.parent": "base",
+    "hand.child": "tool",
+}
+
+
+@pytest.mark.parametrize(("storage", "sim"), [("mcap", False), ("sqlite3", False), ("mcap", True)])
+def test_a_late_range_needs_only_what_is_valid_at_its_start(tmp_path, monkeypatch, storage, sim):
+    bag = late_bag(tmp_path / "bag", storage)
+    ranges = (Range("0.5", "0.9", "one"), Range("40", "41", "two"), Range("41.1", "41.9", "three"))
+    taken, rows = [], []
+    take = BagStreams.take
+    monkeypatch.setattr(
+        BagStreams, "take", lambda self, message: (taken.append(message), take(self, message))
+    )
+    for name, lead_ns in (("all", 10**12), ("few", importing_take._LEAD_NS)):
+        monkeypatch.setattr(importing_take, "_LEAD_NS", lead_ns)
+        config = {**LATE, "use_sim_time": sim, "root": str(tmp_path / name)}
+        made = session(tmp_path, bag, cutting=Cutting("ranges", ranges=ranges), **config)
+        made.root = tmp_path / name
+        taken.clear()
+        report = import_bag(made.jobs()[0])
+        assert [(each.verdict, each.reasons) for each in report.episodes] == [("good", ())] * 3
+        rows.append([episode.rows() for episode in Spool(tmp_path / name).ready()])
+        if name == "all":
+            number = len(taken)
+    assert len(taken) < 0.9 * number
+    for before, after in zip(*rows, strict=True):
+        assert before.keys() == after.keys()
+        assert all(np.array_equal(before[key], after[key]) for key in before)
+    assert rows[1][1]["observation.command"][:, 0].tolist() == [7.0] * 15
+    assert rows[1][2]["observation.command"][-1, 0] == 9.0
+    assert rows[1][1]["observation.hand"][0, 0] == pytest.approx(110 + 40, abs=0.2)
+
+
+def test_a_late_range_needs_all_before_it_if_a_value_was_sent_long_ago_among_others(tmp_path):
+    marks = [(0.3, "/others", JOINTS, {"header": stamped(START_NS), "name": ["rare"], "position": [4.0]})]
+    for step in range(30):
+        other = {"header": stamped(START_NS), "name": ["often"], "position": [0.0]}
+        marks.append((step + 0.5, "/others", JOINTS, other))
+    bag = write_bag(tmp_path / "bag.mcap", 31, silent=[(1, 19)], marks=marks)
+    config = {
+        "streams": ["state", "rare"],
+        "rare.topic": "/others",
+        "rare.names": ["rare"],
+        "rare.max_age_s": 60.0,
+    }
+    cutting = Cutting("ranges", ranges=(Range("29", "30"),))
+    (episode,) = imported(tmp_path, bag, cutting=cutting, stamp="receive", **config).episodes
+    assert episode.verdict == "good", episode.reasons
+    (spooled,) = Spool(tmp_path / "data").ready()
+    assert spooled.rows()["observation.rare"].ravel().tolist() == [4.0] * spooled.length
