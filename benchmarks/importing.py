@@ -3,6 +3,7 @@
     python benchmarks/importing.py                                     one minute, two cameras, joints
     python benchmarks/importing.py --lerobot PYTHON --packages FOLDER  and with LeRobot itself
     python benchmarks/importing.py --grow 1 10 60                      peak memory against the length, minutes
+    python benchmarks/importing.py --late 10                           the last 10 s of a bag of 10 minutes
 
 PYTHON is the interpreter of an environment with LeRobot, FOLDER holds its `mcap-ros2-support`
 (`pip install --target FOLDER mcap-ros2-support`). Both read the same bag: MCAP without compression, JPEGs of
@@ -10,7 +11,7 @@ PYTHON is the interpreter of an environment with LeRobot, FOLDER holds its `mcap
 the messages with `mcap_ros2`, gives the newest ones to `add_frame` 30 times a second, then saves the episode.
 The time in LeRobot's `encode_video_frames`, and until its packages are loaded, is taken out. Ours is
 `lerobot-recorder import --no-encode` from its start to its end, with the worker process that reads the bag.
-`--grow` uses small JPEGs, so that an hour fits on the disk.
+`--grow` and `--late` use small JPEGs, so that an hour fits on the disk.
 """
 
 from __future__ import annotations
@@ -114,10 +115,10 @@ def write_config(path: Path) -> None:
     path.write_text(yaml.safe_dump({"recorder": {"ros__parameters": parameters}}))
 
 
-def ours(folder: Path) -> Result:
+def ours(folder: Path, *options: str) -> Result:
     root = folder / "ours"
     command = [sys.executable, "-m", "lerobot_recorder.cli.app", "import", folder / "bag"]
-    command += ["--config", folder / "robot.yaml", "--root", root, "--no-encode"]
+    command += ["--config", folder / "robot.yaml", "--root", root, "--no-encode", *options]
     wall_s, cpu_s, peak_mb, _ = measured([str(each) for each in command], dict(os.environ))
     manifest = next((folder / "ours.spool/ready").glob("*/manifest.json"))
     frames = json.loads(manifest.read_text())["length"]
@@ -189,13 +190,13 @@ def compare(args: argparse.Namespace, console: Console) -> None:
 
 def grow(args: argparse.Namespace, console: Console) -> None:
     table = Table("minutes", "bag MB", "frames", "wall s", "CPU s", "peak MB")
-    for minutes in args.grow:
+    for minutes in args.grow or args.late:
         folder = Path(tempfile.mkdtemp(prefix="importing-", dir=args.folder))
         try:
             write_bag(folder / "bag", minutes * 60, SMALL_QUALITY)
             write_config(folder / "robot.yaml")
             size_mb = sum(each.stat().st_size for each in (folder / "bag").iterdir()) / 1e6
-            each = ours(folder)
+            each = ours(folder, *(["--range", f"{minutes * 60 - 10:g},"] if args.late else []))
         finally:
             shutil.rmtree(folder)
         numbers = f"{each.wall_s:.2f}", f"{each.cpu_s:.2f}", f"{each.peak_mb:.0f}"
@@ -212,10 +213,11 @@ def main() -> None:
     parser.add_argument("--lerobot", type=Path, help="Python of an environment with LeRobot")
     parser.add_argument("--packages", type=Path, help="folder with mcap-ros2-support for it")
     parser.add_argument("--grow", type=float, nargs="+", metavar="MINUTES")
+    parser.add_argument("--late", type=float, nargs="+", metavar="MINUTES")
     parser.add_argument("--folder", type=Path, help="where bags and datasets are written; by default in /tmp")
     args = parser.parse_args()
     console = Console()
-    if args.grow:
+    if args.grow or args.late:
         grow(args, console)
     else:
         compare(args, console)

@@ -161,11 +161,11 @@ class Bag:
             known = listing(sorted(self.topics)) or "none"
             raise ConfigError(f"{self.path} has no topic {listing(unknown)}; it has {known}")
         parts = []
-        for file in self._files:
+        for number, file in enumerate(self._files):
             stored = {topic for topic in file.topics if not topics or topic.name in topics}
             if stored:
-                parts.append(Part(file.start_ns, partial(file.messages, stored, start_ns, end_ns)))
-        for message in merged(parts):
+                parts.append(Part(file.start_ns, number, partial(file.messages, stored, start_ns, end_ns)))
+        for message in merged(sorted(parts, key=lambda part: part.start_ns)):
             yield BagMessage(message.topic, message.log_ns, message.data, self._decoder(message.topic))
 
     def latest(self, topic: str, before_ns: int) -> BagMessage | None:

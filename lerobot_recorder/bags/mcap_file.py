@@ -59,6 +59,7 @@ class McapFile:
                 "convert it with the program that wrote it"
             )
         self._spans = index.spans
+        self._by_start = sorted(range(len(self._spans)), key=lambda number: self._spans[number].start_ns)
         self._topics = {number: _topic(channel, index.schemas) for number, channel in index.channels.items()}
         self.topics: Sequence[StoredTopic] = tuple(dict.fromkeys(self._topics.values()))
         filled = [span for span in self._spans if span.counts or span.end_ns]
@@ -75,12 +76,12 @@ class McapFile:
         last = 1 << 64 if end_ns is None else end_ns
         with self.path.open("rb") as file:
             contents = _Contents(file)
+            read = partial(self._messages_of, contents=contents, wanted=wanted, first=first, last=last)
+            parts = ((number, self._spans[number]) for number in self._by_start)
             yield from merged(
-                [
-                    Part(span.start_ns, partial(self._messages_of, span, contents, wanted, first, last))
-                    for span in self._spans
-                    if span.end_ns >= first and span.start_ns <= last and span.may_hold(wanted.keys())
-                ]
+                Part(span.start_ns, number, partial(read, span))
+                for number, span in parts
+                if span.end_ns >= first and span.start_ns <= last and span.may_hold(wanted.keys())
             )
 
     def latest(self, topics: Collection[StoredTopic], before_ns: int) -> StoredMessage | None:

@@ -12,15 +12,15 @@ from collections.abc import Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from io import BytesIO
-from typing import IO, TYPE_CHECKING
+from sys import intern
+from typing import IO, TYPE_CHECKING, Any
 
 from lerobot_recorder.bags.compression import COMPRESSIONS, chunk_content
 from lerobot_recorder.errors import BagError
 from lerobot_recorder.excerpt import counted
 
 if TYPE_CHECKING:
-    from mcap.records import Channel, ChunkIndex, Schema
-    from mcap.summary import Summary
+    from mcap.records import Channel, ChunkIndex, Schema, Statistics
 
 MAGIC = b"\x89MCAP0\r\n"
 _FOOTER, _SCHEMA, _CHANNEL, MESSAGE, _CHUNK, _MESSAGE_INDEX, _DATA_END = 2, 3, 4, 5, 6, 7, 15
@@ -30,11 +30,12 @@ CHUNK_HEAD = struct.Struct("<QQQII")  # first and last log time, size, checksum,
 _INDEX_HEAD = struct.Struct("<HI")  # channel, length of its entries
 _INDEX_ENTRY = 16  # bytes
 _LAST_OPCODE = 15
+_FOOTER_BYTES = 9 + 20
 _SPAN = 4 << 20
 """Bytes of records without a chunk that are read at once."""
 
 
-@dataclass
+@dataclass(slots=True)
 class Span:
     """A chunk, or a range of records of a file without chunks."""
 
@@ -49,7 +50,7 @@ class Span:
     compression: str = ""
     is_chunk: bool = True
     counts: Counter[int] = field(default_factory=Counter)
-    """Number of messages of each channel; empty if unknown."""
+    """Number of messages of each channel, or 1 where only the channels are known; empty if unknown."""
 
     def may_hold(self, channels: Set[int]) -> bool:
         """Return whether it may hold messages of some channels."""
@@ -76,16 +77,34 @@ class Index:
         from mcap.exceptions import McapError
         from mcap.records import Channel, Schema
 
-        stream = ReadDataStream(BytesIO(content))
+        kind = {_SCHEMA: Schema, _CHANNEL: Channel}.get(opcode)
         try:
-            if opcode == _SCHEMA:
-                schema = Schema.read(stream)
-                self.schemas[schema.id] = schema
-            elif opcode == _CHANNEL:
-                channel = Channel.read(stream)
-                self.channels[channel.id] = channel
+            if kind is not None:
+                self.note_record(kind.read(ReadDataStream(BytesIO(content))))
         except (McapError, ValueError, struct.error) as error:
             raise BagError(f"a definition cannot be read: {error or type(error).__name__}") from error
+
+    def note_record(self, record: Any) -> None:
+        """Keep a schema or a channel; ignore other records."""
+        from mcap.records import Channel, Schema
+
+        if isinstance(record, Schema):
+            self.schemas[record.id] = record
+        elif isinstance(record, Channel):
+            self.channels[record.id] = record
+
+    def is_whole(self, statistics: Statistics, used: Set[int]) -> bool:
+        """Return whether it says all that is needed to find the messages; then keep their numbers.
+
+        Args:
+            statistics: of the file
+            used: channels with messages in chunks
+        """
+        self.counts = Counter(statistics.channel_message_counts)
+        if statistics.chunk_count != len(self.spans) or (statistics.message_count and not self.spans):
+            return False
+        schemas = {channel.schema_id for channel in self.channels.values()} - {0}
+        return used | self.counts.keys() <= self.channels.keys() and schemas <= self.schemas.keys()
 
     def note_chunk(self, span: Span, content: bytes) -> None:
         """Keep what a chunk defines, and count its messages."""
@@ -242,39 +261,38 @@ def read(file: IO[bytes], size: int, offset: int, length: int) -> bytes:
 def index_at_end(file: IO[bytes]) -> Index | None:
     """Return the index from the end of a complete file; None if there is none, or if it lacks something."""
     from mcap.exceptions import McapError
-    from mcap.reader import SeekingReader
+
+    with suppress(McapError, struct.error, ValueError, OSError, KeyError, StopIteration):
+        return _index_at_end(file)
+    return None
+
+
+def _index_at_end(file: IO[bytes]) -> Index | None:
+    from mcap.records import ChunkIndex, Footer, Statistics
+    from mcap.stream_reader import StreamReader
 
     size = file.seek(0, 2)
-    file.seek(0)
-    summary = None
-    with suppress(McapError, struct.error, ValueError, OSError, KeyError):
-        summary = SeekingReader(file, record_size_limit=size).get_summary()
-    if summary is None or not _is_whole(summary):
+    file.seek(size - _FOOTER_BYTES - len(MAGIC))
+    footer = next(StreamReader(file, skip_magic=True, record_size_limit=size).records)
+    if not isinstance(footer, Footer) or not footer.summary_start:
         return None
-    statistics = summary.statistics
-    if statistics is None:  # of no file that is whole
-        return None
-    index = Index()
-    index.schemas, index.channels = summary.schemas, summary.channels
-    index.spans = [_span_of(chunk) for chunk in summary.chunk_indexes]
-    index.counts = Counter(statistics.channel_message_counts)
-    return index
+    file.seek(footer.summary_start)
+    index, shared, statistics = Index(), dict[frozenset[int], Counter[int]](), None
+    for record in StreamReader(file, skip_magic=True, record_size_limit=size).records:
+        if isinstance(record, ChunkIndex):
+            channels = frozenset(record.message_index_offsets)
+            counts = shared.setdefault(channels, Counter(dict.fromkeys(channels, 1)))
+            index.spans.append(_span_of(record, counts))
+        elif isinstance(record, Statistics):
+            statistics = record
+        else:
+            index.note_record(record)
+    return (
+        index if statistics is not None and index.is_whole(statistics, frozenset().union(*shared)) else None
+    )
 
 
-def _is_whole(summary: Summary) -> bool:
-    """Return whether a summary says all that is needed to find the messages."""
-    statistics = summary.statistics
-    if statistics is None or statistics.chunk_count != len(summary.chunk_indexes):
-        return False
-    if not summary.chunk_indexes and statistics.message_count:
-        return False
-    used = {number for chunk in summary.chunk_indexes for number in chunk.message_index_offsets}
-    used |= statistics.channel_message_counts.keys()
-    schemas = {channel.schema_id for channel in summary.channels.values()} - {0}
-    return bool(used <= summary.channels.keys() and schemas <= summary.schemas.keys())
-
-
-def _span_of(chunk: ChunkIndex) -> Span:
+def _span_of(chunk: ChunkIndex, counts: Counter[int]) -> Span:
     head = _RECORD.size + CHUNK_HEAD.size + len(chunk.compression.encode()) + 8
     return Span(
         chunk.chunk_start_offset + head,
@@ -283,9 +301,9 @@ def _span_of(chunk: ChunkIndex) -> Span:
         chunk.message_end_time,
         chunk.uncompressed_size,
         None,
-        chunk.compression,
+        intern(chunk.compression),
         True,
-        Counter(dict.fromkeys(chunk.message_index_offsets, 1)),
+        counts,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -88,24 +88,30 @@ class Part(NamedTuple):
 
     Attributes:
         start_ns: no message of it is older.
+        number: its place in the bag.
         read: yields its messages by log time.
     """
 
     start_ns: int
+    number: int
     read: Callable[[], Iterator[StoredMessage]]
 
 
-def merged(parts: Sequence[Part]) -> Iterator[StoredMessage]:
-    """Yield the messages of all parts by log time; with equal stamps those of earlier parts first.
+def merged(parts: Iterable[Part]) -> Iterator[StoredMessage]:
+    """Yield the messages of all parts by log time; with equal stamps by the numbers of the parts.
 
     A part is read only when its time has come, so of parts that do not overlap one is read at a time.
+
+    Args:
+        parts: the earliest ``start_ns`` first
     """
-    waiting = sorted(enumerate(parts), key=lambda item: item[1].start_ns, reverse=True)
+    coming = iter(parts)
+    waiting = next(coming, None)
     heads: list[tuple[int, int, StoredMessage, Iterator[StoredMessage]]] = []
-    while waiting or heads:
-        while waiting and (not heads or waiting[-1][1].start_ns <= heads[0][0]):
-            number, part = waiting.pop()
-            messages = part.read()
+    while waiting is not None or heads:
+        while waiting is not None and (not heads or waiting.start_ns <= heads[0][0]):
+            number, messages = waiting.number, waiting.read()
+            waiting = next(coming, None)
             if (first := next(messages, None)) is not None:
                 heapq.heappush(heads, (first.log_ns, number, first, messages))
         if not heads:

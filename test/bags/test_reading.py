@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import shutil
+import tracemalloc
 
 import pytest
 
@@ -201,3 +202,19 @@ def test_types_come_from_the_bag(tmp_path, storage):
         assert bag.fields("my_robot/Finger")["tactile"] == "int8[3]"
         assert bag.fields("std_msgs/Header") == {"stamp": "builtin_interfaces/Time", "frame_id": "string"}
     assert (message.fingers[0].tactile.tolist(), message.side, message.closed) == ([1, 2, 3], "left", True)
+
+
+def test_the_index_of_a_long_file_needs_little_memory(tmp_path):
+    path = tmp_path / "long.mcap"
+    messages = [joints(START_NS + number, {"a": 0.0}) for number in range(3000)]
+    write_mcap(path, messages, chunk_size=1)
+    with open_bag(path):  # what is imported stays
+        pass
+    tracemalloc.start()
+    try:
+        with open_bag(path) as bag:
+            assert bag.topics["/joint_states"].count == 3000
+            _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak / 3000 < 500
