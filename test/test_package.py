@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import ast
 import re
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from configparser import ConfigParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -52,6 +54,17 @@ def test_importing_a_package_imports_only_what_it_needs(module, heavy):
     program = f"import sys, lerobot_recorder.{module}; print(*({set(heavy)} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert found.stdout.split() == []
+
+
+def test_each_message_type_is_written_out_once():
+    written = Counter(
+        node.value
+        for path in (ROOT / "lerobot_recorder").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Constant) and re.fullmatch(r"\w+/msg/\w+", str(node.value))
+    )
+    assert written["sensor_msgs/msg/Image"] == 1
+    assert [name for name, count in written.items() if count > 1] == []
 
 
 def test_setup_cfg_package_xml_and_changelog_name_one_version():

@@ -19,6 +19,7 @@ from lerobot_recorder.cameras import CameraSettings, camera_settings
 from lerobot_recorder.cli.discover import survey
 from lerobot_recorder.cli.options import option
 from lerobot_recorder.cli.plan import Plan, arm_option, plan_recording
+from lerobot_recorder.discovery import IMAGES, JOINT_STATE
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
 from lerobot_recorder.importing import ImportParameters, typed_parameters
@@ -54,15 +55,14 @@ _SIMULATED_TIMEOUT_S = 0.5
 _COLOURS = {FINE: "green", "warning": "yellow", FAULT: "red"}
 _CAMERAS = ("top", "wrist")
 _FIELDS = {
-    "sensor_msgs/msg/JointState": {
+    JOINT_STATE: {
         "header": "std_msgs/Header",
         "name": "sequence<string>",
         "position": "sequence<double>",
         "velocity": "sequence<double>",
         "effort": "sequence<double>",
     },
-    "sensor_msgs/msg/Image": {"header": "std_msgs/Header", "data": "sequence<uint8>"},
-    "sensor_msgs/msg/CompressedImage": {"header": "std_msgs/Header", "data": "sequence<uint8>"},
+    **{image: {"header": "std_msgs/Header", "data": "sequence<uint8>"} for image in IMAGES},
 }
 """The types of the hardware node's topics; those of other nodes are known when the recorder runs."""
 

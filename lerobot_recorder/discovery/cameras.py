@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from lerobot_recorder.discovery.seen import COMPRESSED, IMAGE, VIDEO, SeenTopic
+from lerobot_recorder.discovery.seen import COMPRESSED, IMAGE, IMAGES, VIDEO, SeenTopic
 from lerobot_recorder.discovery.stream import PlannedStream, identifier, unique
 
 _TRANSPORTS = ("compressed", "compressedDepth", "video")
@@ -69,7 +69,7 @@ def camera_streams(topics: Sequence[SeenTopic]) -> list[PlannedStream]:
 
 def is_image(topic: SeenTopic) -> bool:
     """Return whether a topic carries images."""
-    return topic.type in (IMAGE, COMPRESSED, VIDEO)
+    return topic.type in (*IMAGES, VIDEO)
 
 
 def _views(topics: Sequence[SeenTopic]) -> list[_View]:

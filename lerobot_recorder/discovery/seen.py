@@ -39,6 +39,8 @@ TEXT = "std_msgs/msg/String"
 
 IMAGE = "sensor_msgs/msg/Image"
 COMPRESSED = "sensor_msgs/msg/CompressedImage"
+IMAGES = (IMAGE, COMPRESSED)
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 VIDEO = "foxglove_msgs/msg/CompressedVideo"
 """Packets of a video; only bags are read with them."""
 

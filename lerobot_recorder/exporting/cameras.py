@@ -11,10 +11,9 @@ from typing import Any, Literal
 
 from lerobot_recorder.bags import BagWriter
 from lerobot_recorder.dataset import FeatureDict, SetupFiles, Source, is_depth
-from lerobot_recorder.discovery import COMPRESSED, IMAGE, VIDEO
+from lerobot_recorder.discovery import CAMERA_INFO, COMPRESSED, IMAGE, VIDEO
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.exporting.messages import (
-    CAMERA_INFO,
     Message,
     depth_message,
     header,

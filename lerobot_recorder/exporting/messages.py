@@ -25,8 +25,6 @@ from lerobot_recorder.exporting.units import Part, parts_of
 
 Message = Mapping[str, Any]
 
-CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-
 DEFINITIONS = {VIDEO: "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"}
 """Definitions of the types that ROS 2 does not have itself."""
 

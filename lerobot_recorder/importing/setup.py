@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 
-from lerobot_recorder.discovery import TEXT
+from lerobot_recorder.discovery import CAMERA_INFO, TEXT
 from lerobot_recorder.importing.parameters import ImportParameters
 from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import BagStreams
@@ -12,7 +12,6 @@ from lerobot_recorder.topics import RobotSetup
 from lerobot_recorder.versions import version_of
 
 _ROBOT = ("robot_description", TEXT)
-_CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 _PACKAGES = ("lerobot_recorder", "rosbags", "av")
 
 
@@ -34,7 +33,7 @@ def setup_of_bag(bag: TimedBag, streams: BagStreams, parameters: ImportParameter
     cameras: dict[str, list[str]] = {}
     for stream, topic in setup.camera_info_topics().items():
         cameras.setdefault(parameters.topic(topic), []).append(stream)
-    kinds = {parameters.topic(_ROBOT[0]): _ROBOT[1], **dict.fromkeys(cameras, _CAMERA_INFO)}
+    kinds = {parameters.topic(_ROBOT[0]): _ROBOT[1], **dict.fromkeys(cameras, CAMERA_INFO)}
     for topic, kind in kinds.items():
         found = bag.topics.get(topic)
         if found is None or found.type != kind:

@@ -21,6 +21,7 @@ from rclpy.qos import QoSProfile
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from lerobot_recorder.discovery import TEXT
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.nodes.clock import steady_timer
@@ -130,7 +131,7 @@ class ConsoleNode(ManagedNode):
         return sorted(
             name.removesuffix(end) or "/"
             for name, kinds in self.get_topic_names_and_types()
-            if name.endswith(end) and kinds == ["std_msgs/msg/String"] and self.count_publishers(name)
+            if name.endswith(end) and kinds == [TEXT] and self.count_publishers(name)
         )
 
     def _hint(self) -> None:

@@ -21,8 +21,7 @@ from std_msgs.msg import String
 
 from lerobot_recorder.discovery import (
     ARRAY,
-    COMPRESSED,
-    IMAGE,
+    IMAGES,
     TEXT,
     TRAJECTORY,
     TYPES,
@@ -85,7 +84,7 @@ class DiscoverNode(GuardedNode):
         if not publishers and not _is_command(name, kind):
             return
         observed = self._heard[name, kind] = ObservedTopic()
-        profile = matching(offer_of(publishers), _DEPTHS[kind in (IMAGE, COMPRESSED)])
+        profile = matching(offer_of(publishers), _DEPTHS[kind in IMAGES])
         counter = LossCounter(partial(self._note_lost, (name, kind)))
 
         def note(message: Any, info: Mapping[str, Any]) -> None:

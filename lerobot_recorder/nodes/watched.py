@@ -23,7 +23,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
 from lerobot_recorder.dashboard import Live, depth_to_jpeg, to_jpeg
-from lerobot_recorder.discovery import COMPRESSED, IMAGE
+from lerobot_recorder.discovery import IMAGES, JOY, TEXT
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.images import decode_depth
 from lerobot_recorder.nodes.events import latched
@@ -39,7 +39,7 @@ _BUSY_SHARE = 9
 
 _MATCH_S = 1.0
 _MOST_VALUES = 64
-_NOT_SHOWN = ("std_msgs/msg/String", "sensor_msgs/msg/Joy")
+_NOT_SHOWN = (TEXT, JOY)
 _INNER = ("rcl_interfaces/", "rosgraph_msgs/", "tf2_msgs/")
 """What a recorder subscribes to besides streams of values."""
 
@@ -156,7 +156,7 @@ class WatchedTopics:
                 message_class(kind), self._newest(topic), self._picture_of(camera), self._period_s
             )
         for topic, kind in recorded.items():
-            if kind not in (IMAGE, COMPRESSED, *_NOT_SHOWN) and not kind.startswith(_INNER):
+            if kind not in (*IMAGES, *_NOT_SHOWN) and not kind.startswith(_INNER):
                 wanted[topic] = Watched(
                     message_class(kind),
                     self._newest(topic),
@@ -176,10 +176,10 @@ class WatchedTopics:
 
     def _images(self, own: str, recorded: Mapping[str, str]) -> dict[str, str]:
         """Return the topics of all cameras: those that are recorded, and those of the hardware node."""
-        images = {topic: kind for topic, kind in recorded.items() if kind in (IMAGE, COMPRESSED)}
+        images = {topic: kind for topic, kind in recorded.items() if kind in IMAGES}
         known = {_base(topic) for topic in images}
         for topic, kinds in sorted(self._node.get_topic_names_and_types(), reverse=True):  # compressed first
-            is_camera = topic.startswith(f"{own}/cameras/") and kinds[0] in (IMAGE, COMPRESSED)
+            is_camera = topic.startswith(f"{own}/cameras/") and kinds[0] in IMAGES
             if is_camera and _base(topic) not in known and self._node.count_publishers(topic):
                 images[topic] = kinds[0]
                 known.add(_base(topic))

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lerobot_recorder.discovery import SeenTopic, Survey
+from lerobot_recorder.discovery import IMAGES, SeenTopic, Survey
 from lerobot_recorder.preflight.finding import FAULT, WARNING, Finding, combined
 
 _SLOW, _UNUSABLE = 0.8, 0.4
-_IMAGES = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 
 
 def check_topics(topics: Mapping[str, str], survey: Survey, fps: int) -> Iterator[Finding]:
@@ -42,5 +41,5 @@ def _found(stream: str, topic: SeenTopic, fps: int) -> Finding:
         return combined(stream, [(WARNING, topic.losses)], fine)
     if topic.rate_hz >= _SLOW * fps:
         return Finding(stream, "ok", fine)
-    is_unusable = topic.type in _IMAGES and topic.rate_hz < _UNUSABLE * fps
+    is_unusable = topic.type in IMAGES and topic.rate_hz < _UNUSABLE * fps
     return combined(stream, [(FAULT if is_unusable else WARNING, f"slower than {fps} rows per second")], fine)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import yaml
 
 from lerobot_recorder.bags import Bag, BagTopic
-from lerobot_recorder.discovery import COMPRESSED, IMAGE, TEXT, TYPES, VIDEO, SeenTopic, Survey, described
+from lerobot_recorder.discovery import IMAGES, TEXT, TYPES, VIDEO, SeenTopic, Survey, described
 from lerobot_recorder.errors import BagError
 from lerobot_recorder.topics.observed import ObservedTopic, facts_of
 
@@ -60,7 +60,7 @@ def _seen(bag: Bag, topic: BagTopic, seconds: float) -> list[SeenTopic]:
         if at_s > seconds and number >= _FEWEST:
             break
         within += at_s <= seconds
-        if kept is None or topic.type not in (IMAGE, COMPRESSED, VIDEO):
+        if kept is None or topic.type not in (*IMAGES, VIDEO):
             kept = message.decode()
         observed.note(kept, at_s)
     reliable = _is_reliable(topic.qos)

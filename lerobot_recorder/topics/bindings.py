@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from lerobot_recorder.arms import JOINTS, load_calibration
-from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT, TF, VIDEO
+from lerobot_recorder.discovery import COMPRESSED, IMAGE, IMAGES, JOINT_STATE, TEXT, TF, VIDEO
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
@@ -23,7 +23,7 @@ from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
 from lerobot_recorder.topics.tf import NAMES, Rotation, TransformTracker, continued
 
-RECORDABLE = frozenset((IMAGE, COMPRESSED, *vectors.USUAL_TYPES))
+RECORDABLE = frozenset((*IMAGES, *vectors.USUAL_TYPES))
 
 _OF_VECTORS = ("names", "aliases", "field", "unit", "calibration", "role")
 _TF = "tf"
@@ -132,7 +132,7 @@ def binding_of(name: str, settings: StreamSettings, image_format: str, types: Me
             return _transform_binding(name, settings, topic)
         _refuse(name, settings, _OF_TF, message_type)
         layout = Layout(message_type, types)
-        if message_type in (IMAGE, COMPRESSED, VIDEO):
+        if message_type in (*IMAGES, VIDEO):
             binding = _image_binding(name, settings, message_type, image_format)
         elif (place := _text_place(layout, settings.field)) is not None:
             binding = _text_binding(name, settings, layout, place)

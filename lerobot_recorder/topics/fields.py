@@ -24,11 +24,12 @@ _FLOATS = ("float", "double", "long double", "float32", "float64")
 _OCTETS = ("octet", "byte")
 _INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 _NUMBERS = frozenset((*_FLOATS, *_INTEGERS, *_OCTETS, "boolean", "bool", "char"))
+_HEADER = "std_msgs/msg/Header"
 _NOT_MEASURED = frozenset(
     (
         "builtin_interfaces/msg/Duration",
         "builtin_interfaces/msg/Time",
-        "std_msgs/msg/Header",
+        _HEADER,
         "std_msgs/msg/MultiArrayLayout",
     )
 )
@@ -156,7 +157,7 @@ class Layout:
     def has_header(self) -> bool:
         """Whether the messages have a header, and so a stamp."""
         header = self._fields(self.root.kind).get("header")
-        return header is not None and header.name == "std_msgs/msg/Header"
+        return header is not None and header.name == _HEADER
 
     def find(self, path: str) -> Place:
         """Return the place that a path leads to.

@@ -9,7 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from lerobot_recorder.discovery import ARRAY, CONTROLLER_STATE, JOINT_STATE, TRAJECTORY
+from lerobot_recorder.discovery import (
+    ARRAY,
+    ARRAYS,
+    CONTROLLER_STATE,
+    JOINT_STATE,
+    JOY,
+    NUMBERS,
+    TRAJECTORY,
+)
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.excerpt import listing
 from lerobot_recorder.topics.fields import (
@@ -52,19 +60,16 @@ _CHOSEN = {
 }
 """Values of types that hold constants or what drivers often do not measure, too."""
 
-_STAMPED = ("Accel", "Point", "Pose", "Quaternion", "Transform", "Twist", "Vector3", "Wrench")
-_COVARIANT = ("PoseWithCovariance", "TwistWithCovariance")
-_ARRAYS = (*(f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)), "Float32", "Float64")
+_WITHOUT_UNIT = ("Quaternion", "Vector3")
 
 USUAL_TYPES = (
     *_JOINTS,
     *_BODIES,
-    *(f"std_msgs/msg/{name}" for name in ("Bool", *_ARRAYS)),
-    *(f"std_msgs/msg/{name}MultiArray" for name in _ARRAYS),
-    *(f"geometry_msgs/msg/{name}{end}" for name in (*_STAMPED, *_COVARIANT) for end in ("", "Stamped")),
-    *(f"sensor_msgs/msg/{name}" for name in ("BatteryState", "FluidPressure", "Imu", "Joy")),
-    *(f"sensor_msgs/msg/{name}" for name in ("NavSatFix", "Range", "Temperature")),
-    "nav_msgs/msg/Odometry",
+    ARRAY,
+    *ARRAYS,
+    *NUMBERS,
+    JOY,
+    *(f"geometry_msgs/msg/{name}{end}" for name in _WITHOUT_UNIT for end in ("", "Stamped")),
 )
 """Types of vectors that are recorded without a path. With one, all others are, too."""
 
