@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from itertools import islice
 
 _LONGEST = 200
@@ -35,6 +35,11 @@ def counted(number: int, noun: str, verb: str = "") -> str:
     is_one = number == 1
     words = (str(number), noun if is_one else f"{noun}s", f"{verb}s" if verb and is_one else verb)
     return " ".join(filter(None, words))
+
+
+def tallied(counts: Mapping[str, int]) -> list[str]:
+    """Return what happened and how often: ``no joint a in the message (2 times)``."""
+    return [f"{what} ({counted(number, 'time')})" for what, number in counts.items()]
 
 
 def listing(names: Collection[object], most: int = _MOST_NAMES) -> str:

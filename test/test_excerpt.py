@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lerobot_recorder.excerpt import counted, excerpt, listing
+from lerobot_recorder.excerpt import counted, excerpt, listing, tallied
 
 
 def test_short_texts_do_not_change():
@@ -27,6 +27,7 @@ def test_nouns_and_verbs_follow_the_number():
     assert counted(1, "episode", "wait") == "1 episode waits"
     assert counted(0, "episode", "wait") == "0 episodes wait"
     assert counted(2, "frame") == "2 frames"
+    assert tallied({"no joint a": 1, "too late": 2}) == ["no joint a (1 time)", "too late (2 times)"]
 
 
 @given(st.lists(st.text(max_size=400), max_size=50))

@@ -19,6 +19,7 @@ from lerobot_recorder.dataset import (
     video_keys,
 )
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import counted
 
 MOST_WITH_AGES = 100
 """Episodes from which rates and ages of a dataset are computed, evenly spaced."""
@@ -219,7 +220,7 @@ def summary_lines(overview: Overview) -> Iterator[tuple[str, str]]:
     seconds, frames = sum(each.seconds for each in episodes), sum(each.frames for each in episodes)
     yield "dataset", str(overview.root)
     yield "robot", info.robot_type or UNKNOWN
-    yield "episodes", f"{len(episodes)}, {_length(seconds)}, {frames} frames at {info.fps} fps"
+    yield "episodes", f"{len(episodes)}, {_length(seconds)}, {counted(frames, 'frame')} at {info.fps} fps"
     for count, (task, number) in enumerate(overview.tasks.most_common(_TASKS)):
         yield "" if count else "tasks", f"{number} x {task}"
     if (more := len(overview.tasks) - _TASKS) > 0:

@@ -22,6 +22,7 @@ from lerobot_recorder.cli.rerun_viewer import open_in_rerun
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.dataset import SETUPS_PATH, RecordedEpisode, Recording, StreamAges
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import counted, tallied
 from lerobot_recorder.topics import meanings
 
 _SUCCESS = {True: "yes", False: "no", None: "not marked"}
@@ -195,7 +196,10 @@ def _line(episode: EpisodeSummary) -> Sequence[str]:
 def _facts(index: int, episode: RecordedEpisode) -> Iterator[tuple[str, str]]:
     yield "episode", str(index)
     yield "task", episode.task
-    yield "length", f"{episode.length} frames, {episode.length / episode.fps:.1f} s at {episode.fps} fps"
+    yield (
+        "length",
+        f"{counted(episode.length, 'frame')}, {episode.length / episode.fps:.1f} s at {episode.fps} fps",
+    )
     recording = episode.recording
     if not recording:
         yield "recording", "unknown: meta/recordings has no line for this episode"
@@ -240,14 +244,14 @@ def streams_rows(
     """Yield for each stream how many rows have a new sample, how old samples were, and their faults."""
     for name, stream in ages.items():
         new, rows = stream.new_rows(fps), len(stream.age_s)
-        counted = figures.get(name, {})
-        faults = "; ".join(f"{what} ({count} times)" for what, count in counted.get("faults", {}).items())
+        known = figures.get(name, {})
+        faults = "; ".join(tallied(known.get("faults", {})))
         yield (
             name,
             f"{new} of {rows}",
             f"{new * fps / rows:.1f}",
             *(f"{value * 1000:.1f}" for value in _percentiles(stream)),
-            str(counted.get("stale_ticks", "")),
+            str(known.get("stale_ticks", "")),
             faults,
         )
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
 from lerobot_recorder.status import from_json
 
@@ -81,7 +82,7 @@ class RunStatus:
         """Return which of the episodes that were asked for were not recorded, one sentence each."""
         if self.recorder is None or (saved := self.recorder.episode - 1) >= self.recorder.num_episodes:
             return []
-        return [f"{saved} of {self.recorder.num_episodes} episodes were recorded"]
+        return [f"{saved} of {counted(self.recorder.num_episodes, 'episode')} were recorded"]
 
     def missing(self, waiting: int) -> list[str]:
         """Return what was asked for and is not in the dataset, one sentence each.

@@ -9,6 +9,7 @@ import typer
 
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.spool import Spool
 
 EpisodeOption = Annotated[
@@ -27,7 +28,8 @@ def accept(dataset: DatasetArgument, episode: EpisodeOption = None) -> None:
     spool.recover()  # a recorder that died may have left one in recording/
     accepted = spool.accept(episode)
     reasons = "; ".join(accepted.manifest.reasons) or "unknown reason"
-    typer.echo(f"accepted episode {accepted.episode_id}, {accepted.length} frames, despite: {reasons}")
+    frames = counted(accepted.length, "frame")
+    typer.echo(f"accepted episode {accepted.episode_id}, {frames}, despite: {reasons}")
     _print_next_step(dataset)
 
 
@@ -35,7 +37,7 @@ def undo_delete(dataset: DatasetArgument, episode: EpisodeOption = None) -> None
     """Restore the most recently deleted episode or discarded take."""
     restored = _spool(dataset).undo_delete(episode)
     place = restored.path.parent
-    typer.echo(f"restored episode {restored.episode_id}, {restored.length} frames, to {place}")
+    typer.echo(f"restored episode {restored.episode_id}, {counted(restored.length, 'frame')}, to {place}")
     if restored.state == "ready":
         _print_next_step(dataset)
     else:

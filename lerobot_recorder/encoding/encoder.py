@@ -436,7 +436,6 @@ class BatchEncoder:
         while not batch.wait(POLL_S / 2) and not self._requests.abort:
             self._report.measure_speed(batch.frame_s, self._workers_size)
             self._look_at_cpu_time()
-            self._waiting.look(spool)
             self._publish(spool, batch, "encoding")
         self._report.warn_of_starvation(None, self._config.nice)
         if self._requests.abort:
@@ -459,6 +458,7 @@ class BatchEncoder:
             take=self._live.progress,
             retryable=len(spool.failed()),
         )
+        self._waiting.look(spool)  # after the claims: an episode of the batch does not wait
         self._report.publish(current, self._waiting)
 
     def _end(self) -> None:
@@ -467,7 +467,6 @@ class BatchEncoder:
         try:
             self._stop_workers()
             with Spool(self.root) as spool:
-                self._waiting.look(spool)
                 self._publish(spool, None, "ended")
         except BaseException as error:
             report.fail(error)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from lerobot_recorder.errors import RecorderError, explained
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.spool import Spool, SpooledEpisode
 from lerobot_recorder.status import STATUS_VERSION
 
@@ -209,9 +210,9 @@ class Report:
         """Describe the failed episodes, and what to do; empty if there are none."""
         if not self.failed:
             return ""
-        count = f"{len(self.failed)} episode{'s' if len(self.failed) > 1 else ''}"
+        count, last = counted(len(self.failed), "episode"), list(self.failed.values())[-1]
         return (
-            f"{count} could not be encoded: {list(self.failed.values())[-1]}. Kept in "
+            f"{count} could not be encoded: {last}. Kept in "
             f"{Spool(self._root).directory('failed')}; to try again: lerobot-recorder encode {self._root} "
             "--retry-failed"
         )

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from lerobot_recorder.errors import DiskFullError, RecorderError, StreamError
+from lerobot_recorder.excerpt import tallied
 from lerobot_recorder.importing.cuts import Cut
 from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import BagStreams
@@ -263,7 +264,7 @@ def _has_none(stream: Stream, cut: Cut) -> bool:
 
 
 def _nothing(stream: Stream) -> str:
-    faults = "; ".join(f"{what} ({number} times)" for what, number in stream.faults().items())
+    faults = "; ".join(tallied(stream.faults()))
     return f"no message on {stream.spec.source} that can be used{f': {faults}' if faults else ''}"
 
 

@@ -124,7 +124,7 @@ class EncoderNode(ManagedNode):
         if not failed:
             return finished("no episode has failed")
         paused = "; they wait until paused is false" if self._encoder.paused else ""
-        return finished(f"trying {failed} failed episodes again{paused}")
+        return finished(f"trying {counted(failed, 'failed episode')} again{paused}")
 
     def _publish_status(self) -> None:
         status = self._encoder.status()

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, cast
 
+from lerobot_recorder.excerpt import counted, tallied
 from lerobot_recorder.nodes.events import Diagnostic
 from lerobot_recorder.recording import (
     Deleted,
@@ -55,7 +56,7 @@ def saved(outcome: Outcome) -> tuple[bool, str]:
     if outcome.state == "ready":
         kept = f"; kept although {'; '.join(outcome.reasons)}" if outcome.reasons else ""
         kept += f"; {'; '.join(outcome.notes)}" if outcome.notes else ""
-        return True, f"saved episode {outcome.episode_id} of {outcome.length} frames{kept}"
+        return True, f"saved episode {outcome.episode_id} of {counted(outcome.length, 'frame')}{kept}"
     return (
         False,
         f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'no frames'}",
@@ -65,7 +66,7 @@ def saved(outcome: Outcome) -> tuple[bool, str]:
 def discarded(outcome: Outcome) -> tuple[bool, str]:
     """Answer a call that discarded an episode."""
     back = "; undo_delete brings it back" if outcome.length else ""
-    return True, f"discarded episode {outcome.episode_id} of {outcome.length} frames{back}"
+    return True, f"discarded episode {outcome.episode_id} of {counted(outcome.length, 'frame')}{back}"
 
 
 def deletion(deleted: Deleted) -> str:
@@ -107,5 +108,5 @@ def diagnostics(status: RecorderStatus) -> list[Diagnostic]:
 
 
 def _values(stream: StreamStatus) -> Mapping[str, Any]:
-    faults = "; ".join(f"{what} ({number} times)" for what, number in stream.faults.items())
+    faults = "; ".join(tallied(stream.faults))
     return {**asdict(stream), "faults": faults}

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import ConfigError, StreamError
+from lerobot_recorder.excerpt import counted, tallied
 from lerobot_recorder.recording.streams import NOT_FINITE, Arrivals, Sample, Stream, StreamSpec
 from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.spool import EncodedImage
@@ -184,7 +185,7 @@ class StreamQuality:
         if rules.frozen_after_s and self._longest_same_s >= rules.frozen_after_s:
             found.append(f"{name}: the image did not change for {self._longest_same_s:.1f} s")
         if found:
-            found += [f"{name}: {what} ({number} times)" for what, number in self._faults().items()]
+            found += [f"{name}: {fault}" for fault in tallied(self._faults())]
             found += self._losses()
         return found
 
@@ -197,7 +198,9 @@ class StreamQuality:
             slow += self._losses()
         left_out = self._faults().get(NOT_FINITE)
         return slow + (
-            [f"{self.spec.name}: {left_out} messages with NaN or infinity were left out"] if left_out else []
+            [f"{self.spec.name}: {counted(left_out, 'message')} with NaN or infinity left out"]
+            if left_out
+            else []
         )
 
     def _is_slower_than(self, rate_hz: float) -> bool:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from lerobot_recorder.dataset import SUCCESS_FEATURE, SetupFiles
 from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, SpoolError, StreamError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.recording.clock import Clock, SystemClock, grid_start_ns
 from lerobot_recorder.recording.committed import CommittedEpisodes
 from lerobot_recorder.recording.disk import DiskMonitor, typical_bytes
@@ -480,7 +481,7 @@ class Recorder:
                 del self._unended[outcome.episode_id]
 
     def _log(self, index: int, outcome: Outcome) -> None:
-        frames = f"{outcome.length} frames ({outcome.duration_s:.1f} s)"
+        frames = f"{counted(outcome.length, 'frame')} ({outcome.duration_s:.1f} s)"
         if outcome.reasons:
             self._message = self._failure(index, outcome)
         elif outcome.ended_by == "disk_full":

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Generic, Protocol, TypeVar
 
 from lerobot_recorder.errors import RecorderError, SpoolError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.spool import EpisodeHeader
 
 QUEUE_ROWS = 60
@@ -162,13 +163,13 @@ class Pace:
         if stalled_s > _STALL_S:
             return (
                 f"writing to the disk is too slow for {fps} fps: one row has taken {stalled_s:.1f} s so far, "
-                f"and {waiting} rows wait; check what else uses this disk, or use a faster one"
+                f"and {counted(waiting, 'row', 'wait')}; check what else uses this disk, or use a faster one"
             )
         convert_ms = (self._decode_s + self._writer.convert_s) / rows * 1e3
         write_ms = self._writer.write_s / rows * 1e3
         slow = "writing to the disk" if write_ms > convert_ms else "converting the images"
         return (
             f"{slow} is too slow for {fps} fps: a row takes {convert_ms:.0f} ms to convert and "
-            f"{write_ms:.0f} ms to write, and {waiting} rows wait; "
+            f"{write_ms:.0f} ms to write, and {counted(waiting, 'row', 'wait')}; "
             "use fewer or smaller images, compressed topics, or a faster disk"
         )

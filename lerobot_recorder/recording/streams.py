@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.excerpt import excerpt, tallied
 from lerobot_recorder.settings import check_settings, setting
 
 _KEPT_VECTORS = 4096
@@ -318,7 +318,7 @@ class Stream:
             return f"{spec.name}: {self.conflict}"
         losses = self.describe_losses(self.recent_arrivals())
         if status.age_s is None:
-            unusable = "; ".join(f"{what} ({number} times)" for what, number in status.faults.items())
+            unusable = "; ".join(tallied(status.faults))
             why = f": {losses}" if losses else ""
             return f"{spec.name}: {unusable or 'nothing is received'} on {source}{why}"
         if status.age_s > spec.max_age_s:

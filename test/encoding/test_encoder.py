@@ -20,6 +20,7 @@ from vectors import frames_done
 
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.encoding import encoder as module
+from lerobot_recorder.encoding.batch import Batch
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import EpisodeRecorder
 from lerobot_recorder.spool import Spool
@@ -71,6 +72,22 @@ def rows(root: Path) -> list[dict]:
 
 def videos(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in sorted(root.glob("videos/*/*/*.mp4"))}
+
+
+def test_an_episode_of_the_batch_does_not_wait_as_well(tmp_path, monkeypatch):
+    counts, commit, wait = [], Batch.commit, Batch.wait
+
+    def note_and_commit(batch):
+        status = encoder.status()
+        counts.append((status.state, status.encoding.episodes, status.waiting))
+        commit(batch)
+
+    monkeypatch.setattr(Batch, "commit", note_and_commit)
+    monkeypatch.setattr(Batch, "wait", lambda batch, _: wait(batch, 60))  # no look at the spool meanwhile
+    record(tmp_path / "data", 5)
+    with BatchEncoder(tmp_path / "data") as encoder:
+        wait_for(lambda: counts)
+    assert counts == [("committing", 1, 0)]
 
 
 def test_what_was_recorded_is_in_the_dataset_and_no_longer_in_the_spool(tmp_path):

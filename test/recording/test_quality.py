@@ -89,7 +89,7 @@ def test_stale_ticks_are_reported_with_the_faults_of_the_messages():
     assert quality.figures()["faults"] == {"no joint a in the message": 1}
     assert bad_because([quality], RULES) == (
         "state: 1 of 2 ticks had no sample within 0.5 s (the oldest was 0.70 s old)",
-        "state: no joint a in the message (1 times)",
+        "state: no joint a in the message (1 time)",
     )
 
 
@@ -101,7 +101,7 @@ def test_vectors_that_are_not_finite_are_left_out_and_noted(value):
     stream.push(Sample(2, np.array([value])))
     assert stream.newest().stamp_ns == 1
     assert stream.status(3).trouble == "a value is NaN or infinite"
-    assert quality.notes() == ["state: 1 messages with NaN or infinity were left out"]
+    assert quality.notes() == ["state: 1 message with NaN or infinity left out"]
     assert quality.reasons(RULES) == []
 
 

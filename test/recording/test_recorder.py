@@ -218,7 +218,7 @@ def test_a_message_with_nan_is_left_out_and_noted(bench):
     outcome = robot.recorder.save().result(10)
     assert (outcome.state, outcome.notes) == (
         "ready",
-        ("state: 1 messages with NaN or infinity were left out",),
+        ("state: 1 message with NaN or infinity left out",),
     )
     assert np.isfinite(Spool(robot.root).ready()[0].rows()["observation.state"]).all()
 
