@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 from itertools import islice
 
@@ -35,6 +36,12 @@ def counted(number: int, noun: str, verb: str = "") -> str:
     is_one = number == 1
     words = (str(number), noun if is_one else f"{noun}s", f"{verb}s" if verb and is_one else verb)
     return " ".join(filter(None, words))
+
+
+def did_you_mean(name: str, names: Collection[str]) -> str:
+    """Return the most similar name as the end of a sentence, `` (did you mean 'crf'?)``, or an empty text."""
+    similar = difflib.get_close_matches(name, names, n=1)
+    return f" (did you mean {similar[0]!r}?)" if similar else ""
 
 
 def tallied(counts: Mapping[str, int]) -> list[str]:

@@ -24,6 +24,7 @@ from numbers import Real
 from typing import Any, Literal, TypeVar
 
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import did_you_mean
 
 Effect = Literal["at once", "from the next episode", "from the next batch", "at the next start"]
 T = TypeVar("T")
@@ -105,6 +106,7 @@ class Parameter:
         if self.choices and value not in self.choices:
             raise ConfigError(
                 f"{self.name}: expected one of {', '.join(map(repr, self.choices))}, found {value!r}"
+                + did_you_mean(str(value), self.choices)
             )
         for number in value if self._is_numbers else (value,):
             if isinstance(number, Real) and not isinstance(number, bool):
@@ -156,7 +158,8 @@ class Parameter:
         """Return a list of texts without its empty ones: ROS cannot give an empty list, but ``['']``."""
         is_list = isinstance(value, Sequence) and not isinstance(value, str)
         if not is_list or not all(isinstance(each, str) for each in value):
-            raise ConfigError(f"{self.name}: expected a list of texts, found {value!r}")
+            example = f": write [{value!r}]" if isinstance(value, str) and value else ""
+            raise ConfigError(f"{self.name}: expected a list of texts, found {value!r}{example}")
         texts = tuple(each for each in value if each)
         if repeated := [each for each in dict.fromkeys(texts) if texts.count(each) > 1]:
             raise ConfigError(f"{self.name}: expected different texts, found {', '.join(repeated)} twice")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import typer
 import yaml
@@ -128,12 +129,8 @@ def parsed_assignments(parameters: Sequence[str]) -> dict[str, dict[str, Any]]:
         ConfigError: an assignment has another form
     """
     values: dict[str, dict[str, Any]] = {}
-    for node, name, value in map(_parsed, parameters):
-        try:
-            values.setdefault(node, {})[name] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
-            why = getattr(error, "problem", None) or error
-            raise ConfigError(f"{node}.{name}: {excerpt(repr(value))} is no YAML value: {why}") from error
+    for node, name, value, _ in map(_parsed, parameters):
+        values.setdefault(node, {})[name] = value
     return values
 
 
@@ -143,24 +140,76 @@ def arguments_by_node(
     """Return the command line of each node.
 
     Raises:
-        ConfigError: a parameter does not have the form NODE.NAME=VALUE, or the namespace is invalid
+        ConfigError: a parameter does not have the form NODE.NAME=VALUE or a value that ROS accepts, or the
+            namespace is invalid
     """
     arguments = {node: node_arguments(node_values(node, options), namespace, config) for node in NODE_OPTIONS}
     for assignment in parameters:
-        node, name, value = _parsed(assignment)
-        arguments[node] += ["-p", f"{name}:={value}"]
+        node, name, _, text = _parsed(assignment)
+        arguments[node] += ["-p", f"{name}:={text}"]
     return arguments
 
 
-def _parsed(assignment: str) -> tuple[str, str, str]:
-    path, equals, value = assignment.partition("=")
+class _Assignment(NamedTuple):
+    """A value for a parameter.
+
+    Attributes:
+        node: name of the node
+        name: name of the parameter
+        value: its value
+        text: the value as ROS reads it
+    """
+
+    node: str
+    name: str
+    value: Any
+    text: str
+
+
+def _parsed(assignment: str) -> _Assignment:
+    path, equals, text = assignment.partition("=")
     node, dot, name = path.partition(".")
     if node not in NODE_OPTIONS or not (dot and name and equals):
         raise ConfigError(
             f"parameter {assignment!r}: expected NODE.NAME=VALUE with a node of {', '.join(NODE_OPTIONS)}, "
             "for example encoder.crf=25"
         )
-    return node, name, value
+    value = _value(path, text)
+    return _Assignment(node, name, value, _as_ros_reads(value, text))
+
+
+def _value(path: str, text: str) -> Any:
+    """Return the value that a text gives to a parameter.
+
+    Raises:
+        ConfigError: it is no YAML, or nothing that a parameter can hold
+    """
+    try:
+        value = yaml.safe_load(text) if text.strip() else text
+    except yaml.YAMLError as error:
+        why = getattr(error, "problem", None) or error
+        raise ConfigError(f"{path}: {excerpt(repr(text))} is no YAML value: {why}") from error
+    each_of = value if isinstance(value, list) else [value]
+    if any(isinstance(each, (dict, list, set)) for each in each_of):
+        raise ConfigError(
+            f"{path}: expected a value or a list of values, found {excerpt(repr(text))}: put a text with a "
+            'colon in quotes, for example ["0:save_episode"]'
+        )
+    kinds = {type(each) for each in each_of}
+    if kinds == {int, float}:
+        return [float(each) for each in each_of]
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"{path}: expected a list of values of one type, found {excerpt(repr(text))}: put all texts in "
+            "quotes"
+        )
+    return value
+
+
+def _as_ros_reads(value: Any, text: str) -> str:
+    """Return a value as text for ROS, which does not read all lists that YAML allows, and no empty text."""
+    is_plain = isinstance(value, list) and all(isinstance(each, (bool, int, float, str)) for each in value)
+    return json.dumps(value, ensure_ascii=False) if is_plain or value == "" else text
 
 
 def _config(config: Path | None, hardware: str) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.encoding import ENCODER_PARAMETERS, BatchSettings, encoder_settings
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import did_you_mean
 from lerobot_recorder.parameter_files import Section, read_sections
 from lerobot_recorder.recording import RecorderSettings
 from lerobot_recorder.settings import Parameter, of_unlisted, settings_from
@@ -206,7 +206,6 @@ def _refuse_unknown(
         if name in unlisted:
             raise ConfigError(f"{f'{place}: ' if place else ''}{unlisted[name]}")
         if name in unknown:
-            similar = difflib.get_close_matches(name, names, n=1)
-            hint = f" (did you mean {similar[0]!r}?)" if similar else ""
+            hint = did_you_mean(name, names)
             where = f"{place}: " if place else ""
             raise ConfigError(f"{where}{node} has no parameter {name!r}{hint}; docs/parameters.md lists them")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ from lerobot_recorder.parameter_files import check_files, files_in, full_name, w
 
 CORE = "lerobot_recorder"
 _PR_SET_PDEATHSIG = 1
+_UNREADABLE = re.compile(r"parse parameter override rule: '(.*)'\. Error", re.DOTALL)
 
 
 class NodeLog(logging.Handler):
@@ -194,10 +196,20 @@ def run(make: Callable[[], ManagedNode], name: str) -> int:
         arguments = without_files(sys.argv) if refused else sys.argv
         rclpy.init(args=arguments, signal_handler_options=SignalHandlerOptions.NO)
     except Exception as error:  # without ROS, there is no log of ROS
-        print(f"error: ROS 2 cannot start: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        print(f"error: {_why_no_ros(str(error))}", file=sys.stderr, flush=True)  # noqa: T201
         return 1
     with forwarded_logs() as logs:
         return _failed(refused, name) if refused else _live(make, name, signals, parent, logs)
+
+
+def _why_no_ros(error: str) -> str:
+    """Return why ROS cannot start; its own message on an unreadable parameter names lines of its code."""
+    if (rule := _UNREADABLE.search(error)) is None:
+        return f"ROS 2 cannot start: {error}"
+    return (
+        f"ROS cannot read {rule[1]}: expected a number, a text or a list of values of one type after :=, "
+        "with quotes around texts that have a colon, for example -p \"joy_buttons:=['0:save_episode']\""
+    )
 
 
 def _refused_files(name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -21,7 +20,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter as RosParameter
 
 from lerobot_recorder.errors import ConfigError, RecorderError
-from lerobot_recorder.excerpt import listing
+from lerobot_recorder.excerpt import did_you_mean, listing
 from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.parameter_files import Section, files_in, read_sections
 from lerobot_recorder.settings import Parameter, of_unlisted, settings_from
@@ -141,14 +140,14 @@ class Parameters:
         left_out = tuple(f"{name}." for name in self._left_out(members))
         unknown = sorted(name for name in given if name not in known and not name.startswith(left_out))
         if shared := [name for name in unknown if self._is_shared(name)]:
-            named = listing([f"{name!r}{self._similar(name)}" for name in shared], _LONGEST_LIST)
+            named = listing([f"{name!r}{did_you_mean(name, self._known)}" for name in shared], _LONGEST_LIST)
             self._node.get_logger().info(f"not used from sections for all nodes: {named}")
         own = [name for name in unknown if name not in shared]
         if unlisted := of_unlisted(own, members, self[members] if members else (), of_member):
             first, sentence = next(iter(unlisted.items()))
             raise ConfigError(f"{self._place(first)}{sentence}")
         if own:
-            named = "; ".join(f"{name!r}{self._similar(name)}" for name in own)
+            named = "; ".join(f"{name!r}{did_you_mean(name, self._known)}" for name in own)
             raise ConfigError(
                 f"{self._place(own[0])}{self._node.get_name()} has no parameter {named}; docs/parameters.md "
                 "lists them"
@@ -174,10 +173,6 @@ class Parameters:
         node = self._node.get_fully_qualified_name()
         sections = [section for path in files_in(sys.argv) for section in read_sections(path)]
         return [section for section in sections if section.applies_to(node)]
-
-    def _similar(self, name: str) -> str:
-        found = difflib.get_close_matches(name, self._known, n=1)
-        return f" (did you mean {found[0]!r}?)" if found else ""
 
     def on_change(self, act: Callable[[Mapping[str, Any]], None]) -> None:
         """Call ``act`` with new values when they are set; an error that it raises refuses them."""

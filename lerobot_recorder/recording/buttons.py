@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.excerpt import did_you_mean
 from lerobot_recorder.settings import check_settings, setting
 
 SERVICES: Mapping[str, tuple[str, bool]] = {
@@ -66,17 +67,18 @@ class ButtonSettings:
         """The actions by number of the button.
 
         Raises:
-            ConfigError: an entry has no number or no action
+            ConfigError: an entry has no number or no action, or a button has two
         """
-        actions = {}
+        actions: dict[int, str] = {}
         for entry in self.joy_buttons:
-            number, _, action = entry.partition(":")
-            if not number.strip().isdecimal() or action.strip() not in ACTIONS:
+            number, _, action = (part.strip() for part in entry.partition(":"))
+            if not number.isdecimal() or action not in ACTIONS:
                 raise ConfigError(
                     f"joy_buttons: expected NUMBER:ACTION with an action of {', '.join(ACTIONS)}, "
-                    f"found {entry!r}"
+                    f"found {entry!r}{did_you_mean(action, ACTIONS)}"
                 )
-            actions[int(number)] = action.strip()
+            if (other := actions.setdefault(int(number), action)) != action:
+                raise ConfigError(f"joy_buttons: button {number} has two actions, {other} and {action}")
         return actions
 
 

@@ -81,6 +81,27 @@ def test_a_value_that_is_no_yaml_is_refused_with_its_parameter():
         parsed_assignments(["recorder.tasks=[Push, Pull"])
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "as_ros_reads"),
+    [
+        ("[0:pause, 1:resume]", ["0:pause", "1:resume"], '["0:pause", "1:resume"]'),
+        ("[1, 2.5]", [1.0, 2.5], "[1.0, 2.5]"),
+        ("", "", '""'),
+        ("Würfel, rot", "Würfel, rot", "Würfel, rot"),
+    ],
+)
+def test_values_reach_the_node_as_ros_reads_them(text, value, as_ros_reads):
+    assert parsed_assignments([f"recorder.it={text}"]) == {"recorder": {"it": value}}
+    given = arguments_by_node(Path("f"), {}, [f"recorder.it={text}"])["recorder"][-1]
+    assert given == f"it:={as_ros_reads}"
+
+
+@pytest.mark.parametrize("text", ["[0: pause]", "{0: pause}", "Pick: red", "[0:pause, 1]", "[[1], [2]]"])
+def test_a_value_that_no_parameter_can_hold_is_refused_with_what_to_write(text):
+    with pytest.raises(ConfigError, match=r"recorder\.joy_buttons: expected .* quotes"):
+        arguments_by_node(Path("f"), {}, [f"recorder.joy_buttons={text}"])
+
+
 def test_without_ros_it_is_an_error(monkeypatch):
     monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: None)
     result = invoke("record")

@@ -162,6 +162,21 @@ def test_a_file_that_ros_cannot_read_ends_a_node_with_one_sentence(graph, tmp_pa
     assert end_reason([*encoder.last_lines]).startswith(f"{file}:3:1: expected spaces, found a tab")
 
 
+def test_a_value_that_ros_cannot_read_ends_a_node_with_one_sentence(graph):
+    recorder = graph.run("recorder", ["--ros-args", "-p", "joy_buttons:=[0:jump]"])
+    assert graph.end_of(recorder) == 1
+    assert end_reason([*recorder.last_lines]).startswith(
+        "ROS cannot read -p joy_buttons:=[0:jump]: expected "
+    )
+
+
+def test_a_mistyped_action_of_a_button_ends_a_node_with_one_sentence(graph, make_robot, tmp_path):
+    given = {**make_robot().recorder_parameters(tmp_path / "data"), "joy_buttons": ["0:save_episde"]}
+    recorder = graph.start("recorder", given)
+    assert graph.end_of(recorder) == 1
+    assert end_reason([*recorder.last_lines]).endswith("'0:save_episde' (did you mean 'save_episode'?)")
+
+
 @pytest.mark.parametrize("text", ["crf: 99", "crf:"])
 def test_why_a_node_cannot_start_is_on_rosout(graph, tmp_path, text):
     logged: list[Log] = []

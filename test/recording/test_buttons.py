@@ -48,6 +48,19 @@ def test_an_entry_needs_a_number_and_an_action(entry):
         ButtonSettings(joy_buttons=(entry,))
 
 
+def test_a_mistyped_action_is_named_with_the_one_that_is_meant():
+    with pytest.raises(
+        ConfigError, match=r"end_recording, found '0:save_episde' \(did you mean 'save_episode'\?\)"
+    ):
+        ButtonSettings(joy_buttons=("0:save_episde",))
+
+
+def test_a_button_has_one_action():
+    assert ButtonSettings(joy_buttons=("0:pause", "0: pause")).actions == {0: "pause"}
+    with pytest.raises(ConfigError, match="joy_buttons: button 0 has two actions, pause and save_episode"):
+        ButtonSettings(joy_buttons=("0:pause", "0:save_episode"))
+
+
 def test_every_action_has_a_service():
     for action in ACTIONS:
         assert request(action, recording=False, paused=False)[0]
