@@ -101,7 +101,7 @@ def _first(bus: ServoBus, role: Role, calibration: Calibration) -> dict[str, byt
 def _read_for(
     bus: ServoBus, calibration: Calibration, rate_hz: float, seconds: float
 ) -> tuple[int, int, float]:
-    """Return how many reads succeeded and failed, and how long they took."""
+    """Return how many reads succeeded and failed, and how long they took, with the wait after each."""
     start_s, tried, reads = time.monotonic(), 0, 0
     while (now_s := time.monotonic()) < start_s + seconds or not tried:
         time.sleep(max(0.0, start_s + tried / rate_hz - now_s))
@@ -111,7 +111,7 @@ def _read_for(
             reads += 1
         except BusError:
             continue
-    return reads, tried - reads, time.monotonic() - start_s
+    return reads, tried - reads, max(time.monotonic() - start_s, tried / rate_hz)
 
 
 def _alarm_names(alarm: Alarm) -> str:

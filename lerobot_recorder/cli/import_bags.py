@@ -12,7 +12,12 @@ from rich.console import Console
 from rich.text import Text
 
 from lerobot_recorder.cli.encode import NICE, drain, raise_all, report_encoded
-from lerobot_recorder.cli.options import option
+from lerobot_recorder.cli.options import (
+    NamespaceOption,
+    RepoIdOption,
+    RootOption,
+    TaskOption,
+)
 from lerobot_recorder.cli.plan import parsed_assignments
 from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table
 from lerobot_recorder.dataset import check_appendable
@@ -60,9 +65,9 @@ def import_bags(
             show_default=False,
         ),
     ],
-    root: Annotated[Path | None, option(OPTIONS["root"])] = None,
-    repo_id: Annotated[str | None, option(OPTIONS["repo_id"])] = None,
-    task: Annotated[str | None, option(OPTIONS["task"])] = None,
+    root: RootOption = None,
+    repo_id: RepoIdOption = None,
+    task: TaskOption = None,
     task_topic: Annotated[
         str,
         typer.Option(
@@ -103,7 +108,7 @@ def import_bags(
         float | None,
         typer.Option(min=0.01, metavar="SECONDS", help="A new episode begins after a gap without messages."),
     ] = None,
-    namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
+    namespace: NamespaceOption = OPTIONS["namespace"].default,
     parameter: Annotated[
         list[str] | None,
         typer.Option(
@@ -142,7 +147,7 @@ def import_bags(
         },
         task_topic,
     )
-    options = {"root": str(root.expanduser().absolute()) if root else None, "repo_id": repo_id, "task": task}
+    options = {"root": root, "repo_id": repo_id, "task": task}
     parameters = _parameters(config, options, parameter or [], namespace)
     console = operator_console()
     session = ImportSession(parameters.place.directory, parameters, cutting)

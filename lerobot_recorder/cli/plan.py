@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import typer
 import yaml
 
 from lerobot_recorder.cli.processes import assignments, node_arguments
@@ -17,15 +16,10 @@ from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
-from lerobot_recorder.launching import NODE_OPTIONS, OPTIONS, node_values, plain_hardware, require_config
+from lerobot_recorder.launching import NODE_OPTIONS, node_values, plain_hardware, require_config
 from lerobot_recorder.parameter_files import check_files, file_parameters
 from lerobot_recorder.settings import settings_from
 from lerobot_recorder.shipped import shipped_config
-
-
-def arm_option(name: str, flag: str) -> Any:
-    """Return the option for an arm, under LeRobot's name and ours."""
-    return typer.Option(flag, f"--{name.replace('_', '-')}", help=OPTIONS[name].help)
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,8 @@ class Plan:
 
     @property
     def root(self) -> Path:
-        """Directory of the dataset."""
-        return self.place.directory
+        """Directory of the dataset, which may hold anything."""
+        return self.place.path
 
     @property
     def prefix(self) -> str:

@@ -15,15 +15,32 @@ from rich.console import Console
 from rich.text import Text
 
 from lerobot_recorder.arms import Role, load_calibration
-from lerobot_recorder.cameras import CameraSettings, camera_settings
+from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.cli.discover import survey
-from lerobot_recorder.cli.options import option
-from lerobot_recorder.cli.plan import Plan, arm_option, plan_recording
+from lerobot_recorder.cli.options import (
+    BatchSizeOption,
+    ConfigOption,
+    EpisodeTimeOption,
+    FpsOption,
+    HardwareOption,
+    NamespaceOption,
+    NumEpisodesOption,
+    ParameterOption,
+    RepoIdOption,
+    RobotIdOption,
+    RobotPortOption,
+    RootOption,
+    TaskOption,
+    TeleopIdOption,
+    TeleopPortOption,
+)
+from lerobot_recorder.cli.plan import Plan, plan_recording
+from lerobot_recorder.cli.typed_plan import TypedPlan, typed_plan
 from lerobot_recorder.discovery import IMAGES, JOINT_STATE
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
-from lerobot_recorder.importing import ImportParameters, typed_parameters
-from lerobot_recorder.launching import OPTIONS, Hardware
+from lerobot_recorder.importing import ImportParameters
+from lerobot_recorder.launching import OPTIONS
 from lerobot_recorder.preflight import (
     FAULT,
     FINE,
@@ -45,7 +62,6 @@ from lerobot_recorder.preflight import (
     sheet_file,
 )
 from lerobot_recorder.simulation import SIMULATED_SOURCE, SimulatedCamera, simulated_arm
-from lerobot_recorder.spool import Spool
 from lerobot_recorder.topics import binding_of
 
 QUICK_S = 1.0
@@ -53,7 +69,6 @@ QUICK_S = 1.0
 
 _SIMULATED_TIMEOUT_S = 0.5
 _COLOURS = {FINE: "green", "warning": "yellow", FAULT: "red"}
-_CAMERAS = ("top", "wrist")
 _FIELDS = {
     JOINT_STATE: {
         "header": "std_msgs/Header",
@@ -97,20 +112,20 @@ class Preflight:
 
 def preflight(
     *,
-    hardware: Annotated[Hardware, option(OPTIONS["hardware"])] = OPTIONS["hardware"].default,
-    config: Annotated[Path | None, option(OPTIONS["config"])] = None,
-    repo_id: Annotated[str | None, option(OPTIONS["repo_id"])] = None,
-    root: Annotated[Path | None, option(OPTIONS["root"])] = None,
-    task: Annotated[str | None, option(OPTIONS["task"])] = None,
-    num_episodes: Annotated[int | None, option(OPTIONS["num_episodes"])] = None,
-    fps: Annotated[int | None, option(OPTIONS["fps"])] = None,
-    episode_time_s: Annotated[float | None, option(OPTIONS["episode_time_s"])] = None,
-    video_encoding_batch_size: Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])] = None,
-    robot_port: Annotated[str | None, arm_option("follower_port", "--robot-port")] = None,
-    robot_id: Annotated[str | None, arm_option("follower_id", "--robot-id")] = None,
-    teleop_port: Annotated[str | None, arm_option("leader_port", "--teleop-port")] = None,
-    teleop_id: Annotated[str | None, arm_option("leader_id", "--teleop-id")] = None,
-    namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
+    hardware: HardwareOption = OPTIONS["hardware"].default,
+    config: ConfigOption = None,
+    repo_id: RepoIdOption = None,
+    root: RootOption = None,
+    task: TaskOption = None,
+    num_episodes: NumEpisodesOption = None,
+    fps: FpsOption = None,
+    episode_time_s: EpisodeTimeOption = None,
+    video_encoding_batch_size: BatchSizeOption = None,
+    robot_port: RobotPortOption = None,
+    robot_id: RobotIdOption = None,
+    teleop_port: TeleopPortOption = None,
+    teleop_id: TeleopIdOption = None,
+    namespace: NamespaceOption = OPTIONS["namespace"].default,
     seconds: Annotated[
         float, typer.Option(min=0.2, max=60, help="How long arms and cameras are looked at.")
     ] = 3.0,
@@ -125,10 +140,7 @@ def preflight(
         bool,
         typer.Option("--accept", help="Compare with these pictures and devices from now on."),
     ] = False,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option("--parameter", "-p", metavar="NODE.NAME=VALUE", help="Any other parameter of a node."),
-    ] = None,
+    parameter: ParameterOption = None,
 ) -> None:
     """Check arms, cameras, disk, dataset and clock before the first take; nothing moves.
 
@@ -137,7 +149,7 @@ def preflight(
     """
     options = {
         "repo_id": repo_id,
-        "root": str(root.expanduser().absolute()) if root else None,
+        "root": root,
         "task": task,
         "fps": fps,
         "num_episodes": num_episodes,
@@ -150,7 +162,6 @@ def preflight(
     }
     plan = plan_recording(hardware, config, options, parameter or [], namespace)
     console = Console(highlight=False, soft_wrap=True)
-    Spool(plan.root).require()
     with console.status(f"looking at arms and cameras for {seconds:g} s"):
         done = run_preflight(plan, seconds)
     print_findings(done.findings, console)
@@ -172,20 +183,17 @@ def run_preflight(plan: Plan, seconds: float, *, devices: bool = True) -> Prefli
         seconds: how long arms and cameras are looked at
         devices: whether to look at arms, cameras and topics at all
     """
-    references = load_references(plan.root)
-    hardware = {**plan.given.get("hardware", {}), **plan.derived.get("hardware", {})}
-    findings: list[Finding] = []
+    references, typed = load_references(plan.root), typed_plan(plan)
+    findings = [Finding("parameters", FAULT, "; ".join(typed.problems))] if typed.problems else []
     looks: dict[str, CameraLook] = {}
-    cameras = _cameras(hardware) if "hardware" in plan.given else []
     if devices and "hardware" in plan.given:
-        arms, looks = _look(hardware, cameras, seconds)
+        arms, looks = _look(typed.hardware, typed.cameras, seconds)
         findings += arms
         findings += [check_camera(look, references) for look in looks.values()]
-    parameters = _parameters(plan)
-    if devices and "hardware" not in plan.given and parameters is not None:
+    if devices and "hardware" not in plan.given and (parameters := typed.recorder) is not None:
         topics = {name: parameters.topic(each.topic) for name, each in parameters.streams.items()}
         findings += check_topics(topics, survey(seconds), parameters.rows.fps)
-    findings += _of_computer(plan, cameras, looks, parameters)
+    findings += _of_computer(plan, typed, looks)
     return Preflight(findings, looks, references)
 
 
@@ -228,7 +236,7 @@ def refuse_faults(done: Preflight) -> None:
     named = f"{faults[0].subject}: {faults[0].text}"
     if len(faults) > 1:
         named = f"{', '.join(each.subject for each in faults)} have faults"
-    if any(each.subject == "dataset" for each in faults):  # the recorder would refuse it, too
+    if any(each.subject in ("parameters", "dataset") for each in faults):  # the nodes would refuse it, too
         raise RecorderError(f"{named}. Nothing was started")
     raise RecorderError(f"{named}. Correct this, or record nevertheless with --no-preflight")
 
@@ -296,21 +304,6 @@ def _arm_finding(role: Role, hardware: Mapping[str, Any], seconds: float, simula
     return check_arm(arm, seconds)
 
 
-def _cameras(hardware: Mapping[str, Any]) -> list[CameraSettings]:
-    """Return the settings of the hardware node's cameras.
-
-    Raises:
-        ConfigError: they cannot be used
-    """
-    names = [name for name in hardware.get("cameras", _CAMERAS) if name]
-    return [camera_settings(name, dict(_of(hardware, name))) for name in names]
-
-
-def _of(values: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    start = f"{prefix}."
-    return ((name.removeprefix(start), value) for name, value in values.items() if name.startswith(start))
-
-
 # Disk, dataset and clock
 
 
@@ -328,29 +321,15 @@ class _Types:
         return _FIELDS[message_type]
 
 
-def _parameters(plan: Plan) -> ImportParameters | None:
-    """Return the recorder's parameters in their types; None if only the node can read them."""
-    recorder, encoder = ({**plan.given[node], **plan.derived[node]} for node in ("recorder", "encoder"))
-    try:
-        return typed_parameters(plan.file, recorder, encoder, plan.namespace)
-    except ConfigError:
-        return None
-
-
-def _of_computer(
-    plan: Plan,
-    cameras: Sequence[CameraSettings],
-    looks: Mapping[str, CameraLook],
-    parameters: ImportParameters | None,
-) -> Iterator[Finding]:
-    if parameters is not None:  # otherwise the nodes say what is wrong with them
-        sizes = _sizes(cameras, looks)
+def _of_computer(plan: Plan, typed: TypedPlan, looks: Mapping[str, CameraLook]) -> Iterator[Finding]:
+    if (parameters := typed.recorder) is not None:
+        sizes = _sizes(typed.cameras, looks)
         yield check_disk(
             plan.root,
             pixels=sum(width * height for width, height in sizes.values()),
             fps=parameters.rows.fps,
             episode_time_s=parameters.recorder.episode_time_s,
-            num_episodes=int(plan.given["recorder"].get("num_episodes", 0)),
+            num_episodes=typed.num_episodes,
             batch=parameters.batch.video_encoding_batch_size,
         )
         yield from _of_dataset(plan, parameters, sizes)

@@ -11,8 +11,26 @@ from rich.console import Console
 
 from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cli.controls import key_aliases
-from lerobot_recorder.cli.options import KeyOption, option
-from lerobot_recorder.cli.plan import arm_option, plan_recording
+from lerobot_recorder.cli.options import (
+    BatchSizeOption,
+    ConfigOption,
+    EpisodeTimeOption,
+    FpsOption,
+    HardwareOption,
+    KeyOption,
+    NamespaceOption,
+    NumEpisodesOption,
+    ParameterOption,
+    RepoIdOption,
+    RobotIdOption,
+    RobotPortOption,
+    RootOption,
+    TaskOption,
+    TeleopIdOption,
+    TeleopPortOption,
+    option,
+)
+from lerobot_recorder.cli.plan import plan_recording
 from lerobot_recorder.cli.preflight import (
     QUICK_S,
     keep_findings,
@@ -27,31 +45,28 @@ from lerobot_recorder.cli.summary import next_steps, summarise
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.launching import (
-    OPTIONS,
-    Hardware,
-)
+from lerobot_recorder.launching import OPTIONS
 from lerobot_recorder.sharing import check_names
 from lerobot_recorder.spool import Spool
 
 
 def record(
     *,
-    hardware: Annotated[Hardware, option(OPTIONS["hardware"])] = OPTIONS["hardware"].default,
-    config: Annotated[Path | None, option(OPTIONS["config"])] = None,
-    repo_id: Annotated[str | None, option(OPTIONS["repo_id"])] = None,
-    root: Annotated[Path | None, option(OPTIONS["root"])] = None,
-    task: Annotated[str | None, option(OPTIONS["task"])] = None,
-    num_episodes: Annotated[int | None, option(OPTIONS["num_episodes"])] = None,
-    fps: Annotated[int | None, option(OPTIONS["fps"])] = None,
-    episode_time_s: Annotated[float | None, option(OPTIONS["episode_time_s"])] = None,
+    hardware: HardwareOption = OPTIONS["hardware"].default,
+    config: ConfigOption = None,
+    repo_id: RepoIdOption = None,
+    root: RootOption = None,
+    task: TaskOption = None,
+    num_episodes: NumEpisodesOption = None,
+    fps: FpsOption = None,
+    episode_time_s: EpisodeTimeOption = None,
     reset_time_s: Annotated[float | None, option(OPTIONS["reset_time_s"])] = None,
-    video_encoding_batch_size: Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])] = None,
-    robot_port: Annotated[str | None, arm_option("follower_port", "--robot-port")] = None,
-    robot_id: Annotated[str | None, arm_option("follower_id", "--robot-id")] = None,
-    teleop_port: Annotated[str | None, arm_option("leader_port", "--teleop-port")] = None,
-    teleop_id: Annotated[str | None, arm_option("leader_id", "--teleop-id")] = None,
-    namespace: Annotated[str, option(OPTIONS["namespace"])] = OPTIONS["namespace"].default,
+    video_encoding_batch_size: BatchSizeOption = None,
+    robot_port: RobotPortOption = None,
+    robot_id: RobotIdOption = None,
+    teleop_port: TeleopPortOption = None,
+    teleop_id: TeleopIdOption = None,
+    namespace: NamespaceOption = OPTIONS["namespace"].default,
     dashboard: Annotated[bool, typer.Option("--dashboard", help=OPTIONS["dashboard"].help)] = False,
     dashboard_address: Annotated[str | None, option(OPTIONS["dashboard_address"])] = None,
     dashboard_port: Annotated[int | None, option(OPTIONS["dashboard_port"])] = None,
@@ -80,15 +95,7 @@ def record(
             "--preflight/--no-preflight", help="Check arms, cameras, disk, dataset and clock before."
         ),
     ] = True,
-    parameter: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--parameter",
-            "-p",
-            metavar="NODE.NAME=VALUE",
-            help="Any other parameter of a node, for example hardware.follower.port=/dev/ttyUSB0.",
-        ),
-    ] = None,
+    parameter: ParameterOption = None,
 ) -> None:
     """Record episodes, encode them in the background, and show the dataset.
 
@@ -100,7 +107,7 @@ def record(
     console = Console(highlight=False, soft_wrap=True)
     options = {
         "repo_id": repo_id,
-        "root": str(root.expanduser().absolute()) if root else None,
+        "root": root,
         "task": task,
         "fps": fps,
         "num_episodes": num_episodes,

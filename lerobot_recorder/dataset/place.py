@@ -33,13 +33,22 @@ class DatasetPlace:
             ConfigError: neither `root` nor `repo_id` is given, or `repo_id` is not a name of a dataset
             DatasetError: the directory holds something that is not a dataset
         """
+        root = self.path
+        load_info(root)
+        return root
+
+    @property
+    def path(self) -> Path:
+        """The absolute path of the directory, which may hold anything.
+
+        Raises:
+            ConfigError: neither `root` nor `repo_id` is given, or `repo_id` is not a name of a dataset
+        """
         if not self.root and not self.repo_id:
             raise ConfigError("give repo_id (user/name) or root (a directory) to choose the dataset")
         if self.repo_id:
             check_repo_id(self.repo_id)
-        root = Path(self.root).expanduser().absolute() if self.root else default_root(self.repo_id)
-        load_info(root)
-        return root
+        return Path(self.root).expanduser().absolute() if self.root else default_root(self.repo_id)
 
 
 def dataset_name(place: DatasetPlace) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,9 @@ from lerobot_recorder.preflight.reference import Reference
 
 _SLOW, _UNUSABLE = 0.9, 0.4
 """Fractions of the rate that is asked for: below them a camera is slow, or makes every take bad."""
+
+_BURST = 0.5
+"""Fraction of the expected interval; images that follow sooner were kept somewhere."""
 
 _FIRST_IMAGE_S = 5.0
 _POLL_S = 0.02
@@ -58,11 +61,11 @@ def look_at(settings: CameraSettings, seconds: float, opener: OpenSource | None 
     """
     identity = identity_of(settings)
     images: list[CameraImage] = []
-    arrivals_s: list[float] = []
+    stamps_ns: list[int] = []
 
     def take(image: CameraImage) -> None:
         images[:] = [image]
-        arrivals_s.append(time.monotonic())
+        stamps_ns.append(image.stamp_ns)
 
     camera = Camera(settings, take, opener=opener)
     try:
@@ -70,21 +73,32 @@ def look_at(settings: CameraSettings, seconds: float, opener: OpenSource | None 
     except CameraError as error:
         return CameraLook(settings, identity, None, 0.0, str(error))
     try:
-        _await_images(arrivals_s, seconds)
+        _await_images(stamps_ns, seconds)
         status = camera.status()
     finally:
         camera.stop()
     if not images or (picture := images[0].rgb) is None:
         return CameraLook(settings, identity, None, 0.0, status.message or "it delivers no image")
-    span_s = arrivals_s[-1] - arrivals_s[0]
-    return CameraLook(settings, identity, picture, (len(arrivals_s) - 1) / span_s if span_s else 0.0)
+    return CameraLook(settings, identity, picture, _rate_hz(stamps_ns, settings.fps))
 
 
-def _await_images(arrivals_s: list[float], seconds: float) -> None:
+def _rate_hz(stamps_ns: Sequence[int], expected_hz: float) -> float:
+    """Return images per second by their capture times.
+
+    What a camera or a network has kept until it was opened arrives at once, and does not count; later bursts
+    do, after the pauses that caused them.
+    """
+    intervals_s = np.diff(stamps_ns) / 1e9
+    first = next(iter(np.flatnonzero(intervals_s >= _BURST / expected_hz)), 0)  # all are fast: count all
+    span_s = float(intervals_s[first:].sum())
+    return len(intervals_s[first:]) / span_s if span_s > 0 else 0.0
+
+
+def _await_images(stamps_ns: Sequence[int], seconds: float) -> None:
     deadline_s = time.monotonic() + _FIRST_IMAGE_S
-    while not arrivals_s and time.monotonic() < deadline_s:
+    while not stamps_ns and time.monotonic() < deadline_s:
         time.sleep(_POLL_S)
-    if arrivals_s:
+    if stamps_ns:
         time.sleep(seconds)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from lerobot_recorder.dataset import load_info
+from lerobot_recorder.errors import DatasetError, SpoolError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.preflight.finding import FAULT, WARNING, Finding, combined
 from lerobot_recorder.recording import RESERVE_BYTES
@@ -43,7 +44,10 @@ def check_disk(
         batch: episodes that are encoded together
     """
     try:
+        Spool(root).require()
         free_bytes = Spool(root).free_bytes() - RESERVE_BYTES
+    except SpoolError as error:
+        return Finding("disk", FAULT, str(error))
     except OSError as error:
         return Finding("disk", FAULT, f"the free space is unknown: {error}")
     frames = int((episode_time_s or _TYPICAL_EPISODE_S) * fps)
@@ -62,8 +66,11 @@ def check_disk(
 
 
 def _frame_bytes(root: Path) -> float:
-    """Return the bytes that a frame takes in the dataset; 0 if there is none."""
-    info = load_info(root)
+    """Return the bytes that a frame takes in the dataset; 0 if there is none, or it cannot be read."""
+    try:
+        info = load_info(root)
+    except DatasetError:
+        return 0.0
     if info is None or not info.total_frames:
         return 0.0
     sizes = (path.stat().st_size for part in ("videos", "data") for path in (root / part).rglob("*.*"))

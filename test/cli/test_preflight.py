@@ -56,6 +56,42 @@ def test_a_simulated_robot_is_fine_and_is_pictured(invoke, root, tmp_path):
     assert {name: each["name"] for name, each in kept.items()} == {"top": "sim", "wrist": "sim"}
 
 
+def test_a_broken_description_of_the_dataset_is_a_line_and_all_else_is_checked(invoke, root):
+    (root / "meta").mkdir(parents=True)
+    (root / "meta/info.json").write_text("{")
+    result = invoke("preflight", *SIMULATED, "--root", root)
+    found = lines(result.output)
+    assert {*found} == {"follower", "leader", "top", "wrist", "disk", "dataset", "clock"}
+    level, text = found["dataset"]
+    assert level == "fault"
+    assert text.startswith(f"{root}/meta/info.json: not an info.json of format v3.0: ")
+    assert "repair" in text
+    assert "error:" not in result.output
+    assert result.exit_code == 1
+
+
+def test_values_that_are_not_allowed_are_a_line_and_all_else_is_checked(invoke, root):
+    wrong = {
+        "hardware.rate_hz=fast": "rate_hz: expected a number, found 'fast'",
+        "hardware.top.fps=x": "top.fps: expected a number, found 'x'",
+        "recorder.fps=30.5": "fps: expected a whole number, found 30.5",
+        "recorder.joy_buttons=[0:pauze]": "found '0:pauze' (did you mean 'pause'?)",
+    }
+    result = invoke("preflight", *SIMULATED, *(f"-p{each}" for each in wrong), "--root", root)
+    found = lines(result.output)
+    assert {*found} == {"parameters", "follower", "leader", "top", "wrist", "disk", "dataset", "clock"}
+    assert found["parameters"][0] == "fault"
+    assert [text for text in wrong.values() if text not in found["parameters"][1]] == []
+    assert result.exit_code == 1
+
+
+def test_a_place_that_cannot_be_written_is_a_line(invoke):
+    result = invoke("preflight", *SIMULATED, "--root", "/proc/data")
+    assert lines(result.output)["disk"][0] == "fault"
+    assert "/proc/data.spool cannot be written" in lines(result.output)["disk"][1]
+    assert result.exit_code == 1
+
+
 def film(path, picture: np.ndarray) -> str:
     path.write_bytes(encode_jpeg(picture) * 30)
     return str(path)

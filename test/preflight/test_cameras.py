@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from lerobot_recorder.cameras import CameraSettings, DeviceIdentity
+from lerobot_recorder.cameras import CameraImage, CameraSettings, DeviceIdentity
 from lerobot_recorder.preflight import CameraLook, check_camera, look_at
 from lerobot_recorder.simulation import SimulatedCamera
 
@@ -52,6 +53,43 @@ def test_a_camera_is_looked_at(tmp_path):
     assert look.picture.shape == (48, 64, 3)
     assert look.rate_hz > 5
     assert look.identity.name == "sim"
+
+
+class Stamped:
+    """A camera whose images have given capture times, in seconds, and arrive at once."""
+
+    rate_hz, is_live, sends_jpeg = 30.0, False, False
+
+    def __init__(self, *times_s: float) -> None:
+        self._stamps_ns = [round(time_s * 1e9) for time_s in times_s]
+
+    def read(self, want_rgb):
+        if not self._stamps_ns:
+            time.sleep(0.01)
+            return None
+        return CameraImage(self._stamps_ns.pop(0), 2, 2, np.zeros((2, 2, 3), np.uint8), None)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    "times_s",
+    [
+        [k / 30 for k in range(6)],  # the first image was late, the others follow at once
+        [0, 0.001, 0.002, *(0.002 + k / 30 for k in range(1, 6))],  # three were kept until it was opened
+        [0, 1 / 30, 4 / 30, 4 / 30, 4 / 30, 5 / 30],  # a pause, and what was kept meanwhile
+    ],
+    ids=["late", "kept", "paused"],
+)
+def test_the_rate_follows_from_capture_times(times_s):
+    look = look_at(SETTINGS, 0.05, lambda settings: Stamped(*times_s))
+    assert look.rate_hz == pytest.approx(30)
+
+
+@pytest.mark.parametrize(("times_s", "rate_hz"), [([1.0], 0.0), ([1.0, 1.0], 0.0), ([0, 0.01, 0.02], 100.0)])
+def test_the_rate_of_few_and_of_fast_images(times_s, rate_hz):
+    assert look_at(SETTINGS, 0.05, lambda settings: Stamped(*times_s)).rate_hz == pytest.approx(rate_hz)
 
 
 def test_a_camera_that_cannot_be_opened_is_a_fault(tmp_path):
