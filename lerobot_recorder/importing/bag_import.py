@@ -269,7 +269,7 @@ class _Episodes:
             fps=parameters.rows.fps,
             features=features,
             cameras=cameras,
-            task=cut.task or settings.task,
+            task=cut.task_at(started_at_ns) or settings.task,
             robot_type=settings.robot_type or None,
             started_at_ns=started_at_ns,
             clock=parameters.clock,

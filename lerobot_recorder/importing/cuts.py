@@ -38,6 +38,7 @@ class Cut:
         task: what it shows; empty: the task of the parameters
         rows: number of rows; 0: as many as fit
         success: the operator's mark; None: there is none
+        said: the last text on the task's topic before it, and all during it, with their times
     """
 
     start_ns: int
@@ -45,6 +46,12 @@ class Cut:
     task: str = ""
     rows: int = 0
     success: bool | None = None
+    said: tuple[tuple[int, str], ...] = ()
+
+    def task_at(self, time_ns: int) -> str:
+        """Return its task if its first row is at a time: the last text until then, else the first one."""
+        texts = [text for at_ns, text in self.said if at_ns <= time_ns]
+        return self.task or (texts[-1] if texts else self.said[0][1] if self.said else "")
 
 
 @dataclass(frozen=True)
@@ -306,13 +313,13 @@ def _between_gaps(bag: TimedBag, topics: Sequence[str], gap_s: float) -> list[Cu
 
 
 def _with_tasks(bag: TimedBag, cuts: Sequence[Cut], topic: str) -> list[Cut]:
-    """Return the cuts with the task that was published last when each started."""
+    """Return the cuts with the texts that may be their tasks; empty texts do not count."""
     require_topic(bag, topic, (TEXT,))
     said = [(message.log_ns, task_in(message.decode())) for message in bag.messages([topic])]
-    return [replace(cut, task=cut.task or _task_at(said, cut)) for cut in cuts]
+    said = [each for each in said if each[1]]
+    return [replace(cut, said=tuple(_said_for(cut, said))) for cut in cuts]
 
 
-def _task_at(said: Sequence[tuple[int, str]], cut: Cut) -> str:
-    before = [task for time_ns, task in said if time_ns <= cut.start_ns and task]
-    during = [task for time_ns, task in said if cut.start_ns < time_ns <= cut.end_ns and task]
-    return before[-1] if before else during[0] if during else ""
+def _said_for(cut: Cut, said: Sequence[tuple[int, str]]) -> Iterator[tuple[int, str]]:
+    yield from [each for each in said if each[0] <= cut.start_ns][-1:]
+    yield from (each for each in said if cut.start_ns < each[0] <= cut.end_ns)

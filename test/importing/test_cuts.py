@@ -26,7 +26,7 @@ def cuts(tmp_path, cutting, marks=(), **bag):
     parameters = read_parameters(write_config(tmp_path / "robot.yaml"))
     with open_bag(path) as opened:
         found = cuts_of(opened, [STATE, CAMERA], cutting, parameters)
-    return [(rounded(cut.start_ns), rounded(cut.end_ns), cut.task) for cut in found]
+    return [(rounded(cut.start_ns), rounded(cut.end_ns), cut.task_at(cut.start_ns)) for cut in found]
 
 
 def rounded(time_ns: int) -> float:

@@ -214,3 +214,13 @@ def test_a_late_range_needs_all_before_it_if_a_value_was_sent_long_ago_among_oth
     assert episode.verdict == "good", episode.reasons
     (spooled,) = Spool(tmp_path / "data").ready()
     assert spooled.rows()["observation.rare"].ravel().tolist() == [4.0] * spooled.length
+
+
+@pytest.mark.parametrize(("changed_s", "task"), [(0.001, "New"), (0.015, "New"), (0.15, "Old")])
+def test_the_task_is_the_last_text_when_the_first_row_is_taken(tmp_path, changed_s, task):
+    texts = [(0.0, "Old"), (changed_s, "New"), (0.9, "Last")]
+    marks = [(at_s, "/task", "std_msgs/msg/String", {"data": text}) for at_s, text in texts]
+    bag = write_bag(tmp_path / "bag.mcap", 1, marks=marks)
+    (episode,) = imported(tmp_path, bag, cutting=Cutting(task_topic="/task")).episodes
+    assert 0.015e9 < episode.started_at_ns - START_NS < 0.15e9
+    assert episode.task == task
