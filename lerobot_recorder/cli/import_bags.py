@@ -43,6 +43,9 @@ from lerobot_recorder.spool import Spool
 _DIFFERENT_S = 0.5
 """Difference between headers and log times that is worth a line."""
 
+_INCOMPLETE = 3
+"""Exit status if a bag was cut short or is still growing, so that scripts keep it, as 24 of rsync."""
+
 _LINE = 72
 """Characters of a bag's timeline."""
 
@@ -135,7 +138,7 @@ def import_bags(
 
     Each bag is an episode, unless an option says where episodes begin and end. Ctrl-C loses nothing that is
     whole: the same command goes on with what is missing, and imports nothing twice. The exit status is 1 if
-    something could not be imported.
+    something could not be imported, and 3 if all that can be read was imported, but a bag is not complete.
     """
     cutting = _cutting(
         {
@@ -165,6 +168,8 @@ def import_bags(
         _import(session, processes, console, encode=encode)
     if problems := [*session.problems, *problems_of(session.reports)]:
         raise RecorderError("; ".join(problems))
+    if any(report.damage for report in session.reports):
+        raise typer.Exit(_INCOMPLETE)
 
 
 def _cutting(given: Mapping[str, dict[str, Any] | None], task_topic: str) -> Cutting:

@@ -67,6 +67,10 @@ class Source:
         """Its place among the episodes of the dataset."""
         return f"{self.series}.{self.bag_number:06d}.{self.number:06d}"
 
+    def is_from(self, path: Path, digest: str) -> bool:
+        """Return whether it is from a bag, also from one that has grown or was repaired at its path."""
+        return self.digest == digest or self.bag == str(path.absolute())
+
     def overlaps(self, cut: Cut) -> bool:
         """Return whether a cut of the same bag shares time with it."""
         return self.start_ns < cut.end_ns and cut.start_ns < self.end_ns
@@ -182,13 +186,14 @@ def import_bag(job: BagJob, go_on: GoOn = lambda _fraction: True) -> BagReport:
             report = replace(report, differences_s=differences_s)
             check_clocks(bag, streams.streams, differences_s)
             taken.streams, taken.setup = streams, setup_of_bag(bag, streams, job.parameters)
-            cuts = taken.without_known(cuts_of(bag, streams.topics, job.cutting, job.parameters))
+            cuts = cuts_of(bag, streams.topics, job.cutting, job.parameters)
+            cuts = taken.without_known(cuts, bag.start_ns)
             span_ns = max(1, bag.end_ns - bag.start_ns)
             BagPass(bag, streams, cuts, job.parameters.rows.fps, taken).run(
                 lambda now_ns: go_on((now_ns - bag.start_ns) / span_ns)
             )
-    except DiskFullError as error:
-        report = replace(report, error=str(error), is_disk_full=True)
+    except DiskFullError:
+        report = replace(report, error=_disk_full(Spool(job.root)), is_disk_full=True)
     except (RecorderError, OSError) as error:
         report = replace(report, error=str(error))
     finally:
@@ -206,20 +211,29 @@ class _Episodes:
         self._job = job
         self._spool = Spool(job.root)
         self._cuts: list[Cut] = []
+        self._start_ns = 0
         self._current: EpisodeWriter | None = None
 
-    def without_known(self, cuts: Sequence[Cut]) -> list[Cut]:
-        """Return the cuts that are not imported yet, and note the others."""
-        self._cuts = list(cuts)
+    def without_known(self, cuts: Sequence[Cut], start_ns: int) -> list[Cut]:
+        """Return the cuts that are not imported yet, and note the others; the bag starts at ``start_ns``."""
+        self._cuts, self._start_ns = list(cuts), start_ns
         left = []
         for cut in cuts:
             known = next((each for each in self._job.known if each.overlaps(cut)), None)
             if known is None:
                 left.append(cut)
                 continue
-            why = KNOWN if known.is_of(cut) else "a part of it is imported already"
+            why = KNOWN if known.is_of(cut) else self._partly(known)
             self._note(cut, verdict="known", reasons=(why,))
         return left
+
+    def _partly(self, known: Source) -> str:
+        """Return that a part of a cut is imported already: when it is, in seconds of the bag."""
+        start_s, end_s = ((each - self._start_ns) / 1e9 for each in (known.start_ns, known.end_ns))
+        return (
+            f"a part of it is imported already, {start_s:.2f} s to {end_s:.2f} s: import the rest with "
+            "--range, or delete that episode"
+        )
 
     def begin(self, cut: Cut, started_at_ns: int, rows: int) -> OfflineTake:
         """Begin a take, see `Taking`."""
@@ -308,10 +322,14 @@ class _RoomWatchingWriter(EpisodeWriter):
 
 def _require_room(spool: Spool | Any) -> None:
     if spool.free_bytes() < RESERVE_BYTES:
-        raise DiskFullError(
-            f"no space left on the disk of {spool.path.parent}: free some space, and run the same command "
-            "again; it goes on with the episodes that are missing"
-        )
+        raise DiskFullError(_disk_full(spool))
+
+
+def _disk_full(spool: Spool | Any) -> str:
+    return (
+        f"no space left on the disk of {spool.path.parent}: free some space, and run the same command again; "
+        "it goes on with the episodes that are missing"
+    )
 
 
 def _facts(outcome: Outcome) -> dict[str, Any]:

@@ -101,8 +101,9 @@ class ImportSession:
     def _add(self, path: Path) -> None:
         with open_bag(path) as bag:
             opened = Opened(path, bag.size_bytes, bag.digest(), bag.start_ns, bag.end_ns)
+            why = bag.damage or "the bag has no messages, or only one"
         if opened.end_ns <= opened.start_ns:
-            raise BagError(f"{path}: the bag has no messages, or only one: there is nothing to import")
+            raise BagError(f"{path}: there is nothing to import: {why}")
         if same := next((each for each in self.bags if each.digest == opened.digest), None):
             self.warnings.append(f"{path} is the same bag as {same.path}: it is imported once")
         else:
@@ -124,7 +125,7 @@ class ImportSession:
                 parameters=self.parameters,
                 cutting=self.cutting,
                 root=self.root,
-                known=tuple(each for each in known if each.digest == bag.digest),
+                known=tuple(each for each in known if each.is_from(bag.path, bag.digest)),
                 series=series,
                 number=number,
                 is_dry=is_dry,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import resource
 
 import pytest
 
@@ -85,7 +86,7 @@ def test_a_bag_without_an_episode_has_a_line_and_what_is_missing_of_it_too(invok
     (tmp_path / "cuts.csv").write_text("start,end,task,bag\n0,1,Wipe,0.mcap\n")
     where = ("--config", config, "--root", tmp_path / "data", "--dry-run", "--csv", tmp_path / "cuts.csv")
     result = invoke("import", *bags, *where)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     after = " ".join(result.output.split("  1.mcap, ")[1].split())
     assert "no episode: nothing in this bag marks one" in after
     assert "1.mcap has no end" in after
@@ -103,6 +104,44 @@ def test_an_interrupted_dry_run_fails_and_does_not_call_bags_empty(invoke, tmp_p
     assert result.exit_code == 1
     assert "interrupted" in result.output
     assert "no episode" not in result.output
+
+
+@pytest.fixture
+def small_files():
+    """Let no file grow beyond 60 kB: writing more fails as on a full disk, in worker processes, too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_ends_an_import_with_one_sentence_and_whole_episodes_stay(
+    invoke, tmp_path, config, request
+):
+    bag, root = write_bag(tmp_path / "bag.mcap", 5), tmp_path / "data"
+    request.getfixturevalue("small_files")
+    ranges = ("--range", "0,0.5", "--range", "0.6,", "--no-encode")
+    result = invoke("import", bag, "--config", config, "--root", root, *ranges)
+    assert result.exit_code == 1
+    (sentence,) = (line for line in result.output.splitlines() if line.startswith("error: "))
+    assert "no space left on the disk" in sentence
+    assert "run the same command again" in sentence
+    spool = Spool(root)
+    assert [each.manifest.source["number"] for each in spool.ready()] == [0]
+    assert not spool.paths("recording")
+
+
+def test_a_bag_that_is_cut_short_is_imported_with_a_status_of_its_own(invoke, tmp_path, config):
+    bag = write_bag(tmp_path / "bag.mcap", 3, sizes={0: (320, 240)})
+    os.truncate(bag, bag.stat().st_size * 3 // 4)
+    result = invoke("import", bag, "--config", config, "--root", tmp_path / "data", "--no-encode")
+    assert result.exit_code == 3
+    assert "bag.mcap has no end, because its recorder was killed" in result.output
+    assert len(Spool(tmp_path / "data").ready()) == 1
+    os.truncate(bag, 4000)
+    result = invoke("import", bag, "--config", config, "--root", tmp_path / "data", "--no-encode")
+    assert result.exit_code == 1
+    assert "there is nothing to import: bag.mcap has no end" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize(
