@@ -136,6 +136,12 @@ def ages_index(episode_index: int) -> FileIndex:
     return FileIndex(number // _FILES_PER_CHUNK, number % _FILES_PER_CHUNK)
 
 
+def episodes_with_ages(index: FileIndex, total_episodes: int) -> range:
+    """Return the numbers of the episodes whose ages are in a file."""
+    first = (index.chunk * _FILES_PER_CHUNK + index.file) * EPISODES_PER_AGES_FILE
+    return range(first, min(first + EPISODES_PER_AGES_FILE, total_episodes))
+
+
 def ages_table(episode_index: int, ages: Mapping[str, StreamAges]) -> pa.Table:
     """Make the rows for an episode."""
     rows = len(next(iter(ages.values())).age_s)
@@ -208,13 +214,29 @@ def read_ages(path: Path, episode_index: int) -> dict[str, StreamAges]:
         return {}
     with tables.readable(path, _WITHOUT):
         only = [("episode_index", "=", episode_index)]
-        table = pq.read_table(path, filters=only, page_checksum_verification=True)
-        names = [name.removesuffix(AGE_SUFFIX) for name in table.column_names if name.endswith(AGE_SUFFIX)]
-        return {
-            name: StreamAges(
-                table[f"{name}{AGE_SUFFIX}"].to_numpy().astype(np.float32),
-                table[f"{name}{_SOURCE_SUFFIX}"].to_numpy().astype(np.int64),
-            )
-            for name in names
-            if table[f"{name}{AGE_SUFFIX}"].null_count < len(table)
-        }
+        return _stream_ages(pq.read_table(path, filters=only, page_checksum_verification=True))
+
+
+def read_ages_file(path: Path) -> dict[int, dict[str, StreamAges]]:
+    """Read what `read_ages` gives for all episodes in a file, by their numbers; empty if there is no file.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    if not path.is_file():
+        return {}
+    with tables.readable(path, _WITHOUT):
+        table = pq.read_table(path, page_checksum_verification=True)
+        return {each["episode_index"][0].as_py(): _stream_ages(each) for each in tables.split_episodes(table)}
+
+
+def _stream_ages(table: pa.Table) -> dict[str, StreamAges]:
+    names = [name.removesuffix(AGE_SUFFIX) for name in table.column_names if name.endswith(AGE_SUFFIX)]
+    return {
+        name: StreamAges(
+            table[f"{name}{AGE_SUFFIX}"].to_numpy().astype(np.float32),
+            table[f"{name}{_SOURCE_SUFFIX}"].to_numpy().astype(np.int64),
+        )
+        for name in names
+        if table[f"{name}{AGE_SUFFIX}"].null_count < len(table)
+    }

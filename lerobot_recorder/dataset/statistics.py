@@ -27,6 +27,9 @@ QUANTILES_OVER_EPISODES: Literal["mean", "extremes"] = "mean"
 """How the quantiles of episodes are combined: their mean weighted by count, as in LeRobot 0.6.1, or the
 lowest q01, q10, q50 and the highest q90, q99, as in later versions (LeRobot's #3804)."""
 
+_MOMENTS = frozenset(("min", "max", "mean", "std", "count"))
+_NAMES = _MOMENTS | QUANTILES.keys()
+
 BINS = 5000
 """Bins of the histogram from which quantiles are computed, over the range of the values."""
 
@@ -165,8 +168,8 @@ def _many(rows: np.ndarray) -> Stats:
     low, high = np.min(rows, axis=0), np.max(rows, axis=0)
     columns = []
     for values, least, most in zip(rows.T, low, high, strict=True):
-        edges = _edges(least, most)
-        columns.append(_quantiles(np.histogram(values, bins=edges)[0].astype(np.float64), edges, len(rows)))
+        upto = np.arange(1, len(values) + 1, dtype=np.float64)
+        columns.append(_quantiles(np.sort(values), upto, _edges(least, most)))
     return _described(len(rows), (low, high), moments, columns)
 
 
@@ -208,9 +211,8 @@ class _Counted:
         for counts in self._counts:
             levels = np.flatnonzero(counts).astype(moments[0].dtype)
             ranges.append(levels[[0, -1]])
-            edges = _edges(*ranges[-1])
-            weighted = np.histogram(levels, bins=edges, weights=counts[counts > 0])[0]
-            columns.append(_quantiles(weighted, edges, self._number))
+            upto = np.cumsum(counts[counts > 0]).astype(np.float64)
+            columns.append(_quantiles(levels, upto, _edges(*ranges[-1])))
         low, high = np.array(ranges).T
         return _described(self._number, (low, high), moments, columns)
 
@@ -230,7 +232,7 @@ def _described(
     n: int,
     extremes: tuple[np.ndarray, np.ndarray],
     moments: tuple[np.ndarray, np.ndarray],
-    quantiles: Sequence[Sequence[float]],
+    quantiles: Sequence[np.ndarray],
 ) -> Stats:
     """Assemble statistics; ``moments``: mean and mean square; ``quantiles``: those of each column."""
     (low, high), (mean, mean_square) = extremes, moments
@@ -245,22 +247,24 @@ def _edges(low: np.floating[Any], high: np.floating[Any]) -> np.ndarray:
     return np.linspace(low - margin, high + margin, BINS + 1, dtype=low.dtype)
 
 
-def _quantiles(histogram: np.ndarray, edges: np.ndarray, n: int) -> list[float]:
-    cumulative = np.cumsum(histogram)
-    return [_quantile(cumulative, edges, share * n) for share in QUANTILES.values()]
+def _quantiles(values: np.ndarray, upto: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Interpolate in the bins of a histogram that the quantiles are in; only those are counted.
 
-
-def _quantile(cumulative: np.ndarray, edges: np.ndarray, target: float) -> float:
-    index = int(np.searchsorted(cumulative, target))
-    if index == 0:
-        return float(edges[0])
-    if index >= len(cumulative):
-        return float(edges[-1])
-    before = cumulative[index - 1]
-    inside = cumulative[index] - before
-    if inside == 0:
-        return float(edges[index])
-    return float(edges[index] + (target - before) / inside * (edges[index + 1] - edges[index]))
+    Args:
+        values: the values, rising.
+        upto: how many there are up to and including each, float64.
+        edges: the edges of the bins; each bin is without its upper edge, except for the last one.
+    """
+    targets = np.array(list(QUANTILES.values())) * upto[-1]
+    reached = values[np.searchsorted(upto, targets)]
+    bins = np.minimum(np.searchsorted(edges, reached, side="right"), len(edges) - 1) - 1
+    below = np.concatenate([[0.0], upto])
+    before = below[np.searchsorted(values, edges[bins])]
+    after = below[np.searchsorted(values, edges[bins + 1])]
+    inside = np.where(bins == len(edges) - 2, upto[-1], after) - before
+    interpolated = edges[bins] + (targets - before) / inside * (edges[bins + 1] - edges[bins])
+    found: np.ndarray = np.where(bins == 0, edges[0], interpolated)
+    return found
 
 
 def aggregate(parts: Sequence[Stats]) -> Stats:
@@ -313,21 +317,31 @@ def total_of(parts: Sequence[Mapping[str, Stats]]) -> dict[str, Stats]:
 
     If all have statistics of the same kinds, those of all features are added at once, which is much faster.
     """
-    if not parts or len({_layout(part) for part in parts}) > 1 or not _is_regular(parts[0]):
+    if not parts or len({_layout(part) for part in parts}) > 1:
         return reduce(added, parts, {})
-    shapes = {key: stats["mean"].shape for key, stats in parts[0].items()}
-    widths = [math.prod(shape) for shape in shapes.values()]
-    flat = [_joined(part, widths) for part in parts]
-    total = reduce(lambda before, part: as_written(aggregate([before, part])), flat)
-    ends = np.cumsum(widths)[:-1]
-    columns = {name: np.split(values, ends) for name, values in total.items()}
-    return {
-        key: {
-            name: column[place][:1] if name == "count" else column[place].reshape(shape)
-            for name, column in columns.items()
+    return total_of_stacked(
+        {
+            key: {name: np.stack([part[key][name] for part in parts]) for name in stats}
+            for key, stats in parts[0].items()
         }
-        for place, (key, shape) in enumerate(shapes.items())
-    }
+    )
+
+
+def total_of_stacked(stacked: Mapping[str, Stats]) -> dict[str, Stats]:
+    """Return what `total_of` gives.
+
+    Args:
+        stacked: statistics of episodes by feature; the first axis of each array is the episodes.
+    """
+    total = _total_at_once(stacked) if _is_regular(stacked) else None
+    if total is not None:
+        return total
+    count = max((len(values) for stats in stacked.values() for values in stats.values()), default=0)
+    parts = (
+        {key: {name: values[k] for name, values in stats.items()} for key, stats in stacked.items()}
+        for k in range(count)
+    )
+    return reduce(added, parts, {})
 
 
 def _layout(part: Mapping[str, Stats]) -> tuple[Any, ...]:
@@ -337,23 +351,87 @@ def _layout(part: Mapping[str, Stats]) -> tuple[Any, ...]:
     )
 
 
-def _is_regular(part: Mapping[str, Stats]) -> bool:
+def _is_regular(stacked: Mapping[str, Stats]) -> bool:
     """Return whether all features have the same statistics, of one shape each, and a count."""
-    names = {tuple(stats) for stats in part.values()}
-    shapes = [{value.shape for name, value in stats.items() if name != "count"} for stats in part.values()]
+    names = {frozenset(stats) for stats in stacked.values()}
+    shapes = [{value.shape for name, value in stats.items() if name != "count"} for stats in stacked.values()]
     return (
         len(names) == 1
+        and names.pop() <= _NAMES
         and all(len(each) == 1 for each in shapes)
-        and all({"count", "mean"} <= stats.keys() and stats["count"].shape == (1,) for stats in part.values())
+        and all(stats.keys() >= _MOMENTS and stats["count"].shape[1:] == (1,) for stats in stacked.values())
     )
 
 
-def _joined(part: Mapping[str, Stats], widths: Sequence[int]) -> Stats:
-    """Join the statistics of all features, one value per element, each with the count of its feature."""
-    names = next(iter(part.values())).keys() - {"count"}
-    joined = {name: np.concatenate([stats[name].ravel() for stats in part.values()]) for name in names}
-    counts = np.concatenate([stats["count"] for stats in part.values()])
-    return {**joined, "count": np.repeat(counts, widths)}
+def _total_at_once(stacked: Mapping[str, Stats]) -> dict[str, Stats] | None:
+    """Add the episodes one after the other, all features at once; None if a value is not finite."""
+    shapes = {key: stats["mean"].shape[1:] for key, stats in stacked.items()}
+    widths = [math.prod(shape) for shape in shapes.values()]
+    names = next(iter(stacked.values())).keys() - {"count"}
+    columns = {
+        name: np.concatenate([_flat(each[name]) for each in stacked.values()], axis=1) for name in names
+    }
+    repeated = zip(stacked.values(), widths, strict=True)
+    counts = np.concatenate([np.repeat(each["count"], width, axis=1) for each, width in repeated], axis=1)
+    if not all(np.isfinite(values).all() for values in columns.values()):
+        return None
+    flat = _combined(columns, counts)
+    if not all(np.isfinite(values).all() for values in flat.values()):
+        return None
+    ends = np.cumsum(widths)[:-1]
+    pieces = {name: np.split(values, ends) for name, values in flat.items()}
+    return {
+        key: {
+            name: parts[place][:1] if name == "count" else parts[place].reshape(shape)
+            for name, parts in pieces.items()
+        }
+        for place, (key, shape) in enumerate(shapes.items())
+    }
+
+
+def _flat(values: np.ndarray) -> np.ndarray:
+    return values.reshape(len(values), -1)
+
+
+def _combined(columns: Mapping[str, np.ndarray], counts: np.ndarray) -> Stats:
+    """Do what `aggregate` does, again and again: with the result so far and the next row."""
+    weights, totals = counts.astype(np.float64), np.cumsum(counts, axis=0)
+    means = _averages(columns["mean"], weights, totals)
+    found = {
+        "min": columns["min"].min(axis=0),
+        "max": columns["max"].max(axis=0),
+        "mean": means[-1],
+        "std": _deviation(columns, means, weights, totals),
+        "count": totals[-1],
+    }
+    for name in (name for name in QUANTILES if name in columns):
+        if QUANTILES_OVER_EPISODES == "mean":
+            found[name] = _averages(columns[name], weights, totals)[-1]
+        else:
+            found[name] = columns[name].max(axis=0) if name in ("q90", "q99") else columns[name].min(axis=0)
+    return found
+
+
+def _averages(values: np.ndarray, weights: np.ndarray, totals: np.ndarray) -> np.ndarray:
+    """Return the weighted mean of the first row, of the first two, and so on."""
+    found = np.empty_like(values)
+    found[0] = values[0]
+    weighted = values * weights
+    for k in range(1, len(values)):
+        found[k] = (found[k - 1] * totals[k - 1] + weighted[k]) / totals[k]
+    return found
+
+
+def _deviation(
+    columns: Mapping[str, np.ndarray], means: np.ndarray, weights: np.ndarray, totals: np.ndarray
+) -> np.ndarray:
+    """Return the standard deviation over all rows; ``means``: from `_averages`."""
+    from_before = (means[:-1] - means[1:]) ** 2
+    weighted = (columns["std"][1:] ** 2 + (columns["mean"][1:] - means[1:]) ** 2) * weights[1:]
+    std = columns["std"][0]
+    for k in range(len(weighted)):
+        std = np.sqrt(((std**2 + from_before[k]) * totals[k] + weighted[k]) / totals[k + 1])
+    return np.asarray(std)
 
 
 def as_written(stats: Stats, before: Stats | None = None) -> Stats:

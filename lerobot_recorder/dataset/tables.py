@@ -34,6 +34,9 @@ TASK_COLUMN = "task"
 DICTIONARY_COLUMNS = ["episode_index", "task_index"]
 """Columns of data files with few different values; dictionaries only make others larger and slower."""
 
+_BATCH, _BATCH_BYTES = 64, 2**24
+"""Row groups, and bytes of them, that are read at once."""
+
 PARQUET_FOOTER_END = 8
 """Bytes after the metadata: its length and the magic bytes."""
 
@@ -168,15 +171,34 @@ def read_episodes(path: Path) -> Iterator[pa.Table]:
     """
     with open_parquet(path) as source:
         waiting = source.schema_arrow.empty_table()
-        for group in range(source.num_row_groups):
+        for groups in _batches(source.metadata):
             with readable(path):
-                waiting = pa.concat_tables([waiting, source.read_row_group(group)])
-                starts = np.flatnonzero(np.diff(waiting["episode_index"].to_numpy())) + 1
-            for start, stop in itertools.pairwise([0, *starts]):
-                yield waiting.slice(start, stop - start)
-            waiting = waiting.slice(starts[-1] if len(starts) else 0)
+                rows = source.read_row_groups(groups, use_threads=False)
+                *complete, waiting = split_episodes(pa.concat_tables([waiting, rows])) or [waiting]
+            yield from complete
         if waiting:
             yield waiting
+
+
+def _batches(metadata: pq.FileMetaData) -> Iterator[list[int]]:
+    """Group the row groups of a file: reading small ones one by one takes several times as long."""
+    groups: list[int] = []
+    size = 0
+    for group in range(metadata.num_row_groups):
+        size += metadata.row_group(group).total_byte_size
+        groups.append(group)
+        if size >= _BATCH_BYTES or len(groups) == _BATCH:
+            yield groups
+            groups, size = [], 0
+    if groups:
+        yield groups
+
+
+def split_episodes(table: pa.Table) -> list[pa.Table]:
+    """Return the rows of each episode in a table; none if it has no rows."""
+    starts = np.flatnonzero(np.diff(table["episode_index"].to_numpy())) + 1
+    ends = itertools.pairwise([0, *starts.tolist(), table.num_rows])
+    return [table.slice(start, stop - start) for start, stop in ends if stop > start]
 
 
 @dataclass(frozen=True)

@@ -108,8 +108,8 @@ class DatasetEditor:
         """
 
         def plan(source: Source) -> _Plan:
-            chosen = _chosen(source, episodes)
-            return _keeping(source, [n for n in range(source.info.total_episodes) if n not in set(chosen)])
+            chosen = set(_chosen(source, episodes))
+            return _keeping(source, [n for n in range(source.info.total_episodes) if n not in chosen])
 
         return self._edit(plan)
 

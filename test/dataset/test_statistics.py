@@ -53,6 +53,26 @@ def test_single_row_is_all_its_statistics() -> None:
     np.testing.assert_array_equal(stats["std"], [0, 0])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, bool])
+@pytest.mark.parametrize("n", [2, 3, 100, 451])
+@pytest.mark.parametrize("levels", [1, 2, 10**7])
+def test_quantiles_are_those_of_the_whole_histogram(dtype: type, n: int, levels: int) -> None:
+    values = (np.random.default_rng(n).integers(0, levels, n) / np.pi).astype(dtype)
+    stats = vector_stats(values)
+    precise = values.astype(np.result_type(values.dtype, np.float32))
+    margin = precise.dtype.type(statistics.EDGE_MARGIN)
+    low, high = precise.min() - margin, precise.max() + margin
+    edges = np.linspace(low, high, statistics.BINS + 1, dtype=precise.dtype)
+    upto = np.cumsum(np.histogram(precise, edges)[0].astype(np.float64))
+    for name, share in QUANTILES.items():
+        place = int(np.searchsorted(upto, share * n))
+        expected = np.float64(edges[0])
+        if place:
+            part = (share * n - upto[place - 1]) / (upto[place] - upto[place - 1])
+            expected = edges[place] + part * (edges[place + 1] - edges[place])
+        assert stats[name][0] == expected
+
+
 def test_quantiles_of_even_values_are_within_a_bin() -> None:
     values = np.linspace(0, 1, 100_001)
     stats = vector_stats(values)

@@ -12,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from lerobot_recorder.dataset import info as info_json
 from lerobot_recorder.dataset import recordings, statistics, tables
+from lerobot_recorder.dataset.edits.episode_rows import EpisodeRows
 from lerobot_recorder.dataset.edits.plan import KEEP, Piece
 from lerobot_recorder.dataset.edits.source import Source
 from lerobot_recorder.dataset.episode import StreamAges
@@ -31,8 +32,8 @@ from lerobot_recorder.dataset.files import CHECKSUMS_PATH, grown_checksums
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.setups import read_setup, setup_path
-from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, flat_stats, ordered_row, readable_checksums
-from lerobot_recorder.dataset.statistics import Stats, as_written
+from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, readable_checksums
+from lerobot_recorder.dataset.statistics import Stats
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.images import decode_rgb
 
@@ -57,7 +58,7 @@ _PARTS = ("data", "meta", "videos")
 """Directories of a dataset that hold its episodes and their descriptions."""
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class _Item:
     """An episode of the new dataset.
 
@@ -66,33 +67,34 @@ class _Item:
         source: the dataset that has it.
         number: its number in the new dataset.
         from_index: number of its first row there.
-        row: its row in the episodes files, without statistics.
-        stats: its statistics.
+        is_whole: whether it is a whole episode of the source.
     """
 
     piece: Piece
     source: Source
     number: int
     from_index: int
-    row: tables.Row = field(default_factory=dict)
-    stats: dict[str, Stats] = field(default_factory=dict)
-
-    @property
-    def is_whole(self) -> bool:
-        return self.source.is_whole(self.piece)
-
-    def put_in(self, kind: str, index: FileIndex) -> None:
-        self.row[f"{kind}/chunk_index"], self.row[f"{kind}/file_index"] = index.chunk, index.file
+    is_whole: bool
 
 
 @dataclass
 class _File:
-    """A file of the new dataset, and the episodes in it; all come from the same file."""
+    """A file of the new dataset, and the consecutive episodes in it, which come from one file."""
 
     index: FileIndex
     source: Source
     old: FileIndex
     items: list[_Item]
+
+    @property
+    def first(self) -> int:
+        """Number of its first episode."""
+        return self.items[0].number
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows of its episodes."""
+        return np.array([item.piece.length for item in self.items])
 
 
 def compose(
@@ -121,8 +123,9 @@ def compose(
         raise DatasetError(f"{base.root}: no episode would be left; delete the directory instead")
     starts = itertools.accumulate((piece.length for piece in pieces), initial=0)
     items = [
-        _Item(piece, sources[piece.root], number, start)
+        _Item(piece, source, number, start, source.is_whole(piece))
         for number, (piece, start) in enumerate(zip(pieces, starts, strict=False))
+        for source in (sources[piece.root],)
     ]
     _Composition(directory, base, items, videos).write(progress)
 
@@ -153,7 +156,7 @@ def changed_bytes(base: Source, pieces: Sequence[Piece], others: Sequence[Source
     size = _size(base.root / "data") + _size(base.root / "meta")
     for key in video_keys(base.info.features):
         kind = f"videos/{key}"
-        for index in dict.fromkeys(base.dataset.files(kind)):
+        for index in base.files_of(kind):
             if not whole.issuperset(base.in_file(kind, index)):
                 size += base.layout.file(kind, index).stat().st_size
     for other in others:
@@ -173,8 +176,11 @@ class _Composition:
         self._directory = directory
         self._layout = base.layout.at(directory)
         self._tasks = self._used_tasks()
+        self._task_numbers = {task: number for number, task in enumerate(self._tasks)}
+        self._rows = EpisodeRows(base, [(item.source, item.piece.episode) for item in items])
         self._written: list[Path] = []
         self._kept: dict[str, Path] = {}
+        self._ages_read: dict[Path, Mapping[int, Mapping[str, StreamAges]]] = {}
 
     def write(self, progress: Callable[[int, int], None]) -> None:
         self._directory.mkdir(parents=True)
@@ -183,8 +189,7 @@ class _Composition:
         groups = {kind: self._grouped(kind) for kind in kinds}
         total = sum(len(group) for group in groups.values()) + 1
         done = itertools.count(1)
-        for item in self._items:
-            self._begin_row(item)
+        self._put_lengths()
         for kind, files in groups.items():
             for file in files:
                 if kind == "data":
@@ -206,7 +211,7 @@ class _Composition:
     def _used_tasks(self) -> list[str]:
         """List the tasks in use: those of the base in their order, then new ones."""
         used = dict.fromkeys(task for item in self._items for task in self._tasks_of(item))
-        older = [task for task in self._base.tasks if task in used]
+        older = dict.fromkeys(task for task in self._base.tasks if task in used)
         return [*older, *(task for task in used if task not in older)]
 
     # Which episodes go into which file
@@ -239,10 +244,10 @@ class _Composition:
     # Frame rows
 
     def _write_data(self, file: _File) -> None:
-        for item in file.items:
-            item.put_in("data", file.index)
+        self._rows.put_file("data", file.first, len(file.items), file.index)
         old, new = file.source.layout.data_file(file.old), self._layout.data_file(file.index)
-        if self._has_all(file, "data") and all(map(self._keeps_rows, file.items)):
+        kept = {item.number for item in file.items if self._keeps_rows(item)}
+        if len(kept) == len(file.items) and self._has_all(file, "data"):
             self._keep(old, new)
             return
         schema = tables.data_file_schema(self._base.layout.data_file(self._base.file("data", 0)))
@@ -253,32 +258,36 @@ class _Composition:
                 if table["episode_index"][0].as_py() != episode:
                     continue
                 for item in items:
-                    target.add(self._with_rows(item, table))
+                    self._check_rows(item, table)
+                    target.add(table if item.number in kept else self._with_rows(item, table))
                 episode, items = next(waiting, (-1, iter(())))
         if episode >= 0:
             raise DatasetError(f"{old}: expected rows of episode {episode}, found none")
         self._written.append(new)
 
     def _keeps_rows(self, item: _Item) -> bool:
-        """Return whether the rows of a whole episode stay the same."""
+        """Return whether the rows of an episode stay the same."""
         piece, old = item.piece, item.source
         if item.source is not self._base or piece.success is not KEEP or piece.task is not None:
             return False
         if (
-            piece.episode != item.number
+            not item.is_whole
+            or piece.episode != item.number
             or item.from_index != old.dataset.episodes["dataset_from_index"][item.number]
         ):
             return False
-        return all(self._tasks.index(task) == old.tasks.index(task) for task in self._tasks_of(item))
+        return all(self._task_numbers[task] == old.tasks.index(task) for task in self._tasks_of(item))
+
+    def _check_rows(self, item: _Item, table: pa.Table) -> None:
+        if table.num_rows != item.source.dataset.lengths[item.piece.episode]:
+            raise DatasetError(
+                f"{item.source.root}: expected {item.source.dataset.lengths[item.piece.episode]} rows of "
+                f"episode {item.piece.episode}, found {table.num_rows}"
+            )
 
     def _with_rows(self, item: _Item, table: pa.Table) -> pa.Table:
         """Return the rows of an item with new numbers; compute the statistics that change."""
         piece, n = item.piece, item.piece.length
-        if table.num_rows != item.source.dataset.lengths[piece.episode]:
-            raise DatasetError(
-                f"{item.source.root}: expected {item.source.dataset.lengths[piece.episode]} rows of episode "
-                f"{piece.episode}, found {table.num_rows}"
-            )
         had_success = _succeeded(table)
         table = table.slice(piece.start, n)
         columns: dict[str, Any] = {
@@ -304,94 +313,93 @@ class _Composition:
 
     def _task_indices(self, item: _Item, table: pa.Table) -> np.ndarray:
         if item.piece.task is not None:
-            return np.full(item.piece.length, self._tasks.index(item.piece.task))
+            return np.full(item.piece.length, self._task_numbers[item.piece.task])
         old, inverse = np.unique(table["task_index"].to_numpy(), return_inverse=True)
         names = [item.source.task(number) for number in old.tolist()]
-        if missing := [name for name in names if name not in self._tasks]:
+        if missing := [name for name in names if name not in self._task_numbers]:
             raise DatasetError(
                 f"{item.source.root}: episode {item.piece.episode} has rows of the task {missing[0]!r}, "
                 "which meta/episodes does not list; "
                 f"`lerobot-recorder repair {item.source.root}` can repair that"
             )
-        return np.array([self._tasks.index(name) for name in names])[inverse]
+        return np.array([self._task_numbers[name] for name in names])[inverse]
 
     def _renew_stats(self, item: _Item, table: pa.Table, names: Sequence[str]) -> None:
         for name in names:
+            if not self._rows.has_stats(item.number, name):
+                continue
             is_image = name in self._info.features and self._info.features[name]["dtype"] == "image"
-            if name in item.stats and is_image:
-                item.stats[name] = as_written(_stored_image_stats(table[name]))
-            elif name in item.stats:
-                item.stats[name] = as_written(statistics.vector_stats(tables.column_values(table[name])))
+            stats = (
+                _stored_image_stats(table[name])
+                if is_image
+                else statistics.vector_stats(tables.column_values(table[name]))
+            )
+            self._rows.renew_stats(item.number, name, stats)
 
     # Videos
 
     def _write_video(self, key: str, file: _File) -> None:
         old, new = file.source.layout.video_file(key, file.old), self._layout.video_file(key, file.index)
-        parts, first = [], 0
+        parts = []
         for item in file.items:
             start = item.source.first_frame(key, item.piece.episode) + item.piece.start
             parts.append((old, start, start + item.piece.length))
-            item.put_in(f"videos/{key}", file.index)
-            item.row[f"videos/{key}/from_timestamp"] = first / self._info.fps
-            item.row[f"videos/{key}/to_timestamp"] = (first + item.piece.length) / self._info.fps
-            first += item.piece.length
             if not item.is_whole:
                 self._renew_image_stats(key, item, old, start)
+        ends = np.cumsum(file.lengths)
+        total = int(ends[-1])
+        self._rows.put_file(f"videos/{key}", file.first, len(file.items), file.index)
+        self._rows.put(f"videos/{key}/from_timestamp", file.first, (ends - file.lengths) / self._info.fps)
+        self._rows.put(f"videos/{key}/to_timestamp", file.first, ends / self._info.fps)
         starts = itertools.accumulate((stop - start for _, start, stop in parts), initial=0)
         in_place = all(begin == start for (_, start, _), begin in zip(parts, starts, strict=False))
-        if in_place and self._has_all(file, f"videos/{key}") and self._videos.frames(old) == first:
+        if in_place and self._has_all(file, f"videos/{key}") and self._videos.frames(old) == total:
             self._keep(old, new)
             return
         self._videos.write(_joined(parts), prepared(new), self._info.features[key].get("info") or {})
-        if (found := self._videos.frames(new)) != first:
-            raise DatasetError(f"{new}: expected {first} frames, found {found}; nothing was changed")
+        if (found := self._videos.frames(new)) != total:
+            raise DatasetError(f"{new}: expected {total} frames, found {found}; nothing was changed")
         self._written.append(new)
 
     def _renew_image_stats(self, key: str, item: _Item, video: Path, start: int) -> None:
-        if key not in item.stats:
+        if not self._rows.has_stats(item.number, key):
             return
         numbers = statistics.sample_indices(item.piece.length)
         if is_depth(
             self._info.features[key]
         ):  # the codes do not tell the unit; the range stays that of before
-            item.stats[key] = {**item.stats[key], "count": np.array([len(numbers)])}
+            known = self._rows.stats(item.number, key)
+            self._rows.renew_stats(item.number, key, {**known, "count": np.array([len(numbers)])})
             return
         height, width = self._info.features[key]["shape"][:2]
         every = statistics.thinning(height, width)
         images = [image[::every, ::every] for image in self._videos.images(video, start, numbers)]
-        item.stats[key] = as_written(statistics.image_stats(np.stack(images)))
+        self._rows.renew_stats(item.number, key, statistics.image_stats(np.stack(images)))
 
     # Descriptions
 
-    def _begin_row(self, item: _Item) -> None:
-        known = item.source.rows[item.piece.episode]
-        prefix = tables.STATS_PREFIX
-        item.row = {name: value for name, value in known.items() if not name.startswith(prefix)}
-        item.row |= {
-            "episode_index": item.number,
-            "tasks": self._tasks_of(item),
-            "length": item.piece.length,
-            "dataset_from_index": item.from_index,
-            "dataset_to_index": item.from_index + item.piece.length,
-        }
-        flat: dict[str, dict[str, Any]] = {}
-        for name, value in known.items():
-            if name.startswith(prefix) and value is not None:
-                key, _, part = name.removeprefix(prefix).rpartition("/")
-                flat.setdefault(key, {})[part] = value
-        item.stats = {
-            key: as_written(statistics.from_plain(part)) for key, part in flat.items() if "count" in part
-        }
+    def _put_lengths(self) -> None:
+        lengths = np.array([item.piece.length for item in self._items])
+        ends = np.cumsum(lengths)
+        self._rows.put("episode_index", 0, np.arange(len(lengths)))
+        self._rows.put("length", 0, lengths)
+        self._rows.put("dataset_from_index", 0, ends - lengths)
+        self._rows.put("dataset_to_index", 0, ends)
+        self._rows.put_tasks(
+            {
+                item.number: tasks
+                for item in self._items
+                if (tasks := self._tasks_of(item)) != item.source.listed_tasks(item.piece.episode)
+            }
+        )
 
     def _write_meta(self) -> None:
         tables.write_tasks(prepared(self._layout.tasks), self._tasks)
         self._written.append(self._layout.tasks)
-        lines = self._write_episodes()
-        for index, part in lines.items():
-            prepared(self._layout.recordings_file(index)).write_text("".join(part), encoding="utf-8")
+        self._write_episodes()
         self._keep_setups()
         self._write_ages()
-        total = statistics.total_of([item.stats for item in self._items])
+        total = self._rows.total()
         total = {**self._former_totals(total), **total}
         prepared(self._layout.stats).write_text(statistics.to_json(total), encoding="utf-8")
         self._layout.info.write_text(info_json.to_json(self._new_info()), encoding="utf-8")
@@ -405,24 +413,69 @@ class _Composition:
         except (OSError, ValueError, AttributeError):  # there are none, or they are damaged
             return {}
 
-    def _write_episodes(self) -> dict[FileIndex, list[str]]:
-        """Write the episode rows; return the lines of provenance, by file."""
-        index, lines = FileIndex(), {}
-        columns = set(self._base.schema.names)
-        for start in range(0, len(self._items), EPISODES_PER_FILE):
-            items = self._items[start : start + EPISODES_PER_FILE]
-            for item in items:
-                item.put_in("meta/episodes", index)
-            rows = [ordered_row(item.row, flat_stats(item.stats)) for item in items]
-            # Datasets that LeRobot has converted lack columns, such as the tasks.
-            rows = [{name: row[name] for name in row if name in columns} for row in rows]
-            table = tables.conform(pa.Table.from_pylist(rows), self._base.schema)
-            path = prepared(self._layout.episodes_file(index))
-            tables.write_table(path, [table])
-            self._written.append(path)
-            lines[index] = [line for item in items for line in self._recording_line(item)]
-            index = index.next(self._info.chunks_size)
-        return {index: part for index, part in lines.items() if part}
+    def _write_episodes(self) -> None:
+        """Write the files of episode rows and of provenance that change, and keep the others."""
+        files = list(self._episodes_files())
+        for index, items in files:
+            self._rows.put_file("meta/episodes", items[0].number, len(items), index)
+        self._rows.finish()
+        for index, items in files:
+            self._write_rows(index, items)
+            self._write_recordings(index, items)
+
+    def _episodes_files(self) -> Iterator[tuple[FileIndex, Sequence[_Item]]]:
+        """Distribute the episodes over files: as before up to the first one with another number."""
+        index, first = FileIndex(), 0
+        stays = True
+        while first < len(self._items):
+            before = self._base.rows_in_file(index)
+            stays = stays and bool(before) and before.start == first and self._stays(before)
+            stop = before.stop if stays else min(first + EPISODES_PER_FILE, len(self._items))
+            yield index, self._items[first:stop]
+            index, first = index.next(self._info.chunks_size), stop
+
+    def _stays(self, before: range) -> bool:
+        """Return whether a file of episode rows keeps its episodes, and gets no others."""
+        is_full = before.stop < self._base.info.total_episodes or len(before) >= EPISODES_PER_FILE
+        return before.stop <= self._same_numbers and (is_full or before.stop == len(self._items))
+
+    @cached_property
+    def _same_numbers(self) -> int:
+        """Number of episodes, from the first one on, that have the number that they had in the base."""
+        others = (i.number for i in self._items if i.source is not self._base or i.piece.episode != i.number)
+        return next(others, len(self._items))
+
+    def _has_numbers_of(self, before: range, items: Sequence[_Item]) -> bool:
+        """Return whether these are the episodes ``before`` of the base, with the same numbers."""
+        return before == range(items[0].number, items[-1].number + 1) and before.stop <= self._same_numbers
+
+    def _write_rows(self, index: FileIndex, items: Sequence[_Item]) -> None:
+        new, first, count = self._layout.episodes_file(index), items[0].number, len(items)
+        if self._has_numbers_of(self._base.rows_in_file(index), items) and self._rows.is_unchanged(
+            first, count
+        ):
+            self._keep(self._base.layout.episodes_file(index), new)
+            return
+        tables.write_table(prepared(new), [self._rows.slice(first, count)])
+        self._written.append(new)
+
+    def _write_recordings(self, index: FileIndex, items: Sequence[_Item]) -> None:
+        old, new = self._base.layout.recordings_file(index), self._layout.recordings_file(index)
+        if self._has_numbers_of(self._base.rows_in_file(index), items) and self._keeps_lines(old, items):
+            self._keep(old, new)
+        elif lines := [line for item in items for line in self._recording_line(item)]:
+            prepared(new).write_text("".join(lines), encoding="utf-8")
+
+    def _keeps_lines(self, old: Path, items: Sequence[_Item]) -> bool:
+        """Return whether a file has the provenance of these episodes and of no other ones."""
+        lines = self._base.recordings_files.get(old, {})
+        known = {item.number for item in items if item.number in self._base.recordings}
+        return (
+            bool(lines)
+            and lines.keys() == known
+            and all(self._base.recordings[number] is line for number, line in lines.items())
+            and all(item.is_whole and item.piece.success is KEEP for item in items)
+        )
 
     def _recording_line(self, item: _Item) -> Iterator[str]:
         known = dict(item.source.recordings.get(item.piece.episode, {}))
@@ -436,22 +489,42 @@ class _Composition:
 
     def _keep_setups(self) -> None:
         """Copy the set-ups of other datasets; `_keep_others` copies those of the base."""
-        for item in self._items:
-            setup = item.source.recordings.get(item.piece.episode, {}).get("setup")
-            for name, text in read_setup(item.source.root, setup).items():
-                path = setup_path(self._directory, str(setup)) / name
+        used = {
+            (item.source, str(item.source.recordings.get(item.piece.episode, {}).get("setup")))
+            for item in self._items
+            if item.source is not self._base
+        }
+        for source, setup in sorted(used, key=lambda each: each[1]):
+            for name, text in read_setup(source.root, setup).items():
+                path = setup_path(self._directory, setup) / name
                 if not path.exists():
                     prepared(path).write_bytes(text.encode())
 
     def _write_ages(self) -> None:
-        for index, items in itertools.groupby(
+        for index, group in itertools.groupby(
             self._items, key=lambda item: recordings.ages_index(item.number)
         ):
-            parts = [recordings.ages_table(item.number, ages) for item in items if (ages := _ages(item))]
+            items = list(group)
+            old, new = self._base.layout.ages_file(index), self._layout.ages_file(index)
+            before = recordings.episodes_with_ages(index, self._base.info.total_episodes)
+            if self._has_numbers_of(before, items) and all(item.is_whole for item in items):
+                if old.is_file():
+                    self._keep(old, new)
+                continue
+            parts = [recordings.ages_table(item.number, ages) for item in items if (ages := self._ages(item))]
             if parts:
-                path = prepared(self._layout.ages_file(index))
-                recordings.grow_ages_file(path, path, parts)
-                self._written.append(path)
+                recordings.grow_ages_file(prepared(new), new, parts)
+                self._written.append(new)
+
+    def _ages(self, item: _Item) -> dict[str, StreamAges]:
+        piece = item.piece
+        path = item.source.layout.ages_file(recordings.ages_index(piece.episode))
+        if path not in self._ages_read:
+            self._ages_read = {path: recordings.read_ages_file(path)}
+        return {
+            name: StreamAges(ages.age_s[piece.start : piece.stop], ages.source_ns[piece.start : piece.stop])
+            for name, ages in self._ages_read[path].get(piece.episode, {}).items()
+        }
 
     def _new_info(self) -> DatasetInfo:
         frames = sum(item.piece.length for item in self._items)
@@ -490,8 +563,9 @@ class _Composition:
     # Files that stay
 
     def _keep(self, old: Path, new: Path) -> None:
-        link(old, prepared(new))
-        self._kept[new.relative_to(self._directory).as_posix()] = old
+        name = new.relative_to(self._directory).as_posix()
+        (shutil.copy2 if name.startswith("meta/") else link)(old, prepared(new))
+        self._kept[name] = old
 
     def _keep_others(self) -> None:
         """Keep what is neither rows nor videos nor a description: the card, notes of the user, ..."""
@@ -505,7 +579,7 @@ class _Composition:
         """Files of the old dataset that hold rows, videos and descriptions of episodes."""
         layout, root = self._base.layout, self._base.root
         kinds = ["data", *(f"videos/{key}" for key in video_keys(self._info.features))]
-        paths = {layout.file(kind, index) for kind in kinds for index in self._base.dataset.files(kind)}
+        paths = {layout.file(kind, index) for kind in kinds for index in self._base.files_of(kind)}
         paths |= {*layout.episodes_files(), *layout.recordings_files(), *layout.ages_files()}
         return {path.relative_to(root).as_posix() for path in paths}
 
@@ -522,14 +596,6 @@ def _stored_image_stats(column: pa.ChunkedArray) -> Stats:
         every = statistics.thinning(*image.shape[:2])
         images.append(image[::every, ::every])
     return statistics.image_stats(images)
-
-
-def _ages(item: _Item) -> dict[str, StreamAges]:
-    piece = item.piece
-    return {
-        name: StreamAges(ages.age_s[piece.start : piece.stop], ages.source_ns[piece.start : piece.stop])
-        for name, ages in item.source.ages(piece.episode).items()
-    }
 
 
 def _joined(parts: Sequence[tuple[Path, int, int]]) -> list[tuple[Path, int, int]]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -83,8 +84,7 @@ class Source:
         Raises:
             DatasetError: a row has a task that is not in ``meta/tasks.parquet``.
         """
-        known = self.rows[piece.episode].get("tasks")
-        listed = [known] if isinstance(known, str) else list(known or ())
+        listed = self.listed_tasks(piece.episode)
         if len(listed) == 1 or (listed and self.is_whole(piece)):
             return listed
         index = self.file("data", piece.episode)
@@ -95,6 +95,11 @@ class Source:
         episodes, tasks = self._task_numbers[index]
         rows = tasks[episodes == piece.episode][piece.start : piece.stop]
         return [self.task(number) for number in dict.fromkeys(rows.tolist())] or [""]
+
+    def listed_tasks(self, episode: int) -> list[str]:
+        """Return the tasks that the row of an episode lists; none in datasets that LeRobot has converted."""
+        tasks = self.dataset.episodes.get("tasks")
+        return [] if tasks is None else list(tasks[episode])
 
     def task(self, number: int) -> str:
         """Return the task of a ``task_index``.
@@ -124,7 +129,7 @@ class Source:
             DatasetError: they have others, or a file cannot be read, for example as it is being written.
         """
         lengths = self.dataset.lengths
-        for index in dict.fromkeys(self._files("data")):
+        for index in self.files_of("data"):
             path = self.layout.data_file(index)
             expected = sum(int(lengths[episode]) for episode in self.in_file("data", index))
             if (found := tables.summarize_data_file(path).rows) != expected:
@@ -172,39 +177,76 @@ class Source:
         """Return the number of an episode's file; for the kinds see ``CountedDataset.files``."""
         return self._files(kind)[episode]
 
+    def files_of(self, kind: str) -> list[FileIndex]:
+        """List the files with episodes, in the order of the first episode in each."""
+        return list(self._members(kind))
+
     def in_file(self, kind: str, index: FileIndex) -> list[int]:
         """List the episodes in a file."""
-        return [number for number, each in enumerate(self._files(kind)) if each == index]
+        return self._members(kind).get(index, [])
 
     def _files(self, kind: str) -> list[FileIndex]:
         if kind not in self._known_files:
             self._known_files[kind] = self.dataset.files(kind)
         return self._known_files[kind]
 
+    def _members(self, kind: str) -> dict[FileIndex, list[int]]:
+        if kind not in self._known_members:
+            members: dict[FileIndex, list[int]] = {}
+            for episode, index in enumerate(self._files(kind)):
+                members.setdefault(index, []).append(episode)
+            self._known_members[kind] = members
+        return self._known_members[kind]
+
     @cached_property
     def _known_files(self) -> dict[str, list[FileIndex]]:
         return {}
+
+    @cached_property
+    def _known_members(self) -> dict[str, dict[FileIndex, list[int]]]:
+        return {}
+
+    def rows_in_file(self, index: FileIndex) -> range:
+        """Return the numbers of the episodes whose rows a file of ``meta/episodes`` has.
+
+        None if it has other rows as well, which ``info.json`` does not count.
+        """
+        rows = self._rows_in_files.get(self.layout.episodes_file(index), range(0))
+        return rows if rows.stop <= self.info.total_episodes else range(0)
+
+    @cached_property
+    def _rows_in_files(self) -> dict[Path, range]:
+        ends = itertools.accumulate(self.dataset.episode_rows.values())
+        rows = self.dataset.episode_rows.items()
+        return {path: range(end - count, end) for (path, count), end in zip(rows, ends, strict=True)}
 
     def first_frame(self, key: str, episode: int) -> int:
         """Return the number of an episode's first frame in its video file."""
         return round(float(self.dataset.episodes[f"videos/{key}/from_timestamp"][episode]) * self.info.fps)
 
-    @cached_property
+    @property
     def rows(self) -> list[tables.Row]:
         """The episode rows with their statistics."""
-        with dataset_errors(self.root):
-            found = [row for path in self.layout.episodes_files() for row in _rows(path)]
-            return found[: self.info.total_episodes]
+        return list(self.table.to_pylist())
 
     @cached_property
-    def schema(self) -> pa.Schema:
-        """The columns of the episodes files."""
-        return tables.read_table(self.layout.episodes_files()[0]).schema
+    def table(self) -> pa.Table:
+        """The episode rows with their statistics, with the columns of the first file."""
+        with dataset_errors(self.root):
+            found = [tables.read_table(path) for path in self.layout.episodes_files()]
+            schema = found[0].schema
+            found = [tables.conform(_shared(table, schema), schema) for table in found]
+            return pa.concat_tables(found).slice(0, self.info.total_episodes)
+
+    @cached_property
+    def recordings_files(self) -> Mapping[Path, Mapping[int, recordings.Recording]]:
+        """The lines of provenance in each file, by the number of the episode."""
+        return {path: recordings.recordings_of([path]) for path in self.layout.recordings_files()}
 
     @cached_property
     def recordings(self) -> Mapping[int, recordings.Recording]:
         """The provenance of each episode by number; episodes of other programs have none."""
-        return recordings.recordings_of(self.layout.recordings_files())
+        return {number: line for lines in self.recordings_files.values() for number, line in lines.items()}
 
     def setup(self, episode: int) -> dict[str, str]:
         """Read the files of an episode's set-up; none if it is unknown.
@@ -227,8 +269,9 @@ class Source:
         return recordings.read_ages(path, episode)
 
 
-def _rows(path: Path) -> Iterator[tables.Row]:
-    yield from tables.read_table(path).to_pylist()
+def _shared(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Return a table without the columns that another one does not have."""
+    return table.select([name for name in table.column_names if name in schema.names])
 
 
 def file_states(root: Path) -> dict[str, FileState]:
