@@ -25,7 +25,8 @@ def console(
     """Watch and control a recording that runs already, for example one that ros2 launch started.
 
     It starts no node, and q and Ctrl-C leave it while the recording continues. Any number of consoles can be
-    attached at the same time. The exit status is 0 if everything that was asked for was recorded.
+    attached at the same time. The exit status is 0 if everything that was asked for was recorded, as with
+    record.
     """
     require_ros()
     search = assignments({"search": True}) if namespace is None else []
@@ -38,5 +39,6 @@ def console(
         saved = counted(run.recorder.episode - 1, "episode")
         left = ", and the recording continues" if attachment.has_left else ""
         Console(highlight=False, soft_wrap=True).print(f"{saved} recorded{left}")
-    if problems := [*run.problems, *run.not_recorded()]:
+    waiting = run.encoder.waiting if run.encoder is not None and not attachment.has_left else 0
+    if problems := [*run.problems, *run.missing(waiting)]:
         raise RecorderError("; ".join(problems))

@@ -42,6 +42,8 @@ from lerobot_recorder.cli.processes import node_environment, require_ros
 from lerobot_recorder.cli.push import PrivateOption, TagOption, upload
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.summary import next_steps, summarise
+from lerobot_recorder.cli.typed_plan import checked_settings
+from lerobot_recorder.dashboard import DashboardSettings, Server
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
 from lerobot_recorder.excerpt import counted
@@ -100,7 +102,8 @@ def record(
     """Record episodes, encode them in the background, and show the dataset.
 
     Ctrl-C ends the recording and encodes the remaining episodes; Ctrl-C meanwhile leaves them for the next
-    start. The exit status is 0 if everything that was asked for was recorded and is in the dataset.
+    start. The exit status is 0 if everything that was asked for was recorded and is in the dataset: as many
+    episodes as --num-episodes, or, if you start each, all but rejected takes that you have recorded again.
     The flags of lerobot-record are accepted, too, for example --robot.port and --dataset.repo_id.
     """
     require_ros()
@@ -127,6 +130,8 @@ def record(
     check_calibrations(given.get("hardware", {}))
     _refuse_unusable(place.directory, f"{plan.prefix}recorder")
     check_resume(place, resume)
+    if dashboard:
+        _refuse_unreachable_dashboard(given["dashboard"])
     if push_to_hub:
         check_names(dataset_name(place), push_to_hub)
     console.print(beginning(place))
@@ -146,6 +151,8 @@ def record(
         raise RecorderError("; ".join(problems))
     if push_to_hub and run.committed:
         upload(place.directory, dataset_name(place), push_to_hub, private=private, tags=tag or ())
+    if run.incidents:
+        raise RecorderError("; ".join(run.incidents))
 
 
 def check_calibrations(hardware: Mapping[str, Any]) -> None:
@@ -179,6 +186,16 @@ def _refuse_unusable(place: Path, recorder: str) -> None:
     spool.require()
     spool.lock_recorder(recorder).release()
     check_appendable(place)
+
+
+def _refuse_unreachable_dashboard(parameters: Mapping[str, Any]) -> None:
+    """Raise an error before the robot moves if the dashboard could not be reached.
+
+    Raises:
+        ConfigError: a parameter is not allowed, the address is that of another computer, or the port is used
+    """
+    settings = checked_settings(DashboardSettings, parameters)
+    Server(settings.address, settings.port).close()
 
 
 def check_resume(place: DatasetPlace, resume: bool | None) -> None:

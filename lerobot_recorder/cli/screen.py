@@ -169,7 +169,7 @@ class Screen:
         yield from self._keys()
 
     def _problems(self) -> Iterator[str]:
-        yield from self._run.problems
+        yield from (*self._run.problems, *self._run.incidents)
         heard_s = self._run.heard_s
         if heard_s is not None and not self._run.ending and (silent_s := self._clock() - heard_s) > _STALE_S:
             yield f"the recorder has reported nothing for {duration(silent_s)}: what follows is old"

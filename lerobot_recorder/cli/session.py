@@ -130,8 +130,9 @@ class Session:
 
     def _fail(self, end: NodeEnded) -> None:
         reason = end_reason(list(self._nodes[end.node].last_lines))
-        if end.node == "dashboard":  # the recording goes on without it
-            self._view.print(Remark(end.node, f"ended: {reason}", "error"))
+        if end.node == "dashboard":
+            self.status.incidents.append(f"the dashboard ended: {reason}")
+            self._view.print(Remark(end.node, f"ended: {reason}; the recording goes on without it", "error"))
             return
         encoder = self.status.encoder
         waits = end.node == "encoder" and encoder is not None and (encoder.waiting or self.status.completed)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
-from lerobot_recorder.excerpt import counted
+from lerobot_recorder.excerpt import counted, excerpt
 from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
+from lerobot_recorder.spool import Spool
 from lerobot_recorder.status import from_json
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
@@ -56,7 +57,8 @@ class RunStatus:
         encoder: the encoder's last status; None before the first
         completed: the episodes of this run by ID, as announced when they were saved
         committed: the episodes that were added to the dataset during this run
-        problems: the failures, one sentence each
+        problems: the failures that end the recording, one sentence each
+        incidents: what failed while the recording goes on, one sentence each
         ready: whether all streams have delivered at some time
         ending: whether no more episodes are recorded
         gone: nodes that are not there any more
@@ -68,6 +70,7 @@ class RunStatus:
     completed: dict[str, CompletedEpisode] = field(default_factory=dict)
     committed: list[CommittedEpisode] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    incidents: list[str] = field(default_factory=list)
     ready: bool = False
     ending: bool = False
     gone: set[str] = field(default_factory=set)
@@ -79,10 +82,21 @@ class RunStatus:
         return next((Path(episode.root) for episode in self.completed.values()), None)
 
     def not_recorded(self) -> list[str]:
-        """Return which of the episodes that were asked for were not recorded, one sentence each."""
-        if self.recorder is None or (saved := self.recorder.episode - 1) >= self.recorder.num_episodes:
+        """Return which of the episodes that were asked for were not recorded, one sentence each.
+
+        Of a run with a number of episodes, as many must be saved. If each is started by hand, a take after a
+        rejected one repeats it, so the last take must not stay rejected.
+        """
+        status = self.recorder
+        if status is None:
             return []
-        return [f"{saved} of {counted(self.recorder.num_episodes, 'episode')} were recorded"]
+        if (saved := status.episode - 1) < status.num_episodes:
+            return [f"{saved} of {counted(status.num_episodes, 'episode')} were recorded"]
+        last = None if status.num_episodes else status.last
+        if last is None or last.state != "rejected" or _is_accepted(Path(status.root), last.episode_id):
+            return []
+        why = f" ({excerpt('; '.join(last.reasons))})" if last.reasons else ""
+        return [f"the last take was rejected{why}; to keep it: lerobot-recorder accept {status.root}"]
 
     def missing(self, waiting: int) -> list[str]:
         """Return what was asked for and is not in the dataset, one sentence each.
@@ -91,6 +105,8 @@ class RunStatus:
             waiting: episodes that still wait to be encoded
         """
         found = self.not_recorded()
+        if self.encoder is not None and self.encoder.failed and not self.problems:
+            found.append(f"{counted(self.encoder.failed, 'episode')} could not be encoded")
         if waiting and not self.problems:
             found.append(f"episodes that are not in the dataset yet: {waiting}")
         return found
@@ -134,6 +150,12 @@ def _answer(node: str, answer: Mapping[str, Any]) -> Remark | None:
     if not answer["success"]:
         return Remark(node, answer["message"], "warning")
     return None if answer["call"] in _LOGGED_CALLS else Remark(node, answer["message"])
+
+
+def _is_accepted(root: Path, episode_id: str) -> bool:
+    """Return whether a take is not among the rejected ones any more, where the spool can be read here."""
+    spool = Spool(root)
+    return spool.path.is_dir() and all(path.name != episode_id for path in spool.paths("rejected"))
 
 
 def log_remark(node: str, line: str) -> Remark | None:

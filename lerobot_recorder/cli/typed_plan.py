@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from lerobot_recorder.arms import ArmSettings, TeleopSettings
 from lerobot_recorder.cameras import CameraSettings, camera_settings
@@ -15,6 +15,8 @@ from lerobot_recorder.importing import ImportParameters, typed_parameters
 from lerobot_recorder.recording import ButtonSettings
 from lerobot_recorder.settings import Parameter, parameters_of, settings_from
 from lerobot_recorder.topics import PARAMETERS
+
+T = TypeVar("T")
 
 _CAMERAS = Parameter("cameras", ("top", "wrist"), "")
 
@@ -53,6 +55,20 @@ def typed_plan(plan: Plan) -> TypedPlan:
     _check_buttons(recorder, problems)
     parameters = _together(plan, recorder, encoder, problems)
     return TypedPlan(hardware, cameras, parameters, recorder.get("num_episodes", 0), problems)
+
+
+def checked_settings(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Return the settings that values of parameters describe.
+
+    Args:
+        kind: settings class
+        values: values by name, as a command line or a file gives them; others are ignored
+
+    Raises:
+        ConfigError: a value is not allowed
+    """
+    given = {each.name: each for each in parameters_of(kind) if values.get(each.name) is not None}
+    return settings_from(kind, {name: each.check(values[name]) for name, each in given.items()})
 
 
 def _of_hardware(values: Mapping[str, Any]) -> Iterator[Parameter]:

@@ -80,9 +80,10 @@ def _listening(address: str, port: int) -> socket.socket:
         listening.listen()
     except (OSError, OverflowError) as error:
         listening.close()
+        why = getattr(error, "strerror", None) or error
         raise ConfigError(
-            f"the dashboard cannot listen on {address}, port {port}: {error}; set its parameters address and "
-            "port"
+            f"the dashboard cannot listen on {address}, port {port}: {why}; "
+            "set its parameters address and port, or end what uses the port"
         ) from error
     return listening
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,8 +24,9 @@ from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.status import RunStatus
 from lerobot_recorder.cli.summary import next_steps
 from lerobot_recorder.dataset import DatasetPlace
+from lerobot_recorder.encoding import EncoderStatus
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.recording import RecorderStatus
+from lerobot_recorder.recording import LastEpisode, RecorderStatus
 from lerobot_recorder.spool import Spool
 
 COMMAND = [sys.executable, "-c", "from lerobot_recorder.cli.app import main; main()"]
@@ -203,6 +205,38 @@ def test_what_was_asked_for_and_is_missing_makes_the_exit_status_1(saved, asked,
     assert run.missing(waiting) == missing
 
 
+@pytest.mark.parametrize(
+    ("state", "asked", "is_missing"),
+    [
+        ("rejected", 0, True),
+        ("ready", 0, False),  # accepted, or another one after it
+        ("discarded", 0, False),
+        ("deleted", 0, False),
+        ("rejected", 2, False),  # recorded again until there are 2
+    ],
+)
+def test_a_last_take_that_stays_rejected_makes_the_exit_status_1(tmp_path, state, asked, is_missing):
+    root = str(tmp_path / "data")
+    last = LastEpisode("7", state=state, reasons=("state: too old",))
+    run = RunStatus(RecorderStatus(root=root, episode=3, num_episodes=asked, last=last))
+    sentence = f"the last take was rejected (state: too old); to keep it: lerobot-recorder accept {root}"
+    assert run.missing(0) == [sentence] * is_missing
+
+
+def test_a_take_that_was_accepted_elsewhere_is_not_missing(tmp_path):
+    root = tmp_path / "data"
+    rejected = a_take(Spool(root)).reject("state: too old")
+    run = RunStatus(RecorderStatus(root=str(root), last=LastEpisode(rejected.episode_id, state="rejected")))
+    assert len(run.missing(0)) == 1
+    Spool(root).accept()
+    assert run.missing(0) == []
+
+
+def test_episodes_that_cannot_be_encoded_are_missing():
+    run = RunStatus(RecorderStatus(), EncoderStatus(failed=1))
+    assert run.missing(0) == ["1 episode could not be encoded"]
+
+
 @needs_ros
 def test_a_missing_parameter_file_is_named():
     result = invoke("record", "--config", "/nowhere/robot.yaml")
@@ -299,13 +333,26 @@ def test_a_dashboard_shows_its_code_and_ends_with_the_recording(tmp_path):
 
 
 @needs_ros
-def test_a_recording_goes_on_without_its_dashboard(tmp_path):
+def test_a_dashboard_that_cannot_be_reached_is_refused_before_anything_starts(monkeypatch, tmp_path):
     pytest.importorskip("starlette")
-    root, served = tmp_path / "dataset", ("--dashboard-address", "192.0.2.99")
-    process = start(root, "--num-episodes", "1", "--episode-time-s", "1", "--dashboard", *served)
-    output = process.communicate(timeout=120)[0]
-    assert process.returncode == 0, output
-    assert "the dashboard cannot listen on 192.0.2.99" in output
+    monkeypatch.setattr("lerobot_recorder.cli.record.Session", None)
+    options = ["record", "--hardware", "sim", "--root", str(tmp_path / "data"), "--dashboard"]
+    elsewhere = invoke(*options, "--dashboard-address", "192.0.2.99")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        used = invoke(*options, "--dashboard-port", str(other.getsockname()[1]))
+    secret = invoke(*options, "-pdashboard.token=short")
+    assert [each.exit_code for each in (elsewhere, used, secret)] == [1, 1, 1]
+    assert "error: the dashboard cannot listen on 192.0.2.99" in elsewhere.output
+    assert "error: the dashboard cannot listen on 127.0.0.1, port" in used.output
+    assert "error: token: expected at least 16 characters" in secret.output
+
+
+@needs_ros
+def test_a_missing_extra_is_refused_before_anything_starts(monkeypatch, tmp_path):
+    monkeypatch.setattr("lerobot_recorder.dashboard.extra.find_spec", lambda name: None)
+    result = invoke("record", "--hardware", "sim", "--root", str(tmp_path / "data"), "--dashboard")
+    assert result.exit_code == 1
+    assert "error: the dashboard needs starlette, uvicorn, segno: pip install" in result.output
 
 
 @needs_ros

@@ -113,6 +113,21 @@ def test_recording_goes_on_without_the_encoder(stage):
     assert stage.calls[0] == "interrupt hardware"
 
 
+def test_a_recording_goes_on_without_its_dashboard_and_its_end_is_kept(stage, capsys):
+    stage.last_lines["dashboard"] = ["error: the dashboard cannot listen"]
+    stage.events = [
+        stage.status("idle"),
+        NodeEnded("dashboard", 1),
+        KeyPressed("right"),
+        NodeEnded("recorder", 0),
+    ]
+    run = Session({**NODES, "dashboard": []}, {}).run()
+    assert "call recorder/start_episode" in stage.calls
+    assert run.incidents == ["the dashboard ended: the dashboard cannot listen"]
+    assert run.problems == []
+    assert "ended: the dashboard cannot listen; the recording goes on without it" in capsys.readouterr().out
+
+
 def test_nodes_that_were_asked_to_end_may_end_by_the_signal(stage):
     stage.stubborn.add("hardware")
     run = record(NodeEnded("recorder", 0), NodeEnded("hardware", -signal.SIGINT), stage=stage)

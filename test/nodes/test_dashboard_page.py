@@ -272,9 +272,11 @@ def test_a_lost_connection_is_shown_and_restored(open_page, station):
     process, url = station.serve()
     page = open_page(url)
     wait_for_word(page, "Ready")
+    start = page.get_by_role("button", name="Start", exact=True)
+    start.click(trial=True)  # the recorder's services are found
     process.end(grace_s=20)
     page.locator("#lost", has_text="connection is lost").wait_for()
-    page.get_by_role("button", name="Start", exact=True).click()
+    start.click()
     page.locator("#answer", has_text="nothing was done").wait_for()
     station.serve(int(url.rstrip("/").rpartition(":")[2]))
     page.locator("#lost").wait_for(state="hidden")
