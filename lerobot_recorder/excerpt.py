@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 _LONGEST = 200
@@ -12,7 +12,7 @@ _MOST_NAMES = 8
 
 
 def excerpt(value: object, longest: int = _LONGEST) -> str:
-    """Return a value as text; of a long text only the start and the end.
+    """Return a value as text; of a long text only the start and the end, in whole words where it has some.
 
     Args:
         value: any object
@@ -21,8 +21,12 @@ def excerpt(value: object, longest: int = _LONGEST) -> str:
     text = str(value)
     if len(text) <= longest:
         return text
-    head = longest * 2 // 3
-    return f"{text[:head]} ... {text[len(text) - (longest - head) :]}"
+    end, start = longest * 2 // 3, len(text) - (longest - longest * 2 // 3)
+    if (blank := text.rfind(" ", end * 2 // 3, end + 1)) > 0:
+        end = blank
+    if (blank := text.find(" ", start - 1, start + (len(text) - start) // 3)) > 0:
+        start = blank + 1
+    return f"{text[:end]} ... {text[start:]}"
 
 
 def counted(number: int, noun: str, verb: str = "") -> str:
@@ -47,6 +51,22 @@ def did_you_mean(name: str, names: Collection[str]) -> str:
 def tallied(counts: Mapping[str, int]) -> list[str]:
     """Return what happened and how often: ``no joint a in the message (2 times)``."""
     return [f"{what} ({counted(number, 'time')})" for what, number in counts.items()]
+
+
+def first_sentences(sentences: Sequence[str], longest: int) -> str:
+    """Join sentences with semicolons: as many whole ones as fit, and the number of the others.
+
+    Args:
+        sentences: any number of them
+        longest: number of characters to keep
+    """
+    kept: list[str] = []
+    for each in sentences:
+        if kept and len("; ".join([*kept, each])) > longest:
+            break
+        kept.append(excerpt(each, longest))
+    more = f"; and {len(sentences) - len(kept)} more" if len(kept) < len(sentences) else ""
+    return "; ".join(kept) + more
 
 
 def listing(names: Collection[object], most: int = _MOST_NAMES) -> str:

@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lerobot_recorder.excerpt import counted, excerpt, listing, tallied
+from lerobot_recorder.excerpt import counted, excerpt, first_sentences, listing, tallied
 
 
 def test_short_texts_do_not_change():
@@ -17,6 +17,27 @@ def test_a_long_text_keeps_its_start_and_end():
     assert text.startswith("a" * 40)
     assert text.endswith("the end")
     assert len(text) < 70
+
+
+def test_a_long_sentence_is_shortened_between_words():
+    sentence = "wrist: only 12 of 30 rows have a new image, the camera sends less than it was asked for"
+    words = sentence.split()
+    for longest in range(30, len(sentence)):
+        short = excerpt(sentence, longest)
+        start, end = short.split(" ... ")
+        assert {*start.split(), *end.split()} <= {*words}
+        assert sentence.startswith(start)
+        assert sentence.endswith(end)
+        assert longest // 2 < len(short) <= longest + 5
+
+
+def test_of_many_sentences_whole_ones_are_kept_and_the_others_counted():
+    sentences = ["state: too old", "top: the same picture for 2.0 s", "wrist: only 12 of 30 rows"]
+    assert first_sentences(sentences, 140) == "; ".join(sentences)
+    assert first_sentences(sentences, 50) == "state: too old; top: the same picture for 2.0 s; and 1 more"
+    assert first_sentences(sentences, 15) == "state: too old; and 2 more"
+    assert first_sentences(["a" * 50], 20).startswith("aaaaaaaaaaaaa ... ")
+    assert first_sentences([], 20) == ""
 
 
 def test_a_long_list_counts_the_names_that_it_omits():

@@ -18,7 +18,7 @@ from lerobot_recorder.cli.controls import Controls
 from lerobot_recorder.cli.large_type import WIDTH, large
 from lerobot_recorder.cli.status import Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus
-from lerobot_recorder.excerpt import counted, excerpt
+from lerobot_recorder.excerpt import counted, excerpt, first_sentences
 from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
@@ -44,6 +44,9 @@ _NOTICE_S = 5.0
 _BAR_WIDTH = 12
 _LONGEST = 140
 """Characters of a sentence: two lines in 80 columns."""
+
+_LONGEST_PROBLEM = 210
+"""What the operator has to do is part of it."""
 
 _MOST_FAULTS = 3
 
@@ -231,7 +234,7 @@ def _running(status: RecorderStatus, printed: Collection[str]) -> Iterator[Row]:
     reasons = "; ".join(status.last.reasons) if status.last else ""
     is_known = status.message in printed or (reasons and status.message.endswith(reasons))
     if status.message and not status.missing and not is_known:
-        yield "problem", Text(status.message, "red")
+        yield "problem", Text(excerpt(status.message, _LONGEST_PROBLEM), "red")
 
 
 def _still_encoding(run: RunStatus, *, can_leave: bool) -> Iterator[Row]:
@@ -288,8 +291,8 @@ def _last(last: LastEpisode) -> Text:
         line.append("saved: ").append(last.verdict, "green" if last.verdict == "good" else "bold red")
     else:
         line.append(last.state, "bold red" if last.state == "rejected" else "yellow")
-    if reasons := "; ".join((*last.reasons, *last.notes)):
-        line.append(f": {excerpt(reasons, _LONGEST)}", "yellow")
+    if reasons := first_sentences((*last.reasons, *last.notes), _LONGEST):
+        line.append(f": {reasons}", "yellow")
     line.append(f"   {figures}", "dim")
     if last.state == "rejected":
         line.append("   a accepts it")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -249,6 +250,25 @@ def test_a_busy_recording_fits_a_terminal_of_80_by_24_with_the_state_in_large_ty
             "? keys",
         ):
             assert part in view.text
+
+
+def test_sentences_that_are_too_long_are_shortened_between_words():
+    wrong = (
+        "wrist: only 12 of 30 rows have a new image (12.0 a second), 30 expected; see the diagnostics of it"
+    )
+    wrong += " and its cable, its USB port and the light, which make a camera slow if it is dark"
+    reasons = (wrong, "state: the oldest sample was 0.9 s old", "top: the same picture for 2.0 s")
+    last = LastEpisode("7", state="rejected", frames=30, duration_s=1.0, reasons=reasons)
+    run = busy_run("idle")
+    status = replace(run.recorder, missing=(), last=last, streams={"wrist": stream(wrong=wrong)})
+    run.recorder = replace(status, message=f"problem: {wrong}, {wrong}")
+    with Painted(run, 80, 24) as view:
+        text = view.text
+    words = {*f"{wrong} {' '.join(reasons)}".replace(";", " ").split()}
+    shown = text[text.index("wrist: only") : text.index("30 frames, 1.0 s")].replace(";", " ").split()
+    assert {*shown} - words <= {"...", "and", "more", "2"}
+    assert "which make a camera slow if it is dark; and 2 more" in text
+    assert text.count("...") == 3
 
 
 def test_in_a_small_terminal_the_most_important_lines_are_left():
