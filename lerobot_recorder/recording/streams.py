@@ -186,6 +186,7 @@ class Stream:
         self._received_at_s = self.steady_s()
         self._faults: dict[str, int] = {}
         self._trouble = ""
+        self._back_ns = 0
         self._lost = 0
         self._marks = deque([(self.steady_s(), Arrivals())], maxlen=2)
         self.conflict = ""
@@ -201,7 +202,7 @@ class Stream:
 
         A vector with NaN or infinity is a fault and left out, because it would spoil the statistics.
         A sample that is older than the newest is left out, too, unless the clock of its source was set back:
-        then the stream starts again.
+        then those that are newer are left out instead.
         """
         is_usable = self.spec.is_image or self.spec.is_text or _is_finite(sample.value)
         with self._lock:
@@ -209,11 +210,14 @@ class Stream:
                 self._count_fault(NOT_FINITE)
                 return
             if self._samples and sample.stamp_ns < self._samples[-1].stamp_ns:
-                self._count_fault("a message is older than the one before it")
-                if not self._set_back(sample):
+                back = self._set_back(sample)
+                self._count_fault(back or "a message is older than the one before it")
+                if not back:
                     return
-                self._samples.clear()
+                while self._samples and self._samples[-1].stamp_ns > sample.stamp_ns:
+                    self._samples.pop()
                 self._recent.clear()
+            self._back_ns = 0
             self._samples.append(sample)
             self._recent.append(sample.stamp_ns)
             self._received += 1
@@ -341,9 +345,16 @@ class Stream:
             "try again after the next message"
         )
 
-    def _set_back(self, sample: Sample) -> bool:
+    def _set_back(self, sample: Sample) -> str:
+        """Return that the clock of a sample was set back, and by how much; empty if it was not."""
         by_ns = self._samples[-1].stamp_ns - sample.stamp_ns
-        return by_ns > _SET_BACK_NS and self.silent_s() > _SET_BACK_S
+        self._back_ns = self._back_ns or by_ns
+        if by_ns <= _SET_BACK_NS or self.silent_s() <= _SET_BACK_S:
+            return ""
+        by_s, source = self._back_ns / 1e9, self.spec.source or self.spec.name
+        if not self.spec.by_header:
+            return f"the clock was set back by {by_s:.1f} s"
+        return f"the stamps on {source} ran back by {by_s:.1f} s: correct that clock, or use stamp: receive"
 
     def _rate(self, now_ns: int) -> float:
         if len(self._recent) < 2 or self._recent[-1] == self._recent[0]:

@@ -176,6 +176,17 @@ def test_stamps_that_jump_or_run_back_are_left_out_and_told(tmp_path):
     assert any("a message is older than the one before it" in reason for reason in episode.reasons)
 
 
+@pytest.mark.parametrize(("first", "count"), [(200, 300), (200, 400), (300, 1)])
+def test_stamps_that_run_back_far_are_named_with_their_topic_and_by_how_much(tmp_path, first, count):
+    jumps = dict.fromkeys(range(first, first + count), -30.0 if count > 1 else 30.0)
+    (episode,) = only(tmp_path, write_bag(tmp_path / "bag.mcap", 6, jumps_s=jumps)).episodes
+    assert episode.verdict == "bad"
+    assert "ticks had no sample within 0.5 s" in episode.reasons[0]
+    back = "state: the stamps on /robot/joint_states ran back by 30.0 s: correct that clock, or use stamp:"
+    assert [reason for reason in episode.reasons if reason.startswith(back)]
+    assert episode.rows > 80
+
+
 def test_a_full_disk_keeps_whole_episodes_and_the_import_goes_on_later(tmp_path, monkeypatch):
     bag, free = write_bag(tmp_path / "bag.mcap", 3), iter([10**12] * 4)
     (job,) = session(tmp_path, [bag]).jobs()
