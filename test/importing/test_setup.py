@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
+import yaml
 
 pytest.importorskip("rosbags")
 pytest.importorskip("mcap")
 
-from bagged import write_bag, write_config
+from bagged import START_NS, write_bag, write_config
 
-from lerobot_recorder.bags import open_bag
+from lerobot_recorder import BatchEncoder
+from lerobot_recorder.bags import BagWriter, open_bag
+from lerobot_recorder.dataset import Source
 from lerobot_recorder.importing import Cutting, ImportSession, import_bag, read_parameters
 from lerobot_recorder.spool import Spool, setup_of
+from lerobot_recorder.video import EncoderSettings, read_frames
 
 INFO = {"width": 64, "height": 48, "distortion_model": "plumb_bob", "d": [0.0] * 5}
 INFO |= {"k": [60.0, 0, 32, 0, 60, 24, 0, 0, 1], "r": [1.0, 0, 0, 0, 1, 0, 0, 0, 1], "p": [0.0] * 12}
@@ -50,3 +55,50 @@ def test_the_kept_parameters_can_be_imported_with(tmp_path):
     kept.write_text(setup_of(Spool(tmp_path / "data").ready()[0])["recorder.yaml"])
     with open_bag(path):
         assert read_parameters(kept).streams == session.parameters.streams
+
+
+PINHOLE = {**INFO, "k": [60.0, 0, 31, 0, 61, 23, 0, 0, 1], "d": [0.1, 0.2, 0.01, 0.02, 0.3]}
+PINHOLE["p"] = [60.0, 0, 31, 0, 0, 61, 23, 0, 0, 0, 1, 0]
+
+
+@pytest.mark.parametrize(
+    ("rotate", "resize", "size", "focal", "center", "tangential", "dot"),
+    [
+        # The crop moves the center (31, 23) to (23, 19), half the size maps x to (x + 0.5) / 2 - 0.5.
+        (0, [24, 20], (24, 20), (30.0, 30.5), (11.25, 9.25), (0.01, 0.02), (6, 3)),
+        # Clockwise, (x, y) of the 48x40 pixels of the crop becomes (39 - y, x): the center is (20, 23).
+        (90, [20, 24], (20, 24), (30.5, 30.0), (9.75, 11.25), (0.02, -0.01), (16, 6)),
+    ],
+)
+def test_a_calibration_fits_the_images_that_were_cropped_rotated_and_resized(
+    tmp_path, rotate, resize, size, focal, center, tangential, dot
+):
+    pixels = np.zeros((48, 64, 3), np.uint8)
+    pixels[10:12, 20:22] = 200  # the pixels (12, 6) to (13, 7) of the crop
+    image = {"height": 48, "width": 64, "encoding": "rgb8", "step": 192, "data": pixels.tobytes()}
+    with BagWriter(tmp_path / "bag.mcap") as bag:
+        for number in range(10):
+            time_ns = START_NS + number * 10**8
+            bag.add("/cam/camera_info", "sensor_msgs/msg/CameraInfo", time_ns, PINHOLE)
+            bag.add("/cam/image_raw", "sensor_msgs/msg/Image", time_ns, image)
+    changes = {"cam.crop": [8, 4, 48, 40], "cam.rotate": rotate, "cam.resize": resize}
+    given = {"streams": ["cam"], "cam.topic": "/cam/image_raw", "fps": 10, **changes}
+    parameters = read_parameters(write_config(tmp_path / "robot.yaml", "receive", **given))
+    session = ImportSession(tmp_path / "data", parameters, Cutting())
+    session.open([tmp_path / "bag.mcap"])
+    assert [each.verdict for each in import_bag(session.jobs()[0]).episodes] == ["good"]
+    with BatchEncoder(tmp_path / "data", settings=EncoderSettings(vcodec="h264", crf=1)):
+        pass
+    kept = yaml.safe_load(Source(tmp_path / "data").setup(0)["camera_info/cam.yaml"])
+    assert (kept["image_width"], kept["image_height"]) == size
+    (fx, fy), (cx, cy) = focal, center
+    assert kept["camera_matrix"]["data"] == pytest.approx([fx, 0, cx, 0, fy, cy, 0, 0, 1])
+    projection = [fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0]
+    assert kept["projection_matrix"]["data"] == pytest.approx(projection)
+    assert kept["distortion_coefficients"]["data"] == pytest.approx([0.1, 0.2, *tangential, 0.3])
+    (video,) = (tmp_path / "data/videos").rglob("*.mp4")
+    (shown,) = read_frames(video, [5])
+    x, y = dot
+    assert shown.shape == (size[1], size[0], 3)
+    assert shown[y, x].min() > 150
+    assert shown.sum(axis=2).argmax() == y * size[0] + x
