@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 CI = Path(__file__).resolve().parents[1] / ".ci"
-FAIL_ONE = "fail test/test_a.py::test_one"
+NODES = '"test PYTEST_ARGS=test/nodes"'
+FAIL_ONE = "fail 'test/test_a.py::test_one[a b]'"
 
 
 @pytest.fixture
@@ -102,16 +103,16 @@ def ci(tmp_path: Path, fake: Callable[[str, str], None]) -> Callable[..., subpro
 
 
 def test_ci_names_the_tests_that_needed_a_second_try(ci):
-    ran = ci({"test": FAIL_ONE, "test-lowest": FAIL_ONE})
+    ran = ci({NODES: FAIL_ONE, '"test-lowest PYTEST_ARGS=-n 2"': FAIL_ONE})
     assert ran.returncode == 0
-    assert ran.stdout.count("  needed a second try: test/test_a.py::test_one\n") == 2
+    assert ran.stdout.count("  needed a second try: test/test_a.py::test_one[a b]\n") == 2
 
 
 def test_ci_fails_where_a_test_needs_a_second_try_in_two_stages_in_a_row(ci):
-    ran = ci({"test": FAIL_ONE, "test-jazzy": FAIL_ONE})
+    ran = ci({NODES: FAIL_ONE, "test-jazzy": FAIL_ONE})
     assert ran.returncode == 1
-    assert "FAILED: needed a second try in two stages in a row: test/test_a.py::test_one" in ran.stdout
-    assert ci({"test": FAIL_ONE, "test-jazzy": "fail test/test_b.py::test_two"}).returncode == 0
+    assert "FAILED: needed a second try in two stages in a row: test/test_a.py::test_one[a b]" in ran.stdout
+    assert ci({NODES: FAIL_ONE, "test-jazzy": "fail test/test_b.py::test_two"}).returncode == 0
 
 
 @pytest.mark.parametrize("stage", ["lint", "docs", "test*"])
