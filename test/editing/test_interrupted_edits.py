@@ -12,7 +12,7 @@ from numbered import FEATURES, KEY, picture, spread
 from reaper import REAPER, Killed, make_audible
 
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
-from lerobot_recorder.dataset import DatasetWriter, check, load_info, spool_path
+from lerobot_recorder.dataset import DatasetWriter, check, spool_path
 from lerobot_recorder.editing import DatasetEditor
 from lerobot_recorder.video import EncoderSettings, Mp4Files, probe
 
@@ -37,6 +37,10 @@ def record(root: Path, lengths: tuple[int, ...]) -> None:
 
 def contents(root: Path) -> Contents:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def names(directory: Path) -> set[str]:
+    return {str(path.relative_to(directory)) for path in directory.rglob("*")} - {"edits"}
 
 
 def without_token(found: Contents) -> Contents:
@@ -67,7 +71,7 @@ def test_an_edit_stopped_anywhere_leaves_the_old_or_the_new_dataset(
     if isinstance(act, str):
         record(base, (5,))
         act = undo
-    old = contents(base)
+    old, spool = contents(base), names(spool_path(base))
 
     def fresh(name: str) -> Path:
         shutil.copytree(base.parent, tmp_path / name)
@@ -88,10 +92,11 @@ def test_an_edit_stopped_anywhere_leaves_the_old_or_the_new_dataset(
         assert found == old or without_token(found) == without_token(new), stop
         recover(root)
         assert contents(root) == found, stop
-        if found == old:
+        if found == old and True not in reached:
             act(root)
-            assert without_token(contents(root)) == without_token(new), stop
-        assert load_info(root) is not None
+            assert without_token(contents(root)) == without_token(new)
+        elif found == old:  # nothing is left, so that a second attempt is like the first one
+            assert names(spool_path(root)) == spool, stop
         leftovers = {path.name for path in (spool_path(root) / "edits").glob("*/*")}
         assert leftovers <= {"edit.json", "old"}, stop
         reached.add(found == old)

@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_recorder.dataset.layout import spool_path
-from lerobot_recorder.durable import make_private_directory, replace_file, sync, sync_tree
+from lerobot_recorder.durable import make_private_directory, partial_file, replace_file, sync, sync_tree
 from lerobot_recorder.errors import DatasetError
 
 logger = logging.getLogger(__name__)
@@ -96,6 +96,7 @@ class History:
                 return
             (directory / "undo.json").unlink()
         shutil.rmtree(directory / "restored", ignore_errors=True)
+        partial_file(directory / "undo.json").unlink(missing_ok=True)
         if old.is_dir() and (directory / "edit.json").exists():
             return
         if is_done and new.is_dir():
