@@ -17,7 +17,9 @@ from lerobot_recorder.discovery.stream import PlannedStream, identifier, unique
 
 _LEADS = frozenset({"leader", "master", "teleop", "gello", "operator"})
 _FOLLOWS = frozenset({"follower", "puppet", "slave"})
-_COMMANDS = frozenset({"command", "commands", "cmd", "goal", "target", "desired", "reference"})
+_COMMANDS = frozenset({"action", "actions", "command", "commands", "cmd"}) | frozenset(
+    {"goal", "target", "desired", "reference"}
+)
 _NEVER = 9  # the rank of topics that are not candidates
 _NOBODY = "no publisher yet: an episode can start as soon as there is one"
 _SHARED = "other messages on this topic hold other joints, which another stream records"

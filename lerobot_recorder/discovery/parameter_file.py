@@ -35,7 +35,9 @@ _HEAD = """\
 def use_command(survey: Survey, file: str) -> str:
     """Return the command that uses a parameter file for what was surveyed."""
     if survey.bag:
-        return f"lerobot-recorder import {shlex.quote(survey.bag)} --config {file} --root DATASET"
+        announced = any(name.endswith("/episode_completed") for name, kind in survey.others if kind == TEXT)
+        cut = " --from-recorder" if announced else ""
+        return f"lerobot-recorder import {shlex.quote(survey.bag)} --config {file}{cut} --root DATASET"
     return f"lerobot-recorder record --hardware none --config {file}"
 
 

@@ -10,7 +10,9 @@ from lerobot_recorder.discovery.left_out import offered_streams, reason
 from lerobot_recorder.discovery.seen import TF, SeenTopic, Survey
 from lerobot_recorder.discovery.stream import PlannedStream
 from lerobot_recorder.errors import StreamError
+from lerobot_recorder.excerpt import listing
 
+_MOST_NAMED = 10
 _USUAL_FPS = (5, 6, 10, 12, 15, 20, 24, 25, 30)
 _DEFAULT_FPS = 30
 _SLACK = 1.15  # a camera of 30 Hz that was measured at 26.5 counts as one of 30
@@ -47,7 +49,12 @@ def make_plan(survey: Survey) -> Plan:
         if survey.losses:
             raise StreamError("; ".join(survey.losses))
         if survey.bag:
-            raise StreamError(f"{survey.bag} has no joint states, commands or images that can be recorded")
+            held = [f"{name} ({kind})" for name, kind in survey.others]
+            held += [f"{topic.name} ({topic.type})" for topic in topics]
+            raise StreamError(
+                f"{survey.bag} has no joint states, commands or images that can be recorded; it has "
+                f"{listing(sorted(held), _MOST_NAMED) or 'no topic'}"
+            )
         raise StreamError(
             "no joint states, commands or images are published: start the robot's drivers first, and check "
             "that ROS_DOMAIN_ID is the same here and on the robot"

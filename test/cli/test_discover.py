@@ -92,6 +92,33 @@ def test_a_bag_is_discovered_without_ros(monkeypatch, tmp_path):
     assert (tmp_path / "other.yaml").exists()
 
 
+def test_a_bag_of_a_dataset_is_discovered_with_its_action_and_episodes(monkeypatch, tmp_path):
+    pytest.importorskip("rosbags")
+    pytest.importorskip("mcap")
+    import bags
+
+    monkeypatch.chdir(tmp_path)
+    times = [bags.START_NS + number * 10**7 for number in range(50)]
+    sent = [
+        bags.joints(now, {"a": 0.1}, topic) for now in times for topic in ("/observation/state", "/action")
+    ]
+    sent.append(bags.Sent("/episode_completed", "std_msgs/msg/String", times[-1], {"data": "{}"}))
+    result = invoke(bags.write_bag(tmp_path / "bag", sent))
+    assert "observation.state  /observation/state\naction             /action\n" in result.output
+    assert "--config robot.yaml --from-recorder --root DATASET" in result.output
+
+
+def test_a_bag_without_anything_to_record_is_refused_with_what_it_has(tmp_path):
+    pytest.importorskip("rosbags")
+    pytest.importorskip("mcap")
+    import bags
+
+    sent = [bags.Sent("/chatter", "std_msgs/msg/String", bags.START_NS, {"data": "hello"})]
+    result = invoke(bags.write_bag(tmp_path / "bag", sent), tmp_path / "robot.yaml")
+    assert result.exit_code == 1
+    assert "or images that can be recorded; it has /chatter (std_msgs/msg/String)" in result.output
+
+
 def test_what_is_no_bag_is_an_error(tmp_path):
     result = invoke(tmp_path / "notes.txt", tmp_path / "robot.yaml")
     assert result.exit_code == 1
