@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated
 
 import typer
@@ -10,15 +11,27 @@ from rich.console import Console
 from lerobot_recorder.cli.attachment import Attachment
 from lerobot_recorder.cli.controls import key_aliases
 from lerobot_recorder.cli.options import KeyOption
-from lerobot_recorder.cli.processes import assignments, node_arguments, node_environment, require_ros
+from lerobot_recorder.cli.processes import node_arguments, node_environment, require_ros
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.excerpt import counted
+
+_WAIT_S = 60.0
+"""How long a console that nobody watches waits for a recorder."""
 
 
 def console(
     namespace: Annotated[
         str | None,
         typer.Option(help="Namespace of the recorder; / for none. Default: the only recorder there is."),
+    ] = None,
+    wait: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            metavar="SECONDS",
+            help=f"How long to wait for a recorder; 0: without a limit. Default: {_WAIT_S:g} without a "
+            "terminal, 0 on one.",
+        ),
     ] = None,
     key: KeyOption = None,
 ) -> None:
@@ -29,8 +42,9 @@ def console(
     record.
     """
     require_ros()
-    search = assignments({"search": True}) if namespace is None else []
-    arguments = [*node_arguments({}, namespace or ""), *search]
+    limit_s = (0.0 if sys.stdin.isatty() else _WAIT_S) if wait is None else wait
+    parameters = {"search": namespace is None, "wait_s": float(limit_s)}
+    arguments = node_arguments(parameters, namespace or "")
     attachment = Attachment(arguments, node_environment(isolated=False), key_aliases(key or ()))
     run = attachment.run()
     if run.recorder is None and not run.problems:

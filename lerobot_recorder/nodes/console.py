@@ -63,19 +63,20 @@ class ConsoleNode(ManagedNode):
     """Finds a recorder and connects to the nodes of its namespace.
 
     The parameter ``search`` makes it look for the only recorder there is; otherwise it is the one in its own
-    namespace.
+    namespace. ``wait_s`` limits how long it waits for a recorder; 0: not at all.
     """
 
     def __init__(self) -> None:
         super().__init__(f"_{_NAME}_{secrets.token_hex(4)}")  # hidden, and different from other consoles
         self._searches = self.declare_parameter("search", False).value
+        self._wait_s = self.declare_parameter("wait_s", 0.0).value
         self._calls: dict[tuple[str, str], Any] = {}
         self._absences: dict[str, int] = {}
         """How often in a row nodes that were found were absent."""
         self._topics: dict[str, str] = {}
         self._started_s = time.monotonic()
         self._found_s: float | None = None
-        self._has_hinted = False
+        self._has_hinted = self._is_found = False
         if not self._searches:
             self._attach(self.get_namespace())
         steady_timer(self, _LOOK_S, self._look)
@@ -99,13 +100,12 @@ class ConsoleNode(ManagedNode):
         waited_s = time.monotonic() - self._started_s
         if not self._calls:
             self._search()
-        if not self._has_hinted and self._found_s is None and waited_s > _HINT_S:
-            self._has_hinted = True
-            self._hint()
+        if not self._is_found and self._found_s is None:
+            self._wait(waited_s)
         for name, topic in self._topics.items():
             is_there = self.count_publishers(topic) > 0
             if is_there:
-                self._has_hinted, self._absences[name] = True, 0
+                self._is_found, self._absences[name] = True, 0
             elif name in self._absences:
                 self._absences[name] += 1
                 if self._absences[name] == _ABSENCES:
@@ -134,13 +134,26 @@ class ConsoleNode(ManagedNode):
             if name.endswith(end) and kinds == [TEXT] and self.count_publishers(name)
         )
 
-    def _hint(self) -> None:
-        elsewhere = f"; recorders run in: {', '.join(found)}" if (found := self._recorders()) else ""
-        place = "" if self._searches else f" in the namespace {self.get_namespace()}"
-        self.get_logger().warning(
-            f"no recorder found{place} yet{elsewhere}. It must run in the same ROS_DOMAIN_ID "
-            f"({self.context.get_domain_id()}) and be reachable"
-        )
+    def _wait(self, waited_s: float) -> None:
+        """Say once what it waits for, and give up at the limit."""
+        if self._wait_s and waited_s > self._wait_s:
+            self.failure = ConfigError(
+                f"no recorder found{self._place()} within {self._wait_s:g} s{self._hint()}"
+            )
+        elif not self._has_hinted and waited_s > _HINT_S:
+            self._has_hinted = True
+            limit = f"at most {self._wait_s:g} s" if self._wait_s else "without a limit, which --wait sets"
+            self.get_logger().warning(
+                f"no recorder found{self._place()} yet, waiting for it {limit}{self._hint()}"
+            )
+
+    def _place(self) -> str:
+        return "" if self._searches else f" in the namespace {self.get_namespace()}"
+
+    def _hint(self) -> str:
+        found = self._recorders()
+        elsewhere = f"; recorders run in: {', '.join(found)}" if found else ""
+        return f"{elsewhere}. It must run in the same ROS_DOMAIN_ID ({self.context.get_domain_id()}) and be reachable"
 
     def _attach(self, namespace: str) -> None:
         prefix = namespace.rstrip("/")

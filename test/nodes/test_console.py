@@ -86,17 +86,33 @@ def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robo
     assert "2 episodes recorded" in printed
 
 
-def test_several_recorders_are_named(graph):
-    for name in ("left", "right"):
-        graph.node.create_publisher(String, f"/{name}/recorder/status", 1)
-    result = subprocess.run(
-        [*COMMAND, "console"],
+def console(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, "console", *options],
         check=False,
-        env=graph.environment,
+        env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         timeout=60,
     )
+
+
+def test_the_wait_for_a_recorder_has_a_limit_and_those_elsewhere_are_named(graph):
+    graph.node.create_publisher(String, "/right/recorder/status", 1)
+    graph.wait(lambda: graph.node.count_publishers("/right/recorder/status"))
+    result = console(graph.environment, "--namespace", "left", "--wait", "3.5")
+    assert result.returncode == 1
+    domain = graph.environment["ROS_DOMAIN_ID"]
+    hint = f"; recorders run in: /right. It must run in the same ROS_DOMAIN_ID ({domain}) and be reachable"
+    waiting = f"no recorder found in the namespace /left yet, waiting for it at most 3.5 s{hint}"
+    assert result.stdout.count(waiting) == 1
+    assert f"error: no recorder found in the namespace /left within 3.5 s{hint}" in result.stderr
+
+
+def test_several_recorders_are_named(graph):
+    for name in ("left", "right"):
+        graph.node.create_publisher(String, f"/{name}/recorder/status", 1)
+    result = console(graph.environment)
     assert result.returncode == 1
     assert "several recorders run: choose a --namespace of /left, /right" in result.stderr
