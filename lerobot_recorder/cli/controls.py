@@ -29,12 +29,14 @@ HELP: Mapping[str, str] = {
     "p": "pause between episodes, continue",
     "e": "encode now",
     "Esc": "save the episode and end the recording",
+    "w": "the code that opens the web page on a phone",
     "?": "these keys",
 }
 """What each key does, for the operator. `Controls` adds ``q``."""
 
 _IS_ENDING = "the recording is ending: keys do nothing now"
 _NOTHING_TO_DISCARD = "no episode is being recorded, so {key} does nothing; u deletes the last saved episode"
+_NO_CODE = "there is no code: record shows one with --dashboard --dashboard-address 0.0.0.0"
 _TYPING = "task of the next episode: type it, Enter sets it, Esc leaves it as it is"
 
 
@@ -58,6 +60,7 @@ class Controls:
     Attributes:
         help: what each key does
         shows_help: whether the operator wants to see it
+        shows_code: whether the operator wants to see the code for a phone; any key closes it
         typed: the task that is being typed; None if none is
         can_leave: whether the screen can be left while the recording continues
     """
@@ -83,7 +86,7 @@ class Controls:
             aliases: keys that act as other keys, from `key_aliases`
         """
         self.help = {**HELP, "q": "leave: the recording continues"} if leave else _with_q(HELP)
-        self.shows_help = False
+        self.shows_help = self.shows_code = False
         self.typed: str | None = None
         self._run = run
         self._send = send
@@ -109,6 +112,7 @@ class Controls:
             "T": self._type_task,
             "p": self._pause,
             "e": lambda: self._call("encoder", "encode_pending"),
+            "w": self._show_code,
             "?": self._show_help,
             "escape": lambda: self._stop(self._end),
             "q": lambda: self._stop(self._leave),
@@ -121,6 +125,9 @@ class Controls:
             A sentence for the operator; empty if the nodes report what happens.
         """
         question, self._question = self._question, None
+        shown, self.shows_code = self.shows_code, False
+        if shown and key == "w":
+            return ""
         if self.typed is not None:
             return self._type(key)
         if self._run.ending and not (key == "q" and self.can_leave):
@@ -212,6 +219,10 @@ class Controls:
 
     def _pause(self) -> str:
         return self._call("recorder", "pause", not self._recorder.paused)
+
+    def _show_code(self) -> str:
+        self.shows_code = self._run.code is not None
+        return "" if self.shows_code else _NO_CODE
 
     def _show_help(self) -> str:
         self.shows_help = not self.shows_help

@@ -16,7 +16,8 @@ from rich.text import Text
 
 from lerobot_recorder.cli.controls import Controls
 from lerobot_recorder.cli.large_type import WIDTH, large
-from lerobot_recorder.cli.status import Remark, RunStatus
+from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus
+from lerobot_recorder.dashboard import CODE_HINT
 from lerobot_recorder.encoding import EncoderStatus
 from lerobot_recorder.excerpt import counted, excerpt, first_sentences
 from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
@@ -78,6 +79,7 @@ class Screen:
         self._notice, self._notice_until_s = "", 0.0
         self._size = self._console.size
         self._state = ""
+        self._code: PhoneCode | None = None
 
     def __enter__(self) -> Screen:
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -111,18 +113,42 @@ class Screen:
 
     def note_status(self) -> None:
         """Print what the nodes do not log, unless a view shows it."""
+        self._note_code()
         status = self._run.recorder
-        if self._live is None and status is not None and status.state != self._state:
-            self._state = status.state
-            if status.state == "resetting":
-                self.print(Remark("recorder", f"reset the scene: {status.remaining_s:.0f} s"))
+        if status is None or status.state == self._state:
+            return
+        self._state = status.state
+        if status.state == "recording":
+            self._controls.shows_code = False
+        elif status.state == "resetting" and self._live is None:
+            self.print(Remark("recorder", f"reset the scene: {status.remaining_s:.0f} s"))
+
+    def _note_code(self) -> None:
+        """Show a new code for a phone, or print it where there is no view or no room."""
+        code = self._run.code
+        if code is None or code == self._code:
+            return
+        self._code = code
+        if self._live is not None and self._fits(code):
+            self._controls.shows_code = True
+        else:
+            self.print(Remark("dashboard", "\n".join(["", *code.lines, f"{CODE_HINT} {code.link}"])))
 
     # The view
 
     def _view(self) -> RenderableType:
+        code = self._run.code
+        if self._controls.shows_code and code is not None and self._fits(code):
+            return Group(*self._cleared(), *_phone_code(code), _table(list(self._state_row())))
         rows = list(self.rows())
         parts = [*self._cleared(), Text(), *self._large_type(rows), _table(rows)]
         return Group(*parts)
+
+    def _fits(self, code: PhoneCode) -> bool:
+        """Return whether a code has room with its link, a hint and the state."""
+        width, height = self._console.size
+        link_lines = -(-len(code.link) // width)
+        return max(map(len, code.lines)) <= width and len(code.lines) + link_lines + 2 <= height
 
     def _cleared(self) -> Iterator[RenderableType]:
         """Clear the terminal when its size has changed: what it showed is broken into other lines then."""
@@ -156,12 +182,7 @@ class Screen:
         for problem in self._problems():
             yield "problem", Text(problem, "red")
         status = self._run.recorder
-        if self._run.ending:
-            yield "state", Text("ending", "bold green")
-        elif status is None or self._is_starting():
-            yield "state", _starting(status)
-        else:
-            yield "state", _state(status)
+        yield from self._state_row()
         yield from self._answer()
         if self._run.ending:
             yield from _still_encoding(self._run, can_leave=self._controls.can_leave)
@@ -170,6 +191,15 @@ class Screen:
             yield from _encoder_rows(self._run.encoder)
             yield "disk", _disk(status)
         yield from self._keys()
+
+    def _state_row(self) -> Iterator[Row]:
+        status = self._run.recorder
+        if self._run.ending:
+            yield "state", Text("ending", "bold green")
+        elif status is None or self._is_starting():
+            yield "state", _starting(status)
+        else:
+            yield "state", _state(status)
 
     def _problems(self) -> Iterator[str]:
         yield from (*self._run.problems, *self._run.incidents)
@@ -197,6 +227,12 @@ class Screen:
             return
         for key, meaning in self._controls.help.items():
             yield key, Text(meaning)
+
+
+def _phone_code(code: PhoneCode) -> Iterator[RenderableType]:
+    yield Text("\n".join(code.lines), "white on black", no_wrap=True)
+    yield Text(code.link, overflow="fold")
+    yield Text("scan it with the phone or open the link; any key closes this, w shows it again", "dim")
 
 
 def _table(rows: Sequence[Row]) -> Table:

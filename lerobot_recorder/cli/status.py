@@ -48,6 +48,19 @@ class Remark:
     level: str = "info"
 
 
+@dataclass(frozen=True)
+class PhoneCode:
+    """What opens the dashboard on a phone.
+
+    Attributes:
+        link: address of the page, with the token
+        lines: the same as a QR code
+    """
+
+    link: str
+    lines: tuple[str, ...]
+
+
 @dataclass
 class RunStatus:
     """What the nodes have reported.
@@ -62,6 +75,7 @@ class RunStatus:
         ready: whether all streams have delivered at some time
         ending: whether no more episodes are recorded
         gone: nodes that are not there any more
+        code: what opens the dashboard on a phone; None: it asks for no token, or there is none
         heard_s: time of the recorder's last status, of `time.monotonic`; None before the first
     """
 
@@ -74,6 +88,7 @@ class RunStatus:
     ready: bool = False
     ending: bool = False
     gone: set[str] = field(default_factory=set)
+    code: PhoneCode | None = None
     heard_s: float | None = None
 
     @property
@@ -126,8 +141,8 @@ class RunStatus:
             self.completed[episode.episode_id] = episode
         elif "committed" in message:
             self.committed += [from_json(CommittedEpisode, each) for each in message["committed"]["episodes"]]
-        elif "notice" in message:
-            return Remark(source, message["notice"]["text"])
+        elif "code" in message:
+            self.code = PhoneCode(message["code"]["link"], tuple(message["code"]["lines"]))
         elif "answer" in message:
             return _answer(source, message["answer"])
         elif "log" in message:

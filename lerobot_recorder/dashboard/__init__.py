@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.dashboard.access import Access, new_token
     from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, Action, Answer, Station
     from lerobot_recorder.dashboard.app import make_app
-    from lerobot_recorder.dashboard.extra import require_extra
+    from lerobot_recorder.dashboard.extra import CODE_HINT, require_extra
     from lerobot_recorder.dashboard.live import Live
     from lerobot_recorder.dashboard.pictures import depth_to_jpeg, to_jpeg
     from lerobot_recorder.dashboard.qr import qr_lines
@@ -39,6 +39,7 @@ else:
 
 __all__ = [
     "ACTIONS",
+    "CODE_HINT",
     "CONTROLS",
     "Access",
     "Action",

@@ -8,6 +8,9 @@ from lerobot_recorder.errors import ConfigError
 
 EXTRA = ("starlette", "uvicorn", "segno")
 
+CODE_HINT = "scan this with the phone, or open"
+"""What stands between the code for a phone and its link; here, because it needs none of these packages."""
+
 
 def require_extra() -> None:
     """Check that the packages are installed.

@@ -153,7 +153,8 @@ class ConsoleNode(ManagedNode):
     def _hint(self) -> str:
         found = self._recorders()
         elsewhere = f"; recorders run in: {', '.join(found)}" if found else ""
-        return f"{elsewhere}. It must run in the same ROS_DOMAIN_ID ({self.context.get_domain_id()}) and be reachable"
+        domain = f"ROS_DOMAIN_ID ({self.context.get_domain_id()})"
+        return f"{elsewhere}. It must run in the same {domain} and be reachable"
 
     def _attach(self, namespace: str) -> None:
         prefix = namespace.rstrip("/")

@@ -14,6 +14,7 @@ from std_srvs.srv import SetBool, Trigger
 
 from lerobot_recorder.dashboard import (
     ACTIONS,
+    CODE_HINT,
     CONTROLS,
     Access,
     Action,
@@ -78,11 +79,10 @@ class DashboardNode(ManagedNode):
         if not token:
             return
         link = f"{url}login?token={token}"
-        lines = [f"scan this code with the phone, or open {link}", *qr_lines(link)]
         if events := parent_events():
-            events.write(_NAME, "notice", {"text": "\n".join(lines)})
+            events.write(_NAME, "code", {"link": link, "lines": qr_lines(link)})
         else:
-            print("\n".join(lines), flush=True)  # noqa: T201
+            print("\n".join([*qr_lines(link), f"{CODE_HINT} {link}"]), flush=True)  # noqa: T201
 
 
 class _Station:

@@ -8,7 +8,7 @@ service calls from standard input, each as a line of JSON::
     {"call": "mark_success", "data": true}
     {"set": "task", "data": "Open the drawer"}
     {"from": "recorder", "answer": {"call": "start_episode", "success": true, "message": "..."}}
-    {"from": "dashboard", "notice": {"text": "scan this code ..."}}
+    {"from": "dashboard", "code": {"link": "http://...", "lines": ["█▀▀ ...", ...]}}
 
 The node `console` writes what other nodes publish and log, and its calls name a node::
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lerobot_recorder.cli.controls import Controls, key_aliases
-from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.cli.status import PhoneCode, RunStatus
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import LastEpisode, RecorderStatus
 
@@ -148,13 +148,26 @@ def test_help_is_shown_and_hidden():
     operator.press("?")
     assert operator.controls.shows_help
     assert {key for keys in operator.controls.help for key in keys.split()} >= {
-        *"duabyntTpe?q",
+        *"duabyntTpew?q",
         "→",
         "←",
         "Esc",
     }
     operator.press("?")
     assert not operator.controls.shows_help
+
+
+def test_the_code_for_a_phone_is_shown_until_any_key_is_pressed():
+    operator = Operator(state="idle")
+    assert "there is no code" in operator.press("w")
+    operator.run.code = PhoneCode("http://x/", ("#",))
+    assert operator.press("w") == ""
+    assert operator.controls.shows_code
+    operator.press("w")
+    assert not operator.controls.shows_code
+    operator.press("w", "right")
+    assert not operator.controls.shows_code
+    assert operator.asked == [("recorder", "start_episode")]
 
 
 @pytest.mark.parametrize("pedal", ["b", "a", "c", "enter", "page_up", "page_down"])

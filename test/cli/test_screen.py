@@ -12,7 +12,7 @@ from lerobot_recorder.cli.controls import Controls
 from lerobot_recorder.cli.large_type import HEIGHT
 from lerobot_recorder.cli.large_type import large as large_type
 from lerobot_recorder.cli.screen import Screen
-from lerobot_recorder.cli.status import Remark, RunStatus
+from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus, EncodingProgress, TakeProgress
 from lerobot_recorder.encoding.status import Report
 from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
@@ -212,6 +212,10 @@ class Painted:
     def press(self, key: str) -> None:
         self._screen.notify(self._controls.press(key))
 
+    def note(self) -> None:
+        self._screen.note_status()
+        self._screen.notify("")
+
     def resize(self, width: int, height: int) -> None:
         self.console.size = ConsoleDimensions(width, height)
         self._terminal.resize(height, width)
@@ -250,6 +254,52 @@ def test_a_busy_recording_fits_a_terminal_of_80_by_24_with_the_state_in_large_ty
             "? keys",
         ):
             assert part in view.text
+
+
+LINK = "http://192.168.178.100:8090/login?token=0123456789abcdefghijkl"
+
+
+@pytest.fixture
+def code() -> PhoneCode:
+    pytest.importorskip("segno")
+    from lerobot_recorder.dashboard import qr_lines
+
+    return PhoneCode(LINK, tuple(qr_lines(LINK)))
+
+
+def test_the_code_for_a_phone_fits_a_terminal_of_80_by_24_with_its_link_and_the_state(code):
+    run = busy_run("idle")
+    with Painted(run, 80, 24) as view:
+        run.code = code
+        view.note()
+        assert view.lines[: len(code.lines)] == [line.rstrip() for line in code.lines if line.strip()]
+        assert LINK in view.text
+        assert "ready   next: episode" in "".join(view.lines)
+        view.press("p")
+        assert LINK not in view.text
+        assert "next: episode" in view.text
+        view.press("w")
+        assert LINK in view.text
+        run.recorder = replace(run.recorder, state="recording")
+        view.note()
+        assert LINK not in view.text
+
+
+def test_a_code_that_does_not_fit_is_printed_with_its_link_after_it(code):
+    run = busy_run("idle")
+    run.code = code
+    printed = io.StringIO()
+    screen = Screen(run, controls(run), Console(file=printed, width=80, height=24))
+    screen.note_status()
+    screen.note_status()
+    lines = printed.getvalue().splitlines()
+    assert lines[1:-1] == [*code.lines]
+    assert lines[-1] == f"scan this with the phone, or open {LINK}"
+    assert len(lines) <= 24
+    with Painted(run, 80, 12) as view:
+        view.note()
+        assert "next: episode" in view.text
+        assert LINK in view.written
 
 
 def test_sentences_that_are_too_long_are_shortened_between_words():
