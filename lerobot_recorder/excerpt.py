@@ -24,8 +24,11 @@ def excerpt(value: object, longest: int = _LONGEST) -> str:
     end, start = longest * 2 // 3, len(text) - (longest - longest * 2 // 3)
     if (blank := text.rfind(" ", end * 2 // 3, end + 1)) > 0:
         end = blank
+    is_sentence = text[end] == " "
     if (blank := text.find(" ", start - 1, start + (len(text) - start) // 3)) > 0:
         start = blank + 1
+    elif is_sentence:  # it ends with a long word
+        return f"{text[: text.rfind(' ', end, longest + 1)]} ..."
     return f"{text[:end]} ... {text[start:]}"
 
 

@@ -31,6 +31,11 @@ def test_a_long_sentence_is_shortened_between_words():
         assert longest // 2 < len(short) <= longest + 5
 
 
+def test_a_sentence_that_ends_with_a_long_word_loses_its_end():
+    sentence = f"10 of 800 images were lost in transport; start the node with PROFILES={'/fastdds' * 9}.xml"
+    assert excerpt(sentence, 80) == "10 of 800 images were lost in transport; start the node with ..."
+
+
 def test_of_many_sentences_whole_ones_are_kept_and_the_others_counted():
     sentences = ["state: too old", "top: the same picture for 2.0 s", "wrist: only 12 of 30 rows"]
     assert first_sentences(sentences, 140) == "; ".join(sentences)

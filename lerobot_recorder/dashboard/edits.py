@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from lerobot_recorder.editing import Change, DatasetEditor, Selection
-from lerobot_recorder.errors import ConfigError
+from lerobot_recorder.errors import ConfigError, DatasetError
+from lerobot_recorder.recording import require_text
 from lerobot_recorder.spool import Spool
 
 
@@ -38,7 +40,17 @@ class Edits:
             return f"undone: {DatasetEditor(self._root).undo().what}"
         if not isinstance(ref, str) or not ref:
             raise ConfigError(f"ref: expected an episode, found {ref!r}")
+        if not ref.isdecimal() and (number := self._number_by_now(ref)) is not None:
+            ref, request = str(number), {**request, "id": ref}
         return self._in_dataset(edit, ref, request) if ref.isdecimal() else self._in_spool(edit, ref, request)
+
+    def _number_by_now(self, episode_id: str) -> int | None:
+        """Return the number of an episode that has waited, if it is in the dataset by now."""
+        if Spool(self._root).find(episode_id) is not None:
+            return None
+        with suppress(DatasetError):
+            return DatasetEditor(self._root).numbers_of([episode_id]).get(episode_id)
+        return None
 
     def _in_dataset(self, edit: str, ref: str, request: Mapping[str, Any]) -> str:
         editor, number = DatasetEditor(self._root), int(ref)
@@ -47,7 +59,7 @@ class Edits:
         if edit == "delete":
             return _said(editor.delete(chosen), f"deleted episode {number}")
         if edit == "task":
-            return _said(editor.set_task(chosen, _text(request, "task")), f"episode {number} has a new task")
+            return _said(editor.set_task(chosen, _task(request)), f"episode {number} has a new task")
         if edit == "success":
             mark = _flag(request, "success")
             return _said(editor.set_success(chosen, mark), f"episode {number} is a {_outcome(mark)}")
@@ -69,7 +81,10 @@ class Edits:
         if edit == "success":
             mark = _flag(request, "success")
             return f"episode {spool.mark_success(mark, ref)} is a {_outcome(mark)}"
-        raise ConfigError(f"{edit}: not possible before the episode is in the dataset")
+        if edit == "task":
+            spool.set_task(_task(request), ref)
+            return f"episode {ref} has a new task"
+        raise ConfigError(f"{edit}: possible as soon as the episode is encoded and in the dataset")
 
 
 def _said(changes: Sequence[Change], what: str) -> str:
@@ -85,6 +100,14 @@ def _text(request: Mapping[str, Any], name: str) -> str:
     if not isinstance(value, str):
         raise ConfigError(f"{name}: expected a text, found {value!r}")
     return value
+
+
+def _task(request: Mapping[str, Any]) -> str:
+    task = _text(request, "task")
+    require_text("task", task)
+    if not task.strip():
+        raise ConfigError("task: expected a sentence, found an empty one")
+    return task
 
 
 def _flag(request: Mapping[str, Any], name: str) -> bool:

@@ -54,6 +54,7 @@ from lerobot_recorder.recording.status import (
     RecorderSettings,
     RecorderState,
     RecorderStatus,
+    require_text,
 )
 from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, StreamStatus
 from lerobot_recorder.recording.take_rows import SETTLE_S, RowWriter, TakeRows, awaited_at
@@ -104,6 +105,7 @@ __all__ = [
     "grid_start_ns",
     "probe_cameras",
     "request",
+    "require_text",
     "start_cue",
     "take_settings",
 ]

@@ -71,7 +71,7 @@ class EncoderMoves(SegmentFolders):
     def seal(self, episode: SpooledEpisode) -> SpooledEpisode | None:
         """Take the last step before the commit: the operator can no longer take the episode back.
 
-        Read ``manifest.success`` from the returned episode; it may have been marked since the claim.
+        Read the manifest of the returned episode: it may have been marked or relabelled since the claim.
 
         Returns:
             The episode at its new place, or None if the operator took it back: do not commit it.

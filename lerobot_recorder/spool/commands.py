@@ -135,6 +135,20 @@ class OperatorMoves(SpoolDirectory):
             _changed(episode.path, success=success)
         return episode.episode_id
 
+    def set_task(self, task: str, episode_id: str) -> None:
+        """Give a spooled episode another task.
+
+        Args:
+            task: the sentence that describes what it shows
+            episode_id: the episode
+
+        Raises:
+            SpoolError: it is not in the spool, it is being added to the dataset, or it cannot be written.
+        """
+        with self.moving():
+            episode = self._pick(episode_id, _MARKED_IN, "no episode that could be relabelled")
+            _changed(episode.path, task=task)
+
     def _pick(self, episode_id: str | None, states: tuple[str, ...], nothing: str) -> SpooledEpisode:
         candidates = self.episodes(*states)
         if episode_id is None:
@@ -165,7 +179,7 @@ class OperatorMoves(SpoolDirectory):
         return moved.path
 
 
-def _changed(path: Path, **changes: bool) -> Manifest:
+def _changed(path: Path, **changes: bool | str) -> Manifest:
     """Change fields of an episode's manifest on disk, and return it."""
     manifest = replace(read_manifest(path), **changes)  # type: ignore[arg-type]
     replace_file(path / MANIFEST_FILE, to_json(manifest))

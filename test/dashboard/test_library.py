@@ -16,7 +16,7 @@ from dashboards import ServedDashboard
 from numbered import FEATURES, KEY, make_dataset, number_in, picture, spread
 from takes import FORMATS, a_take
 
-from lerobot_recorder import EpisodeRecorder
+from lerobot_recorder import BatchEncoder, EpisodeRecorder
 from lerobot_recorder.preflight import Finding, save_findings, sheet_file
 from lerobot_recorder.spool import Spool
 
@@ -151,6 +151,23 @@ def test_episodes_are_relabelled_marked_and_trimmed(served):
     waiting = listed(served)["spool"][0]["ref"]
     assert edit(served, edit="success", ref=waiting, success=True)[0]
     assert listed(served)["spool"][0]["success"] is True
+    assert edit(served, edit="task", ref=waiting, task="Lift") == (True, f"episode {waiting} has a new task")
+    assert listed(served)["spool"][0]["task"] == "Lift"
+    assert not edit(served, edit="task", ref=waiting, task=" ")[0]
+
+
+def test_an_edit_reaches_an_episode_that_was_encoded_meanwhile(served, root):
+    waiting = listed(served)["spool"][0]["ref"]
+    with BatchEncoder(root):
+        pass
+    assert edit(served, edit="task", ref=waiting, task="Lift") == (True, "episode 2 has a new task")
+    assert listed(served)["episodes"][2]["task"] == "Lift"
+
+
+def test_a_trim_of_an_episode_that_waits_is_refused_with_the_time_when_it_is_possible(served):
+    waiting = listed(served)["spool"][0]["ref"]
+    refused = "trim: possible as soon as the episode is encoded and in the dataset"
+    assert edit(served, edit="trim", ref=waiting, start_s=0, stop_s=1) == (False, refused)
 
 
 def test_an_edit_does_not_reach_an_episode_that_has_taken_the_number(served):
@@ -172,7 +189,7 @@ def test_an_edit_does_not_reach_an_episode_that_has_taken_the_number(served):
         ({"edit": "delete", "ref": "7"}, "no episode 7"),
         (
             {"edit": "task", "ref": "20200101T000000.000000Z-0000", "task": "x"},
-            "before the episode is",
+            "is not in the spool",
         ),
         ({"edit": "undo"}, "there is no edit to undo"),
     ],

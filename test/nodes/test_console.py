@@ -57,7 +57,7 @@ def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robo
         first.press(b"u")
         first.wait_for("last +episode 0 deleted")
         first.press(b"b")
-        first.wait_for(r"(?s)last +episode 0 saved: good.*, a failure")
+        first.wait_for(r"(?s)last +episode 0 saved: good.*, a\s+failure")
         first.press(b"x")
         first.wait_for("x has no meaning here")
         first.press(b"q")

@@ -225,12 +225,17 @@ def test_an_episode_that_is_not_encoded_is_played_from_the_spool(page, station):
     images = Spool(station.root).find(episode_id).images("observation.images.top")
     expected = [number_in(cv2.cvtColor(images.frame(row), cv2.COLOR_YUV2RGB_I420)) for row in rows]
     assert [number_at(page, row) for row in rows] == expected
+    page.locator("#player", has_text="can be trimmed as soon as it is encoded").wait_for()
+    page.get_by_label("Task", exact=True).last.fill("Lift it")
+    page.get_by_role("button", name="Relabel").click()
+    entry(page, episode_id, "ready").filter(has_text="Lift it").wait_for()
     close_player(page)
     page.get_by_role("button", name="Larger batches").click()
     page.locator("#batch", has_text="2").wait_for()
     page.get_by_role("button", name="Smaller batches").click()
     page.get_by_role("button", name="Resume encoding").click()
     entry(page, episode_id)
+    assert RecordedEpisode(station.root, number_of(station, episode_id)).task == "Lift it"
 
 
 def test_an_episode_is_relabelled_trimmed_deleted_and_brought_back(page, station):

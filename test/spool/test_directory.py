@@ -237,6 +237,17 @@ def test_success_can_be_marked_until_the_commit(spool):
         spool.mark_success(False, sealed.episode_id)
 
 
+def test_an_episode_is_relabelled_until_the_commit(spool):
+    claimed = spool.claim(a_take(spool).save())
+    assert claimed is not None
+    spool.set_task("Lift it", claimed.episode_id)
+    sealed = spool.seal(claimed)
+    assert sealed is not None
+    assert sealed.manifest.task == "Lift it"
+    with pytest.raises(SpoolError, match="being added"):
+        spool.set_task("Place it", sealed.episode_id)
+
+
 def test_an_error_names_the_state_of_an_episode(spool):
     ready = a_take(spool).save()
     with pytest.raises(SpoolError, match=f"{ready.episode_id} is in .*ready"):

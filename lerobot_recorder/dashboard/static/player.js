@@ -227,10 +227,10 @@ export class Player {
     const parts = [make("div", { className: "row" }, ...marks, remove)];
     if (entry.state === "rejected") parts[0].append(button("Accept", () => this.edit({ edit: "accept" })));
     if (entry.state === "failed") parts[0].append(button("Try again", () => this.edit({ edit: "retry" })));
+    const task = make("input", { value: entry.task, maxLength: 500, ariaLabel: "Task" });
+    parts.push(make("div", { className: "row" }, task,
+      button("Relabel", () => this.edit({ edit: "task", task: task.value }))));
     if (isCommitted) {
-      const task = make("input", { value: entry.task, maxLength: 500, ariaLabel: "Task" });
-      parts.push(make("div", { className: "row" }, task,
-        button("Relabel", () => this.edit({ edit: "task", task: task.value }))));
       this.cut = { start: 0, stop: details.length };
       const text = make("output");
       const update = () => setText(text,
@@ -240,6 +240,8 @@ export class Player {
       parts.push(make("div", { className: "row" },
         button("Start here", () => set("start", this.row)), button("End here", () => set("stop", this.row + 1)), text,
         button("Trim", () => this.trim())));
+    } else {
+      parts.push(make("p", { textContent: "It can be trimmed as soon as it is encoded and in the dataset." }));
     }
     return make("div", { className: "edit" }, ...parts);
   }
