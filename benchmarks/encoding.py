@@ -45,6 +45,8 @@ from lerobot_recorder.video.priority import unchanged_priority
 
 FPS = 30
 ONE_BUILD = Path(__file__).with_name("one_build.py")
+SAME_PRESET = "10"
+"""A preset that both builds use as it is with every SVT-AV1 since 3.1, so like is compared with like."""
 LEROBOT = Path(__file__).with_name("lerobot_recording.py")
 
 
@@ -111,10 +113,13 @@ def compare_builds(before: str, args: argparse.Namespace) -> None:
     rows = {
         f"save to in the dataset, {short} s, s": ("live", short, str(args.episodes), "delay_s"),
         "encoder CPU per second recorded, s": ("live", short, str(args.episodes), "cpu_s"),
+        f"the same, saved before, preset {SAME_PRESET}, s": ("stored", short, "2", SAME_PRESET, "cpu_s"),
         "wait for a save, s": ("live", short, str(args.episodes), "wait_s"),
         "late ticks": ("live", short, str(args.episodes), "late"),
         f"peak of all encoding processes, {short} s, MB": ("stored", short, "2", "peak_bytes"),
         f"peak of all encoding processes, {long} s, MB": ("stored", long, "2", "peak_bytes"),
+        f"the same, shared pages counted once, {short} s, MB": ("stored", short, "2", "proportional_bytes"),
+        f"the same, shared pages counted once, {long} s, MB": ("stored", long, "2", "proportional_bytes"),
         "one camera, 60 s, one core, s": (f"{cores[0]}/stored", "60", "1", "wall_s"),
         "one camera, 60 s, two cores, s": (f"{','.join(cores)}/stored", "60", "1", "wall_s"),
     }
@@ -123,7 +128,7 @@ def compare_builds(before: str, args: argparse.Namespace) -> None:
         table.add_column(name, justify="right" if name else "left", no_wrap=True)
     for name, (*command, key) in rows.items():
         values = [measured_build(python, *command)[key] for python in (before, sys.executable)]
-        scale = 2**20 if key == "peak_bytes" else 1
+        scale = 2**20 if key.endswith("_bytes") else 1
         ratio = f"{values[1] / values[0]:.2f}" if values[0] else ""
         table.add_row(name, *(f"{value / scale:.3g}" for value in values), ratio)
     Console(width=120).print(table)

@@ -1,7 +1,7 @@
 """Measure one build of this package; `encoding.py --before PYTHON` runs it with two, and compares them.
 
-    python benchmarks/one_build.py live SECONDS EPISODES    records at real pace beside an encoder
-    python benchmarks/one_build.py stored SECONDS CAMERAS   records quickly, then encodes
+    python benchmarks/one_build.py live SECONDS EPISODES             records at real pace beside an encoder
+    python benchmarks/one_build.py stored SECONDS CAMERAS [PRESET]   records quickly, then encodes
 
 Uses only what every version has. Prints a line of JSON.
 """
@@ -22,24 +22,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from footage import CLIPS, back_and_forth, find_clip, load_frames
-from processes import Cost, cost
-
-from lerobot_recorder import BatchEncoder, EpisodeRecorder
+from processes import Cost, cost, proportional_bytes
 
 FPS = 30
 POLL_S = 0.01
+SAMPLE_S = 0.1
+"""Time between two measurements of the proportional memory, which takes 1 ms per process."""
 
 
 def main() -> None:
     kind, *values = sys.argv[1:]
     if kind == "encoder":
-        encode(Path(values[0]))
+        encode(Path(values[0]), *map(int, values[1:]))
         return
     with tempfile.TemporaryDirectory(prefix="benchmark-") as folder:
         seconds, count = float(values[0]), int(values[1])
         measure = live if kind == "live" else stored
-        print(json.dumps(measure(Path(folder) / "data", seconds, count)))
+        print(json.dumps(measure(Path(folder) / "data", seconds, count, *values[2:])))
 
 
 def live(root: Path, seconds: float, episodes: int) -> dict[str, Any]:
@@ -66,20 +65,48 @@ def live(root: Path, seconds: float, episodes: int) -> dict[str, Any]:
     }
 
 
-def stored(root: Path, seconds: float, cameras: int) -> dict[str, Any]:
+def stored(root: Path, seconds: float, cameras: int, preset: str = "") -> dict[str, Any]:
     """Encode an episode that waits."""
     with recorder_of(root, cameras) as (recorder, rows), recorder.episode("benchmark") as episode:
         for _ in range(round(seconds * FPS)):
             episode.add(next(rows))
     began = time.perf_counter()
-    with encoder_of(root) as process:
+    with encoder_of(root, *filter(None, [preset])) as process, sampled_peak(process.pid) as peak:
         wait_for_line(process)
         spent: Cost = cost(process.pid)
-        return {"wall_s": time.perf_counter() - began, "peak_bytes": spent.peak_bytes, "cpu_s": spent.cpu_s}
+        return {
+            "wall_s": time.perf_counter() - began,
+            "peak_bytes": spent.peak_bytes,
+            "proportional_bytes": peak[0],
+            "cpu_s": spent.cpu_s / seconds,
+        }
 
 
 @contextmanager
-def recorder_of(root: Path, cameras: int) -> Iterator[tuple[EpisodeRecorder, Iterator[dict[str, Any]]]]:
+def sampled_peak(pid: int) -> Iterator[list[int]]:
+    """Measure the largest proportional memory of a process and its descendants: a list of one number."""
+    peak, ended = [0], threading.Event()
+
+    def sample() -> None:
+        while not ended.wait(SAMPLE_S):
+            peak[0] = max(peak[0], proportional_bytes(pid))
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        ended.set()
+        thread.join()
+
+
+@contextmanager
+def recorder_of(root: Path, cameras: int) -> Iterator[tuple[Any, Iterator[dict[str, Any]]]]:
+    # The encoder, which is measured, needs neither of them.
+    from footage import CLIPS, back_and_forth, find_clip, load_frames
+
+    from lerobot_recorder import EpisodeRecorder
+
     keys = [f"observation.images.cam{index}" for index in range(cameras)]
     features: dict[str, Any] = {"observation.state": {"dtype": "float32", "shape": (6,), "names": None}}
     names = ["height", "width", "channels"]
@@ -108,8 +135,8 @@ def pace(episode: Any, rows: Iterator[dict[str, Any]], count: int) -> int:
 
 
 @contextmanager
-def encoder_of(root: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(Path(__file__).resolve()), "encoder", str(root)]
+def encoder_of(root: Path, *preset: str) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, str(Path(__file__).resolve()), "encoder", str(root), *preset]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -130,9 +157,13 @@ def wait_for_line(process: subprocess.Popen[str]) -> None:
         raise SystemExit("the encoder has ended")
 
 
-def encode(root: Path) -> None:
+def encode(root: Path, preset: int | None = None) -> None:
     """Encode until standard input ends; print a line at the start, and one per committed episode."""
-    encoder = BatchEncoder(root, batch_size=1, nice=int(os.environ.get("BENCHMARK_NICE", "19")))
+    from lerobot_recorder import BatchEncoder
+    from lerobot_recorder.video import EncoderSettings
+
+    settings = EncoderSettings(preset=preset)
+    encoder = BatchEncoder(root, 1, settings, nice=int(os.environ.get("BENCHMARK_NICE", "19")))
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     printed = -1
     while True:

@@ -46,6 +46,19 @@ def cost(pid: int) -> Cost:
     return found
 
 
+def proportional_bytes(pid: int) -> int:
+    """Return the current memory of a process and its living descendants, with shared pages counted once.
+
+    A page that several processes share, such as that of a library, is divided between all of them; also with
+    those that have nothing to do with this one.
+    """
+    try:
+        own = _number(Path(f"/proc/{pid}/smaps_rollup").read_text(), "Pss:") * 1024
+    except OSError:
+        own = 0
+    return own + sum(map(proportional_bytes, _children(pid)))
+
+
 def resident_bytes(pid: int) -> int:
     """Return the current memory of a process, without its descendants."""
     return _number(Path(f"/proc/{pid}/status").read_text(), "VmRSS:") * 1024

@@ -1,6 +1,7 @@
 """Parses, checks and decodes JPEG and PNG images.
 
 The declared size is checked before anything is decoded: a few bytes may declare gigabytes of pixels.
+OpenCV is loaded when it is needed: an encoder, which decodes no image, takes 15 MB less without it.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ import re
 from dataclasses import dataclass
 from typing import cast
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -34,10 +34,6 @@ _JPEG_BLOCK = 64
 
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 """In a scan, only 0, a restart number or 0xFF follow 0xFF."""
-
-_READ_BGR = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-_READ_RGB = getattr(cv2, "IMREAD_COLOR_RGB", 0) and cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-"""0 before OpenCV 4.11."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +149,8 @@ def decode_depth(png: Png) -> npt.NDArray[np.uint16]:
     """
     if not png.is_depth:
         raise ImageError(f"expected a PNG with 16 bits of grey, found {png.values} values of {png.bits} bits")
+    import cv2
+
     depth = cv2.imdecode(np.frombuffer(png.data, np.uint8), cv2.IMREAD_UNCHANGED)
     if depth is None or depth.dtype != np.uint16 or depth.shape != (png.height, png.width):
         raise ImageError(f"a PNG of {len(png.data)} bytes cannot be decoded")
@@ -177,14 +175,18 @@ def decode_rgb(data: bytes | npt.NDArray[np.uint8]) -> Rgb:
     Raises:
         ImageError: the bytes cannot be decoded.
     """
+    import cv2
+
     buffer = np.frombuffer(data, np.uint8)
+    read_rgb = getattr(cv2, "IMREAD_COLOR_RGB", 0)  # OpenCV has it since 4.11
+    flags = (read_rgb or cv2.IMREAD_COLOR) | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        image = cv2.imdecode(buffer, _READ_RGB or _READ_BGR) if buffer.size else None
+        image = cv2.imdecode(buffer, flags) if buffer.size else None
     except cv2.error:  # it declares more pixels than OpenCV accepts
         image = None
     if image is None:
         raise ImageError(f"an image of {buffer.size} bytes cannot be decoded")
-    return cast(Rgb, image if _READ_RGB else cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
+    return cast(Rgb, image if read_rgb else cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
 
 
 def encode_png(image: Rgb) -> bytes:
@@ -193,6 +195,8 @@ def encode_png(image: Rgb) -> bytes:
     Raises:
         ImageError: the image cannot be encoded.
     """
+    import cv2
+
     done, data = cv2.imencode(
         ".png", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_PNG_COMPRESSION, 1]
     )

@@ -34,6 +34,9 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 
 _LEAST_ROOM_BYTES = 2**20
 
+_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+"""A worker has one core. To wake other threads for a small image costs more than the image."""
+
 
 @dataclass(frozen=True)
 class _Order:
@@ -145,6 +148,7 @@ def start_process(nice: int) -> subprocess.Popen[bytes]:
             [sys.executable, "-m", "lerobot_recorder.encoding.worker", str(nice)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=os.environ | _ONE_THREAD,
             start_new_session=True,  # Ctrl-C must reach the encoder only, which decides what to finish
         )
     except OSError as error:

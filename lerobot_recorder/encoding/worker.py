@@ -23,7 +23,7 @@ from lerobot_recorder.errors import (
     explained,
     is_transient,
 )
-from lerobot_recorder.video import forbid_real_time, yield_to_others
+from lerobot_recorder.video import forbid_real_time, return_memory, yield_to_others
 
 PROGRESS_STEP = 15
 """Frames between two progress reports."""
@@ -38,6 +38,7 @@ def main() -> None:
     threading.Thread(target=_read_jobs, args=(sys.stdin.buffer, jobs), daemon=True).start()
     while True:
         _send(answers, _run(jobs.get(), answers))
+        return_memory()
 
 
 def claim_stdout() -> BinaryIO:

@@ -1,4 +1,4 @@
-"""Conversions between RGB and YUV: to the planar I420 that encoders take, and from the formats of cameras.
+"""Conversions from the YUV formats of cameras to RGB.
 
 Images of cameras, from topics and devices alike, are converted by OpenCV, which is exact for BT.601 with
 limited range, the format of UVC and V4L2 cameras. swscale makes most formats up to two levels darker (white
@@ -7,14 +7,11 @@ becomes 253); exceptions are yuv444p, and yuv420p and yuv422p without scaling.
 
 from __future__ import annotations
 
-import threading
 from typing import Any, cast
 
-import av
 import cv2
 import numpy as np
 import numpy.typing as npt
-from av.video.reformatter import VideoReformatter
 
 from lerobot_recorder.errors import ImageError
 
@@ -26,29 +23,6 @@ _FULL_CHROMA = "yuv444"
 _OF_FFMPEG = {"yuyv422": "yuyv", "uyvy422": "uyvy", "yvyu422": "yvyu", "nv12": "nv12", "nv21": "nv21"}
 _EXACT_UNSCALED = ("yuv420p", "yuv422p")
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
-
-_local = threading.local()
-# If PyAV can spread a conversion over threads, waking them costs more CPU time than they save.
-_OPTIONS = {"threads": 1} if int(av.__version__.split(".")[0]) >= 17 else {}
-
-
-def rgb_to_i420(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """Convert as PyAV does when it encodes RGB: swscale's default interpolation, limited range.
-
-    Args:
-        image: RGB, uint8, (height, width, 3), height and width even.
-
-    Returns:
-        The planes Y, U and V below each other: uint8, (height * 3 / 2, width).
-    """
-    if not hasattr(_local, "reformatter"):
-        _local.reformatter = VideoReformatter()
-    # A view of the array: a copy costs an eighth of the conversion.
-    frame = av.VideoFrame.from_numpy_buffer(np.ascontiguousarray(image), format="rgb24")
-    planes: npt.NDArray[np.uint8] = _local.reformatter.reformat(
-        frame, format="yuv420p", **_OPTIONS
-    ).to_ndarray()
-    return planes
 
 
 def yuv_to_rgb(pixels: Array, layout: str) -> Array:

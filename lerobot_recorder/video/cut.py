@@ -26,7 +26,7 @@ from lerobot_recorder.video.files import (
     stream_identity,
 )
 from lerobot_recorder.video.priority import unchanged_priority
-from lerobot_recorder.video.writer import SETTINGS_TAG
+from lerobot_recorder.video.settings import SETTINGS_TAG
 
 _ENCODERS = {"av1": "libsvtav1", "h264": "h264", "hevc": "hevc"}
 """Encoders by the codec's name in ``info.json``."""

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
-from lerobot_recorder.video.writer import SETTINGS_TAG
+from lerobot_recorder.video.settings import SETTINGS_TAG
 
 GRID_TOLERANCE_S = 1e-6
 """Allowed distance of a frame from its grid time."""

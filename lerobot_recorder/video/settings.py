@@ -17,6 +17,7 @@ import av.error
 from lerobot_recorder.errors import ConfigError, EncoderUnavailableError
 from lerobot_recorder.settings import check_settings, setting
 from lerobot_recorder.video import svt
+from lerobot_recorder.video.memory import return_memory
 from lerobot_recorder.video.priority import unchanged_priority
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ _SEGMENT_FRAMES = 128
 LARGEST_CRF = {"h264": 51, "hevc": 51}
 """Codecs whose limit is not 63."""
 PICTURE_CHECKS = ("some", "all")
+SETTINGS_TAG = "comment"
+"""Key of the settings in a video's metadata."""
 
 _COLOUR = dict.fromkeys(("colorspace", "color_primaries", "color_trc"), "smpte170m") | {"color_range": "tv"}
 """The color space that RGB is converted to. If a video does not name one, players guess it from the
@@ -147,6 +150,7 @@ class EncoderSettings:
             )
         found = dataclasses.replace(self, vcodec=vcodec)
         _try(found)
+        return_memory()
         return _with_right_preset(found) if vcodec == "libsvtav1" else found
 
     def require_size(self, width: int, height: int) -> None:

@@ -13,15 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from lerobot_recorder.errors import VideoError
-from lerobot_recorder.video.colour import rgb_to_i420
 from lerobot_recorder.video.depth import DepthSettings, quantize_depth
+from lerobot_recorder.video.planar import rgb_to_i420
 from lerobot_recorder.video.priority import unchanged_priority
-from lerobot_recorder.video.settings import EncoderSettings
+from lerobot_recorder.video.settings import SETTINGS_TAG, EncoderSettings
 
 Array = npt.NDArray[Any]
-
-SETTINGS_TAG = "comment"
-"""Key of the settings in the file's metadata."""
 
 
 def encode(
