@@ -48,6 +48,9 @@ def test_the_api_is_at_the_top():
         ("arms", ("pyarrow", "av", "cv2", "rclpy")),
         ("recording", ("serial", "rclpy")),
         ("encoding", ("serial", "rclpy")),
+        ("encoding.encoder", ("cv2", "serial", "rclpy")),
+        ("encoding.worker", ("pyarrow", "cv2", "serial", "rclpy")),
+        ("encoding.camera", ("pyarrow", "cv2", "serial", "rclpy")),
     ],
 )
 def test_importing_a_package_imports_only_what_it_needs(module, heavy):

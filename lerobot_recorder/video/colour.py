@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import av
 import cv2
 import numpy as np
 import numpy.typing as npt

@@ -59,6 +59,16 @@ def result(job: SegmentJob) -> Segment:
         pool.close()
 
 
+def test_a_process_keeps_no_threads_but_those_that_encode_and_read(job):
+    pool = WorkerPool(1, 0)
+    try:
+        pool.submit(job).result(TIMEOUT_S)
+        (process,) = pool.processes()
+        assert len(list(Path(f"/proc/{process}/task").iterdir())) == 2
+    finally:
+        pool.close()
+
+
 @pytest.mark.parametrize("signal", ["KILL", "SEGV", "BUS"])
 def test_a_process_that_dies_of_a_signal_is_replaced_twice(job, tmp_path, monkeypatch, caplog, signal):
     monkeypatch.setattr(module.sys, "executable", ending_by(signal, 2, tmp_path))
