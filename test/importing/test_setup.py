@@ -18,7 +18,7 @@ from lerobot_recorder.bags import BagWriter, open_bag
 from lerobot_recorder.dataset import Source
 from lerobot_recorder.importing import Cutting, ImportSession, import_bag, read_parameters
 from lerobot_recorder.spool import Spool, setup_of
-from lerobot_recorder.video import EncoderSettings, read_frames
+from lerobot_recorder.video import EncoderSettings
 
 INFO = {"width": 64, "height": 48, "distortion_model": "plumb_bob", "d": [0.0] * 5}
 INFO |= {"k": [60.0, 0, 32, 0, 60, 24, 0, 0, 1], "r": [1.0, 0, 0, 0, 1, 0, 0, 0, 1], "p": [0.0] * 12}
@@ -87,18 +87,22 @@ def test_a_calibration_fits_the_images_that_were_cropped_rotated_and_resized(
     session = ImportSession(tmp_path / "data", parameters, Cutting())
     session.open([tmp_path / "bag.mcap"])
     assert [each.verdict for each in import_bag(session.jobs()[0]).episodes] == ["good"]
-    with BatchEncoder(tmp_path / "data", settings=EncoderSettings(vcodec="h264", crf=1)):
-        pass
-    kept = yaml.safe_load(Source(tmp_path / "data").setup(0)["camera_info/cam.yaml"])
+    (episode,) = Spool(tmp_path / "data").ready()
+    kept = yaml.safe_load(setup_of(episode)["camera_info/cam.yaml"])
     assert (kept["image_width"], kept["image_height"]) == size
     (fx, fy), (cx, cy) = focal, center
     assert kept["camera_matrix"]["data"] == pytest.approx([fx, 0, cx, 0, fy, cy, 0, 0, 1])
     projection = [fx, 0, cx, 0, 0, fy, cy, 0, 0, 0, 1, 0]
     assert kept["projection_matrix"]["data"] == pytest.approx(projection)
     assert kept["distortion_coefficients"]["data"] == pytest.approx([0.1, 0.2, *tangential, 0.3])
-    (video,) = (tmp_path / "data/videos").rglob("*.mp4")
-    (shown,) = read_frames(video, [5])
-    x, y = dot
-    assert shown.shape == (size[1], size[0], 3)
-    assert shown[y, x].min() > 150
-    assert shown.sum(axis=2).argmax() == y * size[0] + x
+    (width, height), (x, y) = size, dot
+    planes = list(episode.frames("observation.images.cam"))[5]  # Y above U and V
+    assert planes.shape == (height * 3 // 2, width)
+    assert planes[y, x] > 150
+    assert planes[:height].argmax() == y * width + x
+    files = [setup_of(episode)]
+    if not rotate:  # the dataset gets the same files
+        with BatchEncoder(tmp_path / "data", settings=EncoderSettings(vcodec="h264")):
+            pass
+        files.append(Source(tmp_path / "data").setup(0))
+    assert len({each["camera_info/cam.yaml"] for each in files}) == 1
