@@ -37,7 +37,7 @@ HELP: Mapping[str, str] = {
 _IS_ENDING = "the recording is ending: keys do nothing now"
 _NOTHING_TO_DISCARD = "no episode is being recorded, so {key} does nothing; u deletes the last saved episode"
 _NO_CODE = "there is no code: record shows one with --dashboard --dashboard-address 0.0.0.0"
-_TYPING = "task of the next episode: type it, Enter sets it, Esc leaves it as it is"
+_TYPING = "task of the next episode: Enter sets it, Esc leaves it as it is"
 
 
 class _Question(NamedTuple):

@@ -183,6 +183,8 @@ class Screen:
             yield "problem", Text(problem, "red")
         status = self._run.recorder
         yield from self._state_row()
+        if status is not None and status.state == "recording" and not self._run.ending:
+            yield from _of_the_take(status)
         yield from self._answer()
         if self._run.ending:
             yield from _still_encoding(self._run, can_leave=self._controls.can_leave)
@@ -291,6 +293,13 @@ def _faults(status: RecorderStatus) -> Iterator[Row]:
         yield "", Text(f"and {len(lines) - _MOST_FAULTS} more", "yellow")
 
 
+def _of_the_take(status: RecorderStatus) -> Iterator[Row]:
+    """Show what is unusual with the take, and what follows it; beside the state there is no room for it."""
+    late = f"{counted(status.late, 'row')} late" if status.late else ""
+    if unusual := "   ".join(filter(None, (late, "then paused" if status.paused else ""))):
+        yield "", Text(unusual, "yellow")
+
+
 def _state(status: RecorderStatus) -> Text:
     """Return the state with the number in the dataset, and how much of the run is done."""
     idle = ("not ready", "yellow") if status.missing else ("ready", "green")
@@ -300,8 +309,7 @@ def _state(status: RecorderStatus) -> Text:
     place = f"episode {status.episode_index}   " + (f"{status.episode}{of}" if of else done)
     if status.state == "recording":
         _append_bar(line.append(f"{place}   "), status.elapsed_s, status.episode_time_s, "s")
-        line.append(f"   {counted(status.late, 'row')} late" if status.late else "", "yellow")
-        return line.append("   then paused" if status.paused else "", "yellow")
+        return line
     if status.state == "resetting":
         return line.append(f"{status.remaining_s:.0f} s, then {place}")
     if status.state in ("idle", "waiting", "paused"):
@@ -361,7 +369,7 @@ def _encoder_rows(status: EncoderStatus | None) -> Iterator[Row]:
 def _encoder(status: EncoderStatus) -> Text:
     batch, line = status.encoding, Text(status.state)
     if batch is not None:
-        line.append(f" {counted(batch.episodes, 'episode')}   ")
+        line.append(f" {counted(batch.episodes, 'episode')}   " if batch.episodes else "   ")
     elif status.take is not None:
         line = Text("encoding this take   ")
     if (progress := batch or status.take) is not None:

@@ -167,8 +167,9 @@ class Batch:
 
     @property
     def episodes(self) -> int:
-        """Number of episodes in the batch."""
-        return len(self._works)
+        """Number of episodes in the batch that the operator has not taken back."""
+        held = {path.name for state in ("claimed", "committing") for path in self._spool.paths(state)}
+        return len(self._works.keys() & held)
 
     @property
     def frames_done(self) -> int:

@@ -321,6 +321,23 @@ def test_sentences_that_are_too_long_are_shortened_between_words():
     assert text.count("...") == 3
 
 
+def test_the_state_is_one_line_of_80_columns():
+    run = busy_run("recording")
+    numbers = {
+        "episode": 200,
+        "episode_index": 199,
+        "num_episodes": 200,
+        "elapsed_s": 12.3,
+        "episode_time_s": 60.0,
+    }
+    run.recorder = replace(run.recorder, **numbers, late=12, paused=True)
+    with Painted(run, 80, 24) as view:
+        lines = view.lines
+    (state,) = (number for number, line in enumerate(lines) if "● recording" in line)
+    assert "12.3 / 60.0 s" in lines[state]
+    assert lines[state + 1].strip() == "12 rows late   then paused"
+
+
 def test_in_a_small_terminal_the_most_important_lines_are_left():
     with Painted(busy_run("recording"), 60, 10) as view:
         view.press("u")

@@ -90,6 +90,29 @@ def test_an_episode_of_the_batch_does_not_wait_as_well(tmp_path, monkeypatch):
     assert counts == [("committing", 1, 0)]
 
 
+def test_an_episode_of_the_batch_that_was_brought_back_only_waits(tmp_path, monkeypatch):
+    root, counts, commit, wait = tmp_path / "data", [], Batch.commit, Batch.wait
+
+    def wait_and_take_back(batch, _timeout_s):
+        if is_done := wait(batch, 60) and not counts:
+            Spool(root).delete_last()
+            Spool(root).undo_delete()
+        return is_done or bool(counts)
+
+    def note_and_commit(batch):
+        status = encoder.status()
+        counts.append((status.encoding.episodes, status.waiting))
+        commit(batch)
+
+    monkeypatch.setattr(Batch, "wait", wait_and_take_back)
+    monkeypatch.setattr(Batch, "commit", note_and_commit)
+    record(root, 5)
+    with BatchEncoder(root) as encoder:
+        wait_for(lambda: len(counts) == 2)
+    assert counts == [(0, 1), (1, 0)]
+    assert encoder.status().committed == 1
+
+
 def test_what_was_recorded_is_in_the_dataset_and_no_longer_in_the_spool(tmp_path):
     root = tmp_path / "data"
     record(root, 5, 8)
