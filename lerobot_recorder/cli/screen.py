@@ -33,6 +33,7 @@ _STATES = {
     "ended": ("ended", "green"),
 }
 _LARGE = {"resetting": "RESET", "idle": "READY"}
+_AFTER_A_TAKE = ("resetting", "idle", "paused")
 _MARKS = {None: "", True: ", a success", False: ", a failure"}
 _KEYS = "→ start/save  ← repeat  d discard  u delete  t task  p pause  ? keys"
 _LEAVE = "Ctrl-C leaves the encoding for the next start"
@@ -46,8 +47,7 @@ _BAR_WIDTH = 12
 _LONGEST = 140
 """Characters of a sentence: two lines in 80 columns."""
 
-_LONGEST_PROBLEM = 210
-"""What the operator has to do is part of it."""
+_LONGEST_ALONE = 210
 
 _MOST_FAULTS = 3
 
@@ -174,6 +174,8 @@ class Screen:
         if status.state == "idle" and status.missing:
             return "NOT READY", "bold yellow"
         word = _LARGE.get(status.state, status.state.upper())
+        if status.state in _AFTER_A_TAKE and status.last is not None and status.last.state == "rejected":
+            word, style = "REJECTED", "bold red"
         seconds = _countdown(status)
         return (word if seconds is None else f"{word} {seconds:.0f}"), style
 
@@ -272,7 +274,7 @@ def _running(status: RecorderStatus, printed: Collection[str]) -> Iterator[Row]:
     reasons = "; ".join(status.last.reasons) if status.last else ""
     is_known = status.message in printed or (reasons and status.message.endswith(reasons))
     if status.message and not status.missing and not is_known:
-        yield "problem", Text(excerpt(status.message, _LONGEST_PROBLEM), "red")
+        yield "problem", Text(excerpt(status.message, _LONGEST_ALONE), "red")
 
 
 def _still_encoding(run: RunStatus, *, can_leave: bool) -> Iterator[Row]:
@@ -283,12 +285,17 @@ def _still_encoding(run: RunStatus, *, can_leave: bool) -> Iterator[Row]:
             yield "", Text(_LEAVE_CONSOLE if can_leave else _LEAVE, "dim")
 
 
+def _room(sentences: Sequence[str]) -> int:
+    """Return how many characters a sentence may have: one alone is shown with what to do."""
+    return _LONGEST if len(sentences) > 1 else _LONGEST_ALONE
+
+
 def _faults(status: RecorderStatus) -> Iterator[Row]:
     """Show what is missing, or else what is wrong with a stream."""
     name = "missing" if status.missing else "wrong"
     lines = status.missing or [stream.wrong for stream in status.streams.values() if stream.wrong]
     for line in lines[:_MOST_FAULTS]:
-        yield name, Text(excerpt(line, _LONGEST), "yellow")
+        yield name, Text(excerpt(line, _room(lines)), "yellow")
     if len(lines) > _MOST_FAULTS:
         yield "", Text(f"and {len(lines) - _MOST_FAULTS} more", "yellow")
 
@@ -335,7 +342,7 @@ def _last(last: LastEpisode) -> Text:
         line.append("saved: ").append(last.verdict, "green" if last.verdict == "good" else "bold red")
     else:
         line.append(last.state, "bold red" if last.state == "rejected" else "yellow")
-    if reasons := first_sentences((*last.reasons, *last.notes), _LONGEST):
+    if reasons := first_sentences(facts := (*last.reasons, *last.notes), _room(facts)):
         line.append(f": {reasons}", "yellow")
     line.append(f"   {figures}", "dim")
     if last.state == "rejected":

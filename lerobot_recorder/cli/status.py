@@ -33,6 +33,10 @@ _LOGGED_CALLS = (
 )
 
 
+_REJECTED = " is rejected: "
+"""Part of the answer of ``save_episode`` for a take that the recorder's log says the same of."""
+
+
 @dataclass(frozen=True)
 class Remark:
     """A line for the operator.
@@ -162,9 +166,11 @@ class RunStatus:
 
 def _answer(node: str, answer: Mapping[str, Any]) -> Remark | None:
     """Return the answer of a service, unless the node's log has it already."""
+    call, text = answer["call"], answer["message"]
     if not answer["success"]:
-        return Remark(node, answer["message"], "warning")
-    return None if answer["call"] in _LOGGED_CALLS else Remark(node, answer["message"])
+        is_logged = call == "save_episode" and _REJECTED in text
+        return None if is_logged else Remark(node, text, "warning")
+    return None if call in _LOGGED_CALLS else Remark(node, text)
 
 
 def _is_accepted(root: Path, episode_id: str) -> bool:

@@ -128,6 +128,20 @@ def test_a_recording_goes_on_without_its_dashboard_and_its_end_is_kept(stage, ca
     assert "ended: the dashboard cannot listen; the recording goes on without it" in capsys.readouterr().out
 
 
+def test_a_rejection_that_the_recorder_logs_is_not_repeated_as_the_answer(stage, capsys):
+    answer = {"call": "save_episode", "success": False}
+    rejected = stage.heard(
+        **{"from": "recorder", "answer": {**answer, "message": "episode 7 is rejected: too old"}}
+    )
+    idle = stage.heard(
+        **{"from": "recorder", "answer": {**answer, "message": "no episode is being recorded"}}
+    )
+    record(rejected, idle, NodeEnded("recorder", 0), stage=stage)
+    printed = capsys.readouterr().out
+    assert "is rejected" not in printed
+    assert "no episode is being recorded" in printed
+
+
 def test_nodes_that_were_asked_to_end_may_end_by_the_signal(stage):
     stage.stubborn.add("hardware")
     run = record(NodeEnded("recorder", 0), NodeEnded("hardware", -signal.SIGINT), stage=stage)
