@@ -26,7 +26,7 @@ from processes import Cost, cost, proportional_bytes
 
 FPS = 30
 POLL_S = 0.01
-SAMPLE_S = 0.1
+SAMPLE_S = 0.5
 """Time between two measurements of the proportional memory, which takes 1 ms per process."""
 
 
@@ -70,8 +70,8 @@ def stored(root: Path, seconds: float, cameras: int, preset: str = "") -> dict[s
     with recorder_of(root, cameras) as (recorder, rows), recorder.episode("benchmark") as episode:
         for _ in range(round(seconds * FPS)):
             episode.add(next(rows))
-    began = time.perf_counter()
     with encoder_of(root, *filter(None, [preset])) as process, sampled_peak(process.pid) as peak:
+        began = time.perf_counter()
         wait_for_line(process)
         spent: Cost = cost(process.pid)
         return {

@@ -35,7 +35,7 @@ _CRASHES = (signal.SIGSEGV, signal.SIGABRT, signal.SIGFPE, signal.SIGILL)
 _LEAST_ROOM_BYTES = 2**20
 
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
-"""A worker has one core. To wake other threads for a small image costs more than the image."""
+"""A worker has one core: the threads that NumPy starts would keep the others busy for a while."""
 
 
 @dataclass(frozen=True)
