@@ -22,6 +22,7 @@ from lerobot_recorder.recording import (
     Outcome,
     RecorderSettings,
     RowWriter,
+    Stream,
     TakeRows,
     fitting_features,
     probe_cameras,
@@ -185,7 +186,7 @@ def import_bag(job: BagJob, go_on: GoOn = lambda _fraction: True) -> BagReport:
             streams = BagStreams(bag, job.parameters)  # not those that have seen the first messages
             report = replace(report, differences_s=differences_s)
             check_clocks(bag, streams.streams, differences_s)
-            taken.streams, taken.setup = streams, setup_of_bag(bag, streams, job.parameters)
+            taken.setup = setup_of_bag(bag, streams, job.parameters)
             cuts = cuts_of(bag, streams.topics, job.cutting, job.parameters)
             cuts = taken.without_known(cuts, bag.start_ns)
             span_ns = max(1, bag.end_ns - bag.start_ns)
@@ -206,7 +207,6 @@ class _Episodes:
 
     def __init__(self, job: BagJob) -> None:
         self.episodes: list[ImportedEpisode] = []
-        self.streams: BagStreams
         self.setup: RobotSetup
         self._job = job
         self._spool = Spool(job.root)
@@ -235,13 +235,13 @@ class _Episodes:
             "--range, or delete that episode"
         )
 
-    def begin(self, cut: Cut, started_at_ns: int, rows: int) -> OfflineTake:
+    def begin(self, cut: Cut, started_at_ns: int, rows: int, streams: Sequence[Stream]) -> OfflineTake:
         """Begin a take, see `Taking`."""
-        header = self._header(cut, started_at_ns)
+        header = self._header(cut, started_at_ns, streams)
         writer = self._writer(header)
         settings = replace(self._job.parameters.recorder, episode_time_s=0.0)
-        limits = replace(take_settings(header, settings, self.streams.streams), max_rows=rows or None)
-        return OfflineTake(writer, TakeRows(writer, self.streams.streams, limits))
+        limits = replace(take_settings(header, settings, streams), max_rows=rows or None)
+        return OfflineTake(writer, TakeRows(writer, streams, limits))
 
     def end(self, cut: Cut, take: OfflineTake, failure: RecorderError | None) -> None:
         """End a take, see `Taking`."""
@@ -272,8 +272,8 @@ class _Episodes:
         self._current = _RoomWatchingWriter(self._spool, header, order=order)
         return self._current
 
-    def _header(self, cut: Cut, started_at_ns: int) -> EpisodeHeader:
-        parameters, streams = self._job.parameters, self.streams.streams
+    def _header(self, cut: Cut, started_at_ns: int, streams: Sequence[Stream]) -> EpisodeHeader:
+        parameters = self._job.parameters
         settings: RecorderSettings = parameters.recorder
         cameras = probe_cameras(streams)
         features = fitting_features(self._spool, parameters.rows.fps, streams, cameras, settings)

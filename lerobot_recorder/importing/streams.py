@@ -66,7 +66,7 @@ class BagStreams:
         Raises:
             ConfigError: a stream cannot be recorded from this bag; the message names all that are missing.
         """
-        self._bag = bag
+        self._bag, self._parameters = bag, parameters
         self.bindings = bindings = _bindings(bag, parameters)
         self.streams = [binding.stream for binding in bindings]
         specs = [stream.spec for stream in self.streams]
@@ -90,47 +90,35 @@ class BagStreams:
         for listener in self._listeners[message.topic]:
             listener.take(message)
 
-    def skip_to(self, time_ns: int, after_ns: int, lead_ns: int) -> bool:
-        """Bring the streams to the state that they have at a time, without reading all messages before it.
+    def at(self, time_ns: int, lead_ns: int) -> BagStreams | None:
+        """Return new streams in the state that these have at a time, without reading all messages before it.
 
         Messages within ``lead_ns`` before the time are read, and of each topic without any the last one
         before; of topics whose messages hold until the next, like ``/tf_static``, all.
 
         Args:
             time_ns: the next messages to take are those from this time on
-            after_ns: messages before this time have been taken
             lead_ns: at least as long as messages may be late
 
         Returns:
-            Whether each stream has a sample; if one has none, nothing may be left out.
+            The streams; None if one of them would have no sample, so that nothing may be left out.
 
         Raises:
             BagError: the bag cannot be read.
         """
-        bag, begin_ns = self._bag, time_ns - lead_ns
-        before = [stream.newest() for stream in self.streams]
-        self._restart()
+        made, bag, begin_ns = BagStreams(self._bag, self._parameters), self._bag, time_ns - lead_ns
+        for stream in made.streams:
+            stream.keep_from(time_ns)
         held = [topic for topic in self._held if topic in self.topics]
-        early = list(bag.messages(held, after_ns, begin_ns - 1)) if held else []
+        early = list(bag.messages(held, None, begin_ns - 1)) if held else []
         for topic in (each for each in self.topics if each not in held):
-            is_in_lead = next(bag.messages([topic], begin_ns, time_ns - 1), None) is not None
-            last = None if is_in_lead else bag.latest(topic, begin_ns)
-            early += [] if last is None else [last]
+            if next(bag.messages([topic], begin_ns, time_ns - 1), None) is None:
+                last = bag.latest(topic, begin_ns)
+                early += [] if last is None else [last]
         early.sort(key=lambda message: message.log_ns)
         for message in chain(early, bag.messages(self.topics, begin_ns, time_ns - 1)):
-            self.take(message)
-        if all(stream.newest() is not None for stream in self.streams):
-            return True
-        self._restart()
-        for stream, sample in zip(self.streams, before, strict=True):
-            if sample is not None:
-                stream.push(sample)
-        return False
-
-    def _restart(self) -> None:
-        """Forget all messages except those that hold until the next."""
-        for binding in self.bindings:
-            binding.restart()
+            made.take(message)
+        return made if all(stream.newest() is not None for stream in made.streams) else None
 
     def differences_s(self) -> dict[str, float]:
         """Measure by how many seconds the headers of each stream are ahead of the log time.

@@ -52,8 +52,8 @@ class OfflineTake:
 class Taking(Protocol):
     """What the pass needs: where takes begin and end."""
 
-    def begin(self, cut: Cut, started_at_ns: int, rows: int) -> OfflineTake:
-        """Begin a take at a time.
+    def begin(self, cut: Cut, started_at_ns: int, rows: int, streams: Sequence[Stream]) -> OfflineTake:
+        """Begin a take at a time, from streams that have samples then.
 
         Raises:
             RecorderError: it cannot be recorded.
@@ -134,8 +134,11 @@ class BagPass:
         if self._cut is None or not self._is_far(from_ns):
             return from_ns
         self._sought = self._cut
-        is_enough = self._streams.skip_to(self._cut.start_ns, from_ns, _LEAD_NS)
-        return self._cut.start_ns if is_enough else from_ns
+        streams = self._streams.at(self._cut.start_ns, _LEAD_NS)
+        if streams is None:
+            return from_ns
+        self._streams = streams
+        return self._cut.start_ns
 
     def _next_cut(self) -> None:
         self._cut, self._take = next(self._cuts, None), None
@@ -175,7 +178,7 @@ class BagPass:
         )
         period_ns = 1_000_000_000 // self._fps
         started_at_ns = grid_start_ns(first_ns, period_ns, chain.from_iterable(images))
-        self._take = self._taking.begin(cut, started_at_ns, 0)
+        self._take = self._taking.begin(cut, started_at_ns, 0, self._streams.streams)
         return True
 
     def _begin_at(self, cut: Cut, first_ns: int, *, is_end: bool) -> bool:
@@ -189,7 +192,7 @@ class BagPass:
         missing, started_at_ns = next((each for each in times if each[1] >= first_ns), (cut.rows, 0))
         if missing == cut.rows:
             return False
-        self._take = self._taking.begin(cut, started_at_ns, cut.rows - missing)
+        self._take = self._taking.begin(cut, started_at_ns, cut.rows - missing, self._streams.streams)
         return True
 
     def _first_ns(self, cut: Cut) -> int | None:

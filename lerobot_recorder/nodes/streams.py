@@ -223,7 +223,7 @@ def _topics(binding: StreamBinding) -> tuple[str, ...]:
 
 
 def _check_topic(node: GuardedNode, binding: StreamBinding) -> None:
-    if binding.video is not None:
+    if binding.is_video:
         raise ConfigError(
             f"{binding.stream.spec.name}.type: {binding.message_type} is imported from bags only, because a "
             "lost message spoils those after it; record a topic with whole images"

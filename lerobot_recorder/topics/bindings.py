@@ -47,7 +47,7 @@ class StreamBinding:
         geometry: what becomes of the pixels of its images.
         joints: the joints whose values these are; empty: they belong to no joints.
         quantity: ``position``, ``velocity`` or ``effort`` of joints; empty for others.
-        video: decodes its messages in their order, if they are packets of a video.
+        is_video: whether its messages are packets of a video, which are decoded in their order.
     """
 
     stream: Stream
@@ -59,13 +59,7 @@ class StreamBinding:
     held_topics: tuple[str, ...] = ()
     joints: tuple[str, ...] = ()
     quantity: str = ""
-    video: images.VideoTopic | None = None
-
-    def restart(self) -> None:
-        """Forget all messages but those that hold until the next, because the following ones are left out."""
-        self.stream.reset()
-        if self.video is not None:
-            self.video.decoder.reset()
+    is_video: bool = False
 
     def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
         """Return the samples that a message gives; usually one.
@@ -94,11 +88,6 @@ class TransformBinding(StreamBinding):
 
     tracker: TransformTracker = field(kw_only=True)
     rotation: Rotation = field(kw_only=True)
-
-    def restart(self) -> None:
-        """Forget all messages but those of static transforms."""
-        super().restart()
-        self.tracker.restart()
 
     def samples(self, message: Any, received_ns: int, topic: str = "") -> Iterable[Sample]:  # noqa: ARG002
         """Yield the transform at each stamp for which it is known now: none, one or several samples.
@@ -226,11 +215,7 @@ def _image_binding(
         raise ConfigError(
             f"{name}.image_format: has no meaning for depth maps, which are spooled as they come"
         )
-    video = images.VideoTopic() if message_type == VIDEO else None
-    if video is None:
-        take, decode = _reading(spec, message_type, _levels(name, settings), geometry)
-    else:
-        take, decode = video.picture, lambda picture: geometry.apply(picture.pixels)
+    take, decode = _reading(spec, message_type, _levels(name, settings), geometry)
     if message_type == COMPRESSED and geometry.is_plain and not any(settings.levels):
         _refuse(name, settings, ("image_format",), message_type)
     return StreamBinding(
@@ -239,7 +224,7 @@ def _image_binding(
         message_type,
         lambda message: _sized(take(message), declared, geometry),
         geometry=geometry,
-        video=video,
+        is_video=message_type == VIDEO,
     )
 
 
@@ -251,6 +236,8 @@ def _reading(
         if spec.is_depth:
             return _unchanged, lambda image: geometry.apply(images.image_to_depth(image), is_depth=True)
         return _unchanged, lambda image: geometry.apply(images.image_to_rgb(image, levels))
+    if message_type == VIDEO:
+        return images.VideoTopic().picture, lambda picture: geometry.apply(picture.pixels)
     if spec.is_depth:
         return images.compressed_to_png, lambda png: geometry.apply(decode_depth(png), is_depth=True)
 

@@ -188,13 +188,6 @@ class TransformTracker:
             self._links[frame].keep(frame)
         yield from self._due()
 
-    def restart(self) -> None:
-        """Forget where frames moved, because the next messages are left out; static transforms stay."""
-        self._done_ns = 0
-        for link in self._links.values():
-            if not link.is_static:
-                link.known.clear()
-
     def _note(self, stamped: Any, is_static: bool) -> str:
         """Note the newest message of a frame, and return the frame."""
         frame: str = stamped.child_frame_id.lstrip("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from json import dumps
 
+import av
 import numpy as np
 import pytest
 
@@ -29,6 +30,7 @@ from lerobot_recorder.importing import Cutting, ImportSession, Range, import_bag
 from lerobot_recorder.importing import take as importing_take
 from lerobot_recorder.importing.streams import BagStreams
 from lerobot_recorder.spool import Spool
+from lerobot_recorder.video import read_packets
 
 
 def session(tmp_path, *bags, cutting=None, **config) -> ImportSession:
@@ -224,3 +226,40 @@ def test_the_task_is_the_last_text_when_the_first_row_is_taken(tmp_path, changed
     (episode,) = imported(tmp_path, bag, cutting=Cutting(task_topic="/task")).episodes
     assert 0.015e9 < episode.started_at_ns - START_NS < 0.15e9
     assert episode.task == task
+
+
+def video_bag(tmp_path, seconds, fps=5):
+    """Write a bag with the packets of a video that has a key frame at its start alone, and its pictures."""
+    path, kind = tmp_path / "video.mp4", "foxglove_msgs/msg/CompressedVideo"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=fps)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.options = {"g": "100000", "bf": "0", "sc_threshold": "0", "crf": "5"}
+        for number in range(seconds * fps):
+            frame = av.VideoFrame.from_ndarray(
+                np.full((48, 64, 3), number % 200 + 20, np.uint8), format="rgb24"
+            )
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    packets = list(read_packets(path, fps))
+    definition = "builtin_interfaces/Time timestamp\nstring frame_id\nuint8[] data\nstring format\n"
+    with BagWriter(tmp_path / "bag.mcap", definitions={kind: definition}) as bag:
+        for number, packet in enumerate(packets):
+            time_ns = START_NS + number * 10**9 // fps
+            content = {"timestamp": stamped(time_ns)["stamp"], "data": packet, "format": "h264"}
+            bag.add("/cam/video", kind, time_ns, content)
+    return tmp_path / "bag.mcap"
+
+
+def test_a_late_part_of_a_video_is_decoded_from_its_key_frame(tmp_path):
+    bag = video_bag(tmp_path, 60)
+    ranges = (Range("1", "2"), Range("30.1", "31"), Range("55.1", "56"))
+    config = {"streams": ["cam"], "cam.topic": "/cam/video", "fps": 5}
+    report = imported(tmp_path, bag, cutting=Cutting("ranges", ranges=ranges), **config)
+    assert [each.verdict for each in report.episodes] == ["good"] * 3
+    for episode in Spool(tmp_path / "data").ready():
+        first = (episode.manifest.started_at_ns - START_NS) * 5 // 10**9
+        shown = [int(np.median(planes[:48])) for planes in episode.frames("observation.images.cam")]
+        expected = [16 + ((first + row) % 200 + 20) * 219 / 255 for row in range(episode.length)]
+        assert shown == pytest.approx(expected, abs=2)
