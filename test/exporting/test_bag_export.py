@@ -98,7 +98,10 @@ def test_pictures_become_jpegs(root, tmp_path):
     export_bag(root, tmp_path / "bag.mcap")
     found = [message for _, message in on(read(tmp_path / "bag.mcap"), f"{IMAGES}/image_raw/compressed")]
     shown = [cv2.imdecode(message.data, cv2.IMREAD_COLOR)[..., ::-1] for message in found]
-    assert np.abs(np.array(shown, float) - recorded(root)).mean() < 3
+    largest = (
+        3 if hasattr(cv2, "IMWRITE_JPEG_SAMPLING_FACTOR") else 5
+    )  # OpenCV before 4.7 averages chroma again
+    assert np.abs(np.array(shown, float) - recorded(root)).mean() < largest
     assert {message.header.frame_id for message in found} == {"top"}
 
 
