@@ -4,6 +4,9 @@
     python benchmarks/editing.py --lerobot EDIT         and LeRobot's lerobot-edit-dataset on a copy
     python benchmarks/editing.py --grow 50 500 2000     short episodes; the cost against their number
 
+With --grow, the first, the middle and the last episode is deleted, each from a copy: those after it get other
+numbers, those before it stay. Files are as much smaller than usual as the episodes are shorter than 15 s.
+
 The videos are five clips of real footage, each used again and again. EDIT is the path of LeRobot's
 `lerobot-edit-dataset`; both run as processes of their own, one after the other. "packets kept" are those of
 the remaining episodes whose bytes are still the same.
@@ -32,11 +35,13 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo
+from lerobot_recorder.dataset import DatasetWriter, EncodedEpisode, EncodedVideo, StreamAges
 from lerobot_recorder.dataset.statistics import image_stats, sample_indices
 from lerobot_recorder.video import EncoderSettings, Mp4Files, encode, probe
 
 FPS, HEIGHT, WIDTH, JOINTS, CLIP_COUNT = 30, 480, 640, 6, 5
+LIKE_S = 15.0
+"""Length of usual episodes."""
 CAMERAS = ("observation.images.top", "observation.images.wrist")
 VECTOR = {"dtype": "float32", "shape": (JOINTS,), "names": None}
 IMAGE = {"dtype": "video", "shape": (HEIGHT, WIDTH, 3), "names": ["height", "width", "channels"]}
@@ -68,14 +73,19 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="benchmark-", dir=args.directory) as folder:
         if args.grow:
             for count in args.grow:
-                make_dataset(Path(folder) / str(count), count, args.frames, args.clip)
-                add_row(table, "edit delete", count, args.frames, ours(Path(folder) / str(count), count))
+                root = Path(folder) / str(count)
+                make_dataset(root, count, args.frames, args.clip, args.frames / FPS / LIKE_S)
+                for name, episode in (("first", 0), ("middle", count // 2), ("last", count - 1)):
+                    copy = Path(folder) / f"{count}-{name}"
+                    shutil.copytree(root, copy)
+                    add_row(table, f"edit delete, the {name}", count, args.frames, ours(copy, episode))
+                    shutil.rmtree(copy)
         else:
             root, length = Path(folder) / "data", round(args.seconds * FPS)
             make_dataset(root, args.episodes, length, args.clip)
             copy = Path(folder) / "copy"
             shutil.copytree(root, copy)
-            result = ours(root, args.episodes)
+            result = ours(root, args.episodes // 2)
             add_row(table, "edit delete", args.episodes, length, result)
             if args.lerobot:
                 other = theirs(args.lerobot, copy, args.episodes)
@@ -89,10 +99,8 @@ def add_row(table: Table, name: str, count: int, length: int, result: Result) ->
     table.add_row(name, str(count), str(count * length), *figures)
 
 
-def ours(root: Path, count: int) -> Result:
-    return measured(
-        [sys.executable, "-m", "lerobot_recorder.cli.app", "edit", "delete", root, count // 2], root
-    )
+def ours(root: Path, episode: int) -> Result:
+    return measured([sys.executable, "-m", "lerobot_recorder.cli.app", "edit", "delete", root, episode], root)
 
 
 def theirs(program: str, root: Path, count: int) -> Result:
@@ -132,8 +140,16 @@ def packets(root: Path) -> Counter[int]:
     return found
 
 
-def make_dataset(root: Path, count: int, length: int, clip: str) -> None:
-    """Make a dataset of episodes whose videos are a few clips of real footage."""
+def make_dataset(root: Path, count: int, length: int, clip: str, scale: float = 1.0) -> None:
+    """Make a dataset of episodes whose videos are a few clips of real footage.
+
+    Args:
+        root: where to make it.
+        count: number of episodes.
+        length: frames of each.
+        clip: name of the footage.
+        scale: size of its files against the usual one.
+    """
     frames = load_frames(find_clip(clip), WIDTH, HEIGHT, min(length, 60))
     settings = EncoderSettings().resolved()
     with tempfile.TemporaryDirectory(dir=root.parent) as folder:
@@ -144,7 +160,8 @@ def make_dataset(root: Path, count: int, length: int, clip: str) -> None:
             encode(shown, path, fps=FPS, width=WIDTH, height=HEIGHT, settings=settings)
             clips.append(EncodedVideo(path, length, {**probe(path).info(), **settings.info()}))
         stats = image_stats(np.stack([frames[k % len(frames)][::4, ::4] for k in sample_indices(length)]))
-        writer, rng = DatasetWriter(root, Mp4Files()), np.random.default_rng(0)
+        sizes = {"data_files_size_in_mb": 100 * scale, "video_files_size_in_mb": 200 * scale}
+        writer, rng = DatasetWriter(root, Mp4Files(), **sizes), np.random.default_rng(0)
         episodes = [
             EncodedEpisode(
                 episode_id=f"episode-{number}",
@@ -154,11 +171,17 @@ def make_dataset(root: Path, count: int, length: int, clip: str) -> None:
                 rows={key: rng.normal(size=(length, JOINTS)) for key in ("observation.state", "action")},
                 videos={key: clips[(number + place) % CLIP_COUNT] for place, key in enumerate(CAMERAS)},
                 image_stats=dict.fromkeys(CAMERAS, stats),
+                recording={"verdict": "good", "started_at_ns": number * 10**9, "streams": {}},
+                ages={key: made_up_ages(rng, length) for key in (*CAMERAS, "observation.state", "action")},
             )
             for number in range(count)
         ]
         for start in track(range(0, count, 50), "making the dataset", transient=True):
             writer.commit(episodes[start : start + 50], features=FEATURES, fps=FPS, robot_type="so_follower")
+
+
+def made_up_ages(rng: np.random.Generator, length: int) -> StreamAges:
+    return StreamAges(rng.random(length, np.float32) / FPS, rng.integers(0, 2**60, length))
 
 
 def parse_arguments() -> argparse.Namespace:

@@ -17,6 +17,8 @@ import numpy.typing as npt
 
 from lerobot_recorder.durable import sync
 from lerobot_recorder.errors import VideoError
+from lerobot_recorder.excerpt import counted
+from lerobot_recorder.video import svt
 from lerobot_recorder.video.files import (
     MUXER_OPTIONS,
     count_frames,
@@ -25,6 +27,7 @@ from lerobot_recorder.video.files import (
     packets_on_grid,
     stream_identity,
 )
+from lerobot_recorder.video.packets import begins_with_header
 from lerobot_recorder.video.priority import unchanged_priority
 from lerobot_recorder.video.settings import SETTINGS_TAG
 
@@ -38,6 +41,9 @@ _ENCODER_ENTRIES = ("g", "crf", "preset")
 _UNSPECIFIED = {"colorspace": (2,), "color_primaries": (0, 2), "color_trc": (0, 2), "color_range": (0,)}
 """Values of FFmpeg's color options that mean nothing."""
 
+
+_AV1 = ("av1", "libdav1d", "libaom-av1")
+"""Names that PyAV gives to decoders of AV1."""
 
 _CRA, _BLA = 21, 18
 """Types of HEVC key frames: the first goes on with the order of display, the second begins it anew."""
@@ -111,8 +117,9 @@ class VideoCutter:
             with ExitStack() as stack:
                 folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=output.parent)))
                 ranges = [VideoPart(*part) for part in parts]
-                whole = [each for part in ranges for each in self._decodable(part, folder, info)]
-                _check_equal(whole, output)
+                split = [list(self._decodable(part, folder, info)) for part in ranges]
+                whole = [each for parts_of_range in split for each in parts_of_range]
+                self._check_equal(whole, output, _moves(ranges, split))
                 self._copy(whole, output)
         except (av.error.FFmpegError, ValueError, OSError) as error:
             raise VideoError(f"{output} cannot be written: {error}") from error
@@ -275,6 +282,31 @@ class VideoCutter:
             first = next(self._within(source, part), None)
             return 0 if first is None else int(first.pts - first.dts)
 
+    def _check_equal(self, parts: Sequence[VideoPart], output: Path, moves: str) -> None:
+        """Check that one decoder can read all parts; ``moves``: where cuts would need no encoding.
+
+        Raises:
+            VideoError: they have other stream parameters, and do not carry them.
+        """
+        found = {_decoder_parameters(part.path) for part in parts}
+        if len(found) > 1 and all(map(self._carries_header, parts)):
+            found = {each[:-1] for each in found}
+        if len(found) > 1:
+            raise VideoError(
+                f"{output.name}: the frames at the cut need encoding, but the rest was encoded by another "
+                f"version or program, so that they do not fit; {moves}, or use the version that encoded it"
+            )
+
+    def _carries_header(self, part: VideoPart) -> bool:
+        """Return whether a part has all that its decoder must know in its first packet.
+
+        Key frames of AV1 do so: each can follow frames of another encoder, as in a broadcast.
+        """
+        with opened(part.path) as source:
+            first = next(self._within(source, part), None)
+            name = source.streams.video[0].codec_context.name
+            return name in _AV1 and first is not None and begins_with_header(bytes(first))
+
 
 def _encoder(path: Path, info: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     """Return the options to encode frames as the rest of a file, the codec included, and the file's tag."""
@@ -289,8 +321,8 @@ def _encoder(path: Path, info: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     known = _parsed(tag)
     if known:
         known.pop("pix_fmt", None)
-        if "svtav1-params" in known:
-            known["svtav1-params"] += ":lp=1"
+        if known["vcodec"] == "libsvtav1":
+            known |= _svt_options(known, str(known.get("svtav1-params", "")).split(":", 1)[0])
         return {name: str(value) for name, value in known.items()}, tag
     codec = _ENCODERS.get(str(info.get("video.codec")), "")
     if not codec:
@@ -299,10 +331,23 @@ def _encoder(path: Path, info: Mapping[str, Any]) -> tuple[dict[str, str], str]:
     extra = info.get("video.extra_options")
     options = {"vcodec": codec, **{n: v for n, v in values.items() if v}, **(extra or {}), **colour}
     if codec == "libsvtav1":
-        options["svtav1-params"] = f"fast-decode={info.get('video.fast_decode') or 0}:lp=1"
+        options |= _svt_options(options, f"fast-decode={info.get('video.fast_decode') or 0}")
     elif info.get("video.fast_decode"):
         options["tune"] = "fastdecode"
     return {name: str(value) for name, value in options.items()}, tag
+
+
+def _svt_options(known: Mapping[str, Any], decoding: str) -> dict[str, Any]:
+    """Return the options with which the loaded SVT-AV1 loses no block; another version needs other ones.
+
+    Args:
+        known: options with which a video was encoded.
+        decoding: the parameter of how fast the video can be decoded.
+    """
+    version, g = svt.loaded_version(), int(known.get("g") or 0) or None
+    preset = min(int(known.get("preset") or 0), svt.fastest_right_preset(version, g))
+    parameters = filter(None, (decoding, svt.structure(version, g, preset), "lp=1"))
+    return {"preset": preset, "svtav1-params": ":".join(parameters)}
 
 
 def _parsed(tag: str) -> dict[str, Any]:
@@ -313,18 +358,14 @@ def _parsed(tag: str) -> dict[str, Any]:
     return found if isinstance(found, dict) and "vcodec" in found else {}
 
 
-def _check_equal(parts: Sequence[VideoPart], output: Path) -> None:
-    """Check that all parts have the same stream parameters, so that one decoder can read them.
-
-    Raises:
-        VideoError: they differ.
-    """
-    found = {_decoder_parameters(part.path) for part in parts}
-    if len(found) > 1:
-        raise VideoError(
-            f"{output.name}: the frames before the first key frame cannot be encoded so that they fit the "
-            "rest, which another version or program has encoded; cut at a key frame instead (--at-key-frames)"
-        )
+def _moves(ranges: Sequence[VideoPart], split: Sequence[Sequence[VideoPart]]) -> str:
+    """Return in words how far cuts must move so that nothing is encoded again."""
+    pairs = [(part, each) for part, each in zip(ranges, split, strict=True) if len(each) > 1]
+    starts = [each[0].length for part, each in pairs if each[0].path != part.path]
+    ends = [each[-1].length for part, each in pairs if each[-1].path != part.path]
+    words = [f"move its start {counted(max(starts), 'frame')} later (--at-key-frames does)"] if starts else []
+    words += [f"move its end {counted(max(ends), 'frame')} earlier"] if ends else []
+    return " and ".join(words) or "choose a part with a key frame in it"
 
 
 def _broken_link(packet: Any) -> Any:

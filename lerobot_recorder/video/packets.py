@@ -81,7 +81,12 @@ def _converter(codec: str, stream: Any) -> Callable[[Any], bytes]:
 
 def _with_header(unit: bytes, header: bytes) -> bytes:
     """Return a temporal unit of AV1 that begins with the sequence header."""
-    return unit if not header or unit[0] >> 3 & 0xF == _SEQUENCE_HEADER else header + unit
+    return unit if not header or begins_with_header(unit) else header + unit
+
+
+def begins_with_header(unit: bytes) -> bool:
+    """Return whether a temporal unit of AV1 begins with a sequence header."""
+    return bool(unit) and unit[0] >> 3 & 0xF == _SEQUENCE_HEADER
 
 
 class PacketDecoder:
