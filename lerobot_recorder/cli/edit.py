@@ -118,11 +118,16 @@ def set_task(
     ],
     task: Annotated[str, typer.Argument(help="The new task, a sentence.", show_default=False)],
     *,
+    verdict: VerdictOption = None,
+    failed: FailedOption = False,
+    shorter_than: ShorterOption = None,
+    with_task: TaskOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Give episodes another task."""
+    chosen = selection_of(episodes, verdict, failed, shorter_than, with_task)
     with _Edit(dataset, dry_run) as editor:
-        _print(editor.set_task(_numbers(episodes), task), dry_run)
+        _print(editor.set_task(chosen, task), dry_run)
 
 
 @edit.command("success")
@@ -133,13 +138,18 @@ def set_success(
     ],
     success: Annotated[str, typer.Argument(metavar="yes|no", help="The mark.", show_default=False)],
     *,
+    verdict: VerdictOption = None,
+    failed: FailedOption = False,
+    shorter_than: ShorterOption = None,
+    task: TaskOption = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Mark episodes as successes or failures."""
     if success not in ("yes", "no"):
         raise ConfigError(f"success: expected yes or no, found {success!r}")
+    chosen = selection_of(episodes, verdict, failed, shorter_than, task)
     with _Edit(dataset, dry_run) as editor:
-        _print(editor.set_success(_numbers(episodes), success == "yes"), dry_run)
+        _print(editor.set_success(chosen, success == "yes"), dry_run)
 
 
 @edit.command()
@@ -163,7 +173,8 @@ def undo(dataset: DatasetArgument, *, dry_run: DryRunOption = False) -> None:
         undone = editor.undo()
     verb = "would undo" if dry_run else "undid"
     typer.echo(
-        f"{verb}: {undone.what} ({undone.at}), which left {undone.episodes_after} of {undone.episodes}"
+        f"{verb}: {undone.what} ({undone.at}), by which {counted(undone.episodes, 'episode')} "
+        f"became {undone.episodes_after}"
     )
 
 
@@ -207,10 +218,6 @@ class _Edit:
             self._bar.stop()
 
 
-def _numbers(text: str) -> Selection:
-    return Selection(everything=True) if text == "all" else Selection(parse_episodes(text))
-
-
 def selection_of(
     episodes: str | None, verdict: str | None, failed: bool, shorter_than: float | None, task: str | None
 ) -> Selection:
@@ -221,8 +228,9 @@ def selection_of(
     """
     if verdict not in (None, "good", "bad"):
         raise ConfigError(f"--verdict: expected good or bad, found {verdict!r}")
-    numbers = parse_episodes(episodes) if episodes else None
-    return Selection(numbers, verdict, failed, shorter_than, task)
+    is_all = episodes == "all"
+    numbers = parse_episodes(episodes) if episodes and not is_all else None
+    return Selection(numbers, verdict, failed, shorter_than, task, everything=is_all)
 
 
 def _print(changes: Sequence[Change], dry_run: bool) -> None:

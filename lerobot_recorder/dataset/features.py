@@ -161,10 +161,17 @@ def user_features(features: Mapping[str, FeatureDict]) -> Features:
     return {key: feature for key, feature in features.items() if key not in DEFAULT_FEATURES}
 
 
-def differences(existing: Mapping[str, FeatureDict], wanted: Mapping[str, FeatureDict]) -> list[str]:
+def differences(
+    existing: Mapping[str, FeatureDict], wanted: Mapping[str, FeatureDict], *, place: str = "now"
+) -> list[str]:
     """Describe how the wanted features differ from those of an existing dataset.
 
     The encoding of videos and the order of the features do not matter.
+
+    Args:
+        existing: features of the dataset.
+        wanted: the features to compare.
+        place: where those are, for the sentences.
 
     Returns:
         One sentence per difference; none if the wanted features fit.
@@ -174,7 +181,7 @@ def differences(existing: Mapping[str, FeatureDict], wanted: Mapping[str, Featur
     extra = [
         f"feature {key!r} is not in the dataset{_OPTIONAL.get(key, '')}" for key in new if key not in old
     ]
-    changed = [line for key in old if key in new for line in _changes(key, old[key], new[key])]
+    changed = [line for key in old if key in new for line in _changes(key, old[key], new[key], place)]
     return missing + extra + changed
 
 
@@ -209,7 +216,7 @@ _UNSUPPORTED = {
 }
 
 
-def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
+def _changes(key: str, old: FeatureDict, new: FeatureDict, place: str) -> list[str]:
     pairs = [
         ("dtype", old["dtype"], new["dtype"]),
         ("shape", shape_of(old), shape_of(new)),
@@ -218,7 +225,7 @@ def _changes(key: str, old: FeatureDict, new: FeatureDict) -> list[str]:
         ("depth_unit", _depth_unit(old, new), _depth_unit(new, old)),
     ]
     return [
-        f"feature {key!r} has {part} {was} in the dataset, {now} now"
+        f"feature {key!r} has {part} {was} in the dataset, {now} {place}"
         for part, was, now in pairs
         if was != now
     ]

@@ -6,7 +6,7 @@ import dataclasses
 import datetime
 import os
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from lerobot_recorder.dataset import (
     STREAM_KEYS,
     DatasetWriter,
     Edit,
+    FeatureDict,
     History,
     Piece,
     Source,
@@ -153,6 +154,11 @@ class DatasetEditor:
             stop = piece.stop if stop_s is None else _row(source, piece, stop_s)
             if not 0 <= start < stop:
                 raise DatasetError(f"{self.root}: nothing of episode {episode} would be left")
+            if stop - start == piece.length:
+                raise DatasetError(
+                    f"{self.root}: episode {episode} would keep all {counted(piece.length, 'frame')}; give a "
+                    f"later start or an earlier end than 0 s and {source.seconds(episode):g} s"
+                )
             return _replaced(source, {episode: [dataclasses.replace(piece, start=start, stop=stop)]}, "trim")
 
         return self._edit(plan)
@@ -407,7 +413,7 @@ def _check_mergeable(source: Source, other: Source) -> None:
     mine, theirs = source.info, other.info
     if other.root.resolve() == source.root.resolve():
         raise DatasetError(f"{other.root}: is the dataset itself")
-    found = differences(mine.features, user_features(theirs.features))
+    found = _feature_differences(user_features(mine.features), user_features(theirs.features))
     for name in ("fps", "robot_type"):
         if getattr(mine, name) != getattr(theirs, name):
             found.append(f"{name} is {getattr(mine, name)!r}, there it is {getattr(theirs, name)!r}")
@@ -420,6 +426,13 @@ def _check_mergeable(source: Source, other: Source) -> None:
         ]
     if found:
         raise DatasetMismatchError(f"{other.root}: cannot be merged into {source.root}: {'; '.join(found)}")
+
+
+def _feature_differences(mine: Mapping[str, FeatureDict], theirs: Mapping[str, FeatureDict]) -> list[str]:
+    missing = [f"it has no feature {key!r}" for key in mine if key not in theirs]
+    extra = [f"feature {key!r} is only there" for key in theirs if key not in mine]
+    mine, theirs = ({key: each[key] for key in mine if key in theirs} for each in (mine, theirs))
+    return missing + extra + differences(mine, theirs, place="there")
 
 
 def _check_complete(source: Source) -> None:

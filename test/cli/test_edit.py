@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from lerobot_recorder.dataset import RecordedEpisode, load_info
 from lerobot_recorder.video import EncoderSettings
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    root = tmp_path / "data"
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("original") / "data"
     with EpisodeRecorder(root, FEATURES, 30) as recorder:
         for length in (30, 4, 60):
             with recorder.episode("Pick") as episode:
@@ -26,6 +27,11 @@ def root(tmp_path: Path) -> Path:
     with BatchEncoder(root, settings=EncoderSettings(vcodec="h264")):
         pass
     return root
+
+
+@pytest.fixture
+def root(original: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(original, tmp_path / "data"))
 
 
 def run(*arguments: object) -> str:
@@ -58,6 +64,7 @@ def test_episodes_are_deleted_trimmed_split_and_brought_back(root):
     for _ in range(5):
         last = run("undo", root)
     assert last.startswith("undid: delete 1 episode (")
+    assert "by which 3 episodes became 2" in last
     assert lengths(root) == [30, 4, 60]
 
 
@@ -96,3 +103,10 @@ def test_a_mistake_is_one_sentence(root, arguments, reason):
     assert reason in result.stderr
     assert result.stderr.count("\n") == 1
     assert lengths(root) == [30, 4, 60]
+
+
+def test_tasks_and_marks_change_where_conditions_are_met(root):
+    assert "0        failure" in run("success", root, "all", "no", "--shorter-than", 1.5)
+    run("task", root, "0-2", "Place", "--failed", "--task", "Pick")
+    assert [RecordedEpisode(root, number).task for number in range(3)] == ["Place", "Place", "Pick"]
+    assert [RecordedEpisode(root, number).recording["success"] for number in range(3)] == [False, False, None]

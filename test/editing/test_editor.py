@@ -292,6 +292,7 @@ def test_a_dataset_that_another_program_changes_meanwhile_stays_as_it_is(root):
         (lambda editor: editor.delete(range(4)), "no episode would be left"),
         (lambda editor: editor.trim(1, 5.0), "is 0.266667 s long"),
         (lambda editor: editor.trim(1, 0.2, 0.1), "nothing of episode 1 would be left"),
+        (lambda editor: editor.trim(1, 0.01), "would keep all 8 frames"),
         (lambda editor: editor.split(1, 0.0), "cannot be split at 0 s"),
         (lambda editor: editor.set_task([0], " "), "expected a sentence"),
         (lambda editor: editor.merge([editor.root]), "is the dataset itself"),
