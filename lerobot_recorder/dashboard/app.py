@@ -19,7 +19,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
 from lerobot_recorder.dashboard.access import Access
-from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, Answer, Station
+from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, Action, Answer, Station
 from lerobot_recorder.dashboard.edits import Edits
 from lerobot_recorder.dashboard.guard import App, Guard
 from lerobot_recorder.dashboard.library import Library
@@ -46,7 +46,7 @@ def make_app(root: Path, station: Station, live: Live, access: Access) -> App:
         live: what is shown live.
         access: who may see it.
     """
-    pages, library, before = _Pages(station, live), _Episodes(root, live), _BeforeTheFirstTake(root)
+    pages, library, before = _Pages(station, live), _Episodes(root, station, live), _BeforeTheFirstTake(root)
     static = {path.name: path for path in STATIC.iterdir() if path.is_file()}
 
     async def page(request: Request) -> Response:
@@ -138,8 +138,9 @@ class _BeforeTheFirstTake:
 class _Episodes:
     """The list of episodes, playback and edits."""
 
-    def __init__(self, root: Path, live: Live) -> None:
-        self._library, self._edits, self._live = Library(root), Edits(root), live
+    def __init__(self, root: Path, station: Station, live: Live) -> None:
+        self._library, self._edits = Library(root), Edits(root)
+        self._station, self._live = station, live
         self._editing = threading.Lock()
         self._decoding = asyncio.Semaphore(1)
         self._number = 0
@@ -171,11 +172,25 @@ class _Episodes:
 
     async def edit(self, request: Request) -> Response:
         wanted = await _json(request)
-        message = await run_in_threadpool(self._edit, wanted)
+        if (action := self._of_recorder(wanted)) is not None:
+            answer = await _answered(self._station.call(action, False))
+        else:
+            message = await run_in_threadpool(self._edit, wanted)
+            answer = JSONResponse(Answer(True, message)._asdict())
         self._number += 1
         self._live.put("edited", self._number)
         self._live.notify()
-        return JSONResponse(Answer(True, message)._asdict())
+        return answer
+
+    def _of_recorder(self, wanted: dict[str, Any]) -> Action | None:
+        """Return the action for an edit of the recorder's last take: it counts how many are saved."""
+        last = (self._live.state("recorder") or {}).get("last") or {}
+        if wanted.get("ref") != last.get("episode_id", ""):
+            return None
+        names = {("accept", "rejected"): "accept_episode"}
+        names |= dict.fromkeys((("delete", "ready"), ("delete", "rejected")), "delete_last_episode")
+        name = names.get((str(wanted.get("edit")), str(last.get("state"))), "")
+        return ACTIONS[name] if name in (self._live.state("actions") or ()) else None
 
     def _edit(self, wanted: dict[str, Any]) -> str:
         with self._editing:

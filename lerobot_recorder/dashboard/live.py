@@ -117,6 +117,11 @@ class Live:
             with self._changed:
                 del self._watchers[wake]
 
+    def state(self, name: str) -> Any:
+        """Return a state; None if there is none."""
+        with self._changed:
+            return self._states.get(name, (0, None))[1]
+
     def news(self, since: int) -> News:
         """Return what has changed since a version."""
         with self._changed:

@@ -164,6 +164,22 @@ def test_an_edit_reaches_an_episode_that_was_encoded_meanwhile(served, root):
     assert listed(served)["episodes"][2]["task"] == "Lift"
 
 
+def test_the_recorder_itself_accepts_and_deletes_its_last_take(served):
+    waiting = listed(served)["spool"][0]["ref"]
+    last = {"episode_id": waiting, "state": "rejected"}
+    served.live.put("recorder", {"last": last})
+    assert edit(served, edit="success", ref=waiting, success=True)[0]
+    assert served.station.asked == []
+    served.live.put("actions", ["accept_episode", "delete_last_episode"])
+    assert edit(served, edit="accept", ref=waiting) == (True, "done")
+    assert edit(served, edit="delete", ref=waiting) == (True, "done")
+    assert served.station.asked == [("accept_episode", False), ("delete_last_episode", False)]
+    assert edit(served, edit="delete", ref="0") == (True, "deleted episode 0")
+    served.live.put("recorder", {"last": {**last, "state": "deleted"}})
+    assert edit(served, edit="delete", ref=waiting)[0]
+    assert len(served.station.asked) == 2
+
+
 def test_a_trim_of_an_episode_that_waits_is_refused_with_the_time_when_it_is_possible(served):
     waiting = listed(served)["spool"][0]["ref"]
     refused = "trim: possible as soon as the episode is encoded and in the dataset"

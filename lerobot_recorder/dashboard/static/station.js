@@ -110,10 +110,13 @@ export class Station {
     const isMissing = status.missing.length > 0 && ["idle", "waiting"].includes(status.state);
     state.dataset.state = isMissing ? "missing" : status.state;
     setText(byId("word"), isMissing ? "Not ready" : WORDS[status.state] ?? status.state);
-    const count = status.num_episodes ? ` of ${status.num_episodes}` : "";
-    setText(byId("about"), `episode ${status.episode}${count}, ${status.saved} saved`);
+    // As on the screen of record: the number in the dataset, and the place in this run.
+    const place = status.num_episodes ? `${status.episode} of ${status.num_episodes}` : `${status.episode - 1} saved`;
+    setText(byId("about"), `episode ${status.episode_index}, ${place}`);
     setText(byId("task"), status.state === "recording" ? status.task : status.next_task ?? status.task);
-    const problems = [...status.missing, ...(status.missing.length ? [] : [status.message]),
+    const reasons = (status.last?.reasons ?? []).join("; ");
+    const isKnown = status.missing.length || (reasons && status.message.endsWith(reasons)); // the verdict shows it
+    const problems = [...status.missing, ...(isKnown ? [] : [status.message]),
       ...Object.values(status.streams).map((stream) => status.missing.length ? "" : stream.wrong)];
     fill(byId("problems"), problems.filter(Boolean));
     this.tick();
