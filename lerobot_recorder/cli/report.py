@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 
 from lerobot_recorder.cli.contact_sheet import contact_sheet, read_sheet_episode
+from lerobot_recorder.cli.terminal import file_progress
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #212529; margin: 2rem auto; max-width: 88rem }
@@ -32,7 +33,7 @@ def grid(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
-def sheets(root: Path, episodes: Iterable[int]) -> str:
+def sheets(root: Path, episodes: Sequence[int]) -> str:
     """Return the contact sheets of episodes as pictures that are part of the file.
 
     Raises:
@@ -41,10 +42,12 @@ def sheets(root: Path, episodes: Iterable[int]) -> str:
         VideoError: a video cannot be read
     """
     pictures = []
-    for index in episodes:
-        image = contact_sheet([read_sheet_episode(root, index)], "jpeg")
-        data = base64.b64encode(image).decode()
-        pictures.append(f'<img alt="episode {index}" src="data:image/jpeg;base64,{data}">')
+    with file_progress("Drawing") as progress:
+        for count, index in enumerate(episodes):
+            progress(count, len(episodes))
+            image = contact_sheet([read_sheet_episode(root, index)], "jpeg")
+            data = base64.b64encode(image).decode()
+            pictures.append(f'<img alt="episode {index}" src="data:image/jpeg;base64,{data}">')
     return "".join(pictures)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,10 +16,15 @@ from rich.text import Text
 
 from lerobot_recorder.cli import report
 from lerobot_recorder.cli.check import DatasetArgument
-from lerobot_recorder.cli.contact_sheet import SHEET_EPISODES, read_sheet_episode, write_contact_sheet
+from lerobot_recorder.cli.contact_sheet import (
+    SHEET_EPISODES,
+    SheetEpisode,
+    read_sheet_episode,
+    write_contact_sheet,
+)
 from lerobot_recorder.cli.overview import EpisodeSummary, Overview, selected, summary_lines
 from lerobot_recorder.cli.rerun_viewer import open_in_rerun
-from lerobot_recorder.cli.terminal import operator_console, plain_table
+from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table
 from lerobot_recorder.dataset import SETUPS_PATH, RecordedEpisode, Recording, StreamAges
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import counted, tallied
@@ -81,7 +86,8 @@ def show(
         page.print(console)
     written = Console(stderr=as_json, highlight=False, soft_wrap=True)
     if sheet is not None:
-        write_contact_sheet([read_sheet_episode(dataset, index) for index in page.shown], sheet)
+        with file_progress("Reading") as progress:
+            write_contact_sheet([*_read(dataset, page.shown, progress)], sheet)
         written.print(f"contact sheet  {sheet}", markup=False)
     if html is not None:
         report.write_report(html, *page.html())
@@ -168,6 +174,14 @@ class _Episode:
             }
             for name, stream in self._ages.items()
         }
+
+
+def _read(
+    root: Path, episodes: Sequence[int], progress: Callable[[int, int], None]
+) -> Iterator[SheetEpisode]:
+    for count, index in enumerate(episodes):
+        progress(count, len(episodes))
+        yield read_sheet_episode(root, index)
 
 
 def _print_facts(lines: Iterable[tuple[str, str]], console: Console) -> None:

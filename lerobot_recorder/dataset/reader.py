@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from lerobot_recorder.dataset import recordings, tables
 from lerobot_recorder.dataset.episode import StreamAges
@@ -224,8 +223,7 @@ class RecordedEpisode:
                 f"{self._dataset.layout.root}: no feature {key}, there are {', '.join(features)}"
             )
         path = self._dataset.layout.data_file(self._dataset.files("data")[self._index])
-        table = tables.read_table(path, ["episode_index", key])
-        rows = table.filter(pc.equal(table["episode_index"], self._index))[key].to_pylist()
+        rows = tables.read_episode(path, self._index, [key])[key].to_pylist()
         if len(rows) != self.length:
             raise DatasetError(
                 f"{path}: expected {self.length} rows of episode {self._index}, found {len(rows)}"

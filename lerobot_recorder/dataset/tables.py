@@ -180,6 +180,20 @@ def read_episodes(path: Path) -> Iterator[pa.Table]:
             yield waiting
 
 
+def read_episode(path: Path, episode: int, columns: Sequence[str]) -> pa.Table:
+    """Read some columns of one episode's rows; row groups without them are skipped.
+
+    Raises:
+        DatasetError: the file cannot be read.
+    """
+    check_whole(path)
+    with readable(path):
+        only = [("episode_index", "=", episode)]
+        return pq.read_table(
+            path, columns=list(columns), filters=only, partitioning=None, page_checksum_verification=True
+        )
+
+
 def _batches(metadata: pq.FileMetaData) -> Iterator[list[int]]:
     """Group the row groups of a file: reading small ones one by one takes several times as long."""
     groups: list[int] = []

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from lerobot_recorder.dataset import recordings, tables
 from lerobot_recorder.dataset.edits.plan import Piece
@@ -164,9 +163,7 @@ class Source:
         """
         path = self.layout.data_file(self.file("data", episode))
         names = [key for key, ft in self.info.features.items() if ft["dtype"] not in ("video", "image")]
-        with tables.readable(path):
-            only = [("episode_index", "=", episode)]
-            table = pq.read_table(path, columns=names, filters=only, page_checksum_verification=True)
+        table = tables.read_episode(path, episode, names)
         if (expected := int(self.dataset.lengths[episode])) != table.num_rows:
             raise DatasetError(
                 f"{path}: expected {expected} rows of episode {episode}, found {table.num_rows}"
