@@ -167,7 +167,7 @@ def import_bags(
     elif session.bags:
         _import(session, processes, console, encode=encode)
     if problems := [*session.problems, *problems_of(session.reports)]:
-        raise RecorderError("; ".join(problems))
+        raise RecorderError("\nerror: ".join(problems))
     if any(report.damage for report in session.reports):
         raise typer.Exit(_INCOMPLETE)
 

@@ -223,8 +223,10 @@ class _Episodes:
             if known is None:
                 left.append(cut)
                 continue
-            why = KNOWN if known.is_of(cut) else self._partly(known)
-            self._note(cut, verdict="known", reasons=(why,))
+            if known.is_of(cut):
+                self._note(cut, verdict="known", reasons=(KNOWN,))
+            else:
+                self.skip(cut, self._partly(known))
         return left
 
     def _partly(self, known: Source) -> str:

@@ -89,7 +89,7 @@ def test_a_moved_bag_is_still_known_and_a_part_of_it_too(tmp_path, two_bags):
     moved = two_bags[0].rename(tmp_path / "moved.mcap")
     (job,) = session(tmp_path, [moved], Cutting()).jobs()
     (episode,) = import_bag(job).episodes
-    assert (episode.verdict, episode.reasons) == ("known", (PARTLY.format("0.00", "0.90"),))
+    assert (episode.verdict, episode.reasons) == ("none", (PARTLY.format("0.00", "0.90"),))
 
 
 def test_the_same_bag_twice_and_bags_that_overlap_are_told(tmp_path):
