@@ -7,6 +7,10 @@ from arms import FakeArm, FakeClock
 
 from lerobot_recorder.arms.bus import ServoBus
 from lerobot_recorder.simulation import SimulatedArm
+from lerobot_recorder.video import forbid_real_time
+
+# As root, codecs that tests open would make this thread real-time, and with it all that later tests start.
+forbid_real_time()
 
 
 @pytest.fixture
