@@ -22,7 +22,7 @@ def test_failed_episodes_are_tried_again_by_a_service(graph, tmp_path):
     graph.wait(lambda: graph.status["encoder"]["failed"] == 1)
     assert "--retry-failed" in graph.status["encoder"]["message"]
     (Spool(root).directory("failed") / episode_id / MANIFEST_FILE).write_bytes(sound)
-    assert graph.call("encoder/retry_failed") == (True, "trying 1 failed episodes again")
+    assert graph.call("encoder/retry_failed") == (True, "trying 1 failed episode again")
     graph.wait(lambda: graph.status["encoder"]["committed"] == 1)
     graph.wait(lambda: graph.status["encoder"]["message"] == "")
     assert graph.call("encoder/retry_failed") == (True, "no episode has failed")
