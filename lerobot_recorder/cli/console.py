@@ -39,7 +39,7 @@ def console(
 
     It starts no node, and q and Ctrl-C leave it while the recording continues. Any number of consoles can be
     attached at the same time. The exit status is 0 if everything that was asked for was recorded, as with
-    record.
+    record; the encoder may still be encoding it.
     """
     require_ros()
     limit_s = (0.0 if sys.stdin.isatty() else _WAIT_S) if wait is None else wait
@@ -53,6 +53,5 @@ def console(
         saved = counted(run.recorder.episode - 1, "episode")
         left = ", and the recording continues" if attachment.has_left else ""
         Console(highlight=False, soft_wrap=True).print(f"{saved} recorded{left}")
-    waiting = run.encoder.waiting if run.encoder is not None and not attachment.has_left else 0
-    if problems := [*run.problems, *run.missing(waiting)]:
+    if problems := [*run.problems, *run.missing(waiting=0)]:  # an encoder that runs goes on encoding
         raise RecorderError("; ".join(problems))
