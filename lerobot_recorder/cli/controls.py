@@ -36,6 +36,8 @@ HELP: Mapping[str, str] = {
 
 _IS_ENDING = "the recording is ending: keys do nothing now"
 _NOTHING_TO_DISCARD = "no episode is being recorded, so {key} does nothing; u deletes the last saved episode"
+_WITHOUT_RECORDER = ("e", "w", "?", "escape", "q")
+_NO_RECORDER = "the recorder has not answered yet: keys do nothing now"
 _NO_CODE = "there is no code: record shows one with --dashboard --dashboard-address 0.0.0.0"
 _TYPING = "task of the next episode: Enter sets it, Esc leaves it as it is"
 
@@ -135,6 +137,8 @@ class Controls:
         key = self._aliases.get(key, key)
         if key not in self._keys:
             return f"{key or 'that key'} has no meaning here: ? shows the keys"
+        if self._run.recorder is None and key not in _WITHOUT_RECORDER:
+            return _NO_RECORDER
         if question is not None and key == question.key and self._clock() < question.until_s:
             self._question = question
         return self._keys[key]()

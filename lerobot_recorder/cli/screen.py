@@ -168,6 +168,8 @@ class Screen:
         status = self._run.recorder
         if self._run.ending:
             return "ENDING", "bold green"
+        if status is None and self._controls.can_leave:
+            return "WAITING", "bold yellow"
         if status is None or self._is_starting():
             return "STARTING", "bold yellow"
         style = _STATES.get(status.state, ("", "bold green"))[1]
@@ -200,6 +202,8 @@ class Screen:
         status = self._run.recorder
         if self._run.ending:
             yield "state", Text("ending", "bold green")
+        elif status is None and self._controls.can_leave:
+            yield "state", Text("waiting for a recorder", "bold")
         elif status is None or self._is_starting():
             yield "state", _starting(status)
         else:

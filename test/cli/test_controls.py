@@ -143,6 +143,16 @@ def test_a_console_is_left_without_ending_the_recording():
     assert operator.asked == ["leave", "end", "leave"]
 
 
+def test_before_the_recorder_has_answered_a_key_says_so():
+    operator = Operator(may_leave=True)
+    operator.run.recorder = None
+    for key in ("right", "d", "u", "t", "p"):
+        assert operator.press(key) == "the recorder has not answered yet: keys do nothing now"
+    operator.press("?", "q")
+    assert operator.controls.shows_help
+    assert operator.asked == ["leave"]
+
+
 def test_help_is_shown_and_hidden():
     operator = Operator()
     operator.press("?")

@@ -339,6 +339,13 @@ def test_the_state_is_one_line_of_80_columns():
     assert lines[state + 1].strip() == "12 rows late   then paused"
 
 
+def test_a_console_without_a_recorder_waits():
+    run = RunStatus()
+    operator = Controls(run, lambda node, content: None, lambda: None, leave=lambda: None)
+    rows = dict(Screen(run, operator, Console(width=80)).rows())
+    assert str(rows["state"]) == "waiting for a recorder"
+
+
 @pytest.mark.parametrize(
     ("state", "large"), [("resetting", "RESET 42"), ("idle", "READY"), ("paused", "PAUSED")]
 )
