@@ -15,7 +15,7 @@ from lerobot_recorder.dashboard import require_extra
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.derived import derived_parameters
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.excerpt import did_you_mean, excerpt
 from lerobot_recorder.launching import NODE_OPTIONS, node_values, plain_hardware, require_config
 from lerobot_recorder.parameter_files import check_files, file_parameters
 from lerobot_recorder.settings import settings_from
@@ -166,7 +166,7 @@ def _parsed(assignment: str) -> _Assignment:
     if node not in NODE_OPTIONS or not (dot and name and equals):
         raise ConfigError(
             f"parameter {assignment!r}: expected NODE.NAME=VALUE with a node of {', '.join(NODE_OPTIONS)}, "
-            "for example encoder.crf=25"
+            f"for example encoder.crf=25{did_you_mean(node, NODE_OPTIONS)}"
         )
     value = _value(path, text)
     return _Assignment(node, name, value, _as_ros_reads(value, text))
