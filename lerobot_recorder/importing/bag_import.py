@@ -34,6 +34,9 @@ from lerobot_recorder.topics import RobotSetup
 _LOOK_EVERY_ROWS = 100
 """How often the free space is looked at."""
 
+_EARLIEST_DATE_NS = 10**17
+"""Earlier times are those of a simulation."""
+
 KNOWN = "imported already"
 _COUNTED = ("ready", "claimed", "committing", "rejected", "failed")
 _REQUIRED = {"bag", "size_bytes", "digest", "start_ns", "end_ns"}
@@ -70,7 +73,8 @@ class Source:
 
     def is_from(self, path: Path, digest: str) -> bool:
         """Return whether it is from a bag, also from one that has grown or was repaired at its path."""
-        return self.digest == digest or self.bag == str(path.absolute())
+        is_dated = self.start_ns > _EARLIEST_DATE_NS  # simulations begin at the same time again
+        return self.digest == digest or (is_dated and self.bag == str(path.absolute()))
 
     def overlaps(self, cut: Cut) -> bool:
         """Return whether a cut of the same bag shares time with it."""

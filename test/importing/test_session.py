@@ -92,6 +92,14 @@ def test_a_moved_bag_is_still_known_and_a_part_of_it_too(tmp_path, two_bags):
     assert (episode.verdict, episode.reasons) == ("none", (PARTLY.format("0.00", "0.90"),))
 
 
+def test_another_bag_of_a_simulation_at_the_same_path_is_not_known(tmp_path):
+    for seconds in (1, 2):
+        bag = tmp_path / "bag.mcap"
+        bag.unlink(missing_ok=True)
+        write_bag(bag, seconds, start_ns=10**9)
+        assert [each.verdict for each in only(tmp_path, bag).episodes] == ["good"]
+
+
 def test_the_same_bag_twice_and_bags_that_overlap_are_told(tmp_path):
     one = write_bag(tmp_path / "one.mcap", 2)
     other = write_bag(tmp_path / "other.mcap", 2, start_ns=START_NS + 10**9)

@@ -63,6 +63,7 @@ def test_commands_move_the_follower_and_bad_ones_are_refused(graph):
         ({"cameras": [""]}, "nothing to publish"),
         ({"follower.port": "sim", "rate_hz": 0}, "rate_hz: expected 1 to 500 Hz, found 0"),
         ({"fellower.port": "sim"}, "hardware has no parameter 'fellower.port'"),
+        ({"wrist.source": "9"}, "wrist.source: cameras is [] and does not list wrist: add wrist"),
     ],
 )
 def test_a_device_that_cannot_be_opened_ends_it_with_one_sentence(graph, wrong, reason):
