@@ -13,6 +13,7 @@ import pytest
 
 CI = Path(__file__).resolve().parents[1] / ".ci"
 NODES = '"test PYTEST_ARGS=test/nodes"'
+JAZZY = '"test-jazzy PYTEST_ARGS=-n 2"'
 FAIL_ONE = "fail 'test/test_a.py::test_one[a b]'"
 
 
@@ -109,10 +110,10 @@ def test_ci_names_the_tests_that_needed_a_second_try(ci):
 
 
 def test_ci_fails_where_a_test_needs_a_second_try_in_two_stages_in_a_row(ci):
-    ran = ci({NODES: FAIL_ONE, "test-jazzy": FAIL_ONE})
+    ran = ci({NODES: FAIL_ONE, JAZZY: FAIL_ONE})
     assert ran.returncode == 1
     assert "FAILED: needed a second try in two stages in a row: test/test_a.py::test_one[a b]" in ran.stdout
-    assert ci({NODES: FAIL_ONE, "test-jazzy": "fail test/test_b.py::test_two"}).returncode == 0
+    assert ci({NODES: FAIL_ONE, JAZZY: "fail test/test_b.py::test_two"}).returncode == 0
 
 
 @pytest.mark.parametrize("stage", ["lint", "docs", "test*"])
