@@ -27,6 +27,10 @@ from lerobot_recorder.video import Damage, DepthSettings, EncoderSettings, Sketc
 FOLLOW_S = 0.1
 """How often to look for new rows of a take that is being recorded."""
 
+BURST = 15
+"""Rows of a take that is being recorded are encoded together: the codec takes 4 % more CPU if it is woken for
+each row, because others have used the caches meanwhile."""
+
 STALLED_S = 2.0
 """Without a new row for this long, the recorder is regarded as gone."""
 
@@ -251,13 +255,16 @@ class _Images:
         Raises:
             _TakeGoneError: the take has ended before the segment, was removed, or does not grow any more.
         """
-        done, waited_s = self._job.first, 0.0
+        done = seen = self._job.first
+        waited_s = 0.0
         while done < self._job.stop:
             ended = self._take.length()
             rows = min(self._job.stop, self._take.rows() if ended is None else ended)
-            if rows > done:
+            if rows > seen:
+                seen, waited_s = rows, 0.0
+            if rows - done >= (1 if ended is not None else min(BURST, self._job.stop - done)):
                 yield done, rows
-                done, waited_s = rows, 0.0
+                done = rows
             elif ended is not None and self.length:
                 return
             elif ended is not None or waited_s > STALLED_S or not self._job.folder.is_dir():

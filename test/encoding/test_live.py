@@ -6,9 +6,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,6 +120,26 @@ def test_segments_of_a_take_that_is_not_saved_are_removed(tmp_path, ending):
             encoder.notify()
             wait_for(lambda: encoder.status().committed == 2)
     assert list(check(root, probe)) == []
+
+
+def test_rows_of_a_running_take_are_encoded_together(tmp_path, monkeypatch):
+    few = module.BURST - 1
+    writer, encoded, before = begin(tmp_path / "data"), [], []
+    append(writer, few)
+    meanwhile = iter([lambda: append(writer, 2), lambda: append(writer, few), writer.save])
+
+    def wait(_seconds: float) -> None:
+        before.append(len(encoded))
+        next(meanwhile)()
+
+    monkeypatch.setattr(module, "time", SimpleNamespace(sleep=wait, monotonic=time.monotonic))
+    settings = EncoderSettings().resolved()
+    job = module.SegmentJob(writer.path, CAMERA, 0, SEGMENT, settings, follow=True)
+    job.folder.mkdir(0o700, parents=True)
+    segment = module.encode_segment(job, encoded.append)
+    assert before == [0, few + 2, few + 2]
+    assert segment
+    assert segment.frames == 2 * few + 2
 
 
 def test_a_take_whose_recorder_died_does_not_keep_the_workers(tmp_path, monkeypatch):
