@@ -172,10 +172,9 @@ def undo(dataset: DatasetArgument, *, dry_run: DryRunOption = False) -> None:
     with _Edit(dataset, dry_run) as editor:
         undone = editor.undo()
     verb = "would undo" if dry_run else "undid"
-    typer.echo(
-        f"{verb}: {undone.what} ({undone.at}), by which {counted(undone.episodes, 'episode')} "
-        f"became {undone.episodes_after}"
-    )
+    counts = f": {counted(undone.episodes, 'episode')} had become {undone.episodes_after}"
+    is_same = undone.episodes == undone.episodes_after
+    typer.echo(f"{verb}: {undone.what} ({undone.at}){'' if is_same else counts}")
 
 
 @edit.command()

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import av
@@ -281,6 +282,14 @@ def test_a_dataset_that_another_program_changes_meanwhile_stays_as_it_is(root):
         DatasetEditor(root, progress=interfere).delete([0])
     assert len(shown(root)) == 4
     assert DatasetEditor(root).edits() == []
+
+
+def test_an_edit_without_room_is_refused(root, monkeypatch):
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    monkeypatch.setattr(shutil, "disk_usage", lambda _path: SimpleNamespace(free=10**6))
+    with pytest.raises(DatasetError, match=r"the edit needs \d+ MB, 1 MB are free; free some space, or make"):
+        DatasetEditor(root).delete([1])
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
 
 
 @pytest.mark.parametrize(

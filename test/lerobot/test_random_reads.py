@@ -11,6 +11,7 @@ from pathlib import Path
 import numbered
 import pytest
 
+from lerobot_recorder import DatasetEditor
 from lerobot_recorder.video import available_encoders
 
 PYTHON = os.environ.get("LEROBOT_PYTHON")
@@ -53,3 +54,11 @@ def test_frames_read_in_random_order_are_those_asked_for(tmp_path, ffmpeg, vcode
         lerobot(numbered.__file__, root, vcodec)
     found = json.loads(lerobot(SCRIPT, root, libraries=ffmpeg).splitlines()[-1])
     assert found == {"reader": "torchcodec", "frames": 3 * 61, "failures": []}
+
+
+def test_av1_that_two_versions_have_encoded_is_read_in_random_order(tmp_path, ffmpeg):
+    root = tmp_path / "data"
+    lerobot(numbered.__file__, root, "libsvtav1")
+    DatasetEditor(root).trim(0, 3 / 30)
+    found = json.loads(lerobot(SCRIPT, root, libraries=ffmpeg).splitlines()[-1])
+    assert found == {"reader": "torchcodec", "frames": 3 * 58, "failures": []}
