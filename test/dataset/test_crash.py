@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 from encoded import LineFiles, commit, encoded_episode, faults
 from reaper import REAPER, Killed, make_audible
@@ -58,18 +59,15 @@ def snapshot(root: Path) -> dict[str, object]:
 
 
 def _content(path: Path) -> object:
-    return tables.read_table(path).to_pydict() if path.suffix == ".parquet" else path.read_bytes()
+    return tables.read_table(path) if path.suffix == ".parquet" else path.read_bytes()
 
 
 def recorded(root: Path) -> list[float]:
     """Return the numbers of the episodes in the dataset, from their rows."""
     found = [tables.read_table(path) for path in DatasetLayout(root).data_files()]
     rows = pa.concat_tables(found)
-    return [
-        state[0]
-        for state, k in zip(rows["observation.state"].to_pylist(), rows["frame_index"], strict=True)
-        if k.as_py() == 0
-    ]
+    first = rows.filter(pc.equal(rows["frame_index"], 0))
+    return [state[0] for state in first["observation.state"].to_pylist()]
 
 
 @pytest.mark.parametrize("already", [0, 1])

