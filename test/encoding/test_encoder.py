@@ -85,7 +85,7 @@ def test_an_episode_of_the_batch_does_not_wait_as_well(tmp_path, monkeypatch):
     monkeypatch.setattr(Batch, "commit", note_and_commit)
     monkeypatch.setattr(Batch, "wait", lambda batch, _: wait(batch, 60))  # no look at the spool meanwhile
     record(tmp_path / "data", 5)
-    with BatchEncoder(tmp_path / "data") as encoder:
+    with BatchEncoder(tmp_path / "data", parallel_encodings=1, nice=0) as encoder:
         wait_for(lambda: counts)
     assert counts == [("committing", 1, 0)]
 
@@ -107,7 +107,7 @@ def test_an_episode_of_the_batch_that_was_brought_back_only_waits(tmp_path, monk
     monkeypatch.setattr(Batch, "wait", wait_and_take_back)
     monkeypatch.setattr(Batch, "commit", note_and_commit)
     record(root, 5)
-    with BatchEncoder(root) as encoder:
+    with BatchEncoder(root, parallel_encodings=1, nice=0) as encoder:
         wait_for(lambda: len(counts) == 2)
     assert counts == [(0, 1), (1, 0)]
     assert encoder.status().committed == 1
