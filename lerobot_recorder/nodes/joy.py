@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sensor_msgs.msg import Joy
 
 from lerobot_recorder.nodes.lifetime import ManagedNode
+from lerobot_recorder.nodes.recorder_status import IS_REJECTED
 from lerobot_recorder.recording import Buttons, ButtonSettings
 
 
@@ -45,10 +46,7 @@ class JoyButtons:
             self._node.executor.create_task(self._act, action)  # a service may wait for the disk
 
     async def _act(self, action: str) -> None:
+        """Do what a button asks for; the node logs what it does, and the end of each take."""
         success, answer = await self._node.own_services.act(*self._request(action))
-        log = self._node.get_logger()
-        # One line for each level: ROS's logger accepts one level per line of code.
-        if success:
-            log.info(f"button for {action}: {answer}")
-        else:
-            log.warning(f"button for {action}: {answer}")
+        if not success and IS_REJECTED not in answer:
+            self._node.get_logger().warning(f"button for {action}: {answer}")

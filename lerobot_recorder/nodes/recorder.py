@@ -18,6 +18,7 @@ from lerobot_recorder.editing import RecorderEdits
 from lerobot_recorder.errors import (
     ConfigError,
     DatasetError,
+    DiskFullError,
     EpisodeStateError,
     RecorderError,
     SpoolError,
@@ -119,7 +120,7 @@ class RecorderNode(ManagedNode):
         self._is_ending = self._has_ended = False
         self._next_try_s = 0.0
         self._grace_until_s = time.monotonic() + _GRACE_S
-        self._refused = ""
+        self._refused = self._refused_kind = ""
         self._guidance = Guidance(self, self._topics.unrecorded_cameras)
         self._offer_services()
         self._buttons = JoyButtons(
@@ -186,8 +187,11 @@ class RecorderNode(ManagedNode):
             raise EpisodeStateError("the recording is ending: no more episodes are recorded")
         if not self._recorder.recording and (missing := self._missing()):
             raise StreamError("the episode cannot start: " + "; ".join(missing))
+        started = self._begin()
         self._schedule.skip_reset()
-        return self._begin()
+        if self._schedule.paused:
+            self.get_logger().info("one episode is recorded, and the run stays paused")
+        return started
 
     def _pause(self, wanted: bool) -> ConcurrentFuture[str]:
         now_s = time.monotonic()
@@ -273,11 +277,11 @@ class RecorderNode(ManagedNode):
                 kind = "streams have several publishers" if has_conflict else "waiting for streams"
                 raise StreamError(f"{kind}: " + "; ".join(missing))
         except RecorderError as error:
-            self._refuse(str(error))
+            self._refuse(error)
 
     def _note_start(self, number: int, result: ConcurrentFuture[str]) -> None:
         error = result.exception()
-        self._refuse("" if error is None else str(error))
+        self._refuse(error)
         if error is None:
             self._cues.say(start_cue(number))
             return
@@ -286,11 +290,16 @@ class RecorderNode(ManagedNode):
         if self._schedule.num_episodes and isinstance(error, (DatasetError, ConfigError)):
             self.failure = error
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, error: BaseException | None) -> None:
+        """Note why an episode did not start; None: it did."""
+        reason = str(error or "")
+        kind = reason.partition(":")[0]
         # Log only the first of its kind: the list of missing streams changes every second.
-        if reason and reason.partition(":")[0] != self._refused.partition(":")[0]:
+        if reason and kind != self._refused_kind:
             self.get_logger().warning(reason)
-        self._refused = reason
+        self._refused_kind = kind
+        # The recorder's status has the state of the disk for as long as it is so.
+        self._refused = "" if isinstance(error, DiskFullError) else reason
 
     def _announce(self, outcome: Outcome) -> None:
         self._setup.look_again()
@@ -308,7 +317,10 @@ class RecorderNode(ManagedNode):
 
     def _change(self, changes: Mapping[str, Any]) -> None:
         buttons = self._params.settings(ButtonSettings, changes)
-        self._recorder.settings = self._params.settings(RecorderSettings, changes)
+        settings = self._params.settings(RecorderSettings, changes)
+        if self._recorder.settings.task and not settings.task and not self._params["task_topic"]:
+            raise ConfigError("task: expected a sentence, found a blank text: give one, or set tasks first")
+        self._recorder.settings = settings
         self._buttons.settings = buttons
         self._cues.enabled = changes.get("play_sounds", self._cues.enabled)
         if "num_episodes" in changes:

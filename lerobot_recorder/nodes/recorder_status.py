@@ -22,6 +22,9 @@ from lerobot_recorder.recording import (
 )
 
 _OK, _WARN, _ERROR = range(3)
+IS_REJECTED = " is rejected: "
+"""Part of the answer for a take that the log has as rejected already."""
+
 _SHOWN = ("frames", "late", "queued", "saved", "rejected", "free_bytes", "seconds_left")
 
 

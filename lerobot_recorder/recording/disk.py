@@ -15,6 +15,7 @@ RESERVE_BYTES = 64 << 20
 """Space that recordings leave free, because the encoder writes videos before it removes the images."""
 
 _INTERVAL_S = 0.5
+_ENCODABLE = ("ready", "claimed", "committing")
 _TYPICAL_RATIO = {"raw": 1.5 + 0.19, "png": 1.7, "jpeg": 0.35, "depth16": 2.0, "depth32": 4.0}
 
 logger = logging.getLogger(__name__)
@@ -59,6 +60,7 @@ class DiskMonitor:
         bytes_per_s: Callable[[], float],
         act: Callable[[], None],
         seconds_needed: Callable[[], float] = lambda: 0.0,
+        note: Callable[[], None] = lambda: None,
     ) -> None:
         """Start the thread.
 
@@ -68,12 +70,15 @@ class DiskMonitor:
             act: called by the thread each time that the disk is full
             seconds_needed: returns the length of the next recording; discarded takes are erased to make
                 it fit
+            note: called by the thread after each measurement
         """
         self._spool = spool
         self._bytes_per_s = bytes_per_s
         self._act = act
         self._seconds_needed = seconds_needed
+        self._note = note
         self._forecast = DiskForecast()
+        self._is_encodable = False
         self._problem = ""
         self._surprised = False
         self._stopped = threading.Event()
@@ -100,16 +105,27 @@ class DiskMonitor:
         Raises:
             DiskFullError: it does not fit.
         """
+        if shortage := self.shortage(seconds, bytes_per_s):
+            raise DiskFullError(f"the episode cannot start: {shortage}")
+
+    def shortage(self, seconds: float, bytes_per_s: float | None = None) -> str:
+        """Return why a recording does not fit, and what to do; empty if it fits. See `require`."""
         known = self._forecast
         forecast = DiskForecast(known.free_bytes, known.bytes_per_s if bytes_per_s is None else bytes_per_s)
         if forecast.fits(seconds):
-            return
+            return ""
         left = forecast.seconds_left
         time_left = "" if left is None else f", enough for {int(left)} s of recording"
-        raise DiskFullError(
-            f"the episode cannot start: {self._spool.path.parent} has {(known.free_bytes or 0) / 1e6:.0f} MB "
-            f"free{time_left}, but {seconds:.10g} s must fit; free some space, or wait for the encoder"
+        return (
+            f"{(known.free_bytes or 0) / 1e6:.0f} MB free{time_left}, but {seconds:.10g} s must fit; "
+            f"{self.remedy}"
         )
+
+    @property
+    def remedy(self) -> str:
+        """What to do if there is too little space."""
+        more = ", or encode the episodes that wait" if self._is_encodable else ""
+        return f"free some space in {self._spool.path.parent}{more}"
 
     def stop(self) -> None:
         """Stop the thread."""
@@ -130,6 +146,7 @@ class DiskMonitor:
             needed = RESERVE_BYTES + int(self._forecast.bytes_per_s * self._seconds_needed())
             self._spool.make_room(needed)
             free_bytes, self._problem = self._spool.free_bytes(), ""
+            self._is_encodable = any(self._spool.paths(state) for state in _ENCODABLE)
         except (SpoolError, OSError) as error:
             self._problem = str(error)
             return
@@ -138,6 +155,7 @@ class DiskMonitor:
             self._act()
         with contextlib.suppress(RecorderError):  # the streams report what cannot be recorded
             self._forecast = DiskForecast(free_bytes, self._bytes_per_s())
+        self._note()
 
 
 def typical_bytes(cameras: Iterable[CameraSpool]) -> float:

@@ -44,6 +44,9 @@ _LEAD_S = 0.05
 """From the start command to the first row: time to create the files."""
 
 _SHORTEST_FIT_S = 5.0
+_FEW_S = 30.0
+"""A take that the disk ends within this time gets a warning."""
+
 _LONG_WAIT_S = 1.0
 
 
@@ -158,6 +161,7 @@ class Recorder:
         self._last_index: int | None = None
         self._last_mark: tuple[str, bool | None] = ("", None)
         self._message = ""
+        self._warned: Take | None = None
         self._spool = Spool(self.root)
         self._spool.require()
         self._only_one = self._spool.lock_recorder(name)
@@ -170,6 +174,7 @@ class Recorder:
             self._bytes_per_s,
             lambda: self._stop("disk_full"),
             lambda: _seconds_needed(self.settings),
+            self._note_disk,
         )
 
     def check_dataset(self) -> None:
@@ -371,7 +376,28 @@ class Recorder:
             for take in list(self._unended.values())
             if take.trouble
         )
-        return next(failed, self._message or self._watch.problem)
+        return next(failed, self._shortage() or self._message or self._watch.problem)
+
+    def _shortage(self) -> str:
+        """Return why the next episode does not fit on the disk, or that the current one hardly does."""
+        if (take := self._current) is not None:
+            return self._hardly_fits(take)
+        why = "" if self._starting else self._watch.shortage(_seconds_needed(self.settings))
+        return f"no episode can start: {why}" if why else ""
+
+    def _hardly_fits(self, take: Take) -> str:
+        """Return that few seconds of a take still fit; empty if it will end before."""
+        left_s = self._watch.forecast.seconds_left
+        if left_s is None or left_s >= min(_FEW_S, take.remaining_s):
+            return ""
+        return f"the disk is full in {int(left_s)} s, which ends this take; {self._watch.remedy}"
+
+    def _note_disk(self) -> None:
+        """Log once per take that few seconds still fit."""
+        take = self._current
+        if take is not None and take is not self._warned and (warning := self._hardly_fits(take)):
+            self._warned = take
+            logger.warning("episode %d: %s", self._index_of_next(take), warning)
 
     # Starting
 
@@ -392,7 +418,7 @@ class Recorder:
 
     def _take_of(self, settings: RecorderSettings) -> Take:
         cameras = probe_cameras(self.streams)
-        self._watch.require(_seconds_needed(settings), typical_bytes(cameras.values()) * self.fps)
+        self._watch.require(_seconds_needed(settings), self._rate_of(cameras))
         header = self._header(settings, cameras)
         writer = EpisodeWriter(self._spool, header, self._prepared_for(cameras))
         try:
@@ -458,8 +484,8 @@ class Recorder:
     def _end(self, how: Ending) -> Future[Outcome]:
         take = self._current
         if take is None:
-            why = f" ({self._problem()})" if self._problem() else ""
-            raise EpisodeStateError(f"no episode is being recorded: start one first{why}")
+            why = f" ({problem})" if (problem := self._message or self._problem()) else ""
+            raise EpisodeStateError(f"no episode is being recorded: nothing to {how}{why}")
         return take.end(how)
 
     def _note_end(self, outcome: Outcome) -> None:
@@ -487,7 +513,7 @@ class Recorder:
         elif outcome.ended_by == "disk_full":
             self._message = (
                 f"no space left on the disk of {self.root.parent}: episode {index} is saved up to its last "
-                f"whole frame, {frames}; free some space, or wait for the encoder"
+                f"whole frame, {frames}; {self._watch.remedy}"
             )
         else:
             self._log_good(index, outcome, frames)
@@ -652,10 +678,14 @@ class Recorder:
 
     def _bytes_per_s(self) -> float:
         """Return what the last take wrote per second, or else an estimate for such images."""
+        return self._rate_of(None)
+
+    def _rate_of(self, cameras: dict[str, CameraSpool] | None) -> float:
         take = self._take
         if take is not None and (measured := take.bytes_per_s):
             return measured
-        return typical_bytes(probe_cameras(self.streams).values()) * self.fps
+        known = probe_cameras(self.streams) if cameras is None else cameras
+        return typical_bytes(known.values()) * self.fps
 
 
 def _seconds_needed(settings: RecorderSettings) -> float:

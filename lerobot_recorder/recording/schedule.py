@@ -133,5 +133,5 @@ class Schedule:
         self.num_episodes = num_episodes
 
     def skip_reset(self) -> None:
-        """Let the next episode start at once, although the scene is being reset or the run is paused."""
-        self._ended_s = self._paused_s = None
+        """Let the next episode start at once, although the scene is being reset; a pause stays."""
+        self._ended_s = None

@@ -125,9 +125,11 @@ class RecorderSettings:
         require_text("robot_type", self.robot_type)
         for task in self.tasks:
             require_text("tasks", task)
+            if not task.strip():
+                raise ConfigError(f"tasks: expected sentences, found the blank text {task!r}")
         check_settings(self)
-        if not self.task and self.tasks:
-            object.__setattr__(self, "task", self.tasks[0])
+        if not self.task.strip():
+            object.__setattr__(self, "task", self.tasks[0] if self.tasks else "")
 
     @property
     def following_task(self) -> str:
@@ -177,8 +179,8 @@ class RecorderStatus:
     Attributes:
         version: version of this format.
         state: ``idle``, ``recording`` or ``saving``; between the episodes of an unattended run ``waiting``
-            for streams, ``resetting`` while the scene is reset, ``paused`` until the pause is ended, and
-            ``finished``. The last status of a recorder that ends has ``ended``.
+            for streams or for what ``message`` names, ``resetting`` while the scene is reset, ``paused``
+            until the pause is ended, and ``finished``. The last status of a recorder that ends has ``ended``.
         root: directory of the dataset.
         task: of the current or the next episode.
         next_task: of the next episode.
@@ -202,7 +204,8 @@ class RecorderStatus:
         rejected: takes set aside since the recorder started.
         last: the last take that has ended; null before the first.
         wait_s: seconds from the end of the last episode until it was safe on disk; null before the first.
-        message: what is wrong; empty if nothing is.
+        message: what is wrong; empty if nothing is. If no stream is missing and the next episode cannot
+            start, it has the reason for as long as that is so.
         missing: a sentence for each stream that delivers nothing, while nothing is recorded.
         streams: state of each stream, by name.
         free_bytes: free disk space for this user, in bytes; null if unknown.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
 import time
@@ -99,6 +100,12 @@ class Take:
         """Bytes written per second of recording; 0 during the first second."""
         rows = self._writer.length
         return self._writer.size_bytes / rows * self.header.fps if rows >= self.header.fps else 0.0
+
+    @property
+    def remaining_s(self) -> float:
+        """Seconds of recording until it ends by itself; infinite if it does not."""
+        most = self.settings.max_rows
+        return math.inf if most is None else (most - self.rows) / self.header.fps
 
     @property
     def trouble(self) -> str:

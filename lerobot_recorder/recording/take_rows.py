@@ -202,7 +202,7 @@ class TakeRows:
             "ended_by": _ended_by(ending, failure),
             "streams": {name: counted.figures() for name, counted in self.quality.items()},
             "ticks": self.ticks.figures(),
-            "notes": advised_once([note for counted in self.quality.values() for note in counted.notes()]),
+            "notes": (*_cut_short(failure, ending), *self._notes()),
         }
         marks, size = {"success": success, "accepted": accepted}, writer.size_bytes
         if ending == "discard" or writer.length == 0:
@@ -213,6 +213,9 @@ class TakeRows:
         return self.outcome(
             end(**facts, **marks, **self._setup()).state, size_bytes=size, success=success, **facts
         )
+
+    def _notes(self) -> tuple[str, ...]:
+        return advised_once([note for counted in self.quality.values() for note in counted.notes()])
 
     def _setup(self) -> dict[str, str]:
         """Return the entry for the set-up; none if it stays as at the start."""
@@ -261,6 +264,11 @@ def _ended_by(ending: Ending | None, failure: Exception | None) -> str:
     if isinstance(failure, OverrunError):
         return "overrun"
     return "error" if failure is not None else (ending or "save")
+
+
+def _cut_short(failure: Exception | None, ending: Ending | None) -> tuple[str, ...]:
+    """Return a note for an episode that is shorter than it was meant to be."""
+    return ("cut short: no space left on the disk",) if _ended_by(ending, failure) == "disk_full" else ()
 
 
 def _ages(row: Row) -> dict[str, Any]:

@@ -35,7 +35,7 @@ def test_calls_are_made_and_answered(graph, make_robot, tmp_path):
         "answer": {
             "call": "save_episode",
             "success": False,
-            "message": "no episode is being recorded: start one first",
+            "message": "no episode is being recorded: nothing to save",
         },
     }
     graph.wait(lambda: not graph.status["recorder"]["missing"])

@@ -43,3 +43,5 @@ def test_a_pedal_starts_saves_and_discards(graph, make_robot, tmp_path, press):
     assert len(Spool(root).ready()) == 1
     press(2)
     graph.wait(lambda: any("button for discard_episode: no episode" in line for line in recorder.last_lines))
+    assert [line for line in recorder.last_lines if "button for start_or_save" in line] == []
+    assert sum("episode 0 is saved: " in line for line in recorder.last_lines) == 1

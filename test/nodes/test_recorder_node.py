@@ -64,7 +64,7 @@ def test_episodes_are_discarded_deleted_and_marked(graph, make_robot, tmp_path):
     assert graph.call("recorder/undo_delete")[0]
     assert len(Spool(root).ready()) == 2
     refused = graph.call("recorder/save_episode")
-    assert refused == (False, "no episode is being recorded: start one first")
+    assert refused == (False, "no episode is being recorded: nothing to save")
 
 
 def test_a_start_is_refused_with_what_is_missing_and_what_is_published_instead(graph, make_robot, tmp_path):
@@ -150,6 +150,30 @@ def test_tasks_are_chosen_a_run_is_paused_and_ended_by_services(graph, make_robo
     episodes = Spool(root).ready()
     assert len(episodes) == saved + 1
     assert (episodes[-1].manifest.task, episodes[-1].manifest.ended_by) == ("Pull", "save")
+
+
+def test_a_blank_task_is_refused_while_the_node_runs(graph, make_robot, tmp_path):
+    graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"))
+    running(graph)
+    for blank in ("", "  "):
+        success, reason = graph.set_parameter("recorder", "task", blank)
+        assert (success, reason.partition(":")[0]) == (False, "task")
+    assert graph.set_parameter("recorder", "task", "Open the drawer")[0]
+
+
+def test_a_run_stays_paused_when_an_episode_is_started_by_hand(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    run = {"num_episodes": 3, "reset_time_s": 60.0}
+    recorder = graph.start("recorder", {**make_robot().recorder_parameters(root), **run})
+    graph.wait(lambda: graph.status.get("recorder", {}).get("state") == "recording" and graph.frames() > 1)
+    assert graph.switch("recorder/pause", True)[0]
+    assert graph.call("recorder/discard_episode")[0]
+    graph.wait(lambda: graph.status["recorder"]["state"] == "paused")
+    assert graph.call("recorder/start_episode")[0]
+    graph.wait(lambda: any("the run stays paused" in line for line in recorder.last_lines))
+    graph.wait(lambda: graph.frames() > 1)
+    assert graph.call("recorder/save_episode")[0]
+    graph.wait(lambda: graph.status["recorder"]["state"] == "paused")
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_a_discarded_episode_leaves_nothing(bench):
 
 def test_commands_in_the_wrong_state_are_refused(bench):
     robot = bench()
-    with pytest.raises(EpisodeStateError, match="start one first"):
+    with pytest.raises(EpisodeStateError, match="nothing to save"):
         robot.recorder.save()
     robot.start()
     with pytest.raises(EpisodeStateError, match="save or discard it first"):
@@ -382,7 +382,7 @@ def test_a_take_ends_while_there_is_space_for_the_encoder(bench):
     robot.recorder._watch._look()
     robot.wait(lambda: robot.outcomes)
     assert (robot.outcomes[0].state, robot.outcomes[0].length) == ("ready", 3)
-    with pytest.raises(EpisodeStateError, match=r"start one first \(no space left"):
+    with pytest.raises(EpisodeStateError, match=r"nothing to save \(no space left"):
         robot.recorder.save()
 
 
@@ -400,7 +400,53 @@ def test_a_disk_that_fills_up_ends_and_saves_the_take_with_a_message(bench):
     robot.wait(lambda: robot.outcomes)
     outcome = robot.outcomes[0]
     assert (outcome.state, outcome.length, outcome.ended_by) == ("ready", 3, "disk_full")
-    assert "is saved up to its last whole frame, 3 frames" in robot.recorder.status().message
+    status = robot.recorder.status()
+    assert "is saved up to its last whole frame, 3 frames" in status.message
+    assert (status.last.verdict, status.last.notes[0]) == ("good", "cut short: no space left on the disk")
+
+
+def test_the_status_has_why_no_episode_can_start_for_as_long_as_the_disk_is_full(bench):
+    robot = bench(episode_time_s=60.0)
+    robot.push()
+    spool, watch = robot.recorder._spool, robot.recorder._watch
+    spool.free_bytes = lambda: RESERVE_BYTES + 10
+    watch._look()
+    watch._look()
+    status = robot.recorder.status()
+    assert status.message.startswith("no episode can start: 67 MB free, enough for 0 s of recording")
+    assert status.message.endswith(f"free some space in {robot.root.parent}")
+    assert status.missing == ()
+    spool.paths = lambda state: [robot.root] if state == "ready" else []
+    watch._look()
+    assert robot.recorder.status().message.endswith(", or encode the episodes that wait")
+    spool.free_bytes = lambda: 10**12
+    watch._look()
+    assert robot.recorder.status().message == ""
+
+
+def test_a_take_that_the_disk_will_end_has_a_warning_and_one_line_in_the_log(bench, caplog):
+    robot = bench()
+    robot.start()
+    robot.run(1)
+    watch = robot.recorder._watch
+    watch._stopped.set()
+    watch._thread.join(10)
+    robot.recorder._spool.free_bytes = lambda: RESERVE_BYTES + 900_000
+    watch._bytes_per_s = lambda: 100_000.0
+    watch._look()
+    assert robot.recorder.status().message.startswith("the disk is full in 9 s, which ends this take; free")
+    watch._look()
+    assert [each.message for each in caplog.records if "the disk is full in 9 s" in each.message] == [
+        f"episode 0: {robot.recorder.status().message}"
+    ]
+
+
+def test_a_take_that_ends_before_the_disk_is_full_has_no_warning(bench):
+    robot = bench(episode_time_s=5.0)
+    robot.start()
+    robot.recorder._watch._forecast = DiskForecast(RESERVE_BYTES + 900_000, 100_000.0)
+    assert robot.recorder._hardly_fits(robot.recorder._take) == ""
+    assert robot.recorder._take.remaining_s == 5.0
 
 
 def test_an_unexpected_error_while_writing_ends_the_take_and_loses_nothing(bench):

@@ -102,8 +102,22 @@ def test_a_paused_run_starts_nothing_and_keeps_the_time_that_was_left():
     assert schedule.reset_left_s(206.0) == 4.0
     schedule.pause(206.0)
     assert schedule.reset_left_s(300.0) == 4.0
+
+
+def test_a_pause_stays_when_an_episode_is_started_by_hand():
+    schedule = Schedule(3, 10.0)
+    schedule.note_start()
+    schedule.pause(1.0)
+    schedule.note_end(5.0)
+    schedule.note_outcome(SAVED)
+    schedule.note_start()
     schedule.skip_reset()
-    assert (schedule.phase(300.0), schedule.paused) == ("waiting", False)
+    assert schedule.phase(6.0) == "recording"
+    schedule.note_end(9.0)
+    schedule.note_outcome(SAVED)
+    assert (schedule.phase(300.0), schedule.paused) == ("paused", True)
+    schedule.resume(300.0)
+    assert schedule.phase(311.0) == "waiting"
 
 
 def test_only_a_run_that_goes_on_by_itself_can_be_paused():
