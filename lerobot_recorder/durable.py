@@ -12,6 +12,14 @@ from lerobot_recorder.errors import DatasetError, DiskFullError, causes
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _PRIVATE = 0o700
+_HINTS = {
+    errno.ENOENT: "its directory does not exist: create it, or choose another path",
+    errno.ENOTDIR: "a part of the path is a file: choose another path",
+    errno.EISDIR: "it is a directory: give the path of a file",
+    errno.EROFS: "the disk is read-only: choose another path",
+    errno.EACCES: "you may not write there: choose another path, or change its permissions",
+    errno.EPERM: "you may not write there: choose another path, or change its permissions",
+}
 _RESERVE_BYTES = 64 * 1024**2
 """Room that is left for descriptions, and for other programs."""
 
@@ -21,6 +29,15 @@ def is_full(error: BaseException) -> bool:
     return any(
         isinstance(each, DiskFullError) or getattr(each, "errno", None) in _FULL for each in causes(error)
     )
+
+
+def why_not_written(error: BaseException) -> str:
+    """Return why a file or directory cannot be written, and what to do; never names a partial file."""
+    if is_full(error):
+        return "no space left on the disk: free some space, or choose another path"
+    if isinstance(error, OSError) and error.errno is not None:
+        return _HINTS.get(error.errno) or error.strerror or str(error)
+    return str(error)
 
 
 def nearest_existing(path: Path) -> Path:

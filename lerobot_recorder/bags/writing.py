@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from lerobot_recorder.durable import is_full, make_directory, move_directory, sync, sync_tree
+from lerobot_recorder.durable import make_directory, move_directory, sync, sync_tree, why_not_written
 from lerobot_recorder.errors import BagError
 
 if TYPE_CHECKING:
@@ -135,13 +135,12 @@ class BagWriter:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except BagError:
+        except (BagError, KeyboardInterrupt):
             self.discard()
             raise
         except Exception as error:  # rosbags has an error of its own for each part
             self.discard()
-            reason = "no space left on the disk" if is_full(error) else str(error)
-            raise BagError(f"{self.path}: the bag cannot be written: {reason}") from error
+            raise BagError(f"{self.path}: the bag cannot be written: {why_not_written(error)}") from error
 
     # Messages
 

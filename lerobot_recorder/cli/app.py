@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 from typing import Annotated, Any
 
 import typer
@@ -104,7 +105,12 @@ app.add_typer(edit, name="edit")
 def main() -> None:
     """Run the command line."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    app()
+    try:
+        app()
+    except SystemExit as ended:
+        if not ended.code:  # Ctrl-C while the interpreter ends must not hide that everything was done
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+        raise
 
 
 if __name__ == "__main__":

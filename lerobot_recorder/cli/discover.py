@@ -12,6 +12,7 @@ from lerobot_recorder.bags import is_bag_path, open_bag
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment, require_ros
 from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_text, use_command
+from lerobot_recorder.durable import why_not_written
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.topics import survey_of_bag
@@ -41,8 +42,11 @@ def discover(
     if output.exists() and not force:
         raise ConfigError(f"{output} already exists: name another file, or replace it with --force")
     plan = make_plan(survey(seconds) if bag is None else _survey_of(bag, seconds))
-    with output.open("w" if force else "x", encoding="utf-8") as file:
-        file.write(parameter_text(plan))
+    try:
+        with output.open("w" if force else "x", encoding="utf-8") as file:
+            file.write(parameter_text(plan))
+    except OSError as error:
+        raise ConfigError(f"{output}: cannot write the parameter file: {why_not_written(error)}") from error
     _print_plan(plan, output)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +23,9 @@ from lerobot_recorder.sharing import export_v21
 Format = Literal["v2.1", "mcap", "rosbag2"]
 
 _BAG = "For bags"
+
+_INTERRUPTED = 130
+"""Exit status after Ctrl-C, as of a shell."""
 
 
 def export(
@@ -88,13 +93,35 @@ def export(
         if chosen == "rosbag2" and out.suffix == ".mcap":
             raise ConfigError(f"{out}: a rosbag2 bag is a directory; use --format mcap, or another name")
         options = {"images": images, "jpeg_quality": jpeg_quality, "parameters": config, "storage": storage}
-        _export_bag(dataset, out, selection, **options)
+        with _interruptible(out, config):
+            _export_bag(dataset, out, selection, **options)
     elif selection != Selection() or images != "jpeg" or config or storage != "mcap":
         raise ConfigError(
             "format v2.1 has all episodes and videos: options that choose are for --format mcap and rosbag2"
         )
     else:
-        _export_v21(dataset, out, gr00t)
+        with _interruptible(out):
+            _export_v21(dataset, out, gr00t)
+
+
+@contextmanager
+def _interruptible(out: Path, config: Path | None = None) -> Iterator[None]:
+    """Print what Ctrl-C has left: nothing, or a copy that is complete."""
+    had_copy = _is_there(out)
+    try:
+        yield
+    except KeyboardInterrupt:
+        is_whole = not had_copy and _is_there(out)
+        left = f"{out} is complete" if is_whole else "nothing was exported"
+        if is_whole and config is not None and not config.exists():
+            left += f", but {config} is missing"
+        typer.echo(f"interrupted: {left}", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+
+
+def _is_there(out: Path) -> bool:
+    path = out.expanduser()
+    return any(path.iterdir()) if path.is_dir() else path.exists()
 
 
 def _export_v21(dataset: Path, out: Path, gr00t: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
@@ -22,7 +23,7 @@ from lerobot_recorder.cli.plan import parsed_assignments
 from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table
 from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.encoding import BatchEncoder, cores
-from lerobot_recorder.errors import ConfigError, LockError, RecorderError
+from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.excerpt import counted, listing
 from lerobot_recorder.importing import (
     KNOWN,
@@ -35,6 +36,7 @@ from lerobot_recorder.importing import (
     range_of,
     read_parameters,
     read_ranges,
+    unmatched,
 )
 from lerobot_recorder.launching import OPTIONS
 from lerobot_recorder.parameter_files import check_files
@@ -44,7 +46,8 @@ _DIFFERENT_S = 0.5
 """Difference between headers and log times that is worth a line."""
 
 _INCOMPLETE = 3
-"""Exit status if a bag was cut short or is still growing, so that scripts keep it, as 24 of rsync."""
+"""Exit status if a bag was cut short or is still growing, or lacks a part of a time range, so that scripts
+keep it, as 24 of rsync."""
 
 _LINE = 72
 """Characters of a bag's timeline."""
@@ -138,7 +141,8 @@ def import_bags(
 
     Each bag is an episode, unless an option says where episodes begin and end. Ctrl-C loses nothing that is
     whole: the same command goes on with what is missing, and imports nothing twice. The exit status is 1 if
-    something could not be imported, and 3 if all that can be read was imported, but a bag is not complete.
+    something could not be imported, and 3 if all that can be read was imported, but a bag is not complete, or
+    ends before a time range.
     """
     cutting = _cutting(
         {
@@ -146,7 +150,7 @@ def import_bags(
             "--marks": _marks(marks) if marks else None,
             "--range": {"by": "ranges", "ranges": tuple(map(range_of, ranges))} if ranges else None,
             "--csv": {"by": "ranges", "ranges": read_ranges(csv)} if csv else None,
-            "--gap": {"by": "gaps", "gap_s": gap} if gap else None,
+            "--gap": {"by": "gaps", "gap_s": gap} if gap is not None else None,
         },
         task_topic,
     )
@@ -154,7 +158,9 @@ def import_bags(
     parameters = _parameters(config, options, parameter or [], namespace)
     console = operator_console()
     session = ImportSession(parameters.place.directory, parameters, cutting)
-    session.open([path.expanduser() for path in bags])
+    paths = [path.expanduser() for path in bags]
+    session.open(paths)
+    session.problems += unmatched(cutting.ranges, paths)
     for warning in session.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
     processes = jobs or cores()
@@ -168,7 +174,7 @@ def import_bags(
         _import(session, processes, console, encode=encode)
     if problems := [*session.problems, *problems_of(session.reports)]:
         raise RecorderError("\nerror: ".join(problems))
-    if any(report.damage for report in session.reports):
+    if any(report.damage or any(each.missing for each in report.episodes) for report in session.reports):
         raise typer.Exit(_INCOMPLETE)
 
 
@@ -210,10 +216,7 @@ def _import(session: ImportSession, processes: int, console: Console, *, encode:
     check_appendable(session.root)
     spool = Spool(session.root)
     spool.require()
-    try:
-        lock = spool.lock_recorder("import")
-    except LockError as error:
-        raise LockError(f"{session.root}: another import into this dataset is running ({error})") from error
+    lock = spool.lock_import()
     try:
         spool.recover()
         while not _import_groups(session, processes, console, encode=encode):
@@ -221,7 +224,11 @@ def _import(session: ImportSession, processes: int, console: Console, *, encode:
     finally:
         lock.release()
     if not encode and (waiting := len(spool.ready())):
-        console.print(f"{counted(waiting, 'episode', 'wait')}: lerobot-recorder encode {session.root}")
+        console.print(f"{counted(waiting, 'episode', 'wait')}: lerobot-recorder encode {_quoted(session)}")
+
+
+def _quoted(session: ImportSession) -> str:
+    return shlex.quote(str(session.root))
 
 
 def _import_groups(session: ImportSession, processes: int, console: Console, *, encode: bool) -> bool:
@@ -254,7 +261,7 @@ def _encode(session: ImportSession) -> None:
     is_whole = drain([encoder], None)
     report_encoded(encoder)
     if not is_whole:
-        raise RecorderError(f"interrupted: lerobot-recorder encode {session.root} encodes the rest")
+        raise RecorderError(f"interrupted: lerobot-recorder encode {_quoted(session)} encodes the rest")
     raise_all([encoder.failure] if encoder.failure is not None else [])
 
 
@@ -275,6 +282,12 @@ def _print_reports(reports: Sequence[BagReport], console: Console, *, is_whole: 
         console.print(timeline(report))
         for line in _remarks(report):
             console.print(Text(f"  {line}", "yellow"))
+    taken = [
+        episode for report in reports for episode in report.episodes if episode.verdict in ("good", "bad")
+    ]
+    if without := sum(not episode.task for episode in taken):
+        hint = "--task, or a task in the parameter file, gives one; `edit task` sets it later"
+        console.print(Text(f"without a task: {counted(without, 'episode')} ({hint})", "yellow"))
 
 
 def _cells(report: BagReport, episode: ImportedEpisode) -> Iterator[Text | str]:
@@ -312,12 +325,13 @@ def _times_ns(episode: ImportedEpisode) -> tuple[int, int]:
 def _remarks(report: BagReport) -> Iterator[str]:
     """Yield what is worth a line: why episodes are not good, and what is wrong with the bag."""
     if not report.episodes:
-        yield "no episode: nothing in this bag marks one"
+        yield "no episode: no mark or time range is for this bag"
     known = [number for number, each in enumerate(report.episodes) if each.reasons == (KNOWN,)]
     if known:
         yield f"imported already: {counted(len(known), 'episode')} ({listing(known)})"
     for number, episode in enumerate(report.episodes):
-        for text in (*episode.reasons, *episode.notes) if number not in known else ():
+        texts = (*episode.reasons, *episode.notes) if number not in known else ()
+        for text in (*texts, *filter(None, [episode.missing])):
             kept = " (lerobot-recorder accept keeps it)" if episode.state == "rejected" else ""
             yield f"episode {number}: {text}{kept}"
     for name, by_s in report.differences_s.items():

@@ -33,7 +33,8 @@ _HEAD = """\
 
 
 def use_command(survey: Survey, file: str) -> str:
-    """Return the command that uses a parameter file for what was surveyed."""
+    """Return the command that uses a parameter file for what was surveyed, quoted for a shell."""
+    file = shlex.quote(file)
     if survey.bag:
         announced = any(name.endswith("/episode_completed") for name, kind in survey.others if kind == TEXT)
         cut = " --from-recorder" if announced else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ import numpy as np
 from lerobot_recorder.bags import BagWriter, Storage
 from lerobot_recorder.dataset import Source, video_keys
 from lerobot_recorder.discovery import TEXT
-from lerobot_recorder.durable import replace_file, require_room
+from lerobot_recorder.durable import replace_file, require_room, why_not_written
 from lerobot_recorder.errors import ConfigError, DatasetError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.exporting.cameras import CameraReader, Images
@@ -107,7 +108,7 @@ def export_bag(
         export.write(bag, progress)
         source.check_unchanged("export")
     if parameters is not None:
-        replace_file(Path(parameters), text.encode())
+        _write_parameters(Path(parameters), text)
     size = sum(path.stat().st_size for path in ([output] if output.is_file() else output.iterdir()))
     return ExportedBag(len(chosen), export.rows, size, export.remarks)
 
@@ -115,6 +116,17 @@ def export_bag(
 def _check_new(path: Path) -> None:
     if path.exists():
         raise ConfigError(f"{path}: exists already and is not overwritten; choose another name")
+    if not path.parent.is_dir():
+        raise ConfigError(f"{path}: its directory does not exist: create it, or choose another path")
+    if not os.access(path.parent, os.W_OK):
+        raise ConfigError(f"{path}: you may not write there, or the disk is read-only: choose another path")
+
+
+def _write_parameters(path: Path, text: str) -> None:
+    try:
+        replace_file(path, text.encode())
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot write the parameter file: {why_not_written(error)}") from error
 
 
 def _least_bytes(source: Source, episodes: Sequence[int]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lerobot_recorder.dataset import Source
 
@@ -23,9 +23,10 @@ class Scheduled:
     Attributes:
         number: its number in the dataset.
         start_ns: time of its first row, in nanoseconds.
-        end_ns: when the row after its last one would be.
+        end_ns: when the row after its last one would be, but not after the start of the next episode.
         fps: rows per second.
-        is_moved: whether it was recorded at another time, which overlaps with an episode before it.
+        is_moved: whether it was recorded at another time, which overlaps with an episode before it. Less than
+            half the time between two rows is no overlap: times are whole nanoseconds, rows are not.
     """
 
     number: int
@@ -48,8 +49,14 @@ def schedule(source: Source, episodes: Iterable[int]) -> list[Scheduled]:
         after_ns = start_ns + _length_ns(source, number) + _PAUSE_NS
         started.append((start_ns, number))
     scheduled: list[Scheduled] = []
+    half_period_ns = SECOND_NS // source.info.fps // 2
     for wanted_ns, number in sorted(started):
-        start_ns = max(wanted_ns, scheduled[-1].end_ns) if scheduled else wanted_ns
+        start_ns = wanted_ns
+        if scheduled:
+            before = scheduled[-1]
+            if before.end_ns - wanted_ns > half_period_ns:
+                start_ns = before.end_ns
+            scheduled[-1] = replace(before, end_ns=min(before.end_ns, start_ns))
         end_ns = start_ns + _length_ns(source, number)
         scheduled.append(Scheduled(number, start_ns, end_ns, source.info.fps, start_ns != wanted_ns))
     return scheduled

@@ -25,7 +25,7 @@ from lerobot_recorder.importing.bag_import import (
     Source,
     import_bag,
 )
-from lerobot_recorder.importing.cuts import Cut, Cutting, Range, cuts_of, range_of, read_ranges
+from lerobot_recorder.importing.cuts import Cut, Cutting, Range, cuts_of, range_of, read_ranges, unmatched
 from lerobot_recorder.importing.parameters import ImportParameters, read_parameters, typed_parameters
 from lerobot_recorder.importing.session import ImportSession, problems_of
 
@@ -47,4 +47,5 @@ __all__ = [
     "read_parameters",
     "read_ranges",
     "typed_parameters",
+    "unmatched",
 ]

@@ -129,6 +129,7 @@ class ImportedEpisode:
         duration_s: length on the grid
         task: what it shows
         state: where it is in the spool; empty if it is not
+        missing: what the bag lacks of the time range that was given; empty: nothing
     """
 
     start_ns: int
@@ -141,6 +142,7 @@ class ImportedEpisode:
     duration_s: float = 0.0
     task: str = ""
     state: str = ""
+    missing: str = ""
 
 
 @dataclass(frozen=True)
@@ -253,7 +255,18 @@ class _Episodes:
         """End a take, see `Taking`."""
         outcome = take.rows.conclude("time" if take.rows.is_full else "save", failure, cut.success)
         self._current = None
-        self._note(cut, **_facts(outcome))
+        facts = _facts(outcome)
+        if not outcome.length and not outcome.reasons:
+            facts["reasons"] = (self._why_no_row(cut, outcome.started_at_ns),)
+        self._note(cut, **facts)
+
+    def _why_no_row(self, cut: Cut, first_ns: int) -> str:
+        first_s, end_s = ((each - self._start_ns) / 1e9 for each in (first_ns, cut.end_ns))
+        if first_ns > cut.end_ns:
+            why = f"its first row would be at {first_s:.3f} s, after its end at {end_s:.3f} s"
+        else:
+            why = f"no stream has a sample after its first row, which would be at {first_s:.3f} s"
+        return f"it has no row: {why}; choose a longer part of the bag"
 
     def skip(self, cut: Cut, reason: str) -> None:
         """Note a cut without an episode, see `Taking`."""
@@ -268,7 +281,7 @@ class _Episodes:
                 self._spool.erase(writer.path)
 
     def _note(self, cut: Cut, **facts: Any) -> None:
-        self.episodes.append(ImportedEpisode(cut.start_ns, cut.end_ns, **facts))
+        self.episodes.append(ImportedEpisode(cut.start_ns, cut.end_ns, missing=cut.missing, **facts))
 
     def _writer(self, header: EpisodeHeader) -> RowWriter:
         if self._job.is_dry:
@@ -341,7 +354,7 @@ def _disk_full(spool: Spool | Any) -> str:
 def _facts(outcome: Outcome) -> dict[str, Any]:
     return {
         "verdict": "none" if outcome.length == 0 else outcome.verdict,
-        "reasons": outcome.reasons or (("it has no row",) if outcome.length == 0 else ()),
+        "reasons": outcome.reasons,
         "notes": outcome.notes,
         "started_at_ns": outcome.started_at_ns,
         "rows": outcome.length,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from itertools import pairwise
@@ -13,6 +14,7 @@ from typing import Any, Literal
 
 from lerobot_recorder.discovery import JOY, TEXT
 from lerobot_recorder.errors import BagError, ConfigError
+from lerobot_recorder.excerpt import listing
 from lerobot_recorder.importing.parameters import ImportParameters
 from lerobot_recorder.importing.sim_time import TimedBag
 from lerobot_recorder.importing.streams import require_topic
@@ -24,6 +26,12 @@ BOOL = "std_msgs/msg/Bool"
 _COMPLETED = "episode_completed"
 _EPOCH_S = 1e8
 """Larger numbers are seconds since 1970, smaller ones since the start of the bag."""
+
+_UNREADABLE: Mapping[type[OSError], str] = {
+    FileNotFoundError: "it does not exist: check the path",
+    IsADirectoryError: "it is a directory: give the path of a CSV file",
+    PermissionError: "you may not read it: change its permissions",
+}
 
 _COLUMNS = ("start", "end", "task", "bag")
 
@@ -39,6 +47,7 @@ class Cut:
         rows: number of rows; 0: as many as fit
         success: the operator's mark; None: there is none
         said: the last text on the task's topic before it, and all during it, with their times
+        missing: what the bag lacks of the time range that was given; empty: nothing
     """
 
     start_ns: int
@@ -47,6 +56,7 @@ class Cut:
     rows: int = 0
     success: bool | None = None
     said: tuple[tuple[int, str], ...] = ()
+    missing: str = ""
 
     def task_at(self, time_ns: int) -> str:
         """Return its task if its first row is at a time: the last text until then, else the first one."""
@@ -85,6 +95,9 @@ class Cutting:
         gap_s: length of a gap
         ranges: the time ranges
         task_topic: topic with the task that is valid when an episode starts; empty: that of the parameters
+
+    Raises:
+        ConfigError: the gap has no length
     """
 
     by: Literal["whole", "recorder", "marks", "ranges", "gaps"] = "whole"
@@ -93,6 +106,10 @@ class Cutting:
     gap_s: float = 0.0
     ranges: tuple[Range, ...] = ()
     task_topic: str = ""
+
+    def __post_init__(self) -> None:
+        if not math.isfinite(self.gap_s * 1e9):
+            raise ConfigError(f"--gap {self.gap_s:g}: expected a number of seconds, such as 5")
 
 
 def cuts_of(
@@ -114,7 +131,7 @@ def cuts_of(
         "whole": lambda: [Cut(bag.start_ns, bag.end_ns)],
         "recorder": lambda: _recorded(bag, parameters),
         "marks": lambda: _marked(bag, parameters.topic(cutting.topic), cutting.button),
-        "ranges": lambda: _ranges(bag, cutting.ranges),
+        "ranges": lambda: _ranges(bag, cutting.ranges, parameters.rows.fps),
         "gaps": lambda: _between_gaps(bag, topics, cutting.gap_s),
     }[cutting.by]()
     cuts = sorted(found, key=lambda cut: cut.start_ns)
@@ -209,8 +226,22 @@ def _is_pressed(bag: TimedBag, topic: str, buttons: Sequence[int], button: int) 
 # Times
 
 
-def _ranges(bag: TimedBag, ranges: Iterable[Range]) -> list[Cut]:
-    return [_cut(bag, each) for each in ranges if not each.bag or _names(each.bag, bag.path)]
+def _ranges(bag: TimedBag, ranges: Iterable[Range], fps: int) -> list[Cut]:
+    return [_cut(bag, each, fps) for each in ranges if not each.bag or _names(each.bag, bag.path)]
+
+
+def unmatched(ranges: Iterable[Range], bags: Sequence[Path]) -> list[str]:
+    """Return a sentence for each name of a bag that no bag has, with the lines of its ranges."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for each in ranges:
+        if each.bag and not any(_names(each.bag, bag) for bag in bags):
+            file, colon, line = each.place.rpartition(":")
+            lines.setdefault((file + colon, each.bag), []).append(line)
+    given = listing([bag.name for bag in bags])
+    return [
+        f"{place}{listing(numbers)}: no bag is named {name!r}: expected {given}"
+        for (place, name), numbers in lines.items()
+    ]
 
 
 def _names(name: str, path: Path) -> bool:
@@ -218,7 +249,7 @@ def _names(name: str, path: Path) -> bool:
     return name in (path.name, path.stem) or given.absolute() == path.absolute()
 
 
-def _cut(bag: TimedBag, given: Range) -> Cut:
+def _cut(bag: TimedBag, given: Range, fps: int) -> Cut:
     start_ns = _time_ns(bag, given.start, given.place) if given.start else bag.start_ns
     end_ns = _time_ns(bag, given.end, given.place) if given.end else bag.end_ns
     if start_ns >= end_ns or start_ns >= bag.end_ns or end_ns <= bag.start_ns:
@@ -227,7 +258,19 @@ def _cut(bag: TimedBag, given: Range) -> Cut:
             f"{given.place}: {given.start or 'start'} to {given.end or 'end'} is no time range of "
             f"{bag.path}, which is {length_s:.2f} s long and starts at {_iso(bag.start_ns)}"
         )
-    return Cut(max(start_ns, bag.start_ns), min(end_ns, bag.end_ns), given.task)
+    missing = _missing(bag, start_ns, end_ns, 1_000_000_000 // fps)
+    return Cut(max(start_ns, bag.start_ns), min(end_ns, bag.end_ns), given.task, missing=missing)
+
+
+def _missing(bag: TimedBag, start_ns: int, end_ns: int, period_ns: int) -> str:
+    """Return by how much a time range reaches beyond a bag; less than a row is nothing."""
+    found = []
+    if (before_ns := bag.start_ns - start_ns) > period_ns:
+        found.append(f"starts {before_ns / 1e9:.2f} s after the start of the time range")
+    if (after_ns := end_ns - bag.end_ns) > period_ns:
+        length_s = (bag.end_ns - bag.start_ns) / 1e9
+        found.append(f"ends at {length_s:.2f} s, {after_ns / 1e9:.2f} s before the end of the time range")
+    return f"the bag {' and '.join(found)}" if found else ""
 
 
 def _time_ns(bag: TimedBag, text: str, place: str) -> int:
@@ -235,18 +278,23 @@ def _time_ns(bag: TimedBag, text: str, place: str) -> int:
         seconds = float(text)
     except ValueError:
         return _date_ns(text, place)
+    if not math.isfinite(seconds * 1e9):
+        raise _no_time(text, place)
     return int(seconds * 1e9) if seconds >= _EPOCH_S else bag.start_ns + int(seconds * 1e9)
 
 
 def _date_ns(text: str, place: str) -> int:
     try:
-        date = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        raise ConfigError(
-            f"{place}: {text!r} is no time: expected seconds from the start of the bag, seconds since 1970, "
-            "or a date such as 2026-11-28T12:30:15"
-        ) from None
-    return round(date.timestamp() * 1e6) * 1000
+        return round(datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp() * 1e6) * 1000
+    except (ValueError, OverflowError):
+        raise _no_time(text, place) from None
+
+
+def _no_time(text: str, place: str) -> ConfigError:
+    return ConfigError(
+        f"{place}: {text!r} is no time: expected seconds from the start of the bag, seconds since 1970, "
+        "or a date such as 2026-11-28T12:30:15"
+    )
 
 
 def _iso(time_ns: int) -> str:
@@ -277,8 +325,11 @@ def read_ranges(file: Path) -> tuple[Range, ...]:
     try:
         with file.open(newline="", encoding="utf-8-sig") as lines:
             rows = [(number, row) for number, row in enumerate(csv.reader(lines), 1) if any(row)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
+    except OSError as error:
+        why = _UNREADABLE.get(type(error)) or error.strerror or str(error)
+        raise ConfigError(f"cannot read {file}: {why}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ConfigError(f"cannot read {file}: expected a CSV file in UTF-8: {error}") from error
     columns: Sequence[str] = _COLUMNS
     if rows and "start" in (names := [name.strip().lower() for name in rows[0][1]]):
         if unknown := [name for name in names if name not in _COLUMNS]:

@@ -257,7 +257,7 @@ class BagPass:
     def _leave_out(self, cut: Cut) -> None:
         streams = [stream for stream in self._streams.streams if _has_none(stream, cut)]
         named = [f"{each.spec.name}: {_nothing(each)}" for each in streams]
-        self._taking.skip(cut, "; ".join(named) or "it is shorter than a row")
+        self._taking.skip(cut, "; ".join(named) or "no row fits into it: choose a longer part of the bag")
         self._next_cut()
 
 

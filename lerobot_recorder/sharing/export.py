@@ -10,7 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lerobot_recorder.dataset import SETUPS_PATH, Source, v21_omits, write_v21
-from lerobot_recorder.durable import make_directory, move_directory, require_room, sync_tree
+from lerobot_recorder.durable import (
+    is_full,
+    make_directory,
+    move_directory,
+    require_room,
+    sync_tree,
+    why_not_written,
+)
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.sharing.modality import PATH as MODALITY_PATH
 from lerobot_recorder.sharing.modality import modality
@@ -65,10 +72,10 @@ def export_v21(
     if not source.info.total_episodes:
         raise DatasetError(f"{root}: it has no episodes yet")
     _require_room(source, output)
-    make_directory(output.parent)
     partial = output.with_name(f".{output.name}.{secrets.token_hex(4)}.partial")
-    partial.mkdir()
     try:
+        make_directory(output.parent)
+        partial.mkdir()
         write_v21(partial, source, videos=VideoCutter(source.info.fps), progress=progress)
         if gr00t:
             content = json.dumps(modality(source.info.features), indent=4)
@@ -78,10 +85,18 @@ def export_v21(
         sync_tree(partial)
         size = sum(path.stat().st_size for path in partial.rglob("*") if path.is_file())
         move_directory(partial, output)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(partial, ignore_errors=True)
+        if isinstance(error, OSError) and (is_full(error) or _is_of_copy(error, output, partial)):
+            raise DatasetError(f"{output}: the copy cannot be written: {why_not_written(error)}") from error
         raise
     return Exported(source.info.total_episodes, source.info.total_frames, size, v21_omits(source))
+
+
+def _is_of_copy(error: OSError, output: Path, partial: Path) -> bool:
+    """Return whether an error is about a file of the copy, or a directory that it lies in."""
+    path = Path(str(error.filename))
+    return path.is_relative_to(partial) or output.is_relative_to(path)
 
 
 def _check_output(output: Path, root: Path) -> None:

@@ -13,7 +13,7 @@ from lerobot_recorder import locks
 from lerobot_recorder.dataset import recorded_ids
 from lerobot_recorder.durable import is_full, make_private_directory, move_directory
 from lerobot_recorder.errors import DiskFullError, LockError, SpoolError
-from lerobot_recorder.locks import FileLock
+from lerobot_recorder.locks import FileLock, holder
 from lerobot_recorder.spool.episode import SpooledEpisode
 from lerobot_recorder.spool.identifiers import another_name, new_episode_id, newest_of
 from lerobot_recorder.spool.listing import STATES, SpoolListing
@@ -87,6 +87,25 @@ class SpoolDirectory(SpoolListing):
                 raise LockError(
                     f"{self.root}: another recorder is recording into this dataset ({error}). To record with "
                     "both, give one another name: a namespace for a node, name= in Python"
+                ) from error
+
+    def lock_import(self) -> FileLock:
+        """Lock out other imports, which would import everything a second time; recorders may go on.
+
+        Raises:
+            LockError: another import has the lock.
+            SpoolError: the lock cannot be taken.
+        """
+        path = self.path / "recorderimport.lock"
+        with disk_errors(self.path):
+            try:
+                return FileLock(path, wait_s=0)
+            except LockError as error:
+                pid = holder(path)
+                who = f" (process {pid})" if pid is not None else ""
+                raise LockError(
+                    f"{self.root}: another import into this dataset is running{who}: try again when it has "
+                    "finished"
                 ) from error
 
     # Identifiers

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import signal
+import sys
+
 import pytest
 from filmed import filmed_dataset
 from takes import a_take
 
+from lerobot_recorder.cli import app as app_module
 from lerobot_recorder.cli.app import app
 from lerobot_recorder.spool import Spool
 
@@ -60,3 +64,15 @@ def test_each_command_prints_where_it_looked_for_a_dataset(invoke, home, command
     result = invoke(command, "me/nothing", *NEEDED.get(command, ()))
     assert result.exit_code == 1
     assert f"me/nothing and no {home}/me/nothing" in result.output
+
+
+def test_ctrl_c_after_a_command_has_succeeded_does_not_change_its_status(monkeypatch):
+    before = signal.getsignal(signal.SIGINT)
+    for status, expected in ((1, before), (0, signal.SIG_IGN)):
+        monkeypatch.setattr(app_module, "app", lambda status=status: sys.exit(status))
+        try:
+            with pytest.raises(SystemExit):
+                app_module.main()
+            assert signal.getsignal(signal.SIGINT) == expected
+        finally:
+            signal.signal(signal.SIGINT, before)

@@ -55,6 +55,27 @@ def test_a_file_is_only_replaced_when_that_is_asked(robot, tmp_path):
     assert "state.topic" in file.read_text()
 
 
+def test_a_path_with_a_blank_is_quoted_in_the_command(robot, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "--config 'my robot.yaml'" in invoke("my robot.yaml").output
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("none/robot.yaml", "its directory does not exist: create it"),
+        ("folder", "it is a directory: give the path of a file"),
+    ],
+)
+def test_a_file_that_cannot_be_written_is_an_error_with_a_way_out(robot, monkeypatch, tmp_path, name, reason):
+    monkeypatch.setattr(discover, "is_bag_path", lambda path: False)
+    (tmp_path / "folder").mkdir()
+    result = invoke("--force", tmp_path / name)
+    assert result.exit_code == 1
+    assert f"error: {tmp_path / name}: cannot write the parameter file: {reason}" in result.output
+    assert "Errno" not in result.output
+
+
 def test_without_ros_it_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr("lerobot_recorder.cli.processes.find_spec", lambda name: None)
     result = invoke(tmp_path / "robot.yaml")

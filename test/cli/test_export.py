@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+from pathlib import Path
+
 import pytest
 from filmed import filmed_dataset
+
+from lerobot_recorder.cli import export
 
 
 def test_a_dataset_is_exported(invoke, tmp_path):
@@ -19,6 +24,56 @@ def test_an_output_that_exists_is_an_error(invoke, tmp_path):
     result = invoke("export", root, root.parent)
     assert result.exit_code == 1
     assert "expected a new or empty directory" in result.output
+
+
+@pytest.mark.parametrize(("function", "name"), [("export_v21", "copy"), ("export_bag", "copy.mcap")])
+def test_ctrl_c_leaves_nothing_and_a_sentence(invoke, tmp_path, monkeypatch, function, name):
+    if name.endswith(".mcap"):
+        pytest.importorskip("rosbags")
+    root = filmed_dataset(tmp_path / "dataset", (3,), vcodec="h264")
+    whole = getattr(export, function)
+
+    def interrupted(*arguments, **options):
+        def interrupt(*_):
+            raise KeyboardInterrupt
+
+        return whole(*arguments, **{**options, "progress": interrupt})
+
+    monkeypatch.setattr(export, function, interrupted)
+    before = set(tmp_path.iterdir())
+    result = invoke("export", root, tmp_path / name)
+    assert (result.exit_code, result.output) == (130, "interrupted: nothing was exported\n")
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_ctrl_c_after_the_copy_is_complete_is_answered_so(invoke, tmp_path, monkeypatch):
+    root = filmed_dataset(tmp_path / "dataset", (3,), vcodec="h264")
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(export, "_print", interrupt)
+    result = invoke("export", root, tmp_path / "copy")
+    assert (result.exit_code, result.output) == (130, f"interrupted: {tmp_path / 'copy'} is complete\n")
+    assert (tmp_path / "copy/meta/info.json").is_file()
+
+
+@pytest.mark.parametrize("name", ["copy", "copy.mcap"])
+def test_a_place_that_cannot_be_written_is_an_error_with_a_way_out(invoke, tmp_path, monkeypatch, name):
+    if name.endswith(".mcap"):
+        pytest.importorskip("rosbags")
+    root, mkdir = filmed_dataset(tmp_path / "dataset", (3,), vcodec="h264"), Path.mkdir
+
+    def read_only(path, *arguments, **options):
+        if path.name.endswith(".partial"):
+            raise OSError(errno.EROFS, "Read-only file system", str(path))
+        mkdir(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", read_only)
+    result = invoke("export", root, tmp_path / name)
+    assert result.exit_code == 1
+    assert f"error: {tmp_path / name}: the " in result.output
+    assert result.output.endswith("cannot be written: the disk is read-only: choose another path\n")
 
 
 def test_a_file_that_ends_in_mcap_becomes_a_bag(invoke, tmp_path):

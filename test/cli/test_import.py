@@ -88,7 +88,7 @@ def test_a_bag_without_an_episode_has_a_line_and_what_is_missing_of_it_too(invok
     result = invoke("import", *bags, *where)
     assert result.exit_code == 3, result.output
     after = " ".join(result.output.split("  1.mcap, ")[1].split())
-    assert "no episode: nothing in this bag marks one" in after
+    assert "no episode: no mark or time range is for this bag" in after
     assert "1.mcap has no end" in after
 
 
@@ -151,7 +151,10 @@ def test_a_bag_that_is_cut_short_is_imported_with_a_status_of_its_own(invoke, tm
         (("--marks", "/joy:a"), "expected TOPIC or TOPIC:BUTTON"),
         (("--range", "3"), "expected START,END"),
         (("-p", "recorder.fsp=3"), "recorder has no parameter 'fsp' (did you mean 'fps'?)"),
-        (("--csv", "none.csv"), "cannot read none.csv"),
+        (("--csv", "none.csv"), "cannot read none.csv: it does not exist: check the path"),
+        (("--csv", "/"), "cannot read /: it is a directory: give the path of a CSV file"),
+        (("--range", "nan,2"), "error: --range nan,2: 'nan' is no time: expected seconds"),
+        (("--gap", "inf"), "error: --gap inf: expected a number of seconds"),
     ],
 )
 def test_options_that_cannot_be_are_refused(invoke, tmp_path, config, options, reason):
@@ -159,6 +162,51 @@ def test_options_that_cannot_be_are_refused(invoke, tmp_path, config, options, r
     result = invoke("import", bag, "--config", config, "--root", tmp_path / "data", *options)
     assert result.exit_code == 1
     assert reason in " ".join(result.output.split())
+
+
+def test_a_line_for_a_bag_that_is_not_given_fails_and_the_others_are_imported(invoke, tmp_path, config):
+    bag, csv = write_bag(tmp_path / "monday.mcap", 1), tmp_path / "cuts.csv"
+    csv.write_text("start,end,task,bag\n0,0.5,,monday\n0,1,,mnday\n0.6,1,,mnday\n,,,sunday\n")
+    where = ("--config", config, "--root", tmp_path / "data", "--no-encode")
+    result = invoke("import", bag, *where, "--csv", csv)
+    assert result.exit_code == 1
+    assert len(Spool(tmp_path / "data").ready()) == 1
+    output = " ".join(result.output.split())
+    assert f"error: {csv}:3, 4: no bag is named 'mnday': expected monday.mcap" in output
+    assert f"error: {csv}:5: no bag is named 'sunday': expected monday.mcap" in output
+
+
+def test_what_a_bag_lacks_of_a_time_range_has_a_line_and_a_status(invoke, tmp_path, config):
+    bag = write_bag(tmp_path / "bag.mcap", 3)
+    where = ("--config", config, "--root", tmp_path / "data", "--dry-run")
+    result = invoke("import", bag, *where, "--range", "2,9")
+    assert result.exit_code == 3, result.output
+    ends = "episode 0: the bag ends at 2.99 s, 6.01 s before the end of the time range"
+    assert ends in " ".join(result.output.split())
+    result = invoke("import", bag, *where, "--range", "2,3.03")
+    assert result.exit_code == 0, result.output
+    assert "before the end" not in result.output
+
+
+def test_episodes_without_a_task_are_counted(invoke, tmp_path):
+    bag = write_bag(tmp_path / "bag.mcap", 1)
+    where = ("--config", write_config(tmp_path / "r.yaml", task=""), "--root", tmp_path / "data", "--dry-run")
+    assert "without a task: 1 episode (--task" in invoke("import", bag, *where).output
+    assert "without a task" not in invoke("import", bag, *where, "--task", "Wipe").output
+
+
+def test_a_second_import_at_the_same_time_is_refused_in_one_sentence(invoke, tmp_path, config):
+    bag, root = write_bag(tmp_path / "bag.mcap", 0.5), tmp_path / "data"
+    spool = Spool(root)
+    spool.require()
+    lock = spool.lock_import()
+    result = invoke("import", bag, "--config", config, "--root", root)
+    lock.release()
+    assert result.exit_code == 1
+    output = " ".join(result.output.split())
+    assert f"error: {root}: another import into this dataset is running (process {os.getpid()})" in output
+    assert output.endswith("try again when it has finished")
+    assert "recorder" not in output.partition("another import")[2]
 
 
 def test_a_bag_that_cannot_be_imported_does_not_stop_the_others(invoke, tmp_path, config):

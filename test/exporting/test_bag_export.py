@@ -205,6 +205,12 @@ def test_an_export_that_fails_leaves_nothing(root, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["bag.mcap"]
 
 
+def test_a_parameter_file_that_cannot_be_written_is_refused_before_the_export(root, tmp_path):
+    with pytest.raises(ConfigError, match="its directory does not exist: create it"):
+        export_bag(root, tmp_path / "bag.mcap", parameters=tmp_path / "none/robot.yaml")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_progress_counts_rows(root, tmp_path):
     steps = []
     export_bag(root, tmp_path / "bag.mcap", images="none", progress=lambda *step: steps.append(step))

@@ -14,7 +14,16 @@ from bagged import CAMERA, FPS, START_NS, STATE, write_bag, write_config
 
 from lerobot_recorder.bags import open_bag
 from lerobot_recorder.errors import BagError, ConfigError
-from lerobot_recorder.importing import Cut, Cutting, Range, cuts_of, range_of, read_parameters, read_ranges
+from lerobot_recorder.importing import (
+    Cut,
+    Cutting,
+    Range,
+    cuts_of,
+    range_of,
+    read_parameters,
+    read_ranges,
+    unmatched,
+)
 from lerobot_recorder.recording import CompletedEpisode
 
 BOOL, STRING, JOY = "std_msgs/msg/Bool", "std_msgs/msg/String", "sensor_msgs/msg/Joy"
@@ -84,12 +93,36 @@ def test_times_are_seconds_of_the_bag_or_since_1970_or_dates(tmp_path):
     [
         ((Range("0", "2"), Range("1", "3")), "two episodes overlap at 1.00 s"),
         ((Range("soon", "2"),), "'soon' is no time"),
+        ((Range("nan", "2"),), "'nan' is no time"),
+        ((Range("1", "inf"),), "'inf' is no time"),
+        ((Range("1", "1e308"),), "'1e308' is no time"),
+        ((Range("0001-01-01", "2"),), "'0001-01-01' is no time|no time range"),
         ((Range("5", "6"),), "5 to 6 is no time range of .*, which is 2.99 s long"),
     ],
 )
 def test_ranges_that_cannot_be_are_refused(tmp_path, ranges, reason):
     with pytest.raises(ConfigError, match=reason):
         cuts(tmp_path, Cutting("ranges", ranges=ranges))
+
+
+def test_a_range_is_cut_to_the_bag_and_what_is_missing_is_named(tmp_path):
+    path = write_bag(tmp_path / "bag.mcap", 3, latency_s=0)
+    parameters = read_parameters(write_config(tmp_path / "robot.yaml"))
+    with open_bag(path) as bag:
+        for given, missing in {
+            ("-1", "2"): "the bag starts 1.00 s after the start of the time range",
+            ("2", "9"): "the bag ends at 2.99 s, 6.01 s before the end of the time range",
+            ("2", "3.03"): "",  # less than a row
+        }.items():
+            (cut,) = cuts_of(bag, [], Cutting("ranges", ranges=(Range(*given),)), parameters)
+            assert cut.missing == missing
+            assert bag.start_ns <= cut.start_ns < cut.end_ns <= bag.end_ns
+
+
+def test_a_name_that_no_bag_has_is_reported_with_its_lines(tmp_path):
+    ranges = [Range("0", "1", "", name, f"plan.csv:{number}") for number, name in enumerate("abc?b?", 1)]
+    (sentence,) = unmatched([*ranges, Range("0", "1")], [tmp_path / f"{name}.mcap" for name in "abc"])
+    assert sentence == "plan.csv:4, 6: no bag is named '?': expected a.mcap, b.mcap, c.mcap"
 
 
 def test_a_csv_file_may_name_its_columns_and_the_bag_of_each_line(tmp_path):

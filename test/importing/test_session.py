@@ -100,6 +100,14 @@ def test_another_bag_of_a_simulation_at_the_same_path_is_not_known(tmp_path):
         assert [each.verdict for each in only(tmp_path, bag).episodes] == ["good"]
 
 
+def test_a_range_between_two_rows_is_left_out_with_the_reason(tmp_path, two_bags):
+    made = session(tmp_path, two_bags[:1], Cutting("ranges", ranges=(Range("1", "1.01"),)))
+    (episode,) = import_bag(made.jobs(is_dry=True)[0]).episodes
+    (reason,) = episode.reasons
+    assert reason.startswith("it has no row: its first row would be at 1.0")
+    assert reason.endswith(" s, after its end at 1.010 s; choose a longer part of the bag")
+
+
 def test_the_same_bag_twice_and_bags_that_overlap_are_told(tmp_path):
     one = write_bag(tmp_path / "one.mcap", 2)
     other = write_bag(tmp_path / "other.mcap", 2, start_ns=START_NS + 10**9)
