@@ -109,11 +109,19 @@ def remedy(*, from_sibling: bool = False) -> str:
         return str(error)
     variable = profile_variables()[0]
     used = os.environ.get(variable, "")
-    if from_sibling and PARENT_VARIABLE in os.environ and Path(used).resolve() == profile.resolve():
+    if from_sibling and PARENT_VARIABLE in os.environ and _is_same(Path(used), profile):
         # One parent has started both, with the profile.
         return "this computer is overloaded: end other programs, or use fewer fps or smaller images"
-    where = "the node that publishes them" + ("" if used else " and this one")
+    where = "its node" if used else "its node and this one"
     return f"start {where} with {variable}={profile}{_kernel_limit()}"
+
+
+def _is_same(used: Path, profile: Path) -> bool:
+    """Return whether a profile is ours: a package that is installed twice has it at two places."""
+    try:
+        return used.resolve() == profile.resolve() or used.read_bytes() == profile.read_bytes()
+    except OSError:
+        return False
 
 
 def _kernel_limit() -> str:

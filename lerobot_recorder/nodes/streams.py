@@ -53,6 +53,7 @@ class Listener:
     came_ns: int = 0
     lost: int = 0
     logged_s: float = 0.0
+    remedied: list[str] | None = None
 
     def note_arrival(self, came_ns: int) -> int:
         """Return the arrival time of a message, given the time at which the middleware received it.
@@ -150,9 +151,18 @@ class Subscriptions:
             offered = [info for info in publishers if info.topic_type == listener.binding.message_type]
             listener.publishers.update(offered)
             self._check_conflict(listener)
+            self._note_remedy(listener)
             if offered and (offer := offer_of(offered)) != listener.offer:
                 self._subscribe(listener, offer)
             self._log_losses(listener)
+
+    def _note_remedy(self, listener: Listener) -> None:
+        """Note what helps against losses; discovery names a publisher's node later than its topic."""
+        names = listener.publishers.names
+        if names != listener.remedied:
+            listener.remedied = list(names)
+            sibling = f"{self._prefix}hardware"
+            listener.binding.stream.remedy = remedy(from_sibling=names == [sibling])
 
     def _check_conflict(self, listener: Listener) -> None:
         binding = listener.binding
@@ -165,8 +175,6 @@ class Subscriptions:
             self._receiver.remove(listener.subscription)
             self._node.destroy_subscription(listener.subscription)
         binding, listener.offer = listener.binding, offer
-        sibling = f"{self._prefix}hardware"
-        binding.stream.remedy = remedy(from_sibling=listener.publishers.names == [sibling])
         listener.losses = LossCounter(binding.stream.note_lost)
         listener.subscription = counted_subscription(
             self._node,

@@ -28,6 +28,8 @@ _SLOW, _UNUSABLE = 0.9, 0.4
 _BURST = 0.5
 """Fraction of the expected interval; images that follow sooner were kept somewhere."""
 
+_FASTER = "more light or a fixed exposure, pixel_format mjpeg, or a USB port of its own"
+_LESS_WORK = "this computer may be busy: ending other programs, fewer fps or smaller images"
 _FIRST_IMAGE_S = 5.0
 _POLL_S = 0.02
 
@@ -125,9 +127,12 @@ def _rate_problems(look: CameraLook) -> list[tuple[str, str]]:
     if look.rate_hz >= _SLOW * expected_hz:
         return []
     level = FAULT if look.rate_hz < _UNUSABLE * expected_hz else WARNING
-    return [
-        (level, "slow: more light or a fixed exposure, pixel_format mjpeg, or a USB port of its own may help")
-    ]
+    return [(level, f"slow: {_FASTER if is_real(look.settings.source) else _LESS_WORK} may help")]
+
+
+def is_real(source: str) -> bool:
+    """Return whether a source is a camera at this computer, not a simulation, a file or an address."""
+    return source.startswith("/dev/") or source.isdecimal()
 
 
 def _size_problems(look: CameraLook, width: int, height: int) -> list[tuple[str, str]]:

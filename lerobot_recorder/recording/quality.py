@@ -30,7 +30,7 @@ _TOO_SLOW = 0.4
 """A camera slower than this fraction of ``fps`` makes an episode bad, as most rows show an old image. Cameras
 at half of ``fps`` are common, and well above this limit."""
 
-_ADVICE = "; record with fewer fps, or set <stream>.min_rate_hz for a stream that is slow on purpose"
+_ADVICE = "; use fewer fps, or set <stream>.min_rate_hz if that is intended"
 
 _HELD_S = 1.0
 """A vector with a larger ``max_age_s`` is meant to hold until the next one, like the command of a motion."""
@@ -284,14 +284,13 @@ def slow_source(stream: Stream, rate_hz: float, fps: int) -> list[str]:
         rate_hz: its samples per second; 0 if unknown
         fps: rows per second
     """
-    spec, arrivals, found = stream.spec, stream.recent_arrivals(), []
-    if 0 < rate_hz < max(least_rate_hz(spec, fps), _usual_rate_hz(spec, fps)):
-        expected = _expected(spec, fps, has_losses=arrivals.has_losses)
-        found.append(f"{spec.name}: only {rate_hz:.1f} {_kind(spec)}s a second, {expected}")
+    spec, arrivals = stream.spec, stream.recent_arrivals()
+    is_slow = 0 < rate_hz < max(least_rate_hz(spec, fps), _usual_rate_hz(spec, fps))
     losses = stream.describe_losses(arrivals)
-    if losses and (found or spec.is_image):
-        found.append(f"{spec.name}: {losses}")
-    return found
+    if losses and (is_slow or spec.is_image):  # they explain the rate, and one sentence fits on the screen
+        return [f"{spec.name}: {losses}"]
+    expected = _expected(spec, fps, has_losses=False)
+    return [f"{spec.name}: only {rate_hz:.1f} {_kind(spec)}s a second, {expected}"] if is_slow else []
 
 
 def check_rates(specs: Iterable[StreamSpec], fps: int) -> None:

@@ -254,8 +254,7 @@ class Stream:
             return ""
         kind, sent = "images" if self.spec.is_image else "messages", arrivals.received + arrivals.lost
         remedy = f"; {self.remedy}" if self.remedy else ""
-        source = self.spec.source or self.spec.name
-        return f"{arrivals.lost} of {sent} {kind} of {source} were lost in transport{remedy}"
+        return f"{arrivals.lost} of {sent} {kind} were lost in transport{remedy}"
 
     def faults(self) -> dict[str, int]:
         """Return the number of messages since the start, by what was wrong with them."""

@@ -93,6 +93,6 @@ def test_a_slow_camera_is_reported_before_and_during_the_take_and_in_the_verdict
     saved, reason = graph.call("recorder/save_episode")
     assert not saved
     assert "top: only" in reason
-    assert "set <stream>.min_rate_hz for a stream that is slow on purpose" in reason
+    assert "set <stream>.min_rate_hz if that is intended" in reason
     notes = graph.wait(lambda: graph.completed)[0]["notes"]
     assert [note.partition(":")[0] for note in notes] == ["state"]
