@@ -17,8 +17,24 @@ _LOOK_S = 0.5
 _IDLE_S = 3.0
 """How long an encoder without work may still begin some after the recorder has ended."""
 
+_QUIET_S = 2.0
+"""An encoder that has reported nothing for this time may be dead, which is known after `_LOST_S`."""
+
+_LOST_S = 10.0
 _END_S = 5.0
 _VANISHED = "the recorder has vanished without ending; its next start recovers a take that was not saved"
+_SILENT = (
+    "the recorder does not answer, its last report is {silent_s:.0f} s old: it is unknown whether the "
+    "recording continues"
+)
+_CUT_SHORT = (
+    "the recorder was ended during a take, which is saved as far as it was recorded: the reason is in the "
+    "output of the program that started the nodes"
+)
+_ENCODER_LOST = (
+    "the encoder has stopped without ending, episodes that are not encoded wait in the spool: start it "
+    "again, or lerobot-recorder encode {root}"
+)
 
 
 class Attachment:
@@ -63,6 +79,7 @@ class Attachment:
             try:
                 while not self._is_over:
                     self._take_next()
+                    self._view.note_silence()
                     self._note_end()
             finally:
                 self._bridge.end(_END_S)
@@ -103,15 +120,32 @@ class Attachment:
             status.ending, self._ended_s = True, time.monotonic()
             if not has_ended and not status.problems:
                 status.problems.append(_VANISHED)
-        if status.ending and not self._is_encoding():
+        if status.ending and not self._is_over and not self._is_encoding():
             self._is_over = True
+            self._note_lost()
 
     def _is_encoding(self) -> bool:
         encoder = self.status.encoder
         if encoder is None or encoder.state == "ended" or "encoder" in self.status.gone:
             return False
+        if (silent_s := self._encoder_silent_s()) > _QUIET_S:
+            return silent_s < _LOST_S
         works = encoder.state in ("encoding", "committing")
         return works or time.monotonic() < self._ended_s + _IDLE_S
+
+    def _encoder_silent_s(self) -> float:
+        return time.monotonic() - self.status.heard_s["encoder"]
+
+    def _note_lost(self) -> None:
+        """Note which nodes did not end as planned: another program runs them and knows why."""
+        status = self.status
+        if status.is_cut_short:
+            status.problems.append(_CUT_SHORT)
+        if status.encoder is None or status.encoder.state == "ended":
+            return
+        if "encoder" in status.gone or self._encoder_silent_s() > _QUIET_S:
+            root = status.recorder.root if status.recorder else "<root>"
+            status.problems.append(_ENCODER_LOST.format(root=root))
 
     # What the operator's keys ask for
 
@@ -125,3 +159,6 @@ class Attachment:
     def _leave(self) -> None:
         self._is_over = True
         self.has_left = not self.status.ending
+        silent_s = self.status.silent_s("recorder", time.monotonic())
+        if self.has_left and silent_s is not None:
+            self.status.problems.append(_SILENT.format(silent_s=silent_s))

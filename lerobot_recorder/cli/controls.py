@@ -19,7 +19,7 @@ _ASKS_FOR_S = 5.0
 
 HELP: Mapping[str, str] = {
     "→ space enter": "start an episode, or save it",
-    "← r": "discard the take and record it again",
+    "← r": "discard the take; an unattended run repeats it after the reset",
     "d": "discard the take (asks)",
     "u": "delete the last episode, also from the dataset (asks)",
     "b": "bring back what was deleted or discarded last",
@@ -38,6 +38,7 @@ _IS_ENDING = "the recording is ending: keys do nothing now"
 _NOTHING_TO_DISCARD = "no episode is being recorded, so {key} does nothing; u deletes the last saved episode"
 _WITHOUT_RECORDER = ("e", "w", "?", "escape", "q")
 _NO_RECORDER = "the recorder has not answered yet: keys do nothing now"
+_NO_ANSWER = "the {node} does not answer, its last report is {silent_s:.0f} s old: {key} does nothing now"
 _NO_CODE = "there is no code: record shows one with --dashboard --dashboard-address 0.0.0.0"
 _TYPING = "task of the next episode: Enter sets it, Esc leaves it as it is"
 
@@ -62,7 +63,7 @@ class Controls:
     Attributes:
         help: what each key does
         shows_help: whether the operator wants to see it
-        shows_code: whether the operator wants to see the code for a phone; any key closes it
+        shows_code: whether the operator wants to see the code for a phone; the next key only closes it
         typed: the task that is being typed; None if none is
         can_leave: whether the screen can be left while the recording continues
     """
@@ -128,7 +129,7 @@ class Controls:
         """
         question, self._question = self._question, None
         shown, self.shows_code = self.shows_code, False
-        if shown and key == "w":
+        if shown:
             return ""
         if self.typed is not None:
             return self._type(key)
@@ -141,12 +142,21 @@ class Controls:
             return _NO_RECORDER
         if question is not None and key == question.key and self._clock() < question.until_s:
             self._question = question
-        return self._keys[key]()
+        return self._unanswered(key) or self._keys[key]()
 
     @property
     def keys(self) -> Collection[str]:
         """The keys that have a meaning."""
         return self._keys.keys()
+
+    def _unanswered(self, key: str) -> str:
+        """Return that the node which a key needs does not answer; empty if it does."""
+        node = "encoder" if key == "e" else "recorder"
+        ends = ("escape",) if self.can_leave else ()  # record itself can end its nodes otherwise
+        if node == "recorder" and key in _WITHOUT_RECORDER and key not in ends:
+            return ""
+        silent_s = self._run.silent_s(node, self._clock())
+        return "" if silent_s is None else _NO_ANSWER.format(node=node, silent_s=silent_s, key=_name(key))
 
     # The recorder's state
 
@@ -257,6 +267,10 @@ def key_aliases(texts: Sequence[str]) -> dict[str, str]:
             )
         aliases[key] = acting_as
     return aliases
+
+
+def _name(key: str) -> str:
+    return {"right": "→", "left": "←", "escape": "Esc"}.get(key, key)
 
 
 def _with_q(keys: Mapping[str, str]) -> dict[str, str]:

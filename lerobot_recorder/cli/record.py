@@ -41,10 +41,12 @@ from lerobot_recorder.cli.preflight import (
 from lerobot_recorder.cli.processes import node_environment, require_ros
 from lerobot_recorder.cli.push import PrivateOption, TagOption, upload
 from lerobot_recorder.cli.session import Session
-from lerobot_recorder.cli.summary import next_steps, summarise
+from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.cli.summary import in_dataset, next_steps, summarise
 from lerobot_recorder.cli.typed_plan import checked_settings
 from lerobot_recorder.dashboard import DashboardSettings, Server
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
+from lerobot_recorder.encoding import CommittedEpisode
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.launching import OPTIONS
@@ -142,17 +144,35 @@ def record(
         refuse_faults(done)
         keep_findings(done, place.directory)
     run = Session(arguments, node_environment(isolated=plan.hardware == "sim"), aliases).run()
-    summarise(run, console)
-    if run.committed:
-        for name, command in next_steps(place, run.committed[-1].episode_index, given.get("hardware")):
-            console.print(f"{name:<15}{command}", markup=False)
+    committed, faults = conclude(run, place, given.get("hardware"), console)
     left = len(Spool(place.directory).waiting()) if given["encoder"].get("encode_on_exit", True) else 0
-    if problems := [*run.problems, *run.missing(left)]:
+    if problems := [*run.problems, *run.missing(left), *faults]:
         raise RecorderError("; ".join(problems))
-    if push_to_hub and run.committed:
+    if push_to_hub and committed:
         upload(place.directory, dataset_name(place), push_to_hub, private=private, tags=tag or ())
     if run.incidents:
         raise RecorderError("; ".join(run.incidents))
+
+
+def conclude(
+    run: RunStatus, place: DatasetPlace, hardware: Mapping[str, Any] | None, console: Console
+) -> tuple[list[CommittedEpisode], list[str]]:
+    """Print the summary and what to do next.
+
+    Returns:
+        The new episodes in the dataset, and why the summary is incomplete, which must not hide other problems
+    """
+    committed: list[CommittedEpisode] = []
+    faults = []
+    try:
+        committed = in_dataset(run)
+        summarise(run, committed, console)
+    except (RecorderError, OSError) as error:
+        faults = [f"the summary is incomplete: {error}"]
+    if committed:
+        for name, command in next_steps(place, committed[-1].episode_index, hardware):
+            console.print(f"{name:<15}{command}", markup=False)
+    return committed, faults
 
 
 def check_calibrations(hardware: Mapping[str, Any]) -> None:

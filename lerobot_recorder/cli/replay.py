@@ -24,7 +24,7 @@ from lerobot_recorder.cli.processes import (
     node_environment,
     require_ros,
 )
-from lerobot_recorder.cli.status import end_reason, log_remark
+from lerobot_recorder.cli.status import described_end, log_remark
 from lerobot_recorder.cli.terminal import operator_console, plain_table
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.launching import END_S, OPTIONS
@@ -122,8 +122,8 @@ def _watch(
         elif isinstance(event, NodeEnded):
             if (event.node, event.status) == ("replay", 0):
                 return status
-            reason = end_reason(list(running[event.node].last_lines))
-            raise RecorderError(f"the {event.node} node ended: {reason}")
+            lines = list(running[event.node].last_lines)
+            raise RecorderError(described_end(event.node, event.status, lines))
 
 
 def _end(events: queue.SimpleQueue[object], running: Mapping[str, NodeProcess], console: Console) -> None:

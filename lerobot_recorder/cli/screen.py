@@ -15,8 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lerobot_recorder.cli.controls import Controls
-from lerobot_recorder.cli.large_type import WIDTH, large
-from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus
+from lerobot_recorder.cli.large_type import HEIGHT, WIDTH, large
+from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus, with_keys
 from lerobot_recorder.dashboard import CODE_HINT
 from lerobot_recorder.encoding import EncoderStatus
 from lerobot_recorder.excerpt import counted, excerpt, first_sentences
@@ -35,13 +35,12 @@ _STATES = {
 _LARGE = {"resetting": "RESET", "idle": "READY"}
 _AFTER_A_TAKE = ("resetting", "idle", "paused")
 _MARKS = {None: "", True: ", a success", False: ", a failure"}
-_KEYS = "→ start/save  ← repeat  d discard  u delete  t task  p pause  ? keys"
+_KEYS = "→ start/save  ← discard  u delete  t task  p pause  ? keys"
 _LEAVE = "Ctrl-C leaves the encoding for the next start"
 _LEAVE_CONSOLE = "q leaves; the encoder continues"
 _GRACE_S = 10.0
 """How long a stream without samples is no problem: nodes start, and the follower approaches the leader."""
 
-_STALE_S = 3.0
 _NOTICE_S = 5.0
 _BAR_WIDTH = 12
 _LONGEST = 140
@@ -50,6 +49,10 @@ _LONGEST = 140
 _LONGEST_ALONE = 210
 
 _MOST_FAULTS = 3
+_DISPENSABLE = ("streams", "task", "disk", "last", "missing", "wrong")
+"""Rows that are left out of a small terminal, in this order."""
+
+_NO_ANSWER = "NO ANSWER"
 
 Row = tuple[str, RenderableType]
 
@@ -80,6 +83,8 @@ class Screen:
         self._size = self._console.size
         self._state = ""
         self._code: PhoneCode | None = None
+        self._silent: set[str] = set()
+        self._echoed: str | None = None
 
     def __enter__(self) -> Screen:
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -98,6 +103,7 @@ class Screen:
 
     def print(self, remark: Remark) -> None:
         """Print a line."""
+        self._end_echo()
         self._printed.append(remark.text)
         source = Text(f"{remark.source:<8} ", "dim")
         text = source.append(remark.text, _STYLES[remark.level])
@@ -105,15 +111,56 @@ class Screen:
 
     def notify(self, sentence: str) -> None:
         """Show an answer to a key for a few seconds; without a view, print it as a line."""
-        if self._live is None and sentence:
-            self.print(Remark("keys", sentence, "warning"))
+        if self._controls.shows_code and not self._shows_code():
+            self._controls.shows_code = False
+            self._print_code()
+        if self._live is None:
+            self._notify_with_lines(sentence)
         self._notice, self._notice_until_s = sentence, self._clock() + _NOTICE_S
         if self._live is not None:
             self._live.refresh()
 
+    def _notify_with_lines(self, sentence: str) -> None:
+        """Print an answer to a key, or echo the text that is being typed."""
+        text = self._controls.typed
+        if text is None or self._echoed is None:
+            self._end_echo()
+            if sentence:
+                self.print(Remark("keys", sentence, "warning"))
+        if text is not None:
+            self._echo(text)
+
+    def _echo(self, text: str) -> None:
+        """Write the characters that were added; start again in a new line if some were removed."""
+        shown = self._echoed or ""
+        if not text.startswith(shown):
+            self._end_echo()
+            shown = ""
+        self._console.print(text[len(shown) :], end="", markup=False, soft_wrap=True)
+        self._echoed = text
+
+    def _end_echo(self) -> None:
+        if self._echoed:
+            self._console.print()
+        if self._echoed is not None:
+            self._echoed = None if self._controls.typed is None else ""
+
+    def note_silence(self) -> None:
+        """Print that a node does not answer, and that it does again, unless a view shows it."""
+        for node in ("recorder", "encoder"):
+            silent_s = None if self._run.ending else self._run.silent_s(node, self._clock())
+            is_new = (silent_s is not None) != (node in self._silent)
+            if not is_new:
+                continue
+            self._silent ^= {node}
+            if self._live is None and not self._run.ending:
+                text = "reports again" if silent_s is None else _unanswered(silent_s)
+                self.print(Remark(node, text, "info" if silent_s is None else "error"))
+
     def note_status(self) -> None:
         """Print what the nodes do not log, unless a view shows it."""
         self._note_code()
+        self.note_silence()
         status = self._run.recorder
         if status is None or status.state == self._state:
             return
@@ -129,9 +176,17 @@ class Screen:
         if code is None or code == self._code:
             return
         self._code = code
-        if self._live is not None and self._fits(code):
+        if self._shows_code():
             self._controls.shows_code = True
         else:
+            self._print_code()
+
+    def _shows_code(self) -> bool:
+        """Return whether a view can show the code."""
+        return self._live is not None and self._run.code is not None and self._fits(self._run.code)
+
+    def _print_code(self) -> None:
+        if (code := self._run.code) is not None:
             self.print(Remark("dashboard", "\n".join(["", *code.lines, f"{CODE_HINT} {code.link}"])))
 
     # The view
@@ -140,9 +195,28 @@ class Screen:
         code = self._run.code
         if self._controls.shows_code and code is not None and self._fits(code):
             return Group(*self._cleared(), *_phone_code(code), _table(list(self._state_row())))
-        rows = list(self.rows())
+        rows = self._fitted()
         parts = [*self._cleared(), Text(), *self._large_type(rows), _table(rows)]
         return Group(*parts)
+
+    def _fitted(self) -> list[Row]:
+        """Return the rows that fit: fewer faults leave room for the large type, then for the other rows."""
+        height = self._console.size.height
+        wide = len(self._headline()[0]) * WIDTH <= self._console.size.width
+        for large_lines in (HEIGHT + 3, 1) if wide else (1,):
+            for most in range(_MOST_FAULTS, 0, -1):
+                rows = list(self.rows(most))
+                if self._used(rows) + large_lines <= height:
+                    return rows
+        for name in _DISPENSABLE:
+            if self._used(rows) + 1 <= height:
+                break
+            rows = [row for row in rows if row[0] != name]
+        return rows
+
+    def _used(self, rows: Sequence[Row]) -> int:
+        """Return how many lines rows take."""
+        return len(self._console.render_lines(_table(rows), self._console.options, pad=False))
 
     def _fits(self, code: PhoneCode) -> bool:
         """Return whether a code has room with its link, a hint and the state."""
@@ -154,14 +228,14 @@ class Screen:
         """Clear the terminal when its size has changed: what it showed is broken into other lines then."""
         if (size := self._console.size) != self._size:
             self._size = size
+            self._controls.shows_code &= self._shows_code()  # a key must not close what nobody sees
             yield Control(ControlType.HOME, ControlType.CLEAR)
 
     def _large_type(self, rows: Sequence[Row]) -> Iterator[RenderableType]:
         """Show the state in large type if there is room for it."""
         text, style = self._headline()
         lines, size = large(text), self._console.size
-        used = len(self._console.render_lines(_table(rows), self._console.options, pad=False))
-        if len(text) * WIDTH <= size.width and used + len(lines) + 3 <= size.height:
+        if len(text) * WIDTH <= size.width and self._used(rows) + len(lines) + 3 <= size.height:
             yield Text("\n".join(lines) + "\n", style, no_wrap=True)
 
     def _headline(self) -> tuple[str, str]:
@@ -170,6 +244,8 @@ class Screen:
             return "ENDING", "bold green"
         if status is None and self._controls.can_leave:
             return "WAITING", "bold yellow"
+        if self._silent_s("recorder") is not None:
+            return _NO_ANSWER, "bold red"
         if status is None or self._is_starting():
             return "STARTING", "bold yellow"
         style = _STATES.get(status.state, ("", "bold green"))[1]
@@ -181,22 +257,39 @@ class Screen:
         seconds = _countdown(status)
         return (word if seconds is None else f"{word} {seconds:.0f}"), style
 
-    def rows(self) -> Iterator[Row]:
-        """Yield the current state as pairs of a name and its content, the most important first."""
+    def _silent_s(self, node: str) -> float | None:
+        return self._run.silent_s(node, self._clock())
+
+    def rows(self, most_faults: int = _MOST_FAULTS) -> Iterator[Row]:
+        """Yield the current state as pairs of a name and its content, the most important first.
+
+        Args:
+            most_faults: faults of streams to show
+        """
         for problem in self._problems():
             yield "problem", Text(problem, "red")
         status = self._run.recorder
         yield from self._state_row()
-        if status is not None and status.state == "recording" and not self._run.ending:
+        is_old = self._silent_s("recorder") is not None
+        if status is not None and status.state == "recording" and not (self._run.ending or is_old):
             yield from _of_the_take(status)
         yield from self._answer()
         if self._run.ending:
             yield from _still_encoding(self._run, can_leave=self._controls.can_leave)
         elif status is not None and not self._is_starting() and not self._controls.shows_help:
-            yield from _running(status, self._printed)
-            yield from _encoder_rows(self._run.encoder)
-            yield "disk", _disk(status)
+            yield from () if is_old else _running(status, self._printed, most_faults)
+            yield from self._encoder_rows()
+            if not is_old:
+                yield "disk", _disk(status)
         yield from self._keys()
+
+    def _encoder_rows(self) -> Iterator[Row]:
+        if (silent_s := self._silent_s("encoder")) is None:
+            yield from _encoder_rows(self._run.encoder)
+        elif "encoder" in self._run.gone:
+            yield "encoder", Text("has ended; saved episodes wait for its next start", "red")
+        else:
+            yield "encoder", Text(_unanswered(silent_s), "red")
 
     def _state_row(self) -> Iterator[Row]:
         status = self._run.recorder
@@ -207,13 +300,12 @@ class Screen:
         elif status is None or self._is_starting():
             yield "state", _starting(status)
         else:
-            yield "state", _state(status)
+            yield "state" if self._silent_s("recorder") is None else "before", _state(status)
 
     def _problems(self) -> Iterator[str]:
         yield from (*self._run.problems, *self._run.incidents)
-        heard_s = self._run.heard_s
-        if heard_s is not None and not self._run.ending and (silent_s := self._clock() - heard_s) > _STALE_S:
-            yield f"the recorder has reported nothing for {duration(silent_s)}: what follows is old"
+        if not self._run.ending and (silent_s := self._silent_s("recorder")) is not None:
+            yield f"the recorder {_unanswered(silent_s)}"
 
     def _is_starting(self) -> bool:
         return not self._run.ready and self._clock() < self._grace_until_s
@@ -240,7 +332,7 @@ class Screen:
 def _phone_code(code: PhoneCode) -> Iterator[RenderableType]:
     yield Text("\n".join(code.lines), "white on black", no_wrap=True)
     yield Text(code.link, overflow="fold")
-    yield Text("scan it with the phone or open the link; any key closes this, w shows it again", "dim")
+    yield Text("scan it with the phone or open the link; any key only closes this, w shows it again", "dim")
 
 
 def _table(rows: Sequence[Row]) -> Table:
@@ -266,7 +358,11 @@ def _starting(status: RecorderStatus | None) -> Text:
     return line
 
 
-def _running(status: RecorderStatus, printed: Collection[str]) -> Iterator[Row]:
+def _unanswered(silent_s: float) -> str:
+    return f"does not answer, its last report is {duration(silent_s)} old"
+
+
+def _running(status: RecorderStatus, printed: Collection[str], most_faults: int) -> Iterator[Row]:
     if status.task or status.next_task:
         yield "task", _task(status)
     if status.last is not None:
@@ -274,11 +370,13 @@ def _running(status: RecorderStatus, printed: Collection[str]) -> Iterator[Row]:
     if status.streams:
         streams = [_stream(name, stream) for name, stream in status.streams.items()]
         yield "streams", Columns(streams, padding=(0, 3))
-    yield from _faults(status)
+    yield from _faults(status, most_faults)
     reasons = "; ".join(status.last.reasons) if status.last else ""
-    is_known = status.message in printed or (reasons and status.message.endswith(reasons))
+    is_known = {status.message, with_keys(status.message)} & {*printed} or (
+        reasons and status.message.endswith(reasons)
+    )
     if status.message and not status.missing and not is_known:
-        yield "problem", Text(excerpt(status.message, _LONGEST_ALONE), "red")
+        yield "problem", Text(excerpt(with_keys(status.message), _LONGEST_ALONE), "red")
 
 
 def _still_encoding(run: RunStatus, *, can_leave: bool) -> Iterator[Row]:
@@ -294,14 +392,13 @@ def _room(sentences: Sequence[str]) -> int:
     return _LONGEST if len(sentences) > 1 else _LONGEST_ALONE
 
 
-def _faults(status: RecorderStatus) -> Iterator[Row]:
+def _faults(status: RecorderStatus, most: int) -> Iterator[Row]:
     """Show what is missing, or else what is wrong with a stream."""
     name = "missing" if status.missing else "wrong"
     lines = status.missing or [stream.wrong for stream in status.streams.values() if stream.wrong]
-    for line in lines[:_MOST_FAULTS]:
-        yield name, Text(excerpt(line, _room(lines)), "yellow")
-    if len(lines) > _MOST_FAULTS:
-        yield "", Text(f"and {len(lines) - _MOST_FAULTS} more", "yellow")
+    for number, line in enumerate(lines[:most], 1):
+        more = f"; and {len(lines) - most} more" if number == most < len(lines) else ""
+        yield name, Text(excerpt(line, _room(lines)) + more, "yellow")
 
 
 def _of_the_take(status: RecorderStatus) -> Iterator[Row]:
@@ -385,10 +482,14 @@ def _encoder(status: EncoderStatus) -> Text:
         line = Text("encoding this take   ")
     if (progress := batch or status.take) is not None:
         _append_bar(line, progress.frames_done, progress.frames, "frames")
-    line.append(f"   {status.waiting} waiting ({duration(status.waiting_s)})" if status.waiting else "")
+    line.append(f"   {_waiting(status)}" if status.waiting else "")
     if status.eta_s is not None and (status.waiting or progress is not None):
         line.append(f"   {duration(status.eta_s)} to clear")
     return line.append(f"   {status.committed} in the dataset" if status.committed else "")
+
+
+def _waiting(status: EncoderStatus) -> str:
+    return f"{counted(status.waiting, 'episode')} waiting, {duration(status.waiting_s)} of recording"
 
 
 def _disk(status: RecorderStatus) -> Text:

@@ -10,7 +10,7 @@ from typing import Any
 
 from lerobot_recorder.cli.keyboard import KeyPressed
 from lerobot_recorder.cli.processes import HELD, NodeEnded, NodeOutput, NodeProcess
-from lerobot_recorder.cli.status import Remark, RunStatus, end_reason
+from lerobot_recorder.cli.status import Remark, RunStatus, described_end
 from lerobot_recorder.cli.view import Interrupted, OperatorView
 from lerobot_recorder.launching import END_S
 
@@ -105,6 +105,7 @@ class Session:
 
     def _note_end(self, end: NodeEnded) -> None:
         self._running.discard(end.node)
+        self.status.gone.add(end.node)
         if self._running == {"dashboard"}:
             self._ask_to_end("dashboard")
         if self._is_failure(end):
@@ -129,17 +130,25 @@ class Session:
                 self._nodes[name].interrupt()
 
     def _fail(self, end: NodeEnded) -> None:
-        reason = end_reason(list(self._nodes[end.node].last_lines))
+        sentence = described_end(end.node, end.status, list(self._nodes[end.node].last_lines))
+        brief = sentence.removeprefix(f"the {end.node} node ")
         if end.node == "dashboard":
-            self.status.incidents.append(f"the dashboard ended: {reason}")
-            self._view.print(Remark(end.node, f"ended: {reason}; the recording goes on without it", "error"))
+            self.status.incidents.append(sentence.replace("the dashboard node", "the dashboard"))
+            self._view.print(Remark(end.node, f"{brief}; the recording goes on without it", "error"))
             return
+        left = self._kept(end.node)
+        self.status.problems.append(f"{sentence}{left}")
+        if end.node == "encoder" and self.status.encoder is not None and self._running:
+            self._view.print(Remark(end.node, f"{brief}{left}", "error"))
+
+    def _kept(self, node: str) -> str:
+        """Return what is kept although a node has failed, as the end of a sentence."""
         encoder = self.status.encoder
-        waits = end.node == "encoder" and encoder is not None and (encoder.waiting or self.status.completed)
-        left = "; recorded episodes wait in the spool" if waits else ""
-        self.status.problems.append(f"the {end.node} node ended: {reason}{left}")
-        if end.node == "encoder" and encoder is not None and self._running:
-            self._view.print(Remark(end.node, f"ended: {reason}{left}", "error"))
+        if node == "encoder" and encoder is not None and (encoder.waiting or self.status.completed):
+            return "; recorded episodes wait in the spool"
+        if node == "recorder" and self._is_recording():
+            return "; the take that was interrupted is kept: the next start recovers it"
+        return ""
 
     def _interrupt(self) -> None:
         if not self.status.ending:
@@ -155,7 +164,7 @@ class Session:
             self._is_aborted = True
 
     def _is_recording(self) -> bool:
-        return self.status.recorder is not None and self.status.recorder.state == "recording"
+        return self.status.recorder is not None and self.status.recorder.state in ("recording", "saving")
 
     # What the operator's keys ask for
 

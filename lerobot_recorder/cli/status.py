@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,22 @@ _LOGGED_CALLS = (
     "set task",
 )
 
+
+SILENT_S = 3.0
+"""A node that has reported nothing for this time does not answer; it reports twice a second."""
+
+_COMMANDS: Mapping[str, str] = {
+    r"\. Start an episode: ros2 service call .*": ". → starts an episode",
+    r"\baccept_episode, or lerobot-recorder accept .+?, keeps it": "a keeps it",
+    r"\blerobot-recorder accept .+? keeps it": "a keeps it",
+    r"\baccept_episode\b": "a",
+    r"\bundo_delete\b": "b",
+    r"\bstart_episode\b": "→",
+}
+"""What replaces a service or a command in a sentence where the operator has keys."""
+
+_CUT_SHORT = "cut short by the end of the recorder"
+"""Part of the recorder's log if it was ended by a signal during a take."""
 
 _REJECTED = " is rejected: "
 """Part of the answer of ``save_episode`` for a take that the recorder's log says the same of."""
@@ -80,7 +97,8 @@ class RunStatus:
         ending: whether no more episodes are recorded
         gone: nodes that are not there any more
         code: what opens the dashboard on a phone; None: it asks for no token, or there is none
-        heard_s: time of the recorder's last status, of `time.monotonic`; None before the first
+        heard_s: time of each node's last status, of `time.monotonic`, by the node's name
+        is_cut_short: whether the recorder was ended by a signal during a take
     """
 
     recorder: RecorderStatus | None = None
@@ -93,7 +111,21 @@ class RunStatus:
     ending: bool = False
     gone: set[str] = field(default_factory=set)
     code: PhoneCode | None = None
-    heard_s: float | None = None
+    heard_s: dict[str, float] = field(default_factory=dict)
+    is_cut_short: bool = False
+
+    def silent_s(self, node: str, now_s: float) -> float | None:
+        """Return for how long a node that should report has not; None if it answers, or has ended by plan.
+
+        Args:
+            node: ``recorder`` or ``encoder``
+            now_s: the time, of `time.monotonic`
+        """
+        status = self.recorder if node == "recorder" else self.encoder
+        if status is None or status.state == "ended" or node not in self.heard_s:
+            return None
+        silent_s = now_s - self.heard_s[node]
+        return silent_s if node in self.gone or silent_s > SILENT_S else None
 
     @property
     def root(self) -> Path | None:
@@ -137,9 +169,10 @@ class RunStatus:
         if "status" in message and source == "recorder":
             self.recorder = from_json(RecorderStatus, message["status"])
             self.ready = self.ready or not self.recorder.missing
-            self.heard_s = time.monotonic()
+            self._hear(source)
         elif "status" in message and source == "encoder":
             self.encoder = from_json(EncoderStatus, message["status"])
+            self._hear(source)
         elif "episode_completed" in message:
             episode = from_json(CompletedEpisode, message["episode_completed"])
             self.completed[episode.episode_id] = episode
@@ -158,9 +191,14 @@ class RunStatus:
             return Remark(source, "has ended")
         return None
 
+    def _hear(self, node: str) -> None:
+        self.heard_s[node] = time.monotonic()
+        self.gone.discard(node)
+
     def _logged(self, node: str, level: str, text: str) -> Remark:
         if level == "FATAL":
             self.problems.append(f"the {node} node ended: {text}")
+        self.is_cut_short |= node == "recorder" and text.endswith(_CUT_SHORT)
         return Remark(node, text, _LEVELS.get(level, "error"))
 
 
@@ -193,9 +231,51 @@ def log_remark(node: str, line: str) -> Remark | None:
     return Remark(node, match[3], _LEVELS.get(match[1], "error"))
 
 
-def end_reason(lines: list[str]) -> str:
+def with_keys(text: str) -> str:
+    """Return a sentence of a node with keys in place of services and commands."""
+    for pattern, key in _COMMANDS.items():
+        text = re.sub(pattern, key, text)
+    return text
+
+
+def end_reason(lines: Sequence[str]) -> str:
     """Return why a node ended: its error message, otherwise the last line that it printed."""
+    printed = [line for line in lines if line.strip()]
+    return _final_error(lines) or _message(printed[-1] if printed else "it printed nothing")
+
+
+def described_end(node: str, status: int, lines: Sequence[str]) -> str:
+    """Return a sentence that describes how a node ended: its own error, or the exit status or the signal.
+
+    Args:
+        node: its name
+        status: exit status; a negative one is the signal that ended it
+        lines: the last lines that it printed
+    """
+    if error := _final_error(lines):
+        return f"the {node} node ended: {error}"
+    how = f"was killed ({_signal_name(-status)})" if status < 0 else f"ended with status {status}"
+    last = next((line for line in reversed(lines) if line.strip()), "")
+    errors = [match[3] for line in lines if (match := _LOG.match(line)) and match[1] == "ERROR"]
+    if last and _LOG.match(last) is None:  # Python or a library printed it at the end
+        return f"the {node} node {how}: {last}"
+    return f"the {node} node {how}{f'; its last error: {errors[-1]}' if errors else ''}"
+
+
+def _final_error(lines: Sequence[str]) -> str:
+    """Return the error that a node ended with; empty if it reported none."""
     fatal = [match[3] for line in lines if (match := _LOG.match(line)) and match[1] == "FATAL"]
     errors = fatal or [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    printed = [line for line in lines if line.strip()]
-    return (errors or printed or ["it printed nothing"])[-1]
+    return errors[-1] if errors else ""
+
+
+def _message(line: str) -> str:
+    match = _LOG.match(line)
+    return match[3] if match else line
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

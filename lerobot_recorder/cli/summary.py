@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +21,38 @@ from lerobot_recorder.cli.contact_sheet import (
 )
 from lerobot_recorder.cli.status import RunStatus
 from lerobot_recorder.cli.terminal import plain_table
-from lerobot_recorder.dataset import DatasetPlace, dataset_name, spool_path
+from lerobot_recorder.dataset import DatasetPlace, dataset_name, recorded_numbers, spool_path
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.recording import CompletedEpisode
 from lerobot_recorder.spool import Spool
 
 _COLUMNS = ("episode", "frames", "length s", "saving s", "encoding s", "size MB")
 
 
-def summarise(run: RunStatus, console: Console) -> None:
+def in_dataset(run: RunStatus) -> list[CommittedEpisode]:
+    """Return the episodes of this run that are in the dataset now, with their numbers there.
+
+    An operator may have deleted some, which moves the numbers of those after them.
+
+    Raises:
+        DatasetError: the dataset cannot be read
+    """
+    if run.root is None or not run.committed:
+        return []
+    numbers = recorded_numbers(run.root)
+    latest = {episode.episode_id: episode for episode in run.committed if episode.episode_id in numbers}
+    found = [replace(episode, episode_index=numbers[name]) for name, episode in latest.items()]
+    return sorted(found, key=lambda episode: episode.episode_index)
+
+
+def summarise(run: RunStatus, committed: Sequence[CommittedEpisode], console: Console) -> None:
     """Print the new episodes, the episodes that are not in the dataset yet, the dataset and a contact sheet.
+
+    Args:
+        run: what the nodes have reported
+        committed: see `in_dataset`
+        console: where to print
 
     Raises:
         RecorderError: the new dataset cannot be read
@@ -37,14 +60,16 @@ def summarise(run: RunStatus, console: Console) -> None:
     """
     root = run.root
     left = _left(run, root) if root else {}
-    if root is None or not (run.committed or left):
+    if root is None or not (committed or run.committed or left):
         console.print("no episode was saved")
         return
-    if run.committed or any(state in WAITING for state in left.values()):
-        console.print(episode_table(run, left))
+    if committed or any(state in WAITING for state in left.values()):
+        console.print(episode_table(run, committed, left))
     for name, text in _places(run, root, left):
         console.print(f"{name:<15}{text}")
-    indices = [episode.episode_index for episode in run.committed][-SHEET_EPISODES:]
+    if gone := len({episode.episode_id for episode in run.committed}) - len(committed):
+        console.print(f"{'removed':<15}{counted(gone, 'episode')} of this run, from the dataset")
+    indices = [episode.episode_index for episode in committed][-SHEET_EPISODES:]
     if indices:
         console.print(f"{'contact sheet':<15}{_draw_sheet(root, indices)}")
 
@@ -65,12 +90,12 @@ def _left(run: RunStatus, root: Path) -> dict[str, str]:
     return {name: episode.path.parent.name for name, episode in found.items() if episode is not None}
 
 
-def episode_table(run: RunStatus, left: Mapping[str, str]) -> Table:
+def episode_table(run: RunStatus, committed: Sequence[CommittedEpisode], left: Mapping[str, str]) -> Table:
     """Return a table of this run's episodes: first those in the dataset, then those that wait."""
     table = plain_table(*_COLUMNS)
     for column in table.columns:
         column.justify = "right"
-    for episode in run.committed:
+    for episode in committed:
         saved = run.completed.get(episode.episode_id)
         table.add_row(str(episode.episode_index), *_cells(saved, episode))
     for episode_id, state in left.items():
@@ -127,7 +152,7 @@ def next_steps(
             f"{flag} {shlex.quote(str(hardware[key]))}" for flag, key in names.items() if hardware.get(key)
         ]
         yield "to replay it", " ".join([f"lerobot-recorder replay {name} --episode {episode}", *arm])
-    target = "" if place.repo_id == name else " --repo-id USER/NAME"
+    target = "" if place.repo_id == name else f" --repo-id {place.repo_id or 'USER/NAME'}"
     yield "to upload it", f"lerobot-recorder push {name} --license apache-2.0{target}"
     where = "" if name == place.repo_id else f" --dataset.root={shlex.quote(str(root))}"
     repo_id = place.repo_id or f"local/{root.name}"

@@ -6,13 +6,13 @@ import contextlib
 import queue
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lerobot_recorder.cli.controls import Controls, Send
 from lerobot_recorder.cli.keyboard import Keyboard, KeyPressed
 from lerobot_recorder.cli.processes import NodeOutput
 from lerobot_recorder.cli.screen import Screen
-from lerobot_recorder.cli.status import Remark, RunStatus, log_remark
+from lerobot_recorder.cli.status import Remark, RunStatus, log_remark, with_keys
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,13 @@ class OperatorView:
         else:
             remark = self.status.take(output.line)
         if remark is not None:
-            self._screen.print(remark)
+            has_keys = self._screen.shows_keys
+            self._screen.print(replace(remark, text=with_keys(remark.text)) if has_keys else remark)
         self._screen.note_status()
+
+    def note_silence(self) -> None:
+        """Print that a node does not answer, unless a view shows it."""
+        self._screen.note_silence()
 
     def take_key(self, pressed: KeyPressed) -> None:
         """Do what a key means, and show the answer."""

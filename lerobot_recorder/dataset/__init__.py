@@ -86,6 +86,7 @@ if TYPE_CHECKING:
         Recording,
         counted_ids,
         recorded_ids,
+        recorded_numbers,
         recorded_sources,
         recordings_of,
     )
@@ -155,6 +156,7 @@ __all__ = [
     "read_counted",
     "read_setup",
     "recorded_ids",
+    "recorded_numbers",
     "recorded_sources",
     "recordings_of",
     "sample_indices",

@@ -121,10 +121,19 @@ def counted_ids(root: Path) -> set[str]:
     Raises:
         DatasetError: a file cannot be read.
     """
+    return set(recorded_numbers(root))
+
+
+def recorded_numbers(root: Path) -> dict[str, int]:
+    """Return the numbers of the episodes that ``info.json`` counts, by `recorded_ids`.
+
+    Raises:
+        DatasetError: a file cannot be read.
+    """
     info = load_info(root)
     total = info.total_episodes if info else 0
     known = recordings_of(sorted((root / _FOLDER).glob(_FILES)))
-    return {str(line.get("episode_id")) for index, line in known.items() if 0 <= index < total}
+    return {str(line.get("episode_id")): index for index, line in known.items() if 0 <= index < total}
 
 
 # Ages of samples

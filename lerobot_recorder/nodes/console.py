@@ -77,6 +77,7 @@ class ConsoleNode(ManagedNode):
         self._started_s = time.monotonic()
         self._found_s: float | None = None
         self._has_hinted = self._is_found = False
+        self._prefix = ""
         if not self._searches:
             self._attach(self.get_namespace())
         steady_timer(self, _LOOK_S, self._look)
@@ -105,7 +106,9 @@ class ConsoleNode(ManagedNode):
         for name, topic in self._topics.items():
             is_there = self.count_publishers(topic) > 0
             if is_there:
-                self._is_found, self._absences[name] = True, 0
+                self._absences[name] = 0
+                if name == "recorder":
+                    self._note_recorder()
             elif name in self._absences:
                 self._absences[name] += 1
                 if self._absences[name] == _ABSENCES:
@@ -170,7 +173,13 @@ class ConsoleNode(ManagedNode):
             kind = _SERVICES[node, service]
             self._calls[node, service] = self.create_client(kind, f"{prefix}/{node}/{service}")
         self._calls["recorder", ""] = self.create_client(SetParameters, f"{prefix}/recorder/set_parameters")
-        self._write(_NAME, "attached", {"recorder": f"{prefix}/recorder"})
+        self._prefix = prefix
+
+    def _note_recorder(self) -> None:
+        """Write once that it is attached, when there is a recorder."""
+        if not self._is_found:
+            self._is_found = True
+            self._write(_NAME, "attached", {"recorder": f"{self._prefix}/recorder"})
 
     # What the nodes publish
 
@@ -179,6 +188,8 @@ class ConsoleNode(ManagedNode):
         return self.failure is not None
 
     def _forward(self, node: str, kind: str, message: String) -> None:
+        if node == "recorder":
+            self._note_recorder()
         self._write(node, kind, json.loads(message.data))
 
     def _forward_log(self, sources: Mapping[str, str], message: Log) -> None:

@@ -8,10 +8,13 @@ from typing import Any, ClassVar
 import pytest
 
 from lerobot_recorder.cli import attachment as module
+from lerobot_recorder.cli import status as status_module
 from lerobot_recorder.cli.attachment import Attachment
+from lerobot_recorder.cli.console import left
 from lerobot_recorder.cli.keyboard import KeyPressed
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
 from lerobot_recorder.cli.view import Interrupted
+from lerobot_recorder.recording import RecorderStatus
 
 
 class FakeBridge:
@@ -73,6 +76,45 @@ def test_the_reason_for_which_a_recorder_fails_is_kept(attach):
     fatal = told("recorder", log={"level": "FATAL", "text": "the disk is full"})
     attachment = attach(RECORDING, fatal, told("recorder", gone={}))
     assert attachment.status.problems == ["the recorder node ended: the disk is full"]
+
+
+def test_a_recorder_that_was_ended_during_a_take_is_a_problem(attach):
+    text = "episode 0 is saved: 30 frames (1.0 s), cut short by the end of the recorder"
+    attachment = attach(RECORDING, told("recorder", log={"level": "INFO", "text": text}), ENDED)
+    assert attachment.status.problems[0].startswith("the recorder was ended during a take")
+
+
+def test_an_encoder_that_has_stopped_without_ending_is_a_problem(attach):
+    status = {"state": "recording", "episode": 2, "root": "/data"}
+    encoder = told("encoder", status={"state": "idle"})
+    attachment = attach(told("recorder", status=status), encoder, told("encoder", gone={}), ENDED)
+    (problem,) = attachment.status.problems
+    assert problem.startswith("the encoder has stopped without ending, episodes that are not encoded wait")
+
+
+def test_an_encoder_that_is_silent_at_the_end_is_waited_for_and_then_a_problem(attach, monkeypatch):
+    monkeypatch.setattr(module, "_QUIET_S", -1.0)
+    monkeypatch.setattr(module, "_LOST_S", 0.0)
+    attachment = attach(RECORDING, told("encoder", status={"state": "encoding"}), ENDED)
+    assert "the encoder has stopped without ending" in attachment.status.problems[0]
+
+
+def test_a_recorder_that_is_left_while_it_does_not_answer_is_a_problem(attach, monkeypatch):
+    monkeypatch.setattr(status_module, "SILENT_S", -1.0)
+    attachment = attach(RECORDING, KeyPressed("q"))
+    assert attachment.has_left
+    assert "the recorder does not answer, its last report is 0 s old" in attachment.status.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        (3, "left: 1 of 3 episodes recorded so far, the recording continues"),
+        (0, "left: 1 episode recorded so far, the recording continues"),
+    ],
+)
+def test_leaving_names_how_much_is_recorded_so_far(asked, sentence):
+    assert left(RecorderStatus(episode=2, num_episodes=asked)) == sentence
 
 
 @pytest.mark.parametrize("leave", [KeyPressed("q"), Interrupted()])

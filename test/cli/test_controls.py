@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from lerobot_recorder.cli.controls import Controls, key_aliases
-from lerobot_recorder.cli.status import PhoneCode, RunStatus
+from lerobot_recorder.cli.status import PhoneCode, RunStatus, with_keys
+from lerobot_recorder.encoding import EncoderStatus
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import LastEpisode, RecorderStatus
 
@@ -175,9 +176,59 @@ def test_the_code_for_a_phone_is_shown_until_any_key_is_pressed():
     assert operator.controls.shows_code
     operator.press("w")
     assert not operator.controls.shows_code
-    operator.press("w", "right")
-    assert not operator.controls.shows_code
+    for key in ("right", "escape", "d", "q", "?"):
+        operator.press("w")
+        assert operator.press(key) == ""
+        assert not operator.controls.shows_code
+    assert operator.asked == []
+    assert not operator.controls.shows_help
+    operator.press("right")
     assert operator.asked == [("recorder", "start_episode")]
+
+
+def test_a_key_for_a_node_that_does_not_answer_is_answered_and_not_sent():
+    operator = Operator(may_leave=True, state="recording")
+    operator.run.encoder = EncoderStatus()
+    operator.run.heard_s = {"recorder": 6.0, "encoder": 0.0}
+    operator.now_s = 7.0
+    sentence = "the encoder does not answer, its last report is 7 s old: e does nothing now"
+    assert operator.press("e") == sentence
+    operator.press("right")
+    assert operator.asked == [("recorder", "save_episode")]
+    operator.now_s = 10.0
+    for key, name in (("right", "→"), ("escape", "Esc")):
+        sentence = f"the recorder does not answer, its last report is 4 s old: {name} does nothing now"
+        assert operator.press(key) == sentence
+    operator.press("q")
+    assert operator.asked == [("recorder", "save_episode"), "leave"]
+
+
+def test_record_can_be_ended_although_its_recorder_does_not_answer():
+    operator = Operator(state="recording")
+    operator.run.heard_s, operator.now_s = {"recorder": 0.0}, 60.0
+    operator.press("escape")
+    assert operator.asked == ["end"]
+
+
+@pytest.mark.parametrize(
+    ("sentence", "shown"),
+    [
+        (
+            "every stream delivers. Start an episode: ros2 service call /recorder/start_episode "
+            "std_srvs/srv/Trigger (then save_episode or discard_episode)",
+            "every stream delivers. → starts an episode",
+        ),
+        (
+            "it is in rejected/, and accept_episode, or lerobot-recorder accept /my data, keeps it",
+            "it is in rejected/, and a keeps it",
+        ),
+        ("state: too old; lerobot-recorder accept /data keeps it", "state: too old; a keeps it"),
+        ("episode 7 is deleted; undo_delete brings it back", "episode 7 is deleted; b brings it back"),
+        ("episode 7 is saved", "episode 7 is saved"),
+    ],
+)
+def test_an_operator_with_keys_sees_keys_instead_of_services(sentence, shown):
+    assert with_keys(sentence) == shown
 
 
 @pytest.mark.parametrize("pedal", ["b", "a", "c", "enter", "page_up", "page_down"])

@@ -188,6 +188,7 @@ def test_the_end_names_what_can_be_done_next(tmp_path, monkeypatch):
     elsewhere = dict(next_steps(DatasetPlace("me/cube", "/data/my cube"), 7, None))
     assert elsewhere["to look at it"] == "lerobot-recorder show '/data/my cube' 7"
     assert "--dataset.repo_id=me/cube --dataset.root='/data/my cube'" in elsewhere["to train on it"]
+    assert elsewhere["to upload it"].endswith("push '/data/my cube' --license apache-2.0 --repo-id me/cube")
     assert "to replay it" not in elsewhere
 
 

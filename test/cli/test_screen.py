@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import re
+import time
 from dataclasses import replace
 from typing import Any
 
@@ -139,7 +140,9 @@ def test_the_end_shows_only_what_is_still_done():
     encoder = EncoderStatus(state="encoding", encoding=EncodingProgress(1, 30, 90), waiting=2, waiting_s=30.0)
     lines = shown({"top": stream()}, ending=True, encoder=encoder, state="finished", episode=51)
     assert lines["state"] == "ending"
-    assert lines["encoder"] == "encoding 1 episode   ━━━━──────── 30 / 90 frames   2 waiting (30 s)"
+    assert lines["encoder"] == "encoding 1 episode   ━━━━──────── 30 / 90 frames   " + (
+        "2 episodes waiting, 30 s of recording"
+    )
     assert lines[""] == "Ctrl-C leaves the encoding for the next start"
     assert not {"streams", "keys", "disk", "task"} & set(lines)
 
@@ -402,12 +405,67 @@ def test_a_terminal_whose_size_changes_is_painted_anew():
         for width, height in ((80, 24), (60, 15), (100, 30)):
             view.resize(width, height)
             assert sum("● recording" in line for line in view.lines) == 1
-            assert sum(line.startswith("keys") for line in view.lines) == (height > 15)
+            assert sum(line.startswith("keys") for line in view.lines) == 1
         assert view.lines[:HEIGHT] == large_type("RECORDING 11")
 
 
-def test_a_recorder_that_reports_nothing_is_a_problem():
+def test_a_node_that_reports_nothing_is_shown_as_not_answering():
     run = busy_run("recording")
-    run.heard_s = 100.0
+    run.heard_s = {"recorder": 100.0, "encoder": 99.0}
     screen = Screen(run, controls(run), Console(width=80), clock=lambda: 108.0)
-    assert next(screen.rows())[1].plain == "the recorder has reported nothing for 8 s: what follows is old"
+    rows = list(screen.rows())
+    silent = "the recorder does not answer, its last report is 8 s old"
+    assert rows[0][1].plain == silent
+    assert rows[1][0] == "before"
+    assert not {"state", "streams", "disk"} & set(dict(rows))
+    assert dict(rows)["encoder"].plain == "does not answer, its last report is 9 s old"
+    run.gone = {"encoder"}
+    assert dict(screen.rows())["encoder"].plain == "has ended; saved episodes wait for its next start"
+
+
+def test_the_large_type_shows_that_the_recorder_does_not_answer():
+    run = busy_run("idle")
+    run.heard_s = {"recorder": time.monotonic() - 60}
+    with Painted(run, 80, 24) as view:
+        assert view.lines[:HEIGHT] == large_type("NO ANSWER")
+
+
+def test_without_a_view_a_node_that_does_not_answer_is_a_line():
+    run, now_s, printed = busy_run("idle"), 101.0, io.StringIO()
+    run.heard_s = {"recorder": 100.0}
+    screen = Screen(run, controls(run), Console(file=printed, width=80), clock=lambda: now_s)
+    for now_s in (101.0, 104.0, 105.0):  # noqa: B007 - the clock returns it
+        screen.note_silence()
+    run.heard_s = {"recorder": 105.0}
+    screen.note_silence()
+    assert printed.getvalue().splitlines() == [
+        "recorder does not answer, its last report is 4 s old",
+        "recorder reports again",
+    ]
+
+
+def test_faults_leave_room_for_the_state_the_encoder_and_the_keys():
+    run = busy_run("recording")
+    streams = {f"camera_{number}": stream(wrong=f"camera_{number}: no image " * 5) for number in range(5)}
+    status = replace(run.recorder, streams=streams, episode_time_s=0.0, elapsed_s=4.0)
+    for width, height in ((60, 20), (80, 24), (60, 12)):
+        run.recorder = status
+        with Painted(run, width, height) as view:
+            assert "● recording" in view.text
+            assert "300 / 1800 frames" in view.text
+            assert "? keys" in view.text
+            if height > 12:
+                assert "wrong camera_0: no image" in view.text
+                assert "; and" in view.text
+    with Painted(run, 80, 24) as view:
+        assert view.lines[:HEIGHT] == large_type("RECORDING 4")
+
+
+def test_a_terminal_without_cursor_movement_shows_what_is_typed(monkeypatch):
+    monkeypatch.setenv("TERM", "dumb")
+    with Painted(busy_run("idle"), 80, 24) as view:
+        for key in ("t", "p", "u", "s", "backspace", "t", "enter"):
+            view.press(key)
+        assert view.written.count("task of the next episode") == 0
+        assert view.text.count("task of the next episode") == 1
+        assert [line for line in view.lines if "task" not in line and line[:1] == "p"] == ["pus", "put"]

@@ -13,7 +13,7 @@ from lerobot_recorder.cli import session as module
 from lerobot_recorder.cli.keyboard import KeyPressed
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput
 from lerobot_recorder.cli.session import Interrupted, Session
-from lerobot_recorder.cli.status import RunStatus
+from lerobot_recorder.cli.status import RunStatus, described_end
 
 NODES: Mapping[str, Sequence[str]] = {"hardware": [], "recorder": [], "encoder": []}
 
@@ -108,9 +108,36 @@ def test_recording_goes_on_without_the_encoder(stage):
     stage.last_lines["encoder"] = ["Segmentation fault"]
     encoder = stage.heard(**{"from": "encoder", "status": {"state": "encoding", "waiting": 2}})
     run = record(encoder, NodeEnded("encoder", -11), NodeEnded("recorder", 0), stage=stage)
-    expected = "the encoder node ended: Segmentation fault; recorded episodes wait in the spool"
+    expected = (
+        "the encoder node was killed (SIGSEGV): Segmentation fault; recorded episodes wait in the spool"
+    )
     assert run.problems == [expected]
     assert stage.calls[0] == "interrupt hardware"
+
+
+@pytest.mark.parametrize(
+    ("status", "lines", "sentence"),
+    [
+        (-9, ["[INFO] [1.0] [lerobot_recorder]: The follower is following"], "was killed (SIGKILL)"),
+        (
+            1,
+            ["[ERROR] [1.0] [hardware]: no servo 3", "[INFO] [1.1] [hardware]: x"],
+            "ended with status 1; its last error: no servo 3",
+        ),
+        (1, ["[INFO] [1.0] [hardware]: x", "KeyError: 'y'", ""], "ended with status 1: KeyError: 'y'"),
+        (1, ["[FATAL] [1.0] [hardware]: the port is gone", "[INFO] [1.1] [x]: y"], "ended: the port is gone"),
+        (-64, [], "was killed (SIGRTMAX)"),
+        (0, [], "ended with status 0"),
+    ],
+)
+def test_the_end_of_a_node_is_described_by_its_error_or_its_status(status, lines, sentence):
+    assert described_end("hardware", status, lines) == f"the hardware node {sentence}"
+
+
+def test_a_recorder_that_is_killed_keeps_the_take_that_it_recorded(stage):
+    run = record(stage.status("recording"), NodeEnded("recorder", -9), stage=stage)
+    kept = "the take that was interrupted is kept: the next start recovers it"
+    assert run.problems == [f"the recorder node was killed (SIGKILL); {kept}"]
 
 
 def test_a_recording_goes_on_without_its_dashboard_and_its_end_is_kept(stage, capsys):
@@ -245,7 +272,9 @@ def test_a_key_for_a_node_that_has_ended_is_answered(stage, capsys):
     encoder = stage.heard(**{"from": "encoder", "status": {"state": "idle"}})
     record(encoder, NodeEnded("encoder", 1), KeyPressed("e"), NodeEnded("recorder", 0), stage=stage)
     assert not any(call.startswith("call") for call in stage.calls)
-    assert "encode_pending is not possible: the encoder node has ended" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "the encoder does not answer" in printed
+    assert "e does nothing now" in printed
 
 
 def test_what_the_nodes_log_is_shown(stage, capsys):
