@@ -160,7 +160,7 @@ def import_bags(
     session = ImportSession(parameters.place.directory, parameters, cutting)
     paths = [path.expanduser() for path in bags]
     session.open(paths)
-    session.problems += unmatched(cutting.ranges, paths)
+    session.problems += unmatched(cutting.ranges, [path for path in paths if path not in session.copies])
     for warning in session.warnings:
         console.print(Text(f"warning: {warning}", "yellow"))
     processes = jobs or cores()
@@ -202,7 +202,8 @@ def _parameters(
 ) -> ImportParameters:
     file = config.expanduser()
     if not file.is_file():
-        raise ConfigError(f"parameter file {config} does not exist")
+        why = "is a directory: give the path of a file" if file.is_dir() else "does not exist"
+        raise ConfigError(f"parameter file {config} {why}")
     prefix = f"/{namespace.strip('/')}/" if namespace.strip("/") else "/"
     check_files([file], [f"{prefix}recorder"])
     changes = parsed_assignments(assignments)

@@ -57,6 +57,7 @@ class ImportSession:
         parameters: how the topics become rows
         cutting: how bags are cut into episodes
         bags: the bags, in the order that their episodes get
+        copies: bags with the content of another one, which are left out
         problems: what is wrong with bags that cannot be opened, one sentence each
         warnings: what is unusual, one sentence each
         reports: what became of each bag
@@ -66,6 +67,7 @@ class ImportSession:
     parameters: ImportParameters
     cutting: Cutting
     bags: list[Opened] = field(default_factory=list)
+    copies: list[Path] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     reports: list[BagReport] = field(default_factory=list)
@@ -106,6 +108,7 @@ class ImportSession:
             raise BagError(f"{path}: there is nothing to import: {why}")
         if same := next((each for each in self.bags if each.digest == opened.digest), None):
             self.warnings.append(f"{path} is the same bag as {same.path}: it is imported once")
+            self.copies.append(path)
         else:
             self.bags.append(opened)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 
 import pytest
 
@@ -174,6 +175,16 @@ def test_a_line_for_a_bag_that_is_not_given_fails_and_the_others_are_imported(in
     output = " ".join(result.output.split())
     assert f"error: {csv}:3, 4: no bag is named 'mnday': expected monday.mcap" in output
     assert f"error: {csv}:5: no bag is named 'sunday': expected monday.mcap" in output
+
+
+def test_a_line_for_a_copy_of_another_bag_is_not_lost_without_a_word(invoke, tmp_path, config):
+    bag, csv = write_bag(tmp_path / "monday.mcap", 1), tmp_path / "cuts.csv"
+    copy = shutil.copy(bag, tmp_path / "copy.mcap")
+    csv.write_text("start,end,task,bag\n0,0.5,,monday\n0.6,1,,copy\n")
+    where = ("--config", config, "--root", tmp_path / "data", "--dry-run")
+    result = invoke("import", bag, copy, *where, "--csv", csv)
+    assert result.exit_code == 1
+    assert f"error: {csv}:3: no bag is named 'copy': expected monday.mcap" in result.output
 
 
 def test_what_a_bag_lacks_of_a_time_range_has_a_line_and_a_status(invoke, tmp_path, config):
