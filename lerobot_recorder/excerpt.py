@@ -45,6 +45,11 @@ def counted(number: int, noun: str, verb: str = "") -> str:
     return " ".join(filter(None, words))
 
 
+def size_of(number: int) -> str:
+    """Return a number of bytes with a unit: ``12.3 MB``, ``4 kB``."""
+    return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.{0 if number >= 1e4 else 1}f} kB"
+
+
 def did_you_mean(name: str, names: Collection[str]) -> str:
     """Return the most similar name as the end of a sentence, `` (did you mean 'crf'?)``, or an empty text."""
     similar = difflib.get_close_matches(name, names, n=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import signal
 from typing import Annotated, Any
 
@@ -37,6 +38,14 @@ from lerobot_recorder.cli.takes import accept, undo_delete
 from lerobot_recorder.errors import RecorderError
 
 
+def _sentence(error: Exception) -> str | None:
+    """Return what an expected error means for the user; None for others."""
+    if isinstance(error, (RecorderError, OSError)):
+        return str(error)
+    option = getattr(error, "option_name", "")  # what looks like an option to the parser
+    return f"expected a number from 0 on, found {option}" if re.fullmatch(r"-\d", option or "") else None
+
+
 class _Commands(TyperGroup):
     """Command group that prints an expected error as one sentence and exits with status 1."""
 
@@ -44,8 +53,10 @@ class _Commands(TyperGroup):
         """Run the command and translate the errors that are meant for the user."""
         try:
             return super().invoke(ctx)
-        except (RecorderError, OSError) as error:
-            message = Text.assemble(("error: ", "red"), str(error))
+        except Exception as error:
+            if (sentence := _sentence(error)) is None:
+                raise
+            message = Text.assemble(("error: ", "red"), sentence)
             Console(stderr=True, highlight=False, soft_wrap=True).print(message)
             raise typer.Exit(1) from error
 

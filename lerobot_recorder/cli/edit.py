@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,12 +10,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from lerobot_recorder.cli.check import DatasetArgument
 from lerobot_recorder.dataset import find_dataset, parse_episodes
 from lerobot_recorder.editing import Change, DatasetEditor, Selection
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.excerpt import counted
+from lerobot_recorder.excerpt import counted, size_of
 
 EpisodesArgument = Annotated[
     str | None,
@@ -59,7 +60,7 @@ def delete(
     """Remove episodes."""
     chosen = selection_of(episodes, verdict, failed, shorter_than, task)
     with _Edit(dataset, dry_run) as editor:
-        _print(editor.delete(chosen), dry_run)
+        _print(editor, editor.delete(chosen))
 
 
 @edit.command()
@@ -76,7 +77,7 @@ def keep(
     """Remove all other episodes."""
     chosen = selection_of(episodes, verdict, failed, shorter_than, task)
     with _Edit(dataset, dry_run) as editor:
-        _print(editor.keep(chosen), dry_run)
+        _print(editor, editor.keep(chosen))
 
 
 @edit.command()
@@ -93,7 +94,7 @@ def trim(
 ) -> None:
     """Remove the start and the end of an episode."""
     with _Edit(dataset, dry_run, at_key_frames) as editor:
-        _print(editor.trim(episode, start, stop), dry_run)
+        _print(editor, editor.trim(episode, start, stop))
 
 
 @edit.command()
@@ -107,7 +108,7 @@ def split(
 ) -> None:
     """Make two episodes of one."""
     with _Edit(dataset, dry_run, at_key_frames) as editor:
-        _print(editor.split(episode, at), dry_run)
+        _print(editor, editor.split(episode, at))
 
 
 @edit.command("task")
@@ -127,7 +128,7 @@ def set_task(
     """Give episodes another task."""
     chosen = selection_of(episodes, verdict, failed, shorter_than, with_task)
     with _Edit(dataset, dry_run) as editor:
-        _print(editor.set_task(chosen, task), dry_run)
+        _print(editor, editor.set_task(chosen, task))
 
 
 @edit.command("success")
@@ -149,7 +150,7 @@ def set_success(
         raise ConfigError(f"success: expected yes or no, found {success!r}")
     chosen = selection_of(episodes, verdict, failed, shorter_than, task)
     with _Edit(dataset, dry_run) as editor:
-        _print(editor.set_success(chosen, success == "yes"), dry_run)
+        _print(editor, editor.set_success(chosen, success == "yes"))
 
 
 @edit.command()
@@ -163,7 +164,7 @@ def merge(
 ) -> None:
     """Add all episodes of other datasets."""
     with _Edit(dataset, dry_run) as editor:
-        _print(editor.merge([find_dataset(other) for other in others]), dry_run)
+        _print(editor, editor.merge([find_dataset(other) for other in others]))
 
 
 @edit.command()
@@ -181,14 +182,16 @@ def undo(dataset: DatasetArgument, *, dry_run: DryRunOption = False) -> None:
 def forget(dataset: DatasetArgument, *, dry_run: DryRunOption = False) -> None:
     """Make all edits final, and free the disk space that undoing them needs."""
     editor = DatasetEditor(dataset, dry_run=dry_run)
-    count = len(editor.edits())
+    if not (count := len(editor.edits())):
+        typer.echo("all edits are final already")
+        return
     size = editor.forget()
-    verb = "would make" if dry_run else "made"
-    typer.echo(f"{verb} {counted(count, 'edit')} final: {size / 1e6:.1f} MB")
+    verb, effect = ("would make", "would be") if dry_run else ("made", "are")
+    typer.echo(f"{verb} {counted(count, 'edit')} final: {size_of(size)} {effect} free")
 
 
 class _Edit:
-    """Shows the progress of an edit on a terminal."""
+    """Shows the progress of an edit on a terminal, and what became of an edit that was interrupted."""
 
     def __init__(self, dataset: Path, dry_run: bool, at_key_frames: bool = False) -> None:
         self._bar = Progress(
@@ -208,13 +211,17 @@ class _Edit:
         self._bar.update(self._task, completed=done, total=total)
 
     def __enter__(self) -> DatasetEditor:
+        self._version = self._editor.version()
         if self._bar.console.is_terminal:
             self._bar.start()
         return self._editor
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if self._bar.console.is_terminal:
             self._bar.stop()
+        if kind is KeyboardInterrupt:
+            is_done = self._editor.version() != self._version
+            typer.echo(f"interrupted: {'the edit was made' if is_done else 'nothing was changed'}", err=True)
 
 
 def selection_of(
@@ -232,15 +239,27 @@ def selection_of(
     return Selection(numbers, verdict, failed, shorter_than, task, everything=is_all)
 
 
-def _print(changes: Sequence[Change], dry_run: bool) -> None:
+def _print(editor: DatasetEditor, changes: Sequence[Change]) -> None:
+    console = Console(highlight=False)
+    if not changes:
+        console.print("nothing to change: the episodes are like that already")
+        return
     table = Table("episode", "edit", "length", "task", "becomes", box=None, header_style="bold")
     for change in changes:
-        before = "" if change.episode is None else f"{change.seconds:.2f} s"
         after = "" if change.becomes is None else f"{change.becomes} ({change.seconds_after:.2f} s)"
-        number = "" if change.episode is None else str(change.episode)
-        table.add_row(number, change.what, before, change.task, after)
-    console = Console(highlight=False)
+        cells = (str(change.episode), change.what, f"{change.seconds:.2f} s", change.task, after)
+        table.add_row(*map(Text, cells))
     console.print(table)
-    console.print(
-        "nothing was changed" if dry_run else f"{counted(len(changes), 'change')}; undo it with `edit undo`"
-    )
+    if editor.renumbered:
+        console.print(_renumbered(editor.renumbered))
+    if editor.dry_run:
+        console.print("nothing was changed")
+    else:
+        console.print(f"{counted(len(changes), 'change')}; undo it with `edit undo`")
+
+
+def _renumbered(numbers: Mapping[int, int]) -> str:
+    """Return which episodes get other numbers, the first and the last."""
+    first, *_, last = *numbers.items(), *numbers.items()
+    shown = dict.fromkeys(f"{before} becomes {after}" for before, after in (first, last))
+    return f"{counted(len(numbers), 'other episode', 'get')} another number: {', ..., '.join(shown)}"

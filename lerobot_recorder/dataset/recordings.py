@@ -11,9 +11,10 @@ an episode determines its file.
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,40 @@ def recordings_of(paths: Sequence[Path]) -> dict[int, Recording]:
     """
     lines = (recording for path in paths for recording in read_recordings(path) if recording is not None)
     return {line["episode_index"]: line for line in lines if isinstance(line.get("episode_index"), int)}
+
+
+def origin(recording: Recording) -> str:
+    """Return a text that is the same for episodes with one origin: a recording, or a part of a bag.
+
+    Empty if unknown. The parts of a split episode have one origin.
+    """
+    source = recording.get("source")
+    if isinstance(source, dict):
+        return f"{source.get('digest')} {source.get('start_ns')} {source.get('end_ns')}"
+    return str(recording.get("episode_id") or "")
+
+
+def duplicates(recordings: Mapping[int, Recording], seconds: Callable[[int], float]) -> list[tuple[int, int]]:
+    """Find episodes that share time of the same recording.
+
+    Args:
+        recordings: the provenance by the number of the episode
+        seconds: returns the length of an episode
+
+    Returns:
+        Pairs of numbers, the lower one first.
+    """
+    known: dict[str, list[tuple[int, int]]] = {}
+    for number, recording in recordings.items():
+        start_ns = recording.get("started_at_ns")
+        if (name := origin(recording)) and isinstance(start_ns, int):
+            known.setdefault(name, []).append((start_ns, number))
+    found = []
+    for parts in map(sorted, known.values()):
+        for (start_ns, number), (next_ns, other) in itertools.pairwise(parts):
+            if next_ns - start_ns < (seconds(number) * 1e9) // 2:
+                found.append((min(number, other), max(number, other)))
+    return sorted(found)
 
 
 def recorded_sources(root: Path) -> list[dict[str, Any]]:

@@ -125,13 +125,16 @@ class DatasetWriter:
             return committed + (self._commit(waiting, info) if waiting else [])
 
     @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self, activity: str = "edit") -> Iterator[None]:
         """Keep other processes from changing the dataset; an interrupted commit or edit is finished first.
+
+        Args:
+            activity: what is done meanwhile, for messages.
 
         Raises:
             DatasetError: another process keeps the dataset for too long, or the unfinished commit is damaged.
         """
-        with self._locked():
+        with self._locked(activity):
             self._recover()
             yield
 
@@ -141,8 +144,12 @@ class DatasetWriter:
         paths = staging.paths if load_info(self.root) else [WHOLE_DATASET]
         entry = Journal(tuple(committed), tuple(paths))
         journal.write_journal(self.root, entry)
-        journal.finish(self.root, entry, self._forget)
+        self._finish(entry)
         return committed
+
+    def _finish(self, entry: Journal) -> None:
+        History(self.root).expect(journal.staged_path(self.root), entry.paths)
+        journal.finish(self.root, entry, self._forget)
 
     def _committed_before(
         self, episodes: Sequence[EncodedEpisode], info: DatasetInfo
@@ -160,7 +167,7 @@ class DatasetWriter:
         if entry is None:
             journal.drop_staged(self.root)
             return []
-        journal.finish(self.root, entry, self._forget)
+        self._finish(entry)
         logger.info(
             "finished an interrupted commit of %s to %s", counted(len(entry.episodes), "episode"), self.root
         )
@@ -175,26 +182,26 @@ class DatasetWriter:
         return dataclasses.replace(info, **self._sizes)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def _locked(self, activity: str = "commit") -> Iterator[None]:
         """Keep other processes from committing; the lock is released when its process dies."""
-        with _commit_errors(self.root):
+        with _commit_errors(self.root, activity):
             make_private_directory(commit_path(self.root))
             with locks.held(commit_path(self.root) / "lock", _COMMIT_WAIT_S):
                 yield
 
 
 @contextlib.contextmanager
-def _commit_errors(root: Path) -> Iterator[None]:
+def _commit_errors(root: Path, activity: str) -> Iterator[None]:
     try:
         yield
     except (RecorderError, OSError) as error:
         if is_full(error):
             raise DatasetError(
-                f"{root}: no space left for the commit; free some space. No episode is lost"
+                f"{root}: no space left for the {activity}; free some space. No episode is lost"
             ) from error
         if isinstance(error, RecorderError):
             raise
-        raise DatasetError(f"{root}: the commit stopped: {error}; no episode is lost") from error
+        raise DatasetError(f"{root}: the {activity} stopped: {error}; no episode is lost") from error
 
 
 # Checks before anything is recorded

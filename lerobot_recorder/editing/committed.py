@@ -43,7 +43,7 @@ class RecorderEdits:
             DatasetError: the dataset does not have it, or cannot be edited.
         """
         changes = self._editor.delete_recorded(episode_id, order)
-        return EditedEpisode(episode_id, changes[0].episode or 0)
+        return EditedEpisode(episode_id, changes[0].episode)
 
     def last_deleted(self) -> str:
         """Return the ``order`` of the last removal that can be undone; empty if there is none."""
@@ -74,8 +74,8 @@ class RecorderEdits:
         Raises:
             DatasetError: the dataset does not have it, or cannot be edited.
         """
-        changes = self._editor.set_success(Selection(episode_ids=(episode_id,)), success)
-        return EditedEpisode(episode_id, changes[0].episode or 0)
+        self._editor.set_success(Selection(episode_ids=(episode_id,)), success)
+        return EditedEpisode(episode_id, self._editor.numbers_of([episode_id]).get(episode_id, 0))
 
     def _last(self) -> Edit | None:
         return next((edit for edit in reversed(self._editor.edits()) if edit.order), None)

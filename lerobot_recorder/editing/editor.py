@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import itertools
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -23,19 +25,22 @@ from lerobot_recorder.dataset import (
     compose_empty,
     differences,
     file_states,
+    origin,
     user_features,
     video_keys,
 )
 from lerobot_recorder.durable import require_room
 from lerobot_recorder.editing.selection import Selection
 from lerobot_recorder.errors import ConfigError, DatasetError, DatasetMismatchError
-from lerobot_recorder.excerpt import counted
+from lerobot_recorder.excerpt import counted, excerpt
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.video import Mp4Files, VideoCutter
 
 UNDO_BYTES = 20 * 1024**3
 """Bytes that the undo of all edits may take on disk; beyond, the oldest edits become final."""
 
+
+_MARKS: Mapping[object, str] = {True: "success", False: "failure"}
 
 _NAMED = 8
 """Episodes that the description of an edit names."""
@@ -48,7 +53,7 @@ class Change:
     """What an edit does to an episode.
 
     Attributes:
-        episode: its number before; None for an episode of another dataset.
+        episode: its number before; of a merged one, its number in the other dataset.
         what: in words.
         seconds: its length before.
         task: its task before.
@@ -56,7 +61,7 @@ class Change:
         becomes: its number after the edit; None if it is removed.
     """
 
-    episode: int | None
+    episode: int
     what: str
     seconds: float
     task: str
@@ -77,15 +82,19 @@ class _Plan:
 class DatasetEditor:
     """Edits the dataset at ``root``, also while others record into it.
 
-    Every method returns what it changes, episode by episode. Files are touched only if they change, and
-    videos are not encoded again, except for at most ``g - 1`` frames before the first key frame of a trimmed
-    episode.
+    Every method returns what it changes, episode by episode; if that is nothing, there is no edit to undo.
+    Files are touched only if they change, and videos are not encoded again, except for at most ``g - 1``
+    frames before the first key frame of a trimmed episode.
 
     Args:
         root: the dataset's directory.
         dry_run: whether to change nothing.
         at_key_frames: whether cuts move to the next key frame, so that no frame is encoded again.
         progress: called with the numbers of files done and of all files.
+
+    Attributes:
+        dry_run: see above.
+        renumbered: episodes of which the last edit has changed the number only, with the new number.
     """
 
     def __init__(
@@ -97,7 +106,9 @@ class DatasetEditor:
         progress: Progress = lambda _done, _total: None,
     ) -> None:
         self.root = Path(root).expanduser().absolute()
-        self._dry_run, self._at_key_frames, self._progress = dry_run, at_key_frames, progress
+        self.dry_run = dry_run
+        self.renumbered: Mapping[int, int] = {}
+        self._at_key_frames, self._progress = at_key_frames, progress
         self._writer = DatasetWriter(self.root, Mp4Files(), forget=Spool(self.root).forget)
 
     def delete(self, episodes: Selection | Iterable[int]) -> list[Change]:
@@ -178,7 +189,11 @@ class DatasetEditor:
             piece = _existing(source, episode)
             row = self._cut(source, piece, at_s)
             if not piece.start < row < piece.stop:
-                raise DatasetError(f"{self.root}: episode {episode} cannot be split at {at_s:g} s")
+                raise DatasetError(
+                    f"{self.root}: episode {episode} cannot be split at {at_s:g} s, because one part would "
+                    f"have no frame; expected a time from {1 / source.info.fps:.3g} s to "
+                    f"{(piece.stop - 1) / source.info.fps:g} s"
+                )
             first = dataclasses.replace(piece, stop=row, success=None)
             return _replaced(source, {episode: [first, dataclasses.replace(piece, start=row)]}, "split")
 
@@ -188,9 +203,12 @@ class DatasetEditor:
         """Give episodes another task. Raises the same as `delete`."""
         if not task.strip():
             raise ConfigError("task: expected a sentence, found an empty one")
+        if not task.isprintable():
+            raise ConfigError(f"task: expected one line of printable text, found {excerpt(repr(task))}")
 
         def plan(source: Source) -> _Plan:
             chosen = _chosen(source, episodes)
+            chosen = [n for n in chosen if source.tasks_of(source.piece(n)) != [task]]
             new = {n: [dataclasses.replace(source.piece(n), task=task)] for n in chosen}
             return _replaced(source, new, f"task {task!r}")
 
@@ -200,9 +218,14 @@ class DatasetEditor:
         """Mark episodes as successes or failures. Raises the same as `delete`."""
 
         def plan(source: Source) -> _Plan:
-            chosen = _chosen(source, episodes)
-            new = {n: [dataclasses.replace(source.piece(n), success=success)] for n in chosen}
-            return _replaced(source, new, "success" if success else "failure")
+            marks = {n: source.recordings.get(n, {}).get("success") for n in _chosen(source, episodes)}
+            new = {
+                n: [dataclasses.replace(source.piece(n), success=success)]
+                for n, mark in marks.items()
+                if mark is not success
+            }
+            before = {n: f", was {_MARKS.get(mark, 'not marked')}" for n, mark in marks.items()}
+            return _replaced(source, new, _MARKS[success], before)
 
         return self._edit(plan)
 
@@ -222,10 +245,18 @@ class DatasetEditor:
             for other in sources:
                 _check_mergeable(source, other)
             pieces = [piece for each in (source, *sources) for piece in each.pieces()]
-            count = source.info.total_episodes
+            numbers = itertools.count(source.info.total_episodes)
             changes = [
-                Change(None, f"from {piece.root}", 0.0, "", piece.length / source.info.fps, number)
-                for number, piece in enumerate(pieces[count:], count)
+                Change(
+                    n,
+                    f"from {each.root}",
+                    each.seconds(n),
+                    each.dataset.task(n),
+                    each.seconds(n),
+                    next(numbers),
+                )
+                for each in sources
+                for n in range(each.info.total_episodes)
             ]
             return _Plan(f"merge {', '.join(map(str, roots))}", pieces, changes, sources)
 
@@ -238,31 +269,64 @@ class DatasetEditor:
             The edit that was undone.
 
         Raises:
-            DatasetError: there is none, or another program has changed the dataset since.
+            DatasetError: there is none, another program has changed the dataset since, or an episode that
+                was recorded since is one that would come back.
         """
-        with self._writer.exclusive():
+        self._last(History(self.root))
+        _check_writable(self.root.resolve())
+        with self._writer.exclusive("undo"):
             history = History(self.root)
-            edits = history.edits()
-            if not edits:
-                raise DatasetError(f"{self.root}: there is no edit to undo")
-            last, current = edits[-1], Source(self.root)
-            count = current.info.total_episodes
-            if count < last.episodes_after or not history.is_current(last):
-                raise DatasetError(
-                    f"{self.root}: another program has changed the dataset since the edit; its state before "
-                    f"is in {history.old(last)}"
-                )
-            if self._dry_run:
+            last, current = self._last(history), Source(self.root)
+            self._check_undoable(history, last, current)
+            if self.dry_run:
                 return last
             restored = history.old(last)
-            if count > last.episodes_after:
+            if current.info.total_episodes > last.episodes_after:
                 restored = self._with_later(history, last, current)
+                self._check_undoable(history, last, current)
             history.undo(last, restored)
             return last
+
+    def _last(self, history: History) -> Edit:
+        edits = history.edits()
+        if not edits:
+            raise DatasetError(f"{self.root}: there is no edit to undo")
+        return edits[-1]
+
+    def _check_undoable(self, history: History, last: Edit, current: Source) -> None:
+        """Refuse an undo that would take back more than the edit, or give a recording twice.
+
+        Raises:
+            DatasetError: it would.
+        """
+        way_out = f"nothing was changed. The dataset before the edit is in {history.old(last)}"
+        if current.info.total_episodes < last.episodes_after or not history.is_current(last):
+            raise DatasetError(
+                f"{self.root}: another program has changed the dataset since the edit; {way_out}"
+            )
+        if changed := history.foreign_changes(last):
+            more = f" and {counted(len(changed) - 1, 'more file')}" if len(changed) > 1 else ""
+            raise DatasetError(
+                f"{self.root}: another program has changed {changed[0]}{more} since the edit, and undo would "
+                f"take that back, too; {way_out}"
+            )
+        origins = [origin(current.recordings.get(n, {})) for n in range(current.info.total_episodes)]
+        old, stays = Source(history.old(last)), {"", *origins[: last.episodes_after]}
+        back = {origin(old.recordings.get(n, {})): n for n in range(old.info.total_episodes)}
+        for number, name in enumerate(origins[last.episodes_after :], last.episodes_after):
+            if name not in stays and (same := back.get(name)) is not None:
+                raise DatasetError(
+                    f"{self.root}: episode {number} is the same recording as episode {same} before the edit, "
+                    f"so the undo would give it twice; {way_out}"
+                )
 
     def edits(self) -> list[Edit]:
         """List the edits that can be undone, oldest first."""
         return History(self.root).edits()
+
+    def version(self) -> str:
+        """Return a text that changes with each edit and each undo."""
+        return History(self.root).version()
 
     def numbers_of(self, episode_ids: Iterable[str]) -> dict[str, int]:
         """Return the numbers of the episodes that had these identifiers in the spool, as far as they exist.
@@ -283,11 +347,13 @@ class DatasetEditor:
         Returns:
             The number of bytes that were freed.
         """
+        if not self.edits():
+            return 0
         with self._writer.exclusive():
             history = History(self.root)
             edits = history.edits()
             size = sum(map(history.size, edits))
-            if not self._dry_run:
+            if not self.dry_run:
                 for edit in edits:
                     history.forget(edit)
             return size
@@ -300,7 +366,13 @@ class DatasetEditor:
             source = Source(self.root.resolve())
             _check_complete(source)
             planned = plan(source)
-            if not self._dry_run and planned.changes:
+            changed = {change.episode for change in planned.changes}
+            self.renumbered = {
+                piece.episode: number
+                for number, piece in enumerate(planned.pieces)
+                if piece.root == source.root and piece.episode not in changed and piece.episode != number
+            }
+            if not self.dry_run and planned.changes:
                 self._apply(source, planned)
             return list(planned.changes)
 
@@ -378,7 +450,8 @@ def _existing(source: Source, episode: int) -> Piece:
 
 
 def _row(source: Source, piece: Piece, at_s: float) -> int:
-    row = round(at_s * source.info.fps)
+    at = at_s * source.info.fps
+    row = round(at) if math.isfinite(at) else -1
     if not 0 <= row <= piece.stop:
         raise DatasetError(
             f"{source.root}: episode {piece.episode} is {source.seconds(piece.episode):g} s long, "
@@ -393,15 +466,18 @@ def _keeping(source: Source, kept: Sequence[int]) -> _Plan:
     return _Plan(f"delete {counted(len(removed), 'episode')}", [source.piece(n) for n in kept], changes)
 
 
-def _replaced(source: Source, new: dict[int, list[Piece]], what: str) -> _Plan:
+def _replaced(
+    source: Source, new: dict[int, list[Piece]], what: str, details: Mapping[int, str] | None = None
+) -> _Plan:
     pieces: list[Piece] = []
     changes: list[Change] = []
     for number in range(source.info.total_episodes):
         parts = new.get(number, [source.piece(number)])
         if number in new:
             seconds, task = source.seconds(number), source.dataset.task(number)
+            done = what + (details or {}).get(number, "")
             changes += [
-                Change(number, what, seconds, task, part.length / source.info.fps, len(pieces) + place)
+                Change(number, done, seconds, task, part.length / source.info.fps, len(pieces) + place)
                 for place, part in enumerate(parts)
             ]
         pieces += parts

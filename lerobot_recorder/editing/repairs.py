@@ -89,7 +89,7 @@ def repair(
                 "repair the dataset"
             )
         return _found(root)[1]
-    with DatasetWriter(root, Mp4Files(), forget=Spool(root).forget).exclusive():
+    with DatasetWriter(root, Mp4Files(), forget=Spool(root).forget).exclusive("repair"):
         states = file_states(root)
         found, report = _found(root)
         if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,11 +36,13 @@ class Selection:
         """Return the numbers of the chosen episodes, rising.
 
         Raises:
-            ConfigError: there is no condition.
+            ConfigError: there is no condition, or an invalid one.
             DatasetError: an episode does not exist, or none is chosen.
         """
         if self == Selection():
             raise ConfigError("no episodes are chosen: give numbers such as 3,7-9, or a condition")
+        if (shorter := self.shorter_than_s) is not None and not (math.isfinite(shorter) and shorter > 0):
+            raise ConfigError(f"shorter than: expected a positive number of seconds, found {shorter:g}")
         count = source.info.total_episodes
         numbers = sorted(set(range(count) if self.numbers is None else self.numbers))
         if missing := [number for number in numbers if not 0 <= number < count]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from typer.testing import CliRunner
 
 from lerobot_recorder import BatchEncoder, EpisodeRecorder
 from lerobot_recorder.cli.app import app
-from lerobot_recorder.dataset import RecordedEpisode, load_info
+from lerobot_recorder.dataset import DatasetWriter, History, RecordedEpisode, load_info
 from lerobot_recorder.video import EncoderSettings
 
 
@@ -47,6 +49,7 @@ def lengths(root: Path) -> list[int]:
 def test_a_dry_run_prints_what_would_change(root):
     output = run("delete", root, "--shorter-than", 0.5, "--dry-run")
     assert "1        delete" in output
+    assert "1 other episode gets another number: 2 becomes 1" in output
     assert "nothing was changed" in output
     assert lengths(root) == [30, 4, 60]
 
@@ -70,7 +73,8 @@ def test_episodes_are_deleted_trimmed_split_and_brought_back(root):
 
 def test_edits_become_final(root):
     run("keep", root, "0,2")
-    assert run("forget", root).startswith("made 1 edit final: ")
+    assert re.match(r"made 1 edit final: \d.* [kM]B are free", run("forget", root))
+    assert run("forget", root) == "all edits are final already\n"
     result = CliRunner().invoke(app, ["edit", "undo", str(root)])
     assert result.exit_code == 1
     assert "there is no edit to undo" in result.stderr
@@ -82,7 +86,7 @@ def test_another_dataset_is_added(root, tmp_path):
         episode.add({"observation.state": np.zeros(1, np.float32), KEY: picture(3)})
     with BatchEncoder(other, settings=EncoderSettings(vcodec="h264")):
         pass
-    assert "from " in run("merge", root, other)
+    assert re.search(r"(?s)0 +from .*0\.03 s +Pick +3 \(0\.03 s\)", run("merge", root, other))
     assert lengths(root) == [30, 4, 60, 1]
 
 
@@ -93,6 +97,10 @@ def test_another_dataset_is_added(root, tmp_path):
         (("delete", "1-x"), "expected numbers and ranges such as 3,7-9"),
         (("delete",), "no episodes are chosen"),
         (("delete", "--verdict", "ugly"), "expected good or bad"),
+        (("delete", "--shorter-than", "nan"), "expected a positive number of seconds, found nan"),
+        (("delete", "-1"), "expected a number from 0 on, found -1"),
+        (("trim", "0", "--from", "inf"), "expected a time in it, found inf s"),
+        (("split", "0", "--at", "nan"), "expected a time in it, found nan s"),
         (("success", "0", "maybe"), "expected yes or no"),
     ],
 )
@@ -103,6 +111,36 @@ def test_a_mistake_is_one_sentence(root, arguments, reason):
     assert reason in result.stderr
     assert result.stderr.count("\n") == 1
     assert lengths(root) == [30, 4, 60]
+
+
+def test_what_is_so_already_is_no_edit(root):
+    run("success", root, 0, "yes")
+    assert "failure, was success" in run("success", root, 0, "no")
+    for arguments in (("keep", root, "0-2"), ("success", root, 0, "no"), ("task", root, 1, "Pick")):
+        assert run(*arguments) == "nothing to change: the episodes are like that already\n"
+    assert run("undo", root).startswith("undid: failure of episode 0")
+
+
+def test_nothing_is_written_to_find_no_edit_to_undo(root, monkeypatch):
+    monkeypatch.setattr(DatasetWriter, "exclusive", None)
+    result = CliRunner().invoke(app, ["edit", "undo", str(root)])
+    assert result.stderr == f"error: {root}: there is no edit to undo\n"
+
+
+@pytest.mark.parametrize(
+    ("step", "result"), [("begin", "nothing was changed"), ("apply", "the edit was made")]
+)
+def test_an_interrupted_edit_names_what_became_of_it(root, monkeypatch, step, result):
+    act = getattr(History, step)
+
+    def interrupted(*arguments: Any, **named: Any) -> None:
+        act(*arguments, **named)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(History, step, interrupted)
+    run = CliRunner().invoke(app, ["edit", "delete", str(root), "0"])
+    assert (run.exit_code, run.stderr) == (130, f"interrupted: {result}\n")
+    assert lengths(root) == ([4, 60] if step == "apply" else [30, 4, 60])
 
 
 def test_tasks_and_marks_change_where_conditions_are_met(root):

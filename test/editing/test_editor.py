@@ -205,6 +205,90 @@ def test_episodes_recorded_after_an_edit_survive_its_undo(root):
     assert shown(root) == [expected[0], numbers(1, 8), *expected[1:]]
 
 
+def change_robot(root: Path) -> str:
+    path = root / "meta/info.json"
+    path.write_text(path.read_text().replace('"robot_type": null', '"robot_type": "arm"'))
+    return "meta/info.json"
+
+
+def change_actions(root: Path) -> str:
+    path = next(root.glob("data/*/*.parquet"))
+    table = pq.read_table(path)
+    pq.write_table(table.set_column(0, table.field(0), table[0].combine_chunks()), path)
+    return "data/chunk-000/file-000.parquet"
+
+
+def change_tasks(root: Path) -> str:
+    change_actions(root)
+    path = root / "meta/tasks.parquet"
+    pq.write_table(pq.read_table(path), path)
+    return "data/chunk-000/file-000.parquet and 1 more file"
+
+
+def add_notes(root: Path) -> str:
+    (root / "notes.txt").write_text("mine")
+    return "notes.txt"
+
+
+@pytest.mark.parametrize("change", [change_robot, change_actions, change_tasks, add_notes])
+def test_an_undo_does_not_take_back_what_another_program_has_changed_since(root, change):
+    DatasetEditor(root).set_success([0], True)
+    named = change(root)
+    before = {path: path.read_bytes() for path in root.rglob("*") if path.is_file()}
+    with pytest.raises(DatasetError, match=f"has changed {named} since .*data.spool/edits/1/old"):
+        DatasetEditor(root).undo()
+    with pytest.raises(DatasetError, match="another program has changed"):
+        DatasetEditor(root, dry_run=True).undo()
+    assert {path: path.read_bytes() for path in root.rglob("*") if path.is_file()} == before
+
+
+def test_changes_of_another_program_are_found_after_commits_edits_and_undos(root):
+    DatasetEditor(root).set_success([0], True)
+    record(root, [numbers(7, 9)])
+    change_robot(root)
+    record(root, [numbers(8, 6)], robot_type="arm")
+    DatasetEditor(root).delete([0])
+    record(root, [numbers(9, 6)], robot_type="arm")
+    assert DatasetEditor(root).undo().what == "delete 1 episode"
+    with pytest.raises(DatasetError, match=r"has changed meta/info.json since"):
+        DatasetEditor(root).undo()
+    assert load_info(root).robot_type == "arm"
+    assert len(shown(root)) == 7
+
+
+def test_a_copy_of_a_dataset_can_be_undone(root, tmp_path):
+    DatasetEditor(root).delete([1])
+    for name in ("data", "data.spool"):
+        shutil.copytree(tmp_path / name, tmp_path / "copy" / name)
+    DatasetEditor(tmp_path / "copy/data").undo()
+    assert len(shown(tmp_path / "copy/data")) == 4
+
+
+def test_an_undo_does_not_give_a_recording_twice(root):
+    deleted = Source(root).recordings[1]
+    DatasetEditor(root).delete([1])
+    record(root, [numbers(1, 8)])
+    path = next(root.glob("meta/recordings/chunk-*/*.jsonl"))
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[-1] |= {name: deleted[name] for name in ("episode_id", "started_at_ns")}
+    state = path.stat()
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    assert len(text.encode()) == state.st_size
+    path.write_text(text)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    with pytest.raises(DatasetError, match="episode 3 is the same recording as episode 1 before the edit"):
+        DatasetEditor(root).undo()
+
+
+def test_what_changes_nothing_is_no_edit(root):
+    DatasetEditor(root).set_success([0], True)
+    assert DatasetEditor(root).set_success([0], True) == []
+    assert DatasetEditor(root).set_task([0], "Pick") == []
+    assert DatasetEditor(root).keep(range(4)) == []
+    assert [each.episode for each in DatasetEditor(root).set_success([0, 1], True)] == [1]
+    assert len(DatasetEditor(root).edits()) == 2
+
+
 def test_permissions_stay(root):
     root.chmod(0o2750)
     (root / "meta").chmod(0o770)
@@ -302,7 +386,15 @@ def test_an_edit_without_room_is_refused(root, monkeypatch):
         (lambda editor: editor.trim(1, 5.0), "is 0.266667 s long"),
         (lambda editor: editor.trim(1, 0.2, 0.1), "nothing of episode 1 would be left"),
         (lambda editor: editor.trim(1, 0.01), "would keep all 8 frames"),
-        (lambda editor: editor.split(1, 0.0), "cannot be split at 0 s"),
+        (lambda editor: editor.trim(1, float("nan")), "expected a time in it, found nan s"),
+        (lambda editor: editor.trim(1, 0.0, float("inf")), "expected a time in it, found inf s"),
+        (lambda editor: editor.split(1, 1e308), "expected a time in it, found 1e[+]308 s"),
+        (lambda editor: editor.delete(Selection(shorter_than_s=float("nan"))), "positive number of seconds"),
+        (
+            lambda editor: editor.split(1, 0.0),
+            "at 0 s, because one part would have no frame; expected a time",
+        ),
+        (lambda editor: editor.set_task([0], "a\nb"), "expected one line of printable text"),
         (lambda editor: editor.set_task([0], " "), "expected a sentence"),
         (lambda editor: editor.merge([editor.root]), "is the dataset itself"),
     ],

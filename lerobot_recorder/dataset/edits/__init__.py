@@ -5,6 +5,7 @@ plan           `Piece`: which rows of which episode; a `Plan` of delete, trim, s
 source         reads everything about the episodes of a dataset
 compose        writes the new dataset beside the old one; files that do not change are linked
 history        exchanges both, and keeps the old one for undo
+known_files    finds what other programs have changed since an edit
 =============  =============================================================================
 """
 

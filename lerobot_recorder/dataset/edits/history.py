@@ -4,6 +4,7 @@
 
     <root>.spool/edits/<number>/
       edit.json    what was done; written before the exchange
+      files.json   the files as the edit, and commits since, have left them; see `known_files`
       new/         the edited dataset, until it is exchanged with the one at ``root``
       old/         after the exchange: the dataset before the edit
 
@@ -22,11 +23,12 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from lerobot_recorder.dataset.edits.known_files import KnownFiles
 from lerobot_recorder.dataset.layout import spool_path
 from lerobot_recorder.durable import make_private_directory, partial_file, replace_file, sync, sync_tree
 from lerobot_recorder.errors import DatasetError
@@ -96,7 +98,8 @@ class History:
                 return
             (directory / "undo.json").unlink()
         shutil.rmtree(directory / "restored", ignore_errors=True)
-        partial_file(directory / "undo.json").unlink(missing_ok=True)
+        for name in ("undo.json", "files.json"):
+            partial_file(directory / name).unlink(missing_ok=True)
         if old.is_dir() and (directory / "edit.json").exists():
             return
         if is_done and new.is_dir():
@@ -146,6 +149,7 @@ class History:
         (new / _TOKEN).write_text(json.dumps({"token": edit.token}), encoding="utf-8")
         _keep_permissions(self.root, new)
         sync_tree(new)
+        self._known_files(edit).set(new)
         replace_file(directory / "edit.json", json.dumps(asdict(edit), indent=1).encode())
         _exchange(self.root, new)
         new.rename(directory / "old")
@@ -173,6 +177,8 @@ class History:
         directory = self._directory / str(edit.number)
         _keep_permissions(self.root, restored)
         sync_tree(restored)
+        if earlier := [each for each in self.edits() if each.number < edit.number]:
+            self._known_files(earlier[-1]).expect_all(self.old(edit), restored)
         replace_file(directory / "undo.json", b"{}")
         _exchange(self.root, restored)
         self._remove(directory)
@@ -180,6 +186,27 @@ class History:
     def is_current(self, edit: Edit) -> bool:
         """Return whether the dataset is the one that an edit has left; it may have grown since."""
         return _token(self.root) == edit.token
+
+    def foreign_changes(self, edit: Edit) -> list[str]:
+        """List the files that another program has changed since an edit, relative to ``root``."""
+        return self._known_files(edit).differences(self.root)
+
+    def expect(self, staged: Path, paths: Iterable[str]) -> None:
+        """Note that a commit is about to replace files of the dataset.
+
+        Args:
+            staged: directory with the new files, laid out as in the dataset.
+            paths: the files, relative to both.
+        """
+        if edits := self.edits():
+            self._known_files(edits[-1]).expect(self.root, staged, paths)
+
+    def version(self) -> str:
+        """Return a text that changes with each edit and each undo, and not with commits."""
+        return _token(self.root) or ""
+
+    def _known_files(self, edit: Edit) -> KnownFiles:
+        return KnownFiles(self._directory / str(edit.number) / "files.json")
 
     def forget(self, edit: Edit) -> None:
         """Remove what is kept for the undo of an edit."""
