@@ -32,7 +32,7 @@ _CUT_SHORT = (
     "output of the program that started the nodes"
 )
 _ENCODER_LOST = (
-    "the encoder has stopped without ending, episodes that are not encoded wait in the spool: start it "
+    "the encoder has stopped unexpectedly, episodes that are not encoded wait in the spool: start it "
     "again, or lerobot-recorder encode {root}"
 )
 

@@ -156,6 +156,8 @@ class Controls:
         if node == "recorder" and key in _WITHOUT_RECORDER and key not in ends:
             return ""
         silent_s = self._run.silent_s(node, self._clock())
+        if silent_s is not None and node in self._run.gone:
+            return f"the {node} has ended: {_name(key)} does nothing now"
         return "" if silent_s is None else _NO_ANSWER.format(node=node, silent_s=silent_s, key=_name(key))
 
     # The recorder's state

@@ -148,12 +148,13 @@ class Screen:
     def note_silence(self) -> None:
         """Print that a node does not answer, and that it does again, unless a view shows it."""
         for node in ("recorder", "encoder"):
-            silent_s = None if self._run.ending else self._run.silent_s(node, self._clock())
-            is_new = (silent_s is not None) != (node in self._silent)
-            if not is_new:
+            if self._run.ending or node in self._run.gone:  # its end is a line of its own
+                continue
+            silent_s = self._silent_s(node)
+            if (silent_s is not None) == (node in self._silent):
                 continue
             self._silent ^= {node}
-            if self._live is None and not self._run.ending:
+            if self._live is None:
                 text = "reports again" if silent_s is None else _unanswered(silent_s)
                 self.print(Remark(node, text, "info" if silent_s is None else "error"))
 

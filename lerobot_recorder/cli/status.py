@@ -198,7 +198,7 @@ class RunStatus:
     def _logged(self, node: str, level: str, text: str) -> Remark:
         if level == "FATAL":
             self.problems.append(f"the {node} node ended: {text}")
-        self.is_cut_short |= node == "recorder" and text.endswith(_CUT_SHORT)
+        self.is_cut_short |= node == "recorder" and _CUT_SHORT in text
         return Remark(node, text, _LEVELS.get(level, "error"))
 
 

@@ -89,14 +89,14 @@ def test_an_encoder_that_has_stopped_without_ending_is_a_problem(attach):
     encoder = told("encoder", status={"state": "idle"})
     attachment = attach(told("recorder", status=status), encoder, told("encoder", gone={}), ENDED)
     (problem,) = attachment.status.problems
-    assert problem.startswith("the encoder has stopped without ending, episodes that are not encoded wait")
+    assert problem.startswith("the encoder has stopped unexpectedly, episodes that are not encoded wait")
 
 
 def test_an_encoder_that_is_silent_at_the_end_is_waited_for_and_then_a_problem(attach, monkeypatch):
     monkeypatch.setattr(module, "_QUIET_S", -1.0)
     monkeypatch.setattr(module, "_LOST_S", 0.0)
     attachment = attach(RECORDING, told("encoder", status={"state": "encoding"}), ENDED)
-    assert "the encoder has stopped without ending" in attachment.status.problems[0]
+    assert "the encoder has stopped unexpectedly" in attachment.status.problems[0]
 
 
 def test_a_recorder_that_is_left_while_it_does_not_answer_is_a_problem(attach, monkeypatch):

@@ -273,8 +273,8 @@ def test_a_key_for_a_node_that_has_ended_is_answered(stage, capsys):
     record(encoder, NodeEnded("encoder", 1), KeyPressed("e"), NodeEnded("recorder", 0), stage=stage)
     assert not any(call.startswith("call") for call in stage.calls)
     printed = capsys.readouterr().out
-    assert "the encoder does not answer" in printed
-    assert "e does nothing now" in printed
+    assert "the encoder has ended: e does nothing now" in printed
+    assert "does not answer" not in printed
 
 
 def test_what_the_nodes_log_is_shown(stage, capsys):
