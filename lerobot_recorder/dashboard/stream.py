@@ -63,6 +63,7 @@ class LiveStream:
                 await asyncio.wait_for(sent, _STUCK_S)
                 await _event(happened, _QUIET_S)
                 happened.clear()
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 async def _event(event: asyncio.Event, timeout_s: float) -> None:

@@ -98,3 +98,11 @@ def test_pictures_of_cameras_that_are_gone_are_forgotten():
     live.put_picture("wrist", b"b")
     live.keep_cameras(["wrist"])
     assert live.news(0).pictures == {"wrist": b"b"}
+
+
+def test_streams_are_complete_when_the_dashboard_ends(tmp_path, caplog):
+    with ServedDashboard(tmp_path / "data") as served:
+        parts = read_live(f"http://{served.host}/")
+        next(parts)
+    assert {kind for kind, _, _ in parts} <= {"quiet"}
+    assert [record.getMessage() for record in caplog.records if record.name == "uvicorn.error"] == []
