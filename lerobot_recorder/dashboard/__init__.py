@@ -8,6 +8,8 @@ access         `Access`: token, session, host names, wrong tokens
 live           `Live`: what is shown live, between threads
 stream         sends what is live to a browser
 actions        services that buttons call, parameters that the page sets; `Station`: the nodes
+targets        which episode an action is meant for
+wording        answers of the nodes in the words of the page
 library        reads episodes of the dataset and of the spool
 edits          edits that the page asks for
 pictures       small JPEGs of images
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from lerobot_recorder.dashboard.qr import qr_lines
     from lerobot_recorder.dashboard.server import Server, reachable_address
     from lerobot_recorder.dashboard.settings import DashboardSettings
+    from lerobot_recorder.dashboard.wording import plain
 else:
     __getattr__ = lazy_names(__name__, __file__)
 
@@ -51,6 +54,7 @@ __all__ = [
     "depth_to_jpeg",
     "make_app",
     "new_token",
+    "plain",
     "qr_lines",
     "reachable_address",
     "require_extra",

@@ -25,6 +25,8 @@ from lerobot_recorder.dashboard.guard import App, Guard
 from lerobot_recorder.dashboard.library import Library
 from lerobot_recorder.dashboard.live import Live
 from lerobot_recorder.dashboard.stream import LiveStream
+from lerobot_recorder.dashboard.targets import not_the_target
+from lerobot_recorder.dashboard.wording import is_set, plain
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, VideoError
 from lerobot_recorder.preflight import load_findings, sheet_file
 
@@ -55,8 +57,12 @@ def make_app(root: Path, station: Station, live: Live, access: Access) -> App:
             raise HTTPException(404)
         return FileResponse(path, headers={"cache-control": "no-cache"})
 
+    async def icon(_request: Request) -> Response:
+        return FileResponse(static["icon.svg"])  # asked for after the login, whose page names no icon
+
     routes = [
         Route("/", page),
+        Route("/favicon.ico", icon),
         Route("/static/{name}", page),
         Route("/live", pages.live),
         Route("/actions/{name}", pages.act, methods=["POST"]),
@@ -71,18 +77,18 @@ def make_app(root: Path, station: Station, live: Live, access: Access) -> App:
         Route("/edits", library.edit, methods=["POST"]),
     ]
     refusals: dict[Any, Any] = {
-        ConfigError: _refused(400),
-        DatasetError: _refused(404),
-        SpoolError: _refused(404),
-        VideoError: _refused(404),
-        RecorderError: _refused(409),
+        ConfigError: _refused(400, live),
+        DatasetError: _refused(404, live),
+        SpoolError: _refused(404, live),
+        VideoError: _refused(404, live),
+        RecorderError: _refused(409, live),
     }
     return Guard(Starlette(routes=routes, exception_handlers=refusals), access)
 
 
-def _refused(status: int) -> Callable[[Request, Exception], Any]:
+def _refused(status: int, live: Live) -> Callable[[Request, Exception], Any]:
     async def answer(_request: Request, error: Exception) -> Response:
-        return JSONResponse(Answer(False, str(error))._asdict(), status)
+        return JSONResponse(Answer(False, plain(str(error), live))._asdict(), status)
 
     return answer
 
@@ -100,10 +106,14 @@ class _Pages:
         action = ACTIONS.get(request.path_params["name"])
         if action is None:
             raise HTTPException(404)
-        value = (await _json(request)).get("value", False)
+        wanted = await _json(request)
+        value = wanted.get("value", False)
         if not isinstance(value, bool):
             raise ConfigError(f"value: expected true or false, found {value!r}")
-        return await _answered(self._station.call(action, value))
+        if refusal := not_the_target(action.service, wanted.get("id"), self._live.state("recorder")):
+            return _response(Answer(False, refusal))
+        answer = await _answered(self._station.call(action, value))
+        return _response(answer._replace(message=plain(answer.message, self._live)))
 
     async def control(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -115,7 +125,8 @@ class _Pages:
             value = float(value)
         if type(value) is not kind or not _fits_parameter(value):
             raise ConfigError(f"{name}: expected {kind.__name__}, found {value!r}")
-        return await _answered(self._station.set_parameter(node, name, value))
+        answer = await _answered(self._station.set_parameter(node, name, value))
+        return _response(Answer(True, is_set(name, value)) if answer.success else answer)
 
 
 class _BeforeTheFirstTake:
@@ -175,12 +186,11 @@ class _Episodes:
         if (action := self._of_recorder(wanted)) is not None:
             answer = await _answered(self._station.call(action, False))
         else:
-            message = await run_in_threadpool(self._edit, wanted)
-            answer = JSONResponse(Answer(True, message)._asdict())
+            answer = Answer(True, await run_in_threadpool(self._edit, wanted))
         self._number += 1
         self._live.put("edited", self._number)
         self._live.notify()
-        return answer
+        return _response(answer._replace(message=plain(answer.message, self._live)))
 
     def _of_recorder(self, wanted: dict[str, Any]) -> Action | None:
         """Return the action for an edit of the recorder's last take: it counts how many are saved."""
@@ -228,9 +238,12 @@ async def _json(request: Request) -> dict[str, Any]:
     return found
 
 
-async def _answered(work: concurrent.futures.Future[Answer]) -> Response:
+async def _answered(work: concurrent.futures.Future[Answer]) -> Answer:
     try:
-        answer = await asyncio.wait_for(asyncio.wrap_future(work), _TIMEOUT_S)
+        return await asyncio.wait_for(asyncio.wrap_future(work), _TIMEOUT_S)
     except asyncio.TimeoutError:
-        answer = Answer(False, f"no answer within {_TIMEOUT_S:.0f} s")
+        return Answer(False, f"no answer within {_TIMEOUT_S:.0f} s")
+
+
+def _response(answer: Answer) -> Response:
     return JSONResponse(answer._asdict(), 200 if answer.success else 409)

@@ -73,7 +73,7 @@ class Edits:
     def _in_spool(self, edit: str, ref: str, request: Mapping[str, Any]) -> str:
         spool = Spool(self._root)
         if edit == "delete":
-            return f"deleted episode {spool.delete_last(ref)}; the action Bring back undoes it"
+            return f"deleted episode {spool.delete_last(ref)}; undo_delete brings it back"
         if edit == "accept":
             return f"accepted episode {spool.accept(ref).episode_id}"
         if edit == "retry":

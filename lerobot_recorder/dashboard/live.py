@@ -48,6 +48,12 @@ class Live:
                 self._version += 1
                 self._states[name] = self._version, value
 
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget states: nobody keeps them up to date."""
+        with self._changed:
+            for name in names:
+                self._states.pop(name, None)
+
     def put_picture(self, camera: str, picture: bytes) -> None:
         """Replace the picture of a camera."""
         with self._changed:

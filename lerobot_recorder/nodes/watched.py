@@ -22,7 +22,7 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
-from lerobot_recorder.dashboard import Live, depth_to_jpeg, to_jpeg
+from lerobot_recorder.dashboard import Live, depth_to_jpeg, plain, to_jpeg
 from lerobot_recorder.discovery import IMAGES, JOY, TEXT
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.images import decode_depth
@@ -45,6 +45,16 @@ _INNER = ("rcl_interfaces/", "rosgraph_msgs/", "tf2_msgs/")
 
 _LOST_S = 3.0
 """A camera without a picture for this long loses parts of all its large images on the way."""
+
+_NODES = ("recorder", "encoder")
+_SILENT_S = 3.0
+"""A node without a status for this long does not answer: one comes twice a second, with its diagnostics."""
+
+_STALE_S = 5.0
+"""The same for diagnostics of other nodes, as in ``diagnostic_aggregator``."""
+
+_STALE = 3
+"""Level of a diagnostic that is out of date, as in ``DiagnosticStatus``."""
 
 _LARGEST_JPEG = 4 << 20
 _DEPTH_ENCODINGS = ("16UC1", "mono16", "32FC1")
@@ -90,6 +100,11 @@ class WatchedTopics:
         self._next_match_s = 0.0
         self._lossy: set[str] = set()
         self._diagnostics: dict[str, dict[str, Any]] = {}
+        self._reported_s: dict[str, float] = {}
+        """When each diagnostic came last."""
+        self._running: set[str] = set()
+        """Nodes whose last status is not that they have ended."""
+        self._own = node.resolve_topic_name("~").rpartition("/")[0]
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dashboard-topics", daemon=True)
         self._thread.start()
@@ -99,6 +114,7 @@ class WatchedTopics:
         if not self._live.watchers:
             self._next_match_s = 0.0
             self._replace({})
+            self._live.forget((*_NODES, "silent", "actions", "diagnostics"))
         elif time.monotonic() >= self._next_match_s:
             self._next_match_s = time.monotonic() + _MATCH_S
             self._lossy |= {name for name, each in self._topics.items() if self._loses_all(name, each)}
@@ -136,12 +152,8 @@ class WatchedTopics:
     # Which topics
 
     def _wanted(self) -> dict[str, Watched]:
-        node = self._node
-        own = node.resolve_topic_name("~").rpartition("/")[0]
-        status = {
-            f"{own}/{name}/status": Watched(String, latched(1), self._json(name))
-            for name in ("recorder", "encoder")
-        }
+        node, own = self._node, self._own
+        status = {f"{own}/{name}/status": Watched(String, latched(1), self._json(name)) for name in _NODES}
         diagnostics = Watched(DiagnosticArray, QoSProfile(depth=50), self._take_diagnostics, every=True)
         wanted = {**status, "/diagnostics": diagnostics}
         for topic in status:
@@ -197,7 +209,14 @@ class WatchedTopics:
     # What their messages become
 
     def _json(self, name: str) -> Take:
-        return lambda message: self._live.put(name, json.loads(message.data), always=True)
+        def take(message: String) -> None:
+            status = json.loads(message.data)
+            if text := status.get("message"):
+                status["message"] = plain(text, self._live)
+            (self._running.discard if status["state"] == "ended" else self._running.add)(name)
+            self._live.put(name, status, always=True)
+
+        return take
 
     def _take_diagnostics(self, message: DiagnosticArray) -> None:
         for status in message.status:
@@ -205,7 +224,7 @@ class WatchedTopics:
             values = {each.key: each.value for each in status.values}
             found = {"level": int(level), "message": status.message, "values": values}
             self._diagnostics[status.name] = found
-        self._live.put("diagnostics", dict(self._diagnostics))
+            self._reported_s[status.name] = time.monotonic()
 
     def _values_of(self, name: str, kind: str) -> Take:
         layout = Layout(kind, InstalledTypes())
@@ -233,9 +252,30 @@ class WatchedTopics:
             for topic, watched in self._topics.items():
                 if began_s >= watched.next_s:
                     self._read(topic, watched, began_s)
+            self._note_silence(began_s)
             self._live.notify()
             rest_s = _BUSY_SHARE * (time.thread_time() - busy_s)
             self._stopped.wait(max(rest_s, _POLL_S / 2 - (time.monotonic() - began_s)))
+
+    def _note_silence(self, now_s: float) -> None:
+        """Note which nodes and which diagnostics have not reported for a while."""
+        silent = [
+            name
+            for name in sorted(self._running)
+            if (watched := self._topics.get(f"{self._own}/{name}/status")) is not None
+            and now_s - watched.read_s > _SILENT_S
+        ]
+        self._live.put("silent", silent)
+        if self._diagnostics:
+            found = {name: self._fresh(name, now_s) for name in self._diagnostics}
+            self._live.put("diagnostics", found)
+
+    def _fresh(self, name: str, now_s: float) -> dict[str, Any]:
+        found = self._diagnostics[name]
+        is_of_ours = name.partition(":")[0].rpartition("/")[2] in _NODES
+        if now_s - self._reported_s[name] <= (_SILENT_S if is_of_ours else _STALE_S):
+            return found
+        return {**found, "level": _STALE, "message": f"no longer reported; last: {found['message']}"}
 
     def _read(self, topic: str, watched: Watched, now_s: float) -> None:
         try:

@@ -151,7 +151,7 @@ def test_episodes_are_relabelled_marked_and_trimmed(served):
     waiting = listed(served)["spool"][0]["ref"]
     assert edit(served, edit="success", ref=waiting, success=True)[0]
     assert listed(served)["spool"][0]["success"] is True
-    assert edit(served, edit="task", ref=waiting, task="Lift") == (True, f"episode {waiting} has a new task")
+    assert edit(served, edit="task", ref=waiting, task="Lift") == (True, "the episode has a new task")
     assert listed(served)["spool"][0]["task"] == "Lift"
     assert not edit(served, edit="task", ref=waiting, task=" ")[0]
 

@@ -15,8 +15,12 @@ pytest.importorskip("starlette")
 pytest.importorskip("uvicorn")
 
 from dashboards import read_live
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
 from std_srvs.srv import Trigger
+
+from lerobot_recorder.nodes.events import latched
 
 JPEG = bytes(cv2.imencode(".jpg", np.full((480, 640, 3), 90, np.uint8))[1])
 
@@ -124,6 +128,21 @@ def test_it_shows_which_nodes_run(graph, dashboard, make_robot, tmp_path):
     graph.wait(lambda: "robot/camera" in watcher.pictures)
     recorder.end(grace_s=20)
     graph.wait(lambda: watcher.states["recorder"] is None)
+
+
+def test_it_notices_a_node_that_does_not_report_any_more(graph, dashboard):
+    report = DiagnosticStatus(name="encoder: episodes", level=b"\0", message="idle")
+    diagnostics = graph.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    encoder = graph.node.create_publisher(String, "encoder/status", latched(1))
+    publish(graph, String, "recorder/status", lambda: String(data='{"state": "idle"}'))
+    watcher = dashboard()
+    encoder.publish(String(data='{"state": "idle"}'))
+    graph.wait(lambda: diagnostics.publish(DiagnosticArray(status=[report])) or watcher.states["diagnostics"])
+    graph.wait(lambda: watcher.states["silent"] == ["encoder"])
+    stale = {"level": 3, "message": "no longer reported; last: idle", "values": {}}
+    graph.wait(lambda: watcher.states["diagnostics"] == {"encoder: episodes": stale})
+    encoder.publish(String(data='{"state": "idle"}'))
+    graph.wait(lambda: watcher.states["silent"] == [])
 
 
 def test_it_uses_the_nodes_of_its_namespace(graph, tmp_path):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -149,12 +150,15 @@ def start(page) -> None:
 
 def record(page, seconds: float = 1.0) -> str:
     """Record an episode by clicking; return its identifier."""
+    verdict = page.locator("#verdict")
+    before = verdict.get_attribute("data-id")
     start(page)
     wait_until(page, lambda: recorded_s(page) >= seconds)
     page.get_by_role("button", name="Save", exact=True).click()
+    page.locator("#answer", has_text=re.compile(r"saved episode \d+ of")).wait_for()
     wait_for_word(page, "Ready")
-    page.locator("#answer", has_text="saved episode").wait_for()
-    return page.locator("#answer").inner_text().split()[2]
+    wait_until(page, lambda: verdict.get_attribute("data-id") != before)
+    return verdict.get_attribute("data-id")
 
 
 def entry(page, episode_id: str, state: str = "dataset"):

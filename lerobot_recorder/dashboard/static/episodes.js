@@ -3,7 +3,7 @@
 import { byId, get, make, post, setText, show } from "./page.js";
 
 const SHOWN = 60;
-const STATES = { ready: "waiting", claimed: "encoding", committing: "encoding", rejected: "set aside", failed: "failed" };
+export const STATES = { ready: "waiting", claimed: "encoding", committing: "encoding", rejected: "set aside", failed: "failed" };
 
 export class Episodes {
   constructor(onOpen) {
@@ -40,6 +40,11 @@ export class Episodes {
   /** Find an episode that has moved from the spool into the dataset, or has another number now. */
   find(episode) {
     return this.all.find((each) => episode.id ? each.id === episode.id : each.ref === episode.ref);
+  }
+
+  /** Return the newest episode that waits for the encoder. */
+  get newestWaiting() {
+    return this.list.spool.filter((each) => ["ready", "claimed"].includes(each.state)).at(-1);
   }
 
   draw() {

@@ -15,7 +15,7 @@ const LOST = {
   denied: "The dashboard was restarted: scan its code, or open its link, again.",
 };
 
-const station = new Station();
+const station = new Station(() => episodes.newestWaiting);
 const cameras = new Cameras((names) => connection.setCloseups(names));
 const episodes = new Episodes((entry) => player.open(entry));
 const player = new Player(episodes);
@@ -56,6 +56,7 @@ function curvesOf(name) {
 
 function onChange(state) {
   document.body.dataset.connection = state;
+  station.setConnection(state);
   byId("lost").hidden = state === "open";
   if (state !== "open") setText(byId("lost"), LOST[state]);
   else {

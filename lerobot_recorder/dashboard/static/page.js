@@ -26,7 +26,10 @@ export function confirmed(question, yes) {
   });
 }
 
+const SETTLING_MS = 2000;
+
 let shown = 0;
+let shownAt = 0;
 
 /** Show what a node has answered. */
 export function show(answer) {
@@ -35,7 +38,13 @@ export function show(answer) {
   place.className = answer.success ? "" : "failed";
   place.hidden = false;
   const number = ++shown;
+  shownAt = performance.now();
   setTimeout(() => { if (number === shown) place.hidden = true; }, answer.success ? 6000 : 20000);
+}
+
+/** Hide an answer when something else happens; the change that the action itself has made comes right after it. */
+export function hideOldAnswer() {
+  if (performance.now() - shownAt > SETTLING_MS) byId("answer").hidden = true;
 }
 
 /** Send a request with a JSON body; resolves to the answer, which it shows. */

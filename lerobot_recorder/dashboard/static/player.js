@@ -4,6 +4,7 @@
 // (k + 0.5) / fps, they show this frame, at k / fps some show the one before.
 
 import { Plot } from "./curves.js";
+import { STATES } from "./episodes.js";
 import { byId, confirmed, get, make, post, setText } from "./page.js";
 
 const DRIFT_S = 0.1;
@@ -113,7 +114,7 @@ export class Player {
     this.place = make("output");
     const close = make("button", { textContent: "Close" });
     close.addEventListener("click", () => this.dialog.close());
-    const title = entry.number === undefined ? `${entry.state}: ${entry.ref}` : `Episode ${entry.number}`;
+    const title = entry.number === undefined ? STATES[entry.state] ?? entry.state : `Episode ${entry.number}`;
     this.dialog.replaceChildren(
       make("div", { className: "top" }, make("strong", { textContent: title }), this.place, close),
       make("div", { className: "views" }, ...this.views.map((view, index) =>
@@ -221,7 +222,7 @@ export class Player {
     const marks = [true, false].map((success) =>
       button(success ? "Success" : "Failure", () => this.edit({ edit: "success", success })));
     const remove = button("Delete", async () => {
-      if (await confirmed("Delete this episode? It can be brought back.", "Delete")) this.edit({ edit: "delete" });
+      if (await confirmed(`Delete ${isCommitted ? `episode ${entry.number}` : "this episode"}? It can be brought back.`, "Delete")) this.edit({ edit: "delete" });
     });
     remove.className = "danger";
     const parts = [make("div", { className: "row" }, ...marks, remove)];
@@ -236,10 +237,11 @@ export class Player {
       const update = () => setText(text,
         `keep ${(this.cut.start / details.fps).toFixed(2)} s to ${(this.cut.stop / details.fps).toFixed(2)} s`);
       update();
-      const set = (name, row) => { this.cut[name] = row; update(); };
+      this.advice = make("p", { className: "problem", role: "alert" });
+      const set = (name, row) => { this.cut[name] = row; setText(this.advice, ""); update(); };
       parts.push(make("div", { className: "row" },
         button("Start here", () => set("start", this.row)), button("End here", () => set("stop", this.row + 1)), text,
-        button("Trim", () => this.trim())));
+        button("Trim", () => this.trim())), this.advice);
     } else {
       parts.push(make("p", { textContent: "It can be trimmed as soon as it is encoded and in the dataset." }));
     }
@@ -248,8 +250,16 @@ export class Player {
 
   async trim() {
     const { start, stop } = this.cut, { fps } = this.details;
-    if (start >= stop || !(await confirmed("Remove what is before and after? It can be undone.", "Trim"))) return;
-    await this.edit({ edit: "trim", start_s: start / fps, stop_s: stop / fps });
+    const kept = `${(start / fps).toFixed(2)} s to ${(stop / fps).toFixed(2)} s`;
+    const name = `episode ${this.entry.number}`;
+    if (start >= stop) {
+      setText(this.advice, `The start is not before the end (${kept}): nothing would be left. Move to another frame, `
+        + "then choose “Start here” or “End here” again.");
+    } else if (start === 0 && stop === this.details.length) {
+      setText(this.advice, "The whole episode is kept: move to a frame and choose “Start here” or “End here” first.");
+    } else if (await confirmed(`Keep only ${kept} of ${name}? It can be undone.`, "Trim")) {
+      await this.edit({ edit: "trim", start_s: start / fps, stop_s: stop / fps });
+    }
   }
 
   async edit(wanted) {

@@ -1,6 +1,6 @@
 // The state of recorder and encoder, and everything that an operator can do.
 
-import { byId, confirmed, duration, make, post, setText } from "./page.js";
+import { byId, confirmed, duration, hideOldAnswer, make, post, setText, show } from "./page.js";
 
 const WORDS = {
   idle: "Ready", recording: "Recording", saving: "Saving", waiting: "Waiting", resetting: "Reset the scene",
@@ -11,37 +11,44 @@ const ENDINGS = {
   ready: "saved", rejected: "set aside", discarded: "discarded", deleted: "deleted", recording: "not saved",
 };
 
-const SILENT_MS = 4000;
-
 const BUTTONS = [
-  ["discard_episode", "Discard", "Discard this take?"],
-  ["delete_last_episode", "Delete last", "Delete the last episode?"],
+  ["discard_episode", "Discard"],
+  ["delete_last_episode", "Delete last"],
   ["undo_delete", "Bring back"],
   ["accept_episode", "Accept"],
-  ["mark_success", "Success", null, true],
-  ["mark_success", "Failure", null, false],
+  ["mark_success", "Success", true],
+  ["mark_success", "Failure", false],
   ["next_task", "Next task"],
-  ["pause", "Pause", null, true],
+  ["pause", "Pause", true],
   ["encode_pending", "Encode now"],
   ["retry_failed", "Retry failed"],
-  ["end_recording", "End", "End the recording? The nodes stop."],
+  ["end_recording", "End"],
 ];
 
+const NO_ANSWER = "no status for more than 3 s: look at its terminal or log";
+
 export class Station {
-  constructor() {
-    this.recorder = null;
-    this.encoder = null;
+  /** `newestWaiting()` returns the newest listed episode that waits for the encoder. */
+  constructor(newestWaiting) {
+    this.newestWaiting = newestWaiting;
+    this.recorder = undefined; // not known yet; null: there is none
+    this.encoder = undefined;
+    this.connection = "";
+    this.silent = new Set();
     this.received = 0;
     this.ready = new Set();
     this.main = make("button", { className: "main", textContent: "Start" });
-    this.main.addEventListener("click", () => this.act(this.mainAction(), {}, this.main));
-    this.buttons = BUTTONS.map(([action, label, question, value]) => {
+    this.main.addEventListener("click", () => this.act(`/actions/${this.mainAction()}`, {}, this.main));
+    this.buttons = BUTTONS.map(([action, label, value]) => {
       const button = make("button", { textContent: label });
       button.dataset.action = action;
       button.addEventListener("click", async () => {
-        if (question && !(await confirmed(question, label))) return;
+        const target = this.target(action);
+        if (target.refusal) { show({ success: false, message: target.refusal }); return; }
+        if (target.question && !(await confirmed(target.question, label))) return;
         const wanted = action === "pause" ? !this.recorder?.paused : value;
-        await this.act(action, wanted === undefined ? {} : { value: wanted }, button);
+        const body = target.body ?? (wanted === undefined ? {} : { value: wanted });
+        await this.act(target.path ?? `/actions/${action}`, body, button);
       });
       return button;
     });
@@ -57,11 +64,34 @@ export class Station {
     this.update();
   }
 
+  /** Return what an action is about to reach: a question and the request, or why it is refused at once. */
+  target(action) {
+    const { recorder } = this;
+    if (action === "end_recording") return { question: "End the recording? The nodes stop." };
+    if (action === "discard_episode" && recorder?.episode_id) {
+      const question = `Discard this take of episode ${recorder.episode_index}, ${Math.floor(recorder.elapsed_s)} s?`;
+      return { question, body: { id: recorder.episode_id } };
+    }
+    return action === "delete_last_episode" ? this.lastTarget(recorder?.last) : {};
+  }
+
+  lastTarget(last) {
+    if (last?.state === "deleted") return { refusal: "The last episode is deleted already: “Bring back” restores it." };
+    if (["ready", "rejected"].includes(last?.state)) {
+      const name = last.state === "rejected" ? "the take that is set aside" : `episode ${last.episode_index}`;
+      return { question: `Delete ${name}, ${last.duration_s.toFixed(1)} s?`, body: { id: last.episode_id } };
+    }
+    const waiting = this.newestWaiting();
+    if (!waiting) return { refusal: "No last episode of this recorder to delete: open one in the list below to delete it." };
+    const question = `Delete the newest episode that waits for the encoder, ${(waiting.seconds ?? 0).toFixed(1)} s?`;
+    return { question, path: "/edits", body: { edit: "delete", ref: waiting.ref } };
+  }
+
   /** Call a service; the button waits for the answer. */
-  async act(action, body, button) {
+  async act(path, body, button) {
     button.disabled = true;
     try {
-      await post(`/actions/${action}`, body);
+      await post(path, body);
     } finally {
       button.disabled = false;
       this.update();
@@ -77,8 +107,16 @@ export class Station {
     if (size >= 1) post("/controls/video_encoding_batch_size", { value: size });
   }
 
+  setConnection(connection) {
+    this.connection = connection;
+    this.update();
+  }
+
   setState(name, value) {
-    if (name === "recorder") this.recorder = value;
+    if (name === "recorder") {
+      if (this.recorder?.state !== value?.state) hideOldAnswer();
+      this.recorder = value;
+    }
     if (name === "recorder" && value) {
       this.received = performance.now();
       this.showVerdict(value.last);
@@ -86,6 +124,7 @@ export class Station {
       byId("tasks").replaceChildren(...(value.tasks ?? []).map((task) => make("option", { value: task })));
     }
     if (name === "encoder") this.encoder = value;
+    if (name === "silent") this.silent = new Set(value);
     if (name === "actions") this.ready = new Set(value);
     if (name === "diagnostics") showDiagnostics(value);
     this.update();
@@ -100,10 +139,12 @@ export class Station {
 
   updateState() {
     const status = this.recorder, state = byId("state");
-    if (!status) {
+    const absence = this.absence();
+    if (absence) {
       state.dataset.state = "missing";
-      setText(byId("word"), "No recorder");
-      for (const id of ["clock", "about", "task", "problems"]) byId(id).replaceChildren();
+      setText(byId("word"), absence);
+      for (const id of ["clock", "about", "task"]) byId(id).replaceChildren();
+      fill(byId("problems"), this.connection === "open" ? this.unanswering() : []);
       byId("elapsed").hidden = true;
       return;
     }
@@ -116,20 +157,30 @@ export class Station {
     setText(byId("task"), status.state === "recording" ? status.task : status.next_task ?? status.task);
     const reasons = (status.last?.reasons ?? []).join("; ");
     const isKnown = status.missing.length || (reasons && status.message.endsWith(reasons)); // the verdict shows it
-    const problems = [...status.missing, ...(isKnown ? [] : [status.message]),
+    const problems = [...this.unanswering(), ...status.missing, ...(isKnown ? [] : [status.message]),
       ...Object.values(status.streams).map((stream) => status.missing.length ? "" : stream.wrong)];
     fill(byId("problems"), problems.filter(Boolean));
     this.tick();
   }
 
+  /** Return what is shown instead of the recorder's state; empty if that is known. */
+  absence() {
+    if (this.connection !== "open") return this.connection ? "No connection" : "Connecting";
+    if (this.silent.has("recorder")) return "No answer";
+    if (!this.recorder) return this.recorder === null ? "No recorder" : "Connecting";
+    return "";
+  }
+
+  /** Return a sentence for each node that does not report any more. */
+  unanswering() {
+    return [...this.silent].map((node) => `The ${node} does not answer: ${NO_ANSWER}`
+      + (node === "encoder" ? ". Episodes are kept in the spool." : ""));
+  }
+
   /** Show the time, between two statuses as well. */
   tick() {
     const status = this.recorder, since = (performance.now() - this.received) / 1000;
-    if (!status) return;
-    if (since * 1000 > SILENT_MS && status.state !== "ended") {
-      byId("state").dataset.state = "missing";
-      setText(byId("word"), "No answer");
-    }
+    if (this.absence()) return;
     const bar = byId("elapsed");
     let text = "";
     if (status.state === "recording") {
@@ -165,8 +216,12 @@ export class Station {
   }
 
   updateEncoder() {
-    const status = this.encoder, bar = byId("encoding");
-    if (status) {
+    const status = this.encoder, bar = byId("encoding"), isSilent = this.silent.has("encoder");
+    if (isSilent || !status) {
+      setText(byId("encoder"), isSilent ? `does not answer: ${NO_ANSWER}` : "no encoder");
+      byId("encoder").classList.toggle("problem", isSilent);
+      bar.hidden = true;
+    } else {
       const progress = status.encoding ?? status.take;
       const waiting = `${status.waiting} waiting` + (status.waiting ? ` (${duration(status.waiting_s)})` : "");
       const clear = status.eta_s ? `, ${duration(status.eta_s)} to clear` : "";
@@ -209,11 +264,12 @@ export class Station {
     const isKept = ["ready", "rejected"].includes(episode.state);
     place.dataset.verdict = isKept ? episode.verdict : "gone";
     place.dataset.state = episode.state;
+    place.dataset.id = episode.episode_id;
     const sign = !isKept ? "" : episode.verdict === "good" ? "✓ good: " : "✗ bad: ";
     const number = episode.episode_index == null ? "take" : `episode ${episode.episode_index}`;
     const mark = { true: ", success", false: ", failure" }[episode.success] ?? "";
     const lines = [...episode.reasons, ...episode.notes].map((text) => make("li", { textContent: text }));
-    place.replaceChildren(`${sign}${number} ${ENDINGS[episode.state] ?? episode.state}, `
+    place.replaceChildren(`Last take: ${sign}${number} ${ENDINGS[episode.state] ?? episode.state}, `
       + `${episode.duration_s.toFixed(1)} s${mark}`, make("ul", {}, ...lines));
   }
 }
@@ -224,7 +280,7 @@ function fill(list, texts) {
 }
 
 function showDiagnostics(diagnostics) {
-  const signs = ["✓", "!", "✗"];
+  const signs = ["✓", "!", "✗", "✗"]; // the last one: no longer reported
   const entries = Object.entries(diagnostics).sort(([a, x], [b, y]) => y.level - x.level || a.localeCompare(b));
   byId("diagnostics").replaceChildren(...entries.map(([name, status]) => {
     const entry = make("li", {}, make("b", { textContent: signs[status.level] ?? "?" }),
