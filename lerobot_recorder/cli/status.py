@@ -257,7 +257,8 @@ def described_end(node: str, status: int, lines: Sequence[str]) -> str:
     how = f"was killed ({_signal_name(-status)})" if status < 0 else f"ended with status {status}"
     last = next((line for line in reversed(lines) if line.strip()), "")
     errors = [match[3] for line in lines if (match := _LOG.match(line)) and match[1] == "ERROR"]
-    if last and _LOG.match(last) is None:  # Python or a library printed it at the end
+    # Python or a library printed the last line; after SIGKILL it is from another process.
+    if last and _LOG.match(last) is None and status != -signal.SIGKILL:
         return f"the {node} node {how}: {last}"
     return f"the {node} node {how}{f'; its last error: {errors[-1]}' if errors else ''}"
 

@@ -127,8 +127,8 @@ def _places(run: RunStatus, root: Path, left: Mapping[str, str]) -> Iterator[tup
     if encoder.failed:
         yield "not encoded", f"{encoder.failed}; the reasons are in {spool_path(root) / 'failed'}"
         yield "to try again", f"lerobot-recorder encode {root} --retry-failed"
-    if encoder.waiting:
-        yield "waiting", f"{encoder.waiting}; to encode: lerobot-recorder encode {root}"
+    if waiting := len(Spool(root).waiting()):
+        yield "waiting", f"{waiting}; to encode: lerobot-recorder encode {root}"
     if root.exists():
         yield "dataset", str(root)
 

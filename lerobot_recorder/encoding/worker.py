@@ -78,8 +78,11 @@ def _translated(error: Exception, job: Job) -> RecorderError:
 
 
 def _send(answers: BinaryIO, answer: Answer) -> None:
-    pickle.dump(answer, answers)
-    answers.flush()
+    try:
+        pickle.dump(answer, answers)
+        answers.flush()
+    except BrokenPipeError:  # the parent was killed
+        os._exit(0)
 
 
 if __name__ == "__main__":

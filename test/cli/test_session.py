@@ -126,6 +126,7 @@ def test_recording_goes_on_without_the_encoder(stage):
         ),
         (1, ["[INFO] [1.0] [hardware]: x", "KeyError: 'y'", ""], "ended with status 1: KeyError: 'y'"),
         (1, ["[FATAL] [1.0] [hardware]: the port is gone", "[INFO] [1.1] [x]: y"], "ended: the port is gone"),
+        (-9, ["BrokenPipeError: [Errno 32] Broken pipe"], "was killed (SIGKILL)"),
         (-64, [], "was killed (SIGRTMAX)"),
         (0, [], "ended with status 0"),
     ],

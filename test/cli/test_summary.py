@@ -5,6 +5,7 @@ import io
 import pytest
 from filmed import filmed_dataset
 from rich.console import Console
+from takes import a_take
 
 from lerobot_recorder.cli.record import conclude
 from lerobot_recorder.cli.status import RunStatus
@@ -13,6 +14,7 @@ from lerobot_recorder.dataset import DatasetPlace, recorded_numbers
 from lerobot_recorder.editing import DatasetEditor
 from lerobot_recorder.encoding import CommittedEpisode
 from lerobot_recorder.recording import CompletedEpisode
+from lerobot_recorder.spool import Spool
 
 
 @pytest.fixture
@@ -42,3 +44,12 @@ def test_a_summary_that_cannot_be_made_is_named_and_raises_nothing(run, tmp_path
     assert committed == []
     assert "the summary is incomplete" in faults[0]
     assert "info.json" in faults[0]
+
+
+def test_what_waits_after_the_encoder_has_died_is_listed_with_the_command(tmp_path):
+    root = tmp_path / "data"
+    name = a_take(Spool(root)).save().episode_id
+    run = RunStatus(completed={name: CompletedEpisode(name, "ready", 5, 0.2, "Push", root=str(root))})
+    printed = io.StringIO()
+    summarise(run, in_dataset(run), Console(file=printed, width=200))
+    assert f"waiting        1; to encode: lerobot-recorder encode {root}" in printed.getvalue()
