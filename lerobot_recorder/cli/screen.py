@@ -486,7 +486,7 @@ def _encoder(status: EncoderStatus) -> Text:
     line.append(f"   {_waiting(status)}" if status.waiting else "")
     if status.eta_s is not None and (status.waiting or progress is not None):
         line.append(f"   {duration(status.eta_s)} to clear")
-    return line.append(f"   {status.committed} in the dataset" if status.committed else "")
+    return line.append(f"   {status.committed} added to the dataset" if status.committed else "")
 
 
 def _waiting(status: EncoderStatus) -> str:
