@@ -3,6 +3,7 @@
 The commands do not import ROS. Those that need nodes start them as processes and talk to them through pipes.
 
 =============  =============================================================================
+entry          starts the program
 session        starts, steers and ends the nodes of one recording
 attachment     shows and steers nodes that run already, for ``console``
 view           the terminal of one operator: keyboard, controls and screen

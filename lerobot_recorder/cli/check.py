@@ -11,8 +11,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from lerobot_recorder.cli.overview import Overview
 from lerobot_recorder.dataset import check as find_faults
-from lerobot_recorder.dataset import find_dataset, load_info, spool_path
+from lerobot_recorder.dataset import duplicates, find_dataset, load_info, spool_path
+from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.video import VideoDecoder, probe
 
@@ -21,6 +23,7 @@ BAR_AFTER_S = 1.0
 
 WAITING = ("ready", "claimed", "committing")
 FAILED = "failed"
+_MOST_NOTES = 5
 
 DatasetArgument = Annotated[
     Path,
@@ -48,7 +51,7 @@ def check(dataset: DatasetArgument, deep: DeepOption = False) -> None:
         for fault in find_faults(dataset, probe, decoder=decoder, progress=bar.reached):
             bar.print(fault)
             found += 1
-    for note in _spooled(dataset):
+    for note in (*_spooled(dataset), *_duplicates(dataset)):
         typer.echo(note)
     if found:
         raise typer.Exit(1)
@@ -75,6 +78,23 @@ def _spooled(dataset: Path) -> Iterator[str]:
             f"note: {counted(failed, 'episode')} could not be encoded; the reasons are in {spool / FAILED}. "
             f"Try again: lerobot-recorder encode --retry-failed {dataset}"
         )
+
+
+def _duplicates(dataset: Path) -> Iterator[str]:
+    """Yield notes on episodes that are the same recording, as far as their provenance shows it."""
+    try:
+        overview = Overview(dataset)
+        recordings = {each.episode: each.recording for each in overview.episodes if each.recording}
+        pairs = duplicates(recordings, lambda number: overview.episodes[number].seconds)
+    except DatasetError:  # a fault, which is reported already
+        return
+    for number, other in pairs[:_MOST_NOTES]:
+        yield (
+            f"note: episodes {number} and {other} are of the same recording. "
+            f"Remove one with: lerobot-recorder edit delete {dataset} {other}"
+        )
+    if (more := len(pairs) - _MOST_NOTES) > 0:
+        yield f"note: {counted(more, 'more pair')} of episodes of the same recording"
 
 
 def _count(directory: Path) -> int:

@@ -19,7 +19,7 @@ from lerobot_recorder.dataset import (
     video_keys,
 )
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.excerpt import counted
+from lerobot_recorder.excerpt import counted, size_of
 
 MOST_WITH_AGES = 100
 """Episodes from which rates and ages of a dataset are computed, evenly spaced."""
@@ -81,7 +81,7 @@ class StreamSummary:
 
     Attributes:
         name: the stream.
-        rate_hz: rows with a new sample in a second.
+        rate_hz: rows with a new sample in a second, at most the frame rate.
         p50_s: median of the ages.
         p95_s: 95 of 100 samples were not older.
         max_s: age of the oldest sample.
@@ -232,8 +232,8 @@ def summary_lines(overview: Overview) -> Iterator[tuple[str, str]]:
     succeeded, marked = overview.success
     yield "success", f"{succeeded} of {marked} marked, {succeeded / marked:.0%}" if marked else "not marked"
     sizes = overview.sizes()
-    parts = ", ".join(f"{name} {size / 1e6:.1f} MB" for name, size in sizes.items())
-    yield "size", f"{sum(sizes.values()) / 1e6:.1f} MB: {parts}"
+    parts = ", ".join(f"{name} {size_of(size)}" for name, size in sizes.items())
+    yield "size", f"{size_of(sum(sizes.values()))}: {parts}"
     for count, (key, text) in enumerate(overview.cameras.items()):
         yield "" if count else "cameras", f"{key}: {text}"
 

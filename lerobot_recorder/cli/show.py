@@ -32,8 +32,8 @@ from lerobot_recorder.topics import meanings
 
 _SUCCESS = {True: "yes", False: "no", None: "not marked"}
 _EPISODES = ("episode", "frames", "s", "verdict", "success", "task")
-_STREAMS = ("stream", "new rows", "a second", "age ms: p50", "p95", "max", "stale", "faults")
-_SUMMARY = ("stream", "a second", "age ms: p50", "p95", "max")
+_STREAMS = ("stream", "new rows", "new a second", "age ms: p50", "p95", "max", "stale", "faults")
+_SUMMARY = ("stream", "new rows a second", "age ms: p50", "p95", "max")
 
 
 def show(
@@ -75,7 +75,11 @@ def show(
         bool, typer.Option("--rerun", help="Open the dataset in Rerun, if it is installed.")
     ] = False,
 ) -> None:
-    """Show a dataset, or an episode: task, verdict, success, and the rate and sample ages of each stream."""
+    """Show a dataset, or an episode: task, verdict, success, and the streams.
+
+    Of each stream: how many rows a second have a new sample, at most the frame rate also if the topic is
+    faster, and how old the samples are. ``--json`` calls the former rate_hz.
+    """
     if episode is not None and (verdict or task):
         raise ConfigError("--verdict and --task choose episodes of the list: leave out the number")
     console = operator_console()

@@ -242,6 +242,16 @@ def _refuse_other_content(root: Path) -> None:
         content = sorted(path.name for path in root.iterdir())
         if content:
             shown = ", ".join(content[:3]) + (", ..." if len(content) > 3 else "")
+            if {"data", "meta"} & set(content):
+                raise DatasetError(
+                    f"{root}: a dataset without meta/info.json, found {shown}; `lerobot-recorder repair "
+                    f"{root}` can write it anew from the other files"
+                )
+            if any(name == "metadata.yaml" or name.endswith((".mcap", ".db3")) for name in content):
+                raise DatasetError(
+                    f"{root}: expected a dataset, found a bag: {shown}; `lerobot-recorder import` makes a "
+                    "dataset of it, with a parameter file from `lerobot-recorder discover`"
+                )
             raise DatasetError(
                 f"{root}: expected a dataset or an empty directory, found {shown} and no meta/info.json; "
                 "choose another root, or move these away"

@@ -73,6 +73,9 @@ def find_dataset(name: Path | str) -> Path:
     for place in places:
         if place.is_dir() or spool_path(place).is_dir():
             return place
+    if path.is_file():
+        hint = "; `lerobot-recorder import` reads bags" if path.suffix in (".mcap", ".db3") else ""
+        raise DatasetError(f"{name}: expected a dataset, as a directory or user/name; found a file{hint}")
     searched = " and no ".join(str(place.absolute()) for place in places)
     raise DatasetError(f"{name}: expected a dataset, as a directory or user/name; found no {searched}")
 

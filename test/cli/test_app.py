@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -64,6 +65,22 @@ def test_each_command_prints_where_it_looked_for_a_dataset(invoke, home, command
     result = invoke(command, "me/nothing", *NEEDED.get(command, ()))
     assert result.exit_code == 1
     assert f"me/nothing and no {home}/me/nothing" in result.output
+
+
+def test_ctrl_c_while_the_commands_are_imported_is_answered_in_a_sentence():
+    """The finder interrupts the program at the first module that the command line imports."""
+    program = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+from lerobot_recorder.cli.entry import main
+sys.meta_path.insert(0, Finder())
+main()
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (130, "interrupted: nothing was changed\n")
 
 
 def test_ctrl_c_after_a_command_has_succeeded_does_not_change_its_status(monkeypatch):

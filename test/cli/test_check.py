@@ -9,6 +9,7 @@ from filmed import filmed_dataset
 from typer.testing import CliRunner, Result
 
 from lerobot_recorder.cli.app import app
+from lerobot_recorder.dataset.recordings import recording_line
 
 
 def run(*arguments: object) -> Result:
@@ -31,6 +32,19 @@ def test_faults_end_with_status_1(root: Path) -> None:
     result = run(root)
     assert result.exit_code == 1
     assert result.stdout.startswith(f"{root / 'meta/stats.json'}: cannot be read")
+
+
+def test_episodes_of_the_same_recording_are_mentioned(root: Path) -> None:
+    parts = ((0, "a", 0.0), (1, "a", 4 / 30), (2, "a", 0.0))
+    path = root / "meta/recordings/chunk-000/file-000.jsonl"
+    lines = [recording_line(n, name, {"started_at_ns": round(start * 1e9)}) for n, name, start in parts]
+    path.write_text("".join(lines))
+    result = run(root)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[0] == (
+        "note: episodes 0 and 2 are of the same recording. "
+        f"Remove one with: lerobot-recorder edit delete {root} 2"
+    )
 
 
 def test_episodes_that_are_not_encoded_are_mentioned(root: Path) -> None:

@@ -95,6 +95,17 @@ def test_what_is_not_there_is_an_error(invoke, root, tmp_path):
     assert "no meta/info.json" in invoke("show", tmp_path).output
 
 
+@pytest.mark.parametrize("command", ["show", "check"])
+def test_what_is_no_dataset_is_an_error_with_a_way_out(invoke, root, tmp_path, command):
+    (tmp_path / "cfg.yaml").touch()
+    (tmp_path / "bag").mkdir()
+    (tmp_path / "bag/metadata.yaml").touch()
+    (root / "meta/info.json").unlink()
+    assert "or user/name; found a file" in invoke(command, tmp_path / "cfg.yaml").output
+    assert "found a bag: metadata.yaml; `lerobot-recorder import`" in invoke(command, tmp_path / "bag").output
+    assert f"`lerobot-recorder repair {root}` can write it anew" in invoke(command, root).output
+
+
 @pytest.mark.parametrize("arguments", [(), (1,)])
 def test_the_contact_sheet_is_drawn_on_request(invoke, tmp_path, arguments):
     root = tmp_path / "real"
@@ -124,7 +135,7 @@ def test_a_summary_comes_first(invoke, root):
     assert lines["tasks"] == "1 x Pick up [the] cube"
     assert lines["verdicts"] == "1 bad, 1 unknown"
     assert lines["success"] == "1 of 1 marked, 100%"
-    assert re.fullmatch(r"[\d.]+ MB: videos [\d.]+ MB, data [\d.]+ MB, meta [\d.]+ MB", lines["size"])
+    assert re.fullmatch(r"[\d.]+ kB: videos [\d.]+ kB, data [\d.]+ kB, meta [\d.]+ kB", lines["size"])
     assert lines["cameras"] == "observation.images.top: 6x4 av1"
     assert ["force", "10.0", "43.3", "76.7", "76.7"] in [line.split() for line in result.output.splitlines()]
 
