@@ -36,6 +36,9 @@ _MOST_LISTED = 10_000
 _TIMEOUT_S = 120.0
 """How long a node may take for an answer; an edit of a large dataset takes seconds."""
 
+_LOOK_S = 2.0
+"""How often it looks whether a node that has not answered yet still reports its status."""
+
 _KEEP = {"cache-control": "private, max-age=86400, immutable"}
 
 
@@ -112,7 +115,7 @@ class _Pages:
             raise ConfigError(f"value: expected true or false, found {value!r}")
         if refusal := not_the_target(action.service, wanted.get("id"), self._live.state("recorder")):
             return _response(Answer(False, refusal))
-        answer = await _answered(self._station.call(action, value))
+        answer = await _answered(self._station.call(action, value), action.node, self._live)
         return _response(answer._replace(message=plain(answer.message, self._live)))
 
     async def control(self, request: Request) -> Response:
@@ -125,7 +128,7 @@ class _Pages:
             value = float(value)
         if type(value) is not kind or not _fits_parameter(value):
             raise ConfigError(f"{name}: expected {kind.__name__}, found {value!r}")
-        answer = await _answered(self._station.set_parameter(node, name, value))
+        answer = await _answered(self._station.set_parameter(node, name, value), node, self._live)
         return _response(Answer(True, is_set(name, value)) if answer.success else answer)
 
 
@@ -184,7 +187,7 @@ class _Episodes:
     async def edit(self, request: Request) -> Response:
         wanted = await _json(request)
         if (action := self._of_recorder(wanted)) is not None:
-            answer = await _answered(self._station.call(action, False))
+            answer = await _answered(self._station.call(action, False), action.node, self._live)
         else:
             answer = Answer(True, await run_in_threadpool(self._edit, wanted))
         self._number += 1
@@ -238,11 +241,17 @@ async def _json(request: Request) -> dict[str, Any]:
     return found
 
 
-async def _answered(work: concurrent.futures.Future[Answer]) -> Answer:
-    try:
-        return await asyncio.wait_for(asyncio.wrap_future(work), _TIMEOUT_S)
-    except asyncio.TimeoutError:
-        return Answer(False, f"no answer within {_TIMEOUT_S:.0f} s")
+async def _answered(work: concurrent.futures.Future[Answer], node: str, live: Live) -> Answer:
+    """Wait for a node's answer, as long as the node reports its status."""
+    waiting = asyncio.wrap_future(work)
+    for _ in range(round(_TIMEOUT_S / _LOOK_S)):
+        if (await asyncio.wait({waiting}, timeout=_LOOK_S))[0]:
+            return waiting.result()
+        if node in (live.state("silent") or ()):
+            waiting.cancel()
+            return Answer(False, f"the {node} does not answer; whether it still does this is unknown")
+    waiting.cancel()
+    return Answer(False, f"no answer within {_TIMEOUT_S:.0f} s")
 
 
 def _response(answer: Answer) -> Response:

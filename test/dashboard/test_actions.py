@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
+
 import pytest
 
 pytest.importorskip("starlette")
@@ -57,6 +59,12 @@ def test_answers_have_numbers_and_buttons(served):
     )
     assert act(served, "undo_delete", "") == (True, "discarded episode 4; “Bring back” brings it back")
     assert served.post("/controls/paused", {"value": False}).json()["message"] == "encoding continues"
+
+
+def test_the_answer_of_a_node_that_does_not_report_is_not_awaited(served):
+    served.live.put("silent", ["recorder"])
+    served.station.call = lambda _action, _value: Future()
+    assert "the recorder does not answer" in act(served, "start_episode", "")[1]
 
 
 def test_the_icon_that_browsers_ask_for_exists(served):
