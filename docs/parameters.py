@@ -10,13 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from lerobot_recorder import topics
+from lerobot_recorder import hardware_settings, topics
 from lerobot_recorder.arms import ReplaySettings
 from lerobot_recorder.cli import lerobot_flags
 from lerobot_recorder.dashboard import DashboardSettings
 from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.encoding import ENCODER_PARAMETERS
-from lerobot_recorder.nodes import hardware_settings
 from lerobot_recorder.settings import Parameter, parameters_of
 
 PAGE = Path(__file__).with_suffix(".md")

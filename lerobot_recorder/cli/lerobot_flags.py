@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ from typer.core import TyperCommand
 
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
+from lerobot_recorder.launching import OPTIONS
 
 PAGE = "docs/from_lerobot_record.md"
 
@@ -31,6 +33,9 @@ _BARE = ("resume", "play_sounds", "teleop", "robot", "dataset")
 """Flags whose names alone do not show that they are LeRobot's."""
 
 _SO_ARMS = {f"{model}_{part}": model for model in ("so100", "so101") for part in ("follower", "leader")}
+_ALONE = " "
+"""Value of a flag that is given without one, until it is known what that means."""
+
 _FORMATS = {"MJPG": "mjpeg", "YUYV": "raw"}
 CAMERA_KEYS = (
     "type",
@@ -59,7 +64,6 @@ UNUSED_BY_PREFLIGHT: Mapping[str, bool] = {
     "--push-to-hub": True,
     "--private": False,
     "--tag": True,
-    "--key": True,
     "--preflight": False,
     "--no-preflight": False,
 }
@@ -76,6 +80,7 @@ class Flag:
         remark: the difference, or why there is no counterpart, in Markdown
         translate: makes arguments of ``record`` of the flag's value, and of the values of all flags by name
         is_noted: whether ``record`` prints that the flag has no effect
+        needs_value: whether the flag alone, or with an empty text, means nothing
     """
 
     name: str
@@ -83,6 +88,7 @@ class Flag:
     remark: str
     translate: Translate
     is_noted: bool = False
+    needs_value: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,7 +107,23 @@ class RecordCommand(TyperCommand):
         translation = translated(args)
         for remark in translation.remarks:
             typer.echo(remark, err=True)
-        return super().parse_args(ctx, translation.arguments)
+        return self._parsed(ctx, translation.arguments, args)
+
+    def _parsed(self, ctx: Any, arguments: list[str], typed: Sequence[str]) -> list[str]:
+        """Parse a command line without LeRobot's flags.
+
+        Raises:
+            ConfigError: a value is not allowed; the message names the flag as it was typed.
+        """
+        try:
+            return super().parse_args(ctx, [*arguments])
+        except typer.BadParameter as error:
+            option = next(iter(error.param.opts), "") if error.param is not None else ""
+            if not option.startswith("--"):
+                raise
+            name = error.param.name or "" if error.param is not None else ""
+            why = _expected(name, option, arguments) or error.message.rstrip(".")
+            raise ConfigError(f"{_as_typed(option, typed)}: {why}") from None
 
 
 class PreflightCommand(RecordCommand):
@@ -109,7 +131,30 @@ class PreflightCommand(RecordCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Leave such options out, then parse the command line."""
-        return super().parse_args(ctx, _without_unused(translated(args).arguments))
+        return self._parsed(ctx, _without_unused(translated(args).arguments), args)
+
+
+def _expected(name: str, option: str, arguments: Sequence[str]) -> str:
+    """Return what an option of ``record`` expects, and what was found; empty if that is not known."""
+    following = itertools.pairwise([*arguments, ""])
+    found = [
+        each[len(option) + 1 :] if "=" in each else after
+        for each, after in following
+        if each.partition("=")[0] == option
+    ]
+    if name not in OPTIONS or not found:
+        return ""
+    limits = f", {OPTIONS[name].limits}" if OPTIONS[name].limits else ""
+    kind = "a whole number" if isinstance(OPTIONS[name].default, int) else "a number"
+    return f"expected {kind}{limits}, found {found[-1]}"
+
+
+def _as_typed(option: str, typed: Sequence[str]) -> str:
+    """Return an option of ``record``, or the flag of ``lerobot-record`` that was given for it."""
+    if any(each.partition("=")[0] == option for each in typed):
+        return option
+    here = {flag.name for flag in FLAGS if flag.needs_value and flag.here == f"`{option}`"}
+    return next((f"--{name}" for name in _separated(typed)[0] if name in here), option)
 
 
 def _without_unused(arguments: Sequence[str]) -> list[str]:
@@ -132,6 +177,7 @@ def translated(arguments: Sequence[str]) -> Translation:
         ConfigError: a flag does not exist, or its value has no counterpart here
     """
     given, rest = _separated(arguments)
+    _require_values(given)
     made: list[str] = []
     remarks = []
     for flag in FLAGS:
@@ -159,8 +205,21 @@ def _separated(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
             given[match[1]] = match[2]
         else:
             has_value = waiting and not (waiting[0].startswith("-") and _number(waiting[0]) is None)
-            given[match[1]] = waiting.pop(0) if has_value else "true"
+            given[match[1]] = waiting.pop(0) if has_value else _ALONE
     return given, rest
+
+
+def _require_values(given: dict[str, str]) -> None:
+    """Give flags without a value the value true.
+
+    Raises:
+        ConfigError: a flag means nothing without a value.
+    """
+    for name, value in given.items():
+        flag = next((flag for flag in FLAGS if fnmatchcase(name, flag.name)), None)
+        if flag is not None and flag.needs_value and not value.strip():
+            raise ConfigError(f"--{name}: expected a value, as in --{name}=VALUE, found none")
+        given[name] = "true" if value is _ALONE else value
 
 
 def _is_lerobots(name: str) -> bool:
@@ -184,7 +243,13 @@ def _plain(markdown: str) -> str:
 
 def _option(name: str, option: str, remark: str = "") -> Flag:
     """Return a flag that is an option of ``record``."""
-    return Flag(name, f"`{option}`", remark, lambda value, _: [] if _is_null(value) else [option, value])
+    return Flag(
+        name,
+        f"`{option}`",
+        remark,
+        lambda value, _: [] if _is_null(value) else [option, value],
+        needs_value=True,
+    )
 
 
 def _assigned(name: str, parameter: str, remark: str = "") -> Flag:
@@ -245,8 +310,11 @@ def _read(name: str, value: str) -> Any:
     try:
         return yaml.safe_load(value)
     except yaml.YAMLError as error:
+        mark = error.problem_mark if isinstance(error, yaml.MarkedYAMLError) else None
+        place = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
+        why = (error.problem if isinstance(error, yaml.MarkedYAMLError) else None) or "it cannot be read"
         raise ConfigError(
-            f"--{name}: expected YAML or JSON, found {excerpt(value)}: {excerpt(error)}"
+            f"--{name}: expected YAML or JSON{place}, found {excerpt(repr(value), 60)}: {why}"
         ) from None
 
 

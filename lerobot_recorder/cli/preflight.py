@@ -12,10 +12,12 @@ from typing import Annotated, Any, cast
 import cv2
 import typer
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cameras import CameraSettings
+from lerobot_recorder.cli.controls import key_aliases
 from lerobot_recorder.cli.discover import survey
 from lerobot_recorder.cli.options import (
     BatchSizeOption,
@@ -23,6 +25,7 @@ from lerobot_recorder.cli.options import (
     EpisodeTimeOption,
     FpsOption,
     HardwareOption,
+    KeyOption,
     NamespaceOption,
     NumEpisodesOption,
     ParameterOption,
@@ -62,6 +65,7 @@ from lerobot_recorder.preflight import (
     sheet_file,
 )
 from lerobot_recorder.simulation import SIMULATED_SOURCE, SimulatedCamera, simulated_arm
+from lerobot_recorder.spool import Spool
 from lerobot_recorder.topics import binding_of
 
 QUICK_S = 1.0
@@ -100,6 +104,10 @@ class Preflight:
     def faults(self) -> list[Finding]:
         """What spoils a recording."""
         return [each for each in self.findings if each.level == FAULT]
+
+    def has_fault(self, *subjects: str) -> bool:
+        """Return whether one of some subjects has a fault."""
+        return any(each.subject in subjects for each in self.faults)
 
     def pictures(self) -> dict[str, Reference]:
         """Return what can be compared with in the next session."""
@@ -140,6 +148,7 @@ def preflight(
         bool,
         typer.Option("--accept", help="Compare with these pictures and devices from now on."),
     ] = False,
+    key: KeyOption = None,
     parameter: ParameterOption = None,
 ) -> None:
     """Check arms, cameras, disk, dataset and clock before the first take; nothing moves.
@@ -160,13 +169,19 @@ def preflight(
         "leader_port": teleop_port,
         "leader_id": teleop_id,
     }
+    key_aliases(key or ())
     plan = plan_recording(hardware, config, options, parameter or [], namespace)
     console = Console(highlight=False, soft_wrap=True)
+    had_spool = Spool(plan.root).path.exists()
     with console.status(f"looking at arms and cameras for {seconds:g} s"):
         done = run_preflight(plan, seconds)
     print_findings(done.findings, console)
-    keep_findings(done, plan.root, known=() if accept else done.references)
-    if done.looks:
+    is_kept = had_spool or not done.has_fault("dataset", "disk")
+    if not is_kept:
+        Spool(plan.root).remove_unused()
+    else:
+        keep_findings(done, plan.root, known=() if accept else done.references)
+    if done.looks and (sheet or is_kept):
         path = sheet.expanduser() if sheet else sheet_file(plan.root)
         if sheet:
             _write_sheet(done, path)
@@ -200,9 +215,16 @@ def run_preflight(plan: Plan, seconds: float, *, devices: bool = True) -> Prefli
 def print_findings(findings: Sequence[Finding], console: Console) -> None:
     """Print a line for each finding."""
     width = max(len(each.subject) for each in findings) + 2
+    if console.is_terminal:
+        table = Table.grid()
+        for each in findings:
+            table.add_row(
+                Text(f"{each.level:<9}", _COLOURS[each.level]), f"{each.subject}  ", Text(each.text)
+            )
+        console.print(table, soft_wrap=False)
+        return
     for each in findings:
-        level = Text(f"{each.level:<9}", _COLOURS[each.level])
-        console.print(Text.assemble(level, f"{each.subject:<{width}}{each.text}"))
+        console.print(Text(f"{each.level:<9}{each.subject:<{width}}{each.text}"))
 
 
 def keep_findings(done: Preflight, root: Path, known: Container[str] = ()) -> None:

@@ -202,10 +202,10 @@ def _refuse_unusable(place: Path, recorder: str) -> None:
         DatasetError: the directory holds something else, or a dataset that cannot be continued
         SpoolError: the directory is not writable, or another recorder uses it
     """
+    check_appendable(place)  # first, so that no spool is left beside what cannot be used
     spool = Spool(place)
     spool.require()
     spool.lock_recorder(recorder).release()
-    check_appendable(place)
 
 
 def _refuse_unreachable_dashboard(parameters: Mapping[str, Any]) -> None:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from lerobot_recorder.arms import ArmSettings, TeleopSettings
+from lerobot_recorder import hardware_settings
 from lerobot_recorder.cameras import CameraSettings, camera_settings
 from lerobot_recorder.cli.plan import Plan
-from lerobot_recorder.encoding import ENCODER_PARAMETERS
+from lerobot_recorder.dashboard import DashboardSettings
+from lerobot_recorder.dataset import DatasetPlace
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.importing import ImportParameters, typed_parameters
+from lerobot_recorder.importing import (
+    OF_ENCODER,
+    OF_RECORDER,
+    ImportParameters,
+    KnownParameters,
+    typed_parameters,
+    unknown_parameters,
+)
+from lerobot_recorder.parameter_files import read_sections
 from lerobot_recorder.recording import ButtonSettings
-from lerobot_recorder.settings import Parameter, parameters_of, settings_from
-from lerobot_recorder.topics import PARAMETERS
+from lerobot_recorder.settings import parameters_of, settings_from
 
 T = TypeVar("T")
-
-_CAMERAS = Parameter("cameras", ("top", "wrist"), "")
 
 
 @dataclass(frozen=True)
@@ -43,15 +49,16 @@ class TypedPlan:
 def typed_plan(plan: Plan) -> TypedPlan:
     """Return the parameters of a plan in their types, and what is wrong with them."""
     problems: list[str] = []
-    given = {node: {**plan.given[node], **plan.derived[node]} for node in plan.given}
     hardware: dict[str, Any] = {}
     cameras: list[CameraSettings] = []
-    if "hardware" in given:
-        hardware = _allowed(given["hardware"], _of_hardware(given["hardware"]), problems)
-        names = [name for name in hardware.get("cameras", _CAMERAS.default) if name]
+    if "hardware" in plan.given:
+        hardware = _allowed(plan, "hardware", problems)
+        names = _listed(_known("hardware"), hardware)
         cameras = [made for name in names if (made := _camera(name, hardware, problems)) is not None]
-    recorder = _allowed(given["recorder"], PARAMETERS, problems)
-    encoder = _allowed(given["encoder"], ENCODER_PARAMETERS, problems)
+    recorder = _allowed(plan, "recorder", problems)
+    encoder = _allowed(plan, "encoder", problems)
+    if "dashboard" in plan.given:
+        _allowed(plan, "dashboard", problems)
     _check_buttons(recorder, problems)
     parameters = _together(plan, recorder, encoder, problems)
     return TypedPlan(hardware, cameras, parameters, recorder.get("num_episodes", 0), problems)
@@ -71,29 +78,50 @@ def checked_settings(kind: type[T], values: Mapping[str, Any]) -> T:
     return settings_from(kind, {name: each.check(values[name]) for name, each in given.items()})
 
 
-def _of_hardware(values: Mapping[str, Any]) -> Iterator[Parameter]:
-    """Yield the parameters that checks need: of the arms, and of the cameras that are listed."""
-    yield from (_CAMERAS, *parameters_of(TeleopSettings))
-    names = values.get("cameras", _CAMERAS.default)
-    of_each = dict.fromkeys(("follower", "leader"), parameters_of(ArmSettings))
-    of_each |= dict.fromkeys(names if isinstance(names, list) else (), parameters_of(CameraSettings))
-    for name, parameters in of_each.items():
-        yield from (replace(each, name=f"{name}.{each.name}") for each in parameters)
+def _known(node: str) -> KnownParameters:
+    """Return the parameters that a node declares."""
+    if node == "hardware":
+        arms = [
+            replace(each, name=f"{arm}.{each.name}")
+            for arm in ("follower", "leader")
+            for each in hardware_settings.ARM_PARAMETERS
+        ]
+        own = (*hardware_settings.PARAMETERS, *arms)
+        return KnownParameters(own, "cameras", hardware_settings.CAMERA_PARAMETERS)
+    if node == "dashboard":
+        return KnownParameters(parameters_of(DatasetPlace, DashboardSettings))
+    return {"recorder": OF_RECORDER, "encoder": OF_ENCODER}[node]
 
 
-def _allowed(
-    values: Mapping[str, Any], parameters: Iterator[Parameter] | Sequence[Parameter], problems: list[str]
-) -> dict[str, Any]:
-    """Return values in their types without those that a parameter does not allow, which are problems."""
+def _allowed(plan: Plan, node: str, problems: list[str]) -> dict[str, Any]:
+    """Return the values of a node in their types, without those that it refuses, which are problems."""
+    values = {**plan.given[node], **plan.derived[node]}
     kept = {name: value for name, value in values.items() if value is not None}
-    for each in parameters:
-        if each.name in kept:
+    sections = [each for each in read_sections(plan.file) if each.applies_to(f"{plan.prefix}{node}")]
+    in_file = {name: entry for section in sections for name, entry in section.parameters.items()}
+    known = _known(node)
+    listed = _listed(known, values)
+    changes = {name: value for name, value in plan.given[node].items() if name not in in_file}
+    problems += unknown_parameters(node, sections, changes, known, listed)
+    for each in known.of(listed):
+        for name in filter(None, (each.name, each.former_name)):
+            if name not in kept:
+                continue
             try:
-                kept[each.name] = each.check(kept[each.name])
+                kept[name] = each.check(kept[name])
             except ConfigError as error:
-                problems.append(str(error))
-                del kept[each.name]
+                entry = in_file.get(name)
+                place = f"{entry.place}: " if entry is not None and entry.value == kept[name] else ""
+                problems.append(f"{place}{node}.{error}")
+                del kept[name]
     return kept
+
+
+def _listed(known: KnownParameters, values: Mapping[str, Any]) -> list[str]:
+    """Return the members that are listed, such as streams."""
+    default = next((each.default for each in known.parameters if each.name == known.members), ())
+    given = values.get(known.members)
+    return [str(each) for each in (given if isinstance(given, (list, tuple)) else default) if each]
 
 
 def _camera(name: str, hardware: Mapping[str, Any], problems: list[str]) -> CameraSettings | None:

@@ -26,11 +26,21 @@ from lerobot_recorder.importing.bag_import import (
     import_bag,
 )
 from lerobot_recorder.importing.cuts import Cut, Cutting, Range, cuts_of, range_of, read_ranges, unmatched
-from lerobot_recorder.importing.parameters import ImportParameters, read_parameters, typed_parameters
+from lerobot_recorder.importing.parameters import (
+    OF_ENCODER,
+    OF_RECORDER,
+    ImportParameters,
+    KnownParameters,
+    read_parameters,
+    typed_parameters,
+    unknown_parameters,
+)
 from lerobot_recorder.importing.session import ImportSession, problems_of
 
 __all__ = [
     "KNOWN",
+    "OF_ENCODER",
+    "OF_RECORDER",
     "BagJob",
     "BagReport",
     "Cut",
@@ -38,6 +48,7 @@ __all__ = [
     "ImportParameters",
     "ImportSession",
     "ImportedEpisode",
+    "KnownParameters",
     "Range",
     "Source",
     "cuts_of",
@@ -47,5 +58,6 @@ __all__ = [
     "read_parameters",
     "read_ranges",
     "typed_parameters",
+    "unknown_parameters",
     "unmatched",
 ]

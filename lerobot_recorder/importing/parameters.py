@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -89,13 +89,8 @@ def read_parameters(
     derived = derived_parameters(given)
     recorder = {**given["recorder"], **derived["recorder"]}
     streams = _checked(recorder, PARAMETERS, []).get("streams", RowSettings().streams)
-    known: list[str | Parameter] = [
-        *PARAMETERS,
-        *(_prefixed(each, name) for name in streams for each in STREAM_PARAMETERS),
-    ]
-    known += _left_out(own["recorder"], streams)
-    _refuse_unknown("recorder", own["recorder"], changes.get("recorder", {}), known, streams)
-    _refuse_unknown("encoder", own["encoder"], changes.get("encoder", {}), ENCODER_PARAMETERS)
+    _refuse_unknown("recorder", own["recorder"], changes.get("recorder", {}), OF_RECORDER, streams)
+    _refuse_unknown("encoder", own["encoder"], changes.get("encoder", {}), OF_ENCODER)
     return typed_parameters(file, recorder, {**given["encoder"], **derived["encoder"]}, namespace)
 
 
@@ -133,8 +128,9 @@ def _values(sections: Iterable[Section]) -> dict[str, Any]:
     return {name: entry.value for section in sections for name, entry in section.parameters.items()}
 
 
-def _prefixed(parameter: Parameter, stream: str) -> str:
-    return f"{stream}.{parameter.name}"
+def _prefixed(parameter: Parameter, member: str) -> Parameter:
+    former = f"{member}.{parameter.former_name}" if parameter.former_name else ""
+    return replace(parameter, name=f"{member}.{parameter.name}", former_name=former)
 
 
 def _group(values: Values, stream: str) -> dict[str, Any]:
@@ -168,44 +164,81 @@ def _check(parameter: Parameter, prefix: str, value: Any) -> Any:
         raise ConfigError(f"{prefix}{error}") from None
 
 
-def _left_out(sections: Sequence[Section], streams: Sequence[str]) -> list[str]:
-    """Return the parameters of streams that the file lists, and the value that replaces its list does not."""
-    listed = {
-        str(name)
-        for section in sections
-        if "streams" in section.parameters and isinstance(section.parameters["streams"].value, list)
-        for name in section.parameters["streams"].value
-    }
-    left_out = tuple(f"{name}." for name in listed - set(streams))
-    return [name for section in sections for name in section.parameters if name.startswith(left_out)]
+@dataclass(frozen=True)
+class KnownParameters:
+    """The parameters that a node has.
+
+    Attributes:
+        parameters: those that it has once, with their full names
+        members: the parameter that lists what has parameters of its own, such as ``streams``; empty: none
+        of_member: the parameters that each of them has
+    """
+
+    parameters: Sequence[Parameter]
+    members: str = ""
+    of_member: Sequence[Parameter] = ()
+
+    def of(self, listed: Sequence[str]) -> list[Parameter]:
+        """Return all with their full names, given the members that are listed."""
+        return [*self.parameters, *(_prefixed(each, name) for name in listed for each in self.of_member)]
 
 
-def _refuse_unknown(
+OF_RECORDER = KnownParameters(PARAMETERS, "streams", STREAM_PARAMETERS)
+OF_ENCODER = KnownParameters(ENCODER_PARAMETERS)
+
+
+def unknown_parameters(
     node: str,
     sections: Sequence[Section],
     changes: Values,
-    known: Sequence[str | Parameter],
-    streams: Sequence[str] | None = None,
-) -> None:
-    """Refuse parameters that do not exist, except in sections for all nodes.
+    known: KnownParameters,
+    listed: Sequence[str] = (),
+) -> list[str]:
+    """Return a sentence for each parameter that a node does not have, except in sections for all nodes.
 
-    Raises:
-        ConfigError: a parameter does not exist
+    Args:
+        node: name of the node
+        sections: those of the parameter file that apply to it
+        changes: values from elsewhere, by name
+        known: what it has
+        listed: the members that are listed now; what a file has for those that only it lists is not used
     """
-    names = {each if isinstance(each, str) else each.name for each in known}
-    names |= {each.former_name for each in known if isinstance(each, Parameter) and each.former_name}
+    names = {name for each in known.of(listed) for name in (each.name, each.former_name) if name}
     places = {
         name: entry.place
         for section in sections
         if not section.is_shared
         for name, entry in section.parameters.items()
     } | dict.fromkeys(changes, "")
-    unknown = [name for name in places if name not in names and not name.startswith(_FOREIGN)]
-    unlisted = {} if streams is None else of_unlisted(unknown, "streams", streams, STREAM_PARAMETERS)
-    for name, place in places.items():
-        if name in unlisted:
-            raise ConfigError(f"{f'{place}: ' if place else ''}{unlisted[name]}")
-        if name in unknown:
-            hint = did_you_mean(name, names)
-            where = f"{place}: " if place else ""
-            raise ConfigError(f"{where}{node} has no parameter {name!r}{hint}; docs/parameters.md lists them")
+    left_out = _left_out(sections, known.members, listed)
+    unknown = [name for name in places if name not in names and not name.startswith((*_FOREIGN, *left_out))]
+    unlisted = of_unlisted(unknown, known.members, listed, known.of_member) if known.members else {}
+    sentences: dict[str, str] = {}
+    for name in unknown:
+        hint = f"{did_you_mean(name, names)}; docs/parameters.md lists them"
+        sentence = unlisted.get(name, f"{node} has no parameter {name!r}{hint}")
+        sentences.setdefault(sentence, places[name])
+    return [f"{place}: {each}" if place else each for each, place in sentences.items()]
+
+
+def _left_out(sections: Sequence[Section], members: str, listed: Sequence[str]) -> tuple[str, ...]:
+    """Return how parameters of members start that the file lists, and the value that replaces it does not."""
+    lists = [section.parameters[members].value for section in sections if members in section.parameters]
+    names = {str(name) for each in lists if isinstance(each, list) for name in each}
+    return tuple(f"{name}." for name in names - set(listed) if name)
+
+
+def _refuse_unknown(
+    node: str,
+    sections: Sequence[Section],
+    changes: Values,
+    known: KnownParameters,
+    listed: Sequence[str] = (),
+) -> None:
+    """Refuse parameters that do not exist, except in sections for all nodes.
+
+    Raises:
+        ConfigError: a parameter does not exist
+    """
+    if unknown := unknown_parameters(node, sections, changes, known, listed):
+        raise ConfigError(unknown[0])

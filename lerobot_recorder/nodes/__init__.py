@@ -1,7 +1,7 @@
 """The ROS 2 nodes: they turn parameters and messages into values, call the core, and publish the results.
 
 =====================  ====================================================================================
-hardware               arms and cameras on topics; `cameras`, `hardware_settings`
+hardware               arms and cameras on topics; `cameras`
 recorder               writes streams into the spool; `recorder_status`
 encoder                encodes spooled episodes into the dataset
 replay                 sends a recorded episode's actions as commands

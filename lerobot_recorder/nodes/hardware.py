@@ -24,15 +24,15 @@ from lerobot_recorder.arms import (
 )
 from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.errors import ConfigError, DeviceError
-from lerobot_recorder.nodes.cameras import CameraTopics
-from lerobot_recorder.nodes.clock import steady_timer
-from lerobot_recorder.nodes.events import Diagnostic, Diagnostics
-from lerobot_recorder.nodes.hardware_settings import (
+from lerobot_recorder.hardware_settings import (
     ARM_PARAMETERS,
     CAMERA_PARAMETERS,
     PARAMETERS,
     teleop_settings,
 )
+from lerobot_recorder.nodes.cameras import CameraTopics
+from lerobot_recorder.nodes.clock import steady_timer
+from lerobot_recorder.nodes.events import Diagnostic, Diagnostics
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.simulation import (

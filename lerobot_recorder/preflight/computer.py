@@ -23,7 +23,6 @@ _EARLIEST_S = 1_750_000_000
 """A time in June 2025, before which this program did not exist."""
 
 _UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
-_FOR_EVER = 50
 _TYPICAL_EPISODE_S = 60.0
 
 
@@ -51,18 +50,32 @@ def check_disk(
     except OSError as error:
         return Finding("disk", FAULT, f"the free space is unknown: {error}")
     frames = int((episode_time_s or _TYPICAL_EPISODE_S) * fps)
-    episodes = num_episodes or _FOR_EVER
+    episodes = num_episodes or 1
     one_bytes = frames * pixels * _RAW_BYTES_PER_PIXEL
     kept_bytes = episodes * frames * (_frame_bytes(root) or pixels * _TYPICAL_VIDEO_BYTES_PER_PIXEL)
     needed_bytes = min(batch + 1, episodes) * one_bytes + kept_bytes
-    fine = (
-        f"{max(free_bytes, 0) / 1e9:.1f} GB free, {counted(episodes, 'episode')} of {frames / fps:g} s "
-        f"{'needs' if episodes == 1 else 'need'} about {needed_bytes / 1e9:.1f} GB"
-    )
+    fine = f"{max(free_bytes, 0) / 1e9:.1f} GB free"
+    if pixels:
+        seconds = max(free_bytes, 0) / (fps * pixels * _RAW_BYTES_PER_PIXEL)
+        fine += f", enough for {_duration(seconds)} of images that wait to be encoded"
+    if num_episodes:
+        fine += (
+            f"; {counted(num_episodes, 'episode')} of {frames / fps:g} s "
+            f"{'needs' if num_episodes == 1 else 'need'} about {needed_bytes / 1e9:.1f} GB while the encoder "
+            "keeps up"
+        )
     if free_bytes < one_bytes:
         return Finding("disk", FAULT, f"{fine}: not even one fits, free some space")
     problems = [] if free_bytes >= needed_bytes else [(WARNING, "free some space, or record elsewhere")]
     return combined("disk", problems, fine)
+
+
+def _duration(seconds: float) -> str:
+    """Return a duration in the unit that the screen of `record` uses."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{int(seconds)} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def _frame_bytes(root: Path) -> float:

@@ -59,6 +59,14 @@ class SpoolDirectory(SpoolListing):
                 f"{self.path} cannot be written: {error.strerror} ({error.filename}); choose another root"
             ) from error
 
+    def remove_unused(self) -> None:
+        """Remove a spool that has only empty directories, as `require` makes it."""
+        with contextlib.suppress(OSError):
+            for state in (*STATES, PREPARED, ERASING):
+                self.directory(state).rmdir()
+            (self.path / _LOCK_FILE).unlink(missing_ok=True)
+            self.path.rmdir()
+
     def locked(self) -> AbstractContextManager[None]:
         """Hold the lock that every move takes; a process that dies releases it.
 

@@ -119,6 +119,43 @@ def test_a_flag_without_effect_is_reported():
     ]
 
 
+@pytest.mark.parametrize(
+    "words", [["--dataset.repo_id"], ["--dataset.repo_id="], ["--robot.port", "--resume"]]
+)
+def test_a_flag_that_needs_a_value_is_refused_without_one(words):
+    with pytest.raises(
+        ConfigError, match=r"^--[a-z_.]+: expected a value, as in --[a-z_.]+=VALUE, found none$"
+    ):
+        translated(words)
+
+
+@pytest.mark.parametrize(
+    ("words", "start"),
+    [
+        (
+            ["--dataset.num_episodes=-1"],
+            "--dataset.num_episodes: expected a whole number, at least 0, found -1",
+        ),
+        (["--num-episodes=-1"], "--num-episodes: expected a whole number, at least 0, found -1"),
+        (["--dataset.fps", "fast"], "--dataset.fps: expected a whole number, 1 to 1000, found fast"),
+    ],
+)
+@pytest.mark.parametrize("command", ["record", "preflight"])
+def test_a_value_that_is_not_allowed_is_one_sentence_that_names_the_flag_as_typed(command, words, start):
+    result = CliRunner().invoke(app, [command, *words])
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"error: {start}")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_cameras_that_are_no_yaml_are_one_sentence_with_the_place():
+    with pytest.raises(
+        ConfigError, match=r"^--robot.cameras: expected YAML or JSON at line 1, column \d+, "
+    ) as error:
+        translated(["--robot.cameras={top: {type: opencv"])
+    assert "\n" not in str(error.value)
+
+
 def test_preflight_accepts_every_option_of_record():
     group = typer.main.get_command(app)
     options = {

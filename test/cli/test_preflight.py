@@ -9,12 +9,14 @@ from importlib.util import find_spec
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 
 from lerobot_recorder.cameras import encode_jpeg
+from lerobot_recorder.cli.preflight import print_findings
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.discovery import SeenTopic, Survey
 from lerobot_recorder.errors import ConfigError
-from lerobot_recorder.preflight import load_findings, sheet_file
+from lerobot_recorder.preflight import Finding, load_findings, sheet_file
 from lerobot_recorder.spool import Spool
 
 needs_ros = pytest.mark.skipif(find_spec("rclpy") is None, reason="no ROS 2 in this Python")
@@ -72,9 +74,13 @@ def test_a_broken_description_of_the_dataset_is_a_line_and_all_else_is_checked(i
 
 def test_values_that_are_not_allowed_are_a_line_and_all_else_is_checked(invoke, root):
     wrong = {
-        "hardware.rate_hz=fast": "rate_hz: expected a number, found 'fast'",
-        "hardware.top.fps=x": "top.fps: expected a number, found 'x'",
-        "recorder.fps=30.5": "fps: expected a whole number, found 30.5",
+        "hardware.rate_hz=fast": "hardware.rate_hz: expected a number, found 'fast'",
+        "hardware.top.fps=x": "hardware.top.fps: expected a number, found 'x'",
+        "recorder.nonsense=1": "recorder has no parameter 'nonsense'",
+        "hardware.top.tomsource=1": "hardware has no parameter 'top.tomsource' (did you mean 'top.source'?)",
+        "encoder.crf=30.5": "encoder.crf: expected a whole number, found 30.5",
+        "recorder.top.max_age_s=x": "recorder.top.max_age_s: expected a number",
+        "recorder.fps=30.5": "recorder.fps: expected a whole number, found 30.5",
         "recorder.joy_buttons=[0:pauze]": "found '0:pauze' (did you mean 'pause'?)",
     }
     result = invoke("preflight", *SIMULATED, *(f"-p{each}" for each in wrong), "--root", root)
@@ -83,6 +89,37 @@ def test_values_that_are_not_allowed_are_a_line_and_all_else_is_checked(invoke, 
     assert found["parameters"][0] == "fault"
     assert [text for text in wrong.values() if text not in found["parameters"][1]] == []
     assert result.exit_code == 1
+
+
+def test_a_file_with_unknown_names_and_values_is_a_line_that_names_the_place(invoke, root, tmp_path):
+    file = tmp_path / "robot.yaml"
+    file.write_text("recorder:\n  ros__parameters:\n    fpss: 3\n    queue_mb: much\n")
+    result = invoke("preflight", *SIMULATED, "--config", file, "--root", root)
+    level, text = lines(result.output)["parameters"]
+    assert level == "fault"
+    assert f"{file}:3:5: recorder has no parameter 'fpss' (did you mean 'fps'?)" in text
+    assert f"{file}:4:5: recorder.queue_mb: expected a number, found 'much'" in text
+
+
+def test_what_record_would_refuse_of_keys_is_refused(invoke, root):
+    result = invoke("preflight", *SIMULATED, "--root", root, "--key", "b=foo")
+    assert result.exit_code == 1
+    assert "foo" in result.output
+
+
+def test_nothing_is_left_beside_a_root_that_cannot_be_used(invoke, root):
+    root.mkdir()
+    (root / "thesis.tex").write_text("mine")
+    assert invoke("preflight", *SIMULATED, "--root", root).exit_code == 1
+    assert not Spool(root).path.exists()
+
+
+def test_on_a_terminal_lines_do_not_break_inside_words():
+    console = Console(width=80, force_terminal=True, color_system=None, record=True)
+    print_findings([Finding("top", "fault", "word " * 40)], console)
+    shown = console.export_text().splitlines()
+    assert len(shown) > 1
+    assert {word for line in shown for word in line.split()} == {"fault", "top", "word"}
 
 
 def test_a_place_that_cannot_be_written_is_a_line(invoke):
@@ -170,7 +207,8 @@ def test_record_checks_first_and_refuses_a_fault_unless_told_not_to(invoke, root
 def test_a_full_disk_and_a_folder_for_a_picture_are_refused_with_a_sentence(
     invoke, root, tmp_path, monkeypatch
 ):
-    assert invoke("preflight", *SIMULATED, "--root", root, "--sheet", tmp_path).exit_code == 2
+    refused = invoke("preflight", *SIMULATED, "--root", root, "--sheet", tmp_path)
+    assert (refused.exit_code, "error: --sheet: " in refused.output) == (1, True)
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -86,7 +86,7 @@ def test_the_warning_that_the_follower_will_fall_is_shown(invoke, monkeypatch, t
 
 @needs_ros
 def test_the_hardware_node_has_the_time_for_its_longest_warning():
-    from lerobot_recorder.nodes.hardware_settings import TELEOP_PARAMETERS
+    from lerobot_recorder.hardware_settings import TELEOP_PARAMETERS
 
     (warning,) = (each for each in TELEOP_PARAMETERS if each.name == "torque_off_warning_s")
     assert warning.high < END_S

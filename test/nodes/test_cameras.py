@@ -10,9 +10,9 @@ from sensor_msgs.srv import SetCameraInfo  # noqa: E402
 
 from lerobot_recorder.cameras import CameraSettings, camera_settings  # noqa: E402
 from lerobot_recorder.errors import CalibrationError, ConfigError  # noqa: E402
+from lerobot_recorder.hardware_settings import CAMERA_PARAMETERS  # noqa: E402
 from lerobot_recorder.images import decode_rgb  # noqa: E402
 from lerobot_recorder.nodes.cameras import camera_info, default_calibration  # noqa: E402
-from lerobot_recorder.nodes.hardware_settings import CAMERA_PARAMETERS  # noqa: E402
 from lerobot_recorder.simulation import simulated_calibration  # noqa: E402
 from lerobot_recorder.topics import image_to_rgb  # noqa: E402
 

@@ -40,7 +40,9 @@ def test_the_disk_must_have_room_for_one_and_should_for_all(tmp_path, free, giga
     free(int(gigabytes * 1e9))
     found = check_disk(tmp_path / "d", **DISK)
     assert found.level == level, found.text
-    assert "10 episodes of 60 s need about 1.9 GB" in found.text
+    assert "10 episodes of 60 s need about 1.9 GB while the encoder keeps up" in found.text
+    assert "of images that wait to be encoded" in found.text
+    assert "episodes of" not in check_disk(tmp_path / "d", **{**DISK, "num_episodes": 0}).text
     assert "-" not in found.text
 
 
