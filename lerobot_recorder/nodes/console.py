@@ -18,6 +18,7 @@ from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
+from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
@@ -51,6 +52,8 @@ _SERVICES: Mapping[tuple[str, str], type[Any]] = {
 }
 _LEVELS = {20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
 _LOOK_S = 0.2
+_DISCOVERY_S = 4.0
+"""How long a key waits for its service: on jazzy, services are often found 3 s later than topics."""
 _SETTLING_S = 1.0
 """How long other recorders may take to be found after the first."""
 
@@ -220,10 +223,22 @@ class ConsoleNode(ManagedNode):
     async def _ask(self, node: str, service: str, call: str, request: Any) -> Any:
         """Return the response of a service; None, after an answer, if it cannot be reached."""
         client = self._calls.get((node, service))
-        if client is None or not client.service_is_ready():
+        if client is None or not await self._is_ready(client):
             self._answer(node, call, success=False, message=f"the {node} node cannot be reached")
             return None
         return await client.call_async(request)
+
+    async def _is_ready(self, client: Any) -> bool:
+        """Return whether a service is there, after both sides had time to find each other."""
+        deadline = time.monotonic() + _DISCOVERY_S
+        while not client.service_is_ready():
+            if time.monotonic() > deadline:
+                return False
+            later: Future[None] = Future()
+            timer = steady_timer(self, _LOOK_S, partial(later.set_result, None))
+            await later
+            self.destroy_timer(timer)
+        return True
 
     def _answer(self, node: str, call: str, success: bool, message: str) -> None:
         self._write(node, "answer", {"call": call, "success": success, "message": message})

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
 from std_msgs.msg import String
+from std_srvs.srv import Trigger
 from terminal import COMMAND, Terminal
 
 from lerobot_recorder.spool import Spool
@@ -119,3 +121,17 @@ def test_several_recorders_are_named(graph):
     result = console(graph.environment)
     assert result.returncode == 1
     assert "several recorders run: choose a --namespace of /left, /right" in result.stderr
+
+
+def test_a_service_that_is_found_later_than_its_node_is_called(graph):
+    def call_starts(_request, response):
+        response.success, response.message = True, "recording episode 0"
+        return response
+
+    process = graph.run("console", ["--ros-args"])
+    process.send('{"to": "recorder", "call": "start_episode"}')
+    graph.wait(lambda: any(name.startswith("_console") for name in graph.node.get_node_names()))
+    graph.do(lambda: graph.node.create_service(Trigger, "recorder/start_episode", call_starts))
+    while '"answer"' not in (line := getattr(graph.events.get(timeout=60), "line", "")):
+        pass
+    assert json.loads(line)["answer"]["message"] == "recording episode 0"
