@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import faulthandler
 import logging
 import os
 import re
@@ -79,6 +80,9 @@ _DISCOVERY_S = 5.0
 
 Fast DDS repeats a lost announcement after 3 s; on jazzy most subscribers were found after 2.7 s.
 """
+
+_LEAVING_S = 20.0
+"""How long a node that has closed its files may take to leave the graph."""
 
 _SENDING_S = 0.2
 """How long publisher and subscriber take to accept each other, and a message between them."""
@@ -241,11 +245,28 @@ def _live(make: Callable[[], ManagedNode], name: str, signals: Signals, parent: 
     finally:
         if node is not None:
             node.close()
-            node.destroy_node()
-        if executor is not None:
-            executor.shutdown()
-        rclpy.try_shutdown()
+        with _end_at_any_rate(_LEAVING_S):
+            if node is not None:
+                node.destroy_node()
+            if executor is not None:
+                executor.shutdown()
+            rclpy.try_shutdown()
     return 0
+
+
+@contextmanager
+def _end_at_any_rate(patience_s: float) -> Iterator[None]:
+    """End the process, with status 1, if the block takes longer; nothing else is left to do.
+
+    On a busy computer, Fast DDS once looped for ever when it removed a node. It held Python's lock, so that
+    neither another thread nor the handler of a signal could run.
+    """
+    with Path(os.devnull).open("w", encoding="ascii") as nowhere:
+        faulthandler.dump_traceback_later(patience_s, exit=True, file=nowhere)
+        try:
+            yield
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 def _failed(reason: str, name: str) -> int:

@@ -63,3 +63,35 @@ def test_a_node_stops_whose_parent_died_before_the_signal_was_requested(tmp_path
         check=False,
     )
     assert node.returncode == 0
+
+
+STUCK = """
+import ctypes, os, sys
+from lerobot_recorder.nodes import lifetime
+from lerobot_recorder.nodes.lifetime import ManagedNode
+
+class Stuck(ManagedNode):
+    def finished(self):
+        return True
+
+    def close(self):
+        print("closed", flush=True)
+
+    def destroy_node(self):
+        ctypes.PyDLL(None).pause()  # unlike CDLL, it keeps Python's lock
+
+lifetime._LEAVING_S = 0.5
+sys.exit(lifetime.run(lambda: Stuck("stuck"), "stuck"))
+"""
+
+
+def test_a_node_that_cannot_leave_the_graph_ends_once_it_has_closed_its_files():
+    node = subprocess.run(
+        [sys.executable, "-c", STUCK],
+        env=node_environment(isolated=True),
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=ENDS_WITHIN_S,
+        check=False,
+    )
+    assert (node.returncode, node.stdout) == (1, "closed\n")
