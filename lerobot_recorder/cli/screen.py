@@ -20,14 +20,14 @@ from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus, with_keys
 from lerobot_recorder.dashboard import CODE_HINT
 from lerobot_recorder.encoding import EncoderStatus
 from lerobot_recorder.excerpt import counted, excerpt, first_sentences
-from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
+from lerobot_recorder.recording import NO_START, LastEpisode, RecorderStatus, StreamStatus
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
 _STATES = {
     "recording": ("● recording", "bold red"),
     "saving": ("saving", "yellow"),
     "resetting": ("reset the scene", "bold green"),
-    "waiting": ("waiting for the robot", "yellow"),
+    "waiting": ("waiting", "yellow"),
     "paused": ("paused", "bold yellow"),
     "finished": ("finished", "green"),
     "ended": ("ended", "green"),
@@ -250,7 +250,7 @@ class Screen:
         if status is None or self._is_starting():
             return "STARTING", "bold yellow"
         style = _STATES.get(status.state, ("", "bold green"))[1]
-        if status.state == "idle" and status.missing:
+        if status.state == "idle" and _cannot_start(status):
             return "NOT READY", "bold yellow"
         word = _LARGE.get(status.state, status.state.upper())
         if status.state in _AFTER_A_TAKE and status.last is not None and status.last.state == "rejected":
@@ -409,9 +409,14 @@ def _of_the_take(status: RecorderStatus) -> Iterator[Row]:
         yield "", Text(unusual, "yellow")
 
 
+def _cannot_start(status: RecorderStatus) -> bool:
+    """Return whether an episode would be refused now; what keeps it is shown as a problem."""
+    return bool(status.missing) or status.message.startswith(NO_START)
+
+
 def _state(status: RecorderStatus) -> Text:
     """Return the state with the number in the dataset, and how much of the run is done."""
-    idle = ("not ready", "yellow") if status.missing else ("ready", "green")
+    idle = ("not ready", "yellow") if _cannot_start(status) else ("ready", "green")
     line = Text.assemble(_STATES.get(status.state, idle), "   ")
     of = f" of {status.num_episodes}" if status.num_episodes else ""
     done = f"{status.episode - 1}{of} saved"

@@ -47,6 +47,7 @@ from lerobot_recorder.recording.recorder import Deleted, Marked, Recorder, Resto
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import (
+    NO_START,
     CompletedEpisode,
     GridSettings,
     LastEpisode,
@@ -60,6 +61,7 @@ from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, Strea
 from lerobot_recorder.recording.take_rows import SETTLE_S, RowWriter, TakeRows, awaited_at
 
 __all__ = [
+    "NO_START",
     "RESERVE_BYTES",
     "SETTLE_S",
     "TERMINAL_VARIABLE",

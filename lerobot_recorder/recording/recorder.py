@@ -28,6 +28,7 @@ from lerobot_recorder.recording.opening import (
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.status import (
+    NO_START,
     Ending,
     LastEpisode,
     Outcome,
@@ -383,7 +384,7 @@ class Recorder:
         if (take := self._current) is not None:
             return self._hardly_fits(take)
         why = "" if self._starting else self._watch.shortage(_seconds_needed(self.settings))
-        return f"no episode can start: {why}" if why else ""
+        return f"{NO_START}: {why}" if why else ""
 
     def _hardly_fits(self, take: Take) -> str:
         """Return that few seconds of a take still fit; empty if it will end before."""

@@ -22,6 +22,9 @@ CUT_SHORT: Mapping[Ending, str] = {
 }
 """Endings that make a take bad."""
 
+NO_START = "no episode can start"
+"""How a recorder's message begins while the next episode does not fit on the disk."""
+
 
 @dataclass(frozen=True)
 class Outcome:

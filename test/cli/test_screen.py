@@ -16,7 +16,7 @@ from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus, EncodingProgress, TakeProgress
 from lerobot_recorder.encoding.status import Report
-from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
+from lerobot_recorder.recording import NO_START, LastEpisode, RecorderStatus, StreamStatus
 
 
 def stream(**changes: Any) -> StreamStatus:
@@ -128,6 +128,15 @@ def test_an_ordinary_start_shows_no_fault():
 
 def test_nobody_is_ready_while_a_stream_is_missing():
     assert shown({}, state="idle", missing=["top: nothing"])["state"].startswith("not ready")
+
+
+@pytest.mark.parametrize(("state", "word"), [("idle", "not ready"), ("waiting", "waiting")])
+def test_a_full_disk_is_why_nothing_starts_and_not_the_robot(state, word):
+    full = f"{NO_START}: 58 MB free, enough for 0 s of recording, but 60 s must fit; free some space in /data"
+    lines = shown({"top": stream()}, state=state, message=full)
+    assert lines["state"].startswith(f"{word}   next")
+    assert lines["problem"] == full
+    assert "missing" not in lines
 
 
 def test_what_was_printed_is_not_shown_as_well():
