@@ -71,6 +71,7 @@ def test_ctrl_c_while_the_commands_are_imported_is_answered_in_a_sentence():
     """The finder interrupts the program at the first module that the command line imports."""
     program = """
 import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may start the tests with it ignored
 class Finder:
     def find_spec(self, name, *_):
         if name == "typer":
