@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from takes import FORMATS, a_header, a_row, a_take
+from vectors import wait_for
 
 from lerobot_recorder.errors import DiskFullError, SpoolError
 from lerobot_recorder.recording import EpisodeRecorder
@@ -118,9 +119,10 @@ def test_the_python_api_reports_it(tmp_path, monkeypatch, device):
     state = {"observation.state": {"dtype": "float32", "shape": [1], "names": ["a"]}}
     recorder = EpisodeRecorder(tmp_path / "d", state, 30)
     with pytest.raises(SpoolError, match="Input/output error"), recorder, recorder.episode("Go") as episode:
-        episode.add({"observation.state": [0.0]})
+        for number in (0.0, 1.0):
+            episode.add({"observation.state": [number]})
+        wait_for(lambda: episode._writer.length == 2)  # rows that wait would be refused
         device.file = str(episode._writer.path / "rows.bin")  # not that of the take that is prepared
-        episode.add({"observation.state": [1.0]})
         assert device.reported.wait(10)
         episode._writer._flush._thread.join(10)
     assert Spool(tmp_path / "d").ready() == []
