@@ -1,4 +1,4 @@
-"""Parts of messages: bounded texts from outside, and numbers with their nouns."""
+"""Parts of messages: bounded texts from outside, numbers with their nouns, sizes and durations."""
 
 from __future__ import annotations
 
@@ -48,6 +48,14 @@ def counted(number: int, noun: str, verb: str = "") -> str:
 def size_of(number: int) -> str:
     """Return a number of bytes with a unit: ``12.3 MB``, ``4 kB``."""
     return f"{number / 1e6:.1f} MB" if number >= 1e6 else f"{number / 1e3:.{0 if number >= 1e4 else 1}f} kB"
+
+
+def duration(seconds: float) -> str:
+    """Format a duration for people, in seconds, minutes or hours."""
+    minutes = int(seconds // 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def did_you_mean(name: str, names: Collection[str]) -> str:

@@ -16,6 +16,9 @@ STATUS_VERSION = 1
 OK, WARN, ERROR = 0, 1, 2
 """Levels of a device's status, as in ROS diagnostics."""
 
+SILENT_S = 3.0
+"""A recorder or an encoder that has not reported for this time does not answer; it does so twice a second."""
+
 Status = TypeVar("Status")
 
 

@@ -19,7 +19,7 @@ from lerobot_recorder.cli.large_type import HEIGHT, WIDTH, large
 from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus, with_keys
 from lerobot_recorder.dashboard import CODE_HINT
 from lerobot_recorder.encoding import EncoderStatus
-from lerobot_recorder.excerpt import counted, excerpt, first_sentences
+from lerobot_recorder.excerpt import counted, duration, excerpt, first_sentences
 from lerobot_recorder.recording import NO_START, LastEpisode, RecorderStatus, StreamStatus
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
@@ -514,11 +514,3 @@ def _append_bar(line: Text, done: float, total: float, unit: str) -> None:
         cells = min(_BAR_WIDTH, int(_BAR_WIDTH * done / total))
         line.append("━" * cells).append("─" * (_BAR_WIDTH - cells) + " ", "dim")
     line.append(f"{done:.{digits}f}").append(f" / {total:.{digits}f}" if total else "").append(f" {unit}")
-
-
-def duration(seconds: float) -> str:
-    """Format a duration for people, in seconds, minutes or hours."""
-    minutes = int(seconds // 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"

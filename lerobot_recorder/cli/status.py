@@ -13,9 +13,9 @@ from typing import Any
 
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
 from lerobot_recorder.excerpt import counted, excerpt
-from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
+from lerobot_recorder.recording import ENDED_EARLY, IS_REJECTED, CompletedEpisode, RecorderStatus
 from lerobot_recorder.spool import Spool
-from lerobot_recorder.status import from_json
+from lerobot_recorder.status import SILENT_S, from_json
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
 _LEVELS: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
@@ -34,9 +34,6 @@ _LOGGED_CALLS = (
 )
 
 
-SILENT_S = 3.0
-"""A node that has reported nothing for this time does not answer; it reports twice a second."""
-
 _COMMANDS: Mapping[str, str] = {
     r"\. Start an episode: ros2 service call .*": ". → starts an episode",
     r"\baccept_episode, or lerobot-recorder accept .+?, keeps it": "a keeps it",
@@ -46,12 +43,6 @@ _COMMANDS: Mapping[str, str] = {
     r"\bstart_episode\b": "→",
 }
 """What replaces a service or a command in a sentence where the operator has keys."""
-
-_CUT_SHORT = "cut short by the end of the recorder"
-"""Part of the recorder's log if it was ended by a signal during a take."""
-
-_REJECTED = " is rejected: "
-"""Part of the answer of ``save_episode`` for a take that the recorder's log says the same of."""
 
 
 @dataclass(frozen=True)
@@ -198,7 +189,7 @@ class RunStatus:
     def _logged(self, node: str, level: str, text: str) -> Remark:
         if level == "FATAL":
             self.problems.append(f"the {node} node ended: {text}")
-        self.is_cut_short |= node == "recorder" and _CUT_SHORT in text
+        self.is_cut_short |= node == "recorder" and ENDED_EARLY in text
         return Remark(node, text, _LEVELS.get(level, "error"))
 
 
@@ -206,7 +197,7 @@ def _answer(node: str, answer: Mapping[str, Any]) -> Remark | None:
     """Return the answer of a service, unless the node's log has it already."""
     call, text = answer["call"], answer["message"]
     if not answer["success"]:
-        is_logged = call == "save_episode" and _REJECTED in text
+        is_logged = call == "save_episode" and IS_REJECTED in text
         return None if is_logged else Remark(node, text, "warning")
     return None if call in _LOGGED_CALLS else Remark(node, text)
 

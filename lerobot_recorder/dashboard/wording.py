@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lerobot_recorder.dashboard.live import Live
+from lerobot_recorder.excerpt import counted
+from lerobot_recorder.recording import IS_REJECTED
 
 _ID = r"\d{8}T\d{6}\.\d+Z-[0-9a-f]+"
 _BUTTONS = {
@@ -31,7 +33,7 @@ _PLACES = {
     "discarded": "deleted",
 }
 _STARTED = re.compile(rf"recording episode {_ID}")
-_REJECTED = re.compile(rf"episode {_ID} is rejected: ")
+_REJECTED = re.compile(rf"episode {_ID}{re.escape(IS_REJECTED)}")
 _NAME = re.compile(rf"(?:(?:the )?(?P<kind>episode|take) )?(?P<id>{_ID})")
 _FOLDER = re.compile(r"\bis in (?:/.*/)?(?P<place>" + "|".join(_PLACES) + r")(?:/|$)")
 _SERVICE = re.compile(r"\b(" + "|".join(_BUTTONS) + r")\b")
@@ -85,5 +87,5 @@ def is_set(name: str, value: Any) -> str:
     if name == "paused":
         return "encoding is paused: episodes wait" if value else "encoding continues"
     if name == "video_encoding_batch_size":
-        return f"encodes {value} episode{'' if value == 1 else 's'} at a time"
+        return f"encodes {counted(value, 'episode')} at a time"
     return f"next task: {value}" if name == "task" else f"{name.replace('_', ' ')}: {value}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -117,9 +118,9 @@ def _check_new(path: Path) -> None:
     if path.exists():
         raise ConfigError(f"{path}: exists already and is not overwritten; choose another name")
     if not path.parent.is_dir():
-        raise ConfigError(f"{path}: its directory does not exist: create it, or choose another path")
+        raise ConfigError(f"{path}: {why_not_written(FileNotFoundError(errno.ENOENT, ''))}")
     if not os.access(path.parent, os.W_OK):
-        raise ConfigError(f"{path}: you may not write there, or the disk is read-only: choose another path")
+        raise ConfigError(f"{path}: {why_not_written(PermissionError(errno.EACCES, ''))}")
 
 
 def _write_parameters(path: Path, text: str) -> None:

@@ -27,7 +27,7 @@ from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.events import latched, parent_events
-from lerobot_recorder.nodes.lifetime import ManagedNode, run
+from lerobot_recorder.nodes.lifetime import DISCOVERY_S, ManagedNode, run
 
 _NAME = "console"
 _STATUSES = ("recorder", "encoder")
@@ -52,8 +52,6 @@ _SERVICES: Mapping[tuple[str, str], type[Any]] = {
 }
 _LEVELS = {20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
 _LOOK_S = 0.2
-_DISCOVERY_S = 4.0
-"""How long a key waits for its service: on jazzy, services are often found 3 s later than topics."""
 _SETTLING_S = 1.0
 """How long other recorders may take to be found after the first."""
 
@@ -230,7 +228,7 @@ class ConsoleNode(ManagedNode):
 
     async def _is_ready(self, client: Any) -> bool:
         """Return whether a service is there, after both sides had time to find each other."""
-        deadline = time.monotonic() + _DISCOVERY_S
+        deadline = time.monotonic() + DISCOVERY_S
         while not client.service_is_ready():
             if time.monotonic() > deadline:
                 return False

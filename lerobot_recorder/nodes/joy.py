@@ -8,8 +8,7 @@ from collections.abc import Callable
 from sensor_msgs.msg import Joy
 
 from lerobot_recorder.nodes.lifetime import ManagedNode
-from lerobot_recorder.nodes.recorder_status import IS_REJECTED
-from lerobot_recorder.recording import Buttons, ButtonSettings
+from lerobot_recorder.recording import IS_REJECTED, Buttons, ButtonSettings
 
 
 class JoyButtons:

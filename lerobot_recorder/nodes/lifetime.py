@@ -75,10 +75,10 @@ def forwarded_logs() -> Iterator[NodeLog]:
 SPIN_S = 0.1
 """How soon a signal is noticed."""
 
-_DISCOVERY_S = 5.0
-"""How long a node that fails at its start waits for a subscriber of ``/rosout``.
+DISCOVERY_S = 5.0
+"""How long nodes may take to find each other's topics and services.
 
-Fast DDS repeats a lost announcement after 3 s; on jazzy most subscribers were found after 2.7 s.
+Fast DDS repeats a lost announcement after 3 s, and jazzy's often needs that.
 """
 
 _LEAVING_S = 20.0
@@ -258,8 +258,8 @@ def _live(make: Callable[[], ManagedNode], name: str, signals: Signals, parent: 
 def _end_at_any_rate(patience_s: float) -> Iterator[None]:
     """End the process, with status 1, if the block takes longer; nothing else is left to do.
 
-    On a busy computer, Fast DDS once looped for ever when it removed a node. It held Python's lock, so that
-    neither another thread nor the handler of a signal could run.
+    On a busy computer, Fast DDS can loop for ever when it removes a node, with Python's lock held: neither
+    another thread nor the handler of a signal runs then.
     """
     with Path(os.devnull).open("w", encoding="ascii") as nowhere:
         faulthandler.dump_traceback_later(patience_s, exit=True, file=nowhere)
@@ -280,7 +280,7 @@ def _failed(reason: str, name: str) -> int:
 
 def _has_listeners(node: Node) -> bool:
     """Return whether somebody subscribes to ``/rosout``, after both sides had time to find each other."""
-    deadline = time.monotonic() + _DISCOVERY_S
+    deadline = time.monotonic() + DISCOVERY_S
     while not node.count_subscribers("/rosout"):
         if time.monotonic() > deadline:
             return False

@@ -20,10 +20,7 @@ from lerobot_recorder.recording import (
     Schedule,
     StreamStatus,
 )
-
-_OK, _WARN, _ERROR = range(3)
-IS_REJECTED = " is rejected: "
-"""Part of the answer for a take that the log has as rejected already."""
+from lerobot_recorder.status import ERROR, OK, WARN
 
 _SHOWN = ("frames", "late", "queued", "saved", "rejected", "free_bytes", "seconds_left")
 
@@ -101,11 +98,11 @@ def diagnostics(status: RecorderStatus) -> list[Diagnostic]:
     """
     shown = {name: getattr(status, name) for name in _SHOWN}
     is_at_rest = status.state not in ("recording", "saving")
-    missing = _WARN if is_at_rest else _ERROR
-    level = _OK if not status.message else missing if status.missing else _ERROR
+    missing = WARN if is_at_rest else ERROR
+    level = OK if not status.message else missing if status.missing else ERROR
     found: list[Diagnostic] = [("recorder", level, status.message or status.state, shown)]
     for name, stream in status.streams.items():
-        level = missing if stream.silent else _WARN if stream.wrong else _OK
+        level = missing if stream.silent else WARN if stream.wrong else OK
         found.append((name, level, stream.wrong or f"{stream.rate_hz:.1f} Hz", _values(stream)))
     return found
 

@@ -31,9 +31,13 @@ from lerobot_recorder.nodes.guard import GuardedNode
 from lerobot_recorder.nodes.message_types import InstalledTypes, message_class
 from lerobot_recorder.nodes.publishers import offer_of
 from lerobot_recorder.nodes.receiver import NotByExecutor
+from lerobot_recorder.status import SILENT_S
 from lerobot_recorder.topics import Layout, compressed_to_png, image_to_depth, image_to_rgb, values_in
 
 _POLL_S = 0.1
+_LOOK_S = 0.5
+"""How often it looks for nodes that have stopped reporting."""
+
 _BUSY_SHARE = 9
 """The thread rests this many times as long as it has worked: many cameras make all of them slower."""
 
@@ -47,11 +51,8 @@ _LOST_S = 3.0
 """A camera without a picture for this long loses parts of all its large images on the way."""
 
 _NODES = ("recorder", "encoder")
-_SILENT_S = 3.0
-"""A node without a status for this long does not answer: one comes twice a second, with its diagnostics."""
-
 _STALE_S = 5.0
-"""The same for diagnostics of other nodes, as in ``diagnostic_aggregator``."""
+"""Diagnostics of other nodes are out of date after this time, as in ``diagnostic_aggregator``."""
 
 _STALE = 3
 """Level of a diagnostic that is out of date, as in ``DiagnosticStatus``."""
@@ -105,6 +106,7 @@ class WatchedTopics:
         self._running: set[str] = set()
         """Nodes whose last status is not that they have ended."""
         self._own = node.resolve_topic_name("~").rpartition("/")[0]
+        self._next_look_s = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dashboard-topics", daemon=True)
         self._thread.start()
@@ -252,7 +254,9 @@ class WatchedTopics:
             for topic, watched in self._topics.items():
                 if began_s >= watched.next_s:
                     self._read(topic, watched, began_s)
-            self._note_silence(began_s)
+            if began_s >= self._next_look_s:
+                self._next_look_s = began_s + _LOOK_S
+                self._note_silence(began_s)
             self._live.notify()
             rest_s = _BUSY_SHARE * (time.thread_time() - busy_s)
             self._stopped.wait(max(rest_s, _POLL_S / 2 - (time.monotonic() - began_s)))
@@ -263,7 +267,7 @@ class WatchedTopics:
             name
             for name in sorted(self._running)
             if (watched := self._topics.get(f"{self._own}/{name}/status")) is not None
-            and now_s - watched.read_s > _SILENT_S
+            and now_s - watched.read_s > SILENT_S
         ]
         self._live.put("silent", silent)
         if self._diagnostics:
@@ -273,7 +277,7 @@ class WatchedTopics:
     def _fresh(self, name: str, now_s: float) -> dict[str, Any]:
         found = self._diagnostics[name]
         is_of_ours = name.partition(":")[0].rpartition("/")[2] in _NODES
-        if now_s - self._reported_s[name] <= (_SILENT_S if is_of_ours else _STALE_S):
+        if now_s - self._reported_s[name] <= (SILENT_S if is_of_ours else _STALE_S):
             return found
         return {**found, "level": _STALE, "message": f"no longer reported; last: {found['message']}"}
 

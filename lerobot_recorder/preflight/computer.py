@@ -10,7 +10,7 @@ from pathlib import Path
 
 from lerobot_recorder.dataset import load_info
 from lerobot_recorder.errors import DatasetError, SpoolError
-from lerobot_recorder.excerpt import counted
+from lerobot_recorder.excerpt import counted, duration
 from lerobot_recorder.preflight.finding import FAULT, WARNING, Finding, combined
 from lerobot_recorder.recording import RESERVE_BYTES
 from lerobot_recorder.spool import Spool
@@ -57,7 +57,7 @@ def check_disk(
     fine = f"{max(free_bytes, 0) / 1e9:.1f} GB free"
     if pixels:
         seconds = max(free_bytes, 0) / (fps * pixels * _RAW_BYTES_PER_PIXEL)
-        fine += f", enough for {_duration(seconds)} of images that wait to be encoded"
+        fine += f", enough for {duration(seconds)} of images that wait to be encoded"
     if num_episodes:
         fine += (
             f"; {counted(num_episodes, 'episode')} of {frames / fps:g} s "
@@ -68,14 +68,6 @@ def check_disk(
         return Finding("disk", FAULT, f"{fine}: not even one fits, free some space")
     problems = [] if free_bytes >= needed_bytes else [(WARNING, "free some space, or record elsewhere")]
     return combined("disk", problems, fine)
-
-
-def _duration(seconds: float) -> str:
-    """Return a duration in the unit that the screen of `record` uses."""
-    minutes = int(seconds // 60)
-    if minutes < 1:
-        return f"{int(seconds)} s"
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
 
 
 def _frame_bytes(root: Path) -> float:

@@ -47,6 +47,8 @@ from lerobot_recorder.recording.recorder import Deleted, Marked, Recorder, Resto
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import (
+    ENDED_EARLY,
+    IS_REJECTED,
     NO_START,
     CompletedEpisode,
     GridSettings,
@@ -61,6 +63,8 @@ from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, Strea
 from lerobot_recorder.recording.take_rows import SETTLE_S, RowWriter, TakeRows, awaited_at
 
 __all__ = [
+    "ENDED_EARLY",
+    "IS_REJECTED",
     "NO_START",
     "RESERVE_BYTES",
     "SETTLE_S",

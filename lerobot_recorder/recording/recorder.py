@@ -28,6 +28,7 @@ from lerobot_recorder.recording.opening import (
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.status import (
+    ENDED_EARLY,
     NO_START,
     Ending,
     LastEpisode,
@@ -536,7 +537,7 @@ class Recorder:
         if outcome.state != "ready":
             logger.info("the take of episode %d is %s: %s", index, outcome.state, frames)
             return
-        cut = ", cut short by the end of the recorder" if outcome.ended_by == "interrupted" else ""
+        cut = f", {ENDED_EARLY}" if outcome.ended_by == "interrupted" else ""
         wait = f"; written {outcome.wait_s:.1f} s after its end" if outcome.wait_s >= _LONG_WAIT_S else ""
         logger.info("episode %d is saved: %s%s%s", index, frames, cut, wait)
         if outcome.notes:

@@ -25,6 +25,12 @@ CUT_SHORT: Mapping[Ending, str] = {
 NO_START = "no episode can start"
 """How a recorder's message begins while the next episode does not fit on the disk."""
 
+ENDED_EARLY = "cut short by the end of the recorder"
+"""Part of the log on an episode if a signal ended the recorder during it."""
+
+IS_REJECTED = " is rejected: "
+"""Part of the answer of ``save_episode`` for a take that the log says the same of."""
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -25,7 +25,7 @@ const BUTTONS = [
   ["end_recording", "End"],
 ];
 
-const NO_ANSWER = "no status for more than 3 s: look at its terminal or log";
+const NO_ANSWER = "it reports no status: look at its terminal or log";
 
 export class Station {
   /** `newestWaiting()` returns the newest listed episode that waits for the encoder. */

@@ -206,7 +206,7 @@ class Source:
     def rows_in_file(self, index: FileIndex) -> range:
         """Return the numbers of the episodes whose rows a file of ``meta/episodes`` has.
 
-        None if it has other rows as well, which ``info.json`` does not count.
+        Empty if it has other rows as well, which ``info.json`` does not count.
         """
         rows = self._rows_in_files.get(self.layout.episodes_file(index), range(0))
         return rows if rows.stop <= self.info.total_episodes else range(0)
