@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -38,7 +39,15 @@ from lerobot_recorder.recording.status import (
 )
 from lerobot_recorder.recording.streams import Stream, StreamStatus
 from lerobot_recorder.recording.take import Take
-from lerobot_recorder.spool import CameraSpool, EpisodeHeader, EpisodeWriter, Spool, TakeFiles, keep_setup
+from lerobot_recorder.spool import (
+    CameraSpool,
+    EpisodeHeader,
+    EpisodeWriter,
+    Spool,
+    SpooledEpisode,
+    TakeFiles,
+    keep_setup,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +59,8 @@ _FEW_S = 30.0
 """A take that the disk ends within this time gets a warning."""
 
 _LONG_WAIT_S = 1.0
+_COMMIT_S, _COMMIT_LOOK_S = 5.0, 0.02
+"""How long a command waits while the encoder adds its episode to the dataset, and how often it looks."""
 
 
 class Deleted(NamedTuple):
@@ -622,9 +633,18 @@ class Recorder:
             raise SpoolError(f"episode {last.episode_id} is deleted; undo_delete brings it back")
         saved = [episode_id for episode_id, state in list(self._states.items()) if state == "ready"]
         wanted = last.episode_id if last else next(reversed(saved), "")
-        found = self._spool.find(wanted) if wanted in saved else None
+        found = self._after_commit(wanted) if wanted in saved else None
         is_elsewhere = found is not None and found.state != "committing"
         return wanted if wanted in saved and not is_elsewhere else ""
+
+    def _after_commit(self, episode_id: str) -> SpooledEpisode | None:
+        """Find an episode in the spool, once the encoder has added it to the dataset if it is doing so."""
+        deadline = time.monotonic() + _COMMIT_S
+        while (found := self._spool.find(episode_id)) is not None and found.state == "committing":
+            if time.monotonic() > deadline:  # the encoder has died; an edit finishes what it has begun
+                break
+            time.sleep(_COMMIT_LOOK_S)
+        return found
 
     def _undo_delete(self) -> Restored:
         self._last_kept()  # wait for a take that is just being discarded: it is the one to bring back

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from lerobot_recorder.dataset import RecordedEpisode, check, load_info
+from lerobot_recorder.dataset import DatasetWriter, RecordedEpisode, check, load_info
 from lerobot_recorder.dataset.reader import read_counted
 from lerobot_recorder.editing import DatasetEditor, RecorderEdits
 from lerobot_recorder.encoding import BatchEncoder
@@ -53,6 +55,31 @@ def test_a_committed_episode_is_deleted_once_and_brought_back(robot):
     assert lengths(robot) == [2, 3]
     assert (robot.recorder.status().saved, robot.recorder.status().episode_index) == (2, 2)
     assert robot.recorder.delete_last().result(10) == (last, True, 1)
+
+
+@pytest.mark.parametrize("command", ["mark", "delete"])
+def test_a_command_waits_while_its_episode_is_being_added_to_the_dataset(robot, monkeypatch, command):
+    began, may_end = threading.Event(), threading.Event()
+    add = DatasetWriter.commit
+
+    def slow_commit(*arguments, **options):
+        began.set()
+        assert may_end.wait(30)
+        return add(*arguments, **options)
+
+    monkeypatch.setattr(DatasetWriter, "commit", slow_commit)
+    last = save(robot)
+    encoder = threading.Thread(target=commit, args=(robot,))
+    encoder.start()
+    assert began.wait(30)
+    recorder = robot.recorder
+    asked = recorder.mark_success(True) if command == "mark" else recorder.delete_last()
+    threading.Timer(0.2, may_end.set).start()
+    assert asked.result(30)[0] == last
+    encoder.join()
+    assert (load_info(robot.root).total_episodes, len(Spool(robot.root).waiting())) == (command == "mark", 0)
+    if command == "mark":
+        assert RecordedEpisode(robot.root, 0).recording["success"] is True
 
 
 def test_the_only_episode_is_deleted_and_comes_back_also_after_others(robot):
