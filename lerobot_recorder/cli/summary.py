@@ -152,7 +152,8 @@ def next_steps(
             f"{flag} {shlex.quote(str(hardware[key]))}" for flag, key in names.items() if hardware.get(key)
         ]
         yield "to replay it", " ".join([f"lerobot-recorder replay {name} --episode {episode}", *arm])
-    target = "" if place.repo_id == name else f" --repo-id {place.repo_id or 'USER/NAME'}"
+    is_ours = bool(place.repo_id) and not place.repo_id.startswith("local/")  # a name that the Hub can have
+    target = "" if place.repo_id == name else f" --repo-id {place.repo_id if is_ours else 'USER/NAME'}"
     yield "to upload it", f"lerobot-recorder push {name} --license apache-2.0{target}"
     where = "" if name == place.repo_id else f" --dataset.root={shlex.quote(str(root))}"
     repo_id = place.repo_id or f"local/{root.name}"

@@ -189,6 +189,8 @@ def test_the_end_names_what_can_be_done_next(tmp_path, monkeypatch):
     assert elsewhere["to look at it"] == "lerobot-recorder show '/data/my cube' 7"
     assert "--dataset.repo_id=me/cube --dataset.root='/data/my cube'" in elsewhere["to train on it"]
     assert elsewhere["to upload it"].endswith("push '/data/my cube' --license apache-2.0 --repo-id me/cube")
+    local = dict(next_steps(DatasetPlace("local/so100_sim", "/data/my cube"), 7, None))
+    assert local["to upload it"].endswith("--repo-id USER/NAME")
     assert "to replay it" not in elsewhere
 
 
