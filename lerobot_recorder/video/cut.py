@@ -346,8 +346,7 @@ def _svt_options(known: Mapping[str, Any], decoding: str) -> dict[str, Any]:
     """
     version, g = svt.loaded_version(), int(known.get("g") or 0) or None
     preset = min(int(known.get("preset") or 0), svt.fastest_right_preset(version, g))
-    parameters = filter(None, (decoding, svt.structure(version, g, preset), "lp=1"))
-    return {"preset": preset, "svtav1-params": ":".join(parameters)}
+    return {"preset": preset, "svtav1-params": f"{svt.parameters(decoding, g, preset)}:{svt.ONE_THREAD}"}
 
 
 def _parsed(tag: str) -> dict[str, Any]:

@@ -233,7 +233,11 @@ def _tuning(settings: EncoderSettings) -> dict[str, Any]:
     """Return quality, speed and thread options, which differ from codec to codec."""
     crf, preset, threads = _whole(settings.crf), settings.preset, settings.threads or None
     if settings.vcodec == "libsvtav1":
-        return {"crf": crf, "preset": preset, "svtav1-params": f"{_svt_parameters(settings)}:lp=1"}
+        return {
+            "crf": crf,
+            "preset": preset,
+            "svtav1-params": f"{_svt_parameters(settings)}:{svt.ONE_THREAD}",
+        }
     if settings.vcodec in ("h264", "hevc"):
         tune = "fastdecode" if settings.fast_decode else None
         return {"crf": crf, "preset": preset, "tune": tune, "threads": threads, **_added(settings)}
@@ -265,8 +269,8 @@ def _hardware_tuning(vcodec: str, crf: float | None, preset: int | str | None) -
 
 def _svt_parameters(settings: EncoderSettings) -> str:
     """Return the parameters of libsvtav1 that determine the bits of a video."""
-    structure = svt.structure(svt.loaded_version(), settings.g, _number(settings.preset))
-    return ":".join(filter(None, (f"fast-decode={max(0, min(2, settings.fast_decode))}", structure)))
+    decoding = f"fast-decode={max(0, min(2, settings.fast_decode))}"
+    return svt.parameters(decoding, settings.g, _number(settings.preset))
 
 
 def _number(preset: int | str | None) -> int:
@@ -351,7 +355,7 @@ def _works(name: str) -> bool:
     if name not in av.codecs_available:
         return False
     # With more threads, SVT-AV1 takes 20 MB that are not given back, and 4.2.0 hangs if it cannot start them.
-    context = _context(name, "yuv420p", {"svtav1-params": "lp=1"} if name == "libsvtav1" else {})
+    context = _context(name, "yuv420p", {"svtav1-params": svt.ONE_THREAD} if name == "libsvtav1" else {})
     try:
         with unchanged_priority():
             context.open(strict=False)

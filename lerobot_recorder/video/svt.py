@@ -21,6 +21,9 @@ _FLAT = "hierarchical-levels=0:use-fixed-qindex-offsets=2:key-frame-qindex-offse
 """Every image refers to the key frame before it. The offset gives LeRobot's quality at the same ``crf``."""
 _FLAT_FROM_PRESET = 11
 
+ONE_THREAD = "lp=1"
+"""The parameter for one thread: segments are encoded side by side, and more threads can mix up packets."""
+
 _NAME = "libSvtAv1Enc"
 _MAPPED = Path("/proc/self/maps")
 
@@ -64,6 +67,17 @@ def structure(version: tuple[int, int, int] | None, g: int | None, preset: int) 
     """
     is_flat = version is not None and version >= (4, 2, 0) and g == 2 and preset >= _FLAT_FROM_PRESET
     return _FLAT if is_flat else ""
+
+
+def parameters(decoding: str, g: int | None, preset: int) -> str:
+    """Return the ``svtav1-params`` that determine the bits of a video, for the loaded version.
+
+    Args:
+        decoding: the parameter of how fast the video can be decoded; may be empty.
+        g: distance of key frames; None if unknown.
+        preset: the preset.
+    """
+    return ":".join(filter(None, (decoding, structure(loaded_version(), g, preset))))
 
 
 def _library() -> Path | None:
