@@ -7,6 +7,7 @@
     ├── DatasetError                           the dataset cannot be read or appended to
     │   └── DatasetMismatchError (ValueError)  an existing dataset does not fit the recording
     ├── SpoolError                             the spool cannot be read or written
+    │   ├── EpisodeDeletedError                the episode is deleted, and can be brought back
     │   ├── DiskFullError (TransientError, OSError)  the disk is full
     │   ├── LockError (TransientError, TimeoutError)  another process holds a lock for too long
     │   └── OverrunError                       the disk is too slow for the recording
@@ -35,13 +36,20 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterator
+from typing import ClassVar
 
 _NOT_OF_THE_COMPUTER = {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EINVAL, errno.ENAMETOOLONG}
 """Error numbers that a missing or damaged file causes although the computer works."""
 
 
 class RecorderError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    Attributes:
+        offer: the service that helps, one of `lerobot_recorder.answers.OFFERS`; empty if there is none
+    """
+
+    offer: ClassVar[str] = ""
 
 
 class TransientError(RecorderError):
@@ -65,6 +73,12 @@ class DatasetMismatchError(DatasetError, ValueError):
 
 class SpoolError(RecorderError):
     """The spool cannot be read or written."""
+
+
+class EpisodeDeletedError(SpoolError):
+    """The episode is deleted, and can be brought back."""
+
+    offer = "undo_delete"
 
 
 class DiskFullError(SpoolError, TransientError, OSError):

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import array
 import math
-import re
 import threading
 import time
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -21,41 +19,13 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from chaos.nodes import NodeProcess, StuckError
+from lerobot_recorder.answers import Answer
 
 ANSWER_S = 60.0
 """A node that lives answers within this time, on a disk that is slow, too."""
 _MATCH_S = 0.25
 """For the service to find its client: an answer that it cannot send is lost."""
 _POLL_S = 0.01
-_STATE = re.compile(r"it is in (\w+)/")
-_EPISODE = re.compile(r"\b(\d{8}T[0-9.]+Z-[0-9a-f]+)")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What came of a call.
-
-    Attributes:
-        success: as the service has it; None where the node died before it answered, or its answer was lost.
-        message: its sentence.
-    """
-
-    success: bool | None
-    message: str = ""
-
-    @property
-    def episode_id(self) -> str:
-        """The episode that the message names, empty where it names none."""
-        found = _EPISODE.search(self.message)
-        return found[1] if found else ""
-
-    @property
-    def state(self) -> str:
-        """The state of the spool that the message names, empty where it names none."""
-        if "it is in the dataset" in self.message:
-            return "ready"
-        found = _STATE.search(self.message)
-        return found[1] if found else ""
 
 
 class Operator:
@@ -87,8 +57,8 @@ class Operator:
             self._node.destroy_client(client)
         self._clients.clear()
 
-    def call(self, process: NodeProcess, service: str, data: bool | None = None) -> Answer:
-        """Call a service of a node.
+    def call(self, process: NodeProcess, service: str, data: bool | None = None) -> Answer | None:
+        """Call a service of a node; return None where the node died first, or its answer was lost.
 
         Raises:
             StuckError: the node lives, and does not answer.
@@ -100,7 +70,7 @@ class Operator:
             self._clients[name] = self._node.create_client(kind, name)
             while not self._clients[name].service_is_ready():
                 if not process.running:
-                    return Answer(None)
+                    return None
                 if time.monotonic() > deadline:
                     raise StuckError(f"{process.label} does not offer {service}: not within {ANSWER_S:g} s")
                 time.sleep(_POLL_S)
@@ -118,8 +88,8 @@ class Operator:
                 raise StuckError(f"{process.label} has not answered {service} for {ANSWER_S:g} s")
             time.sleep(_POLL_S)
         if not future.done():
-            return Answer(None)
-        return Answer(future.result().success, future.result().message)
+            return None
+        return Answer.from_text(future.result().success, future.result().message)
 
     def hostile(self, random: Random) -> Hostile:
         """Return what sends hostile messages until it is closed."""

@@ -29,9 +29,10 @@ from chaos.nodes import (
     wait_for,
 )
 from chaos.numbers import ARMS, CAMERAS, RATE_HZ
-from chaos.operator import Answer, Operator
+from chaos.operator import Operator
 from chaos.power import cut_power
 from chaos.verify import STREAMS, Findings, verify
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.arms.calibration import JOINTS
 
 KINDS = ("kills", "errors", "full disk", "power cuts", "fuzz", "slow disk", "damage")
@@ -312,35 +313,36 @@ class Round:
 
     # The operator
 
-    def _do(self, service: str, data: bool | None = None) -> Answer:
+    def _do(self, service: str, data: bool | None = None) -> Answer | None:
         """Call a service of the recorder, and note what it promises."""
         answer = self._operator.call(self._up("recorder"), service, data)
-        if service == "start_episode" and answer.success:
-            self._current = answer.episode_id
-            self._ledger.of(self._current)
-        elif service in ("save_episode", "accept_episode") and answer.success:
-            self._ledger.saved(answer.episode_id)
-        elif service in ("discard_episode", "delete_last_episode") and answer.success:
-            self._ledger.gone(answer.episode_id)
-        elif service == "undo_delete" and answer.success:
-            self._ledger.restored(answer.episode_id, answer.state)
-        elif service == "discard_episode" and answer.success is None:
-            self._ledger.doubt({self._current})
-        elif service in ("delete_last_episode", "undo_delete") and answer.success is None:
-            self._ledger.doubt(set(self._ledger.promises))
-        elif answer.success is False:
-            if " is rejected" in answer.message and answer.episode_id:
+        if answer is None:
+            if service == "discard_episode":
+                self._ledger.doubt({self._current})
+            elif service in ("delete_last_episode", "undo_delete"):
+                self._ledger.doubt(set(self._ledger.promises))
+        elif not answer.success:
+            if service == "save_episode" and answer.offer == "accept_episode":
                 self._ledger.rejected(answer.episode_id)
             self._ledger.refused = answer.message
+        elif service == "start_episode":
+            self._current = answer.episode_id
+            self._ledger.of(self._current)
+        elif service in ("save_episode", "accept_episode"):
+            self._ledger.saved(answer.episode_id)
+        elif service in ("discard_episode", "delete_last_episode"):
+            self._ledger.gone(answer.episode_id)
+        elif service == "undo_delete":
+            self._ledger.restored(answer.episode_id, "rejected" if answer.offer else "ready")
         return answer
 
     def _record(self) -> None:
         """Record an episode, as far as the nodes live, and do something with it or an earlier one."""
         self._watch()
-        started = self._do("start_episode").success
+        started = self._do("start_episode")
         if started is None and self._nodes["recorder"].running:  # perhaps it started
             self._do("discard_episode")
-        if not started:
+        if started is None or not started.success:
             time.sleep(0.2)
             return
         recorder = self._nodes["recorder"]
@@ -377,7 +379,7 @@ class Round:
             self._kill("recorder", signal.SIGINT)
             self._start("recorder")
             self._save_one()
-        while self._random.random() < 0.8 and self._do("accept_episode").success:
+        while self._random.random() < 0.8 and (done := self._do("accept_episode")) and done.success:
             pass
         encoder = self._up("encoder")
         deadline = time.monotonic() + DRAIN_S

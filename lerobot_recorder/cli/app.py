@@ -13,6 +13,7 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 import lerobot_recorder
+from lerobot_recorder.answers import with_offer
 from lerobot_recorder.cli.batch_demo import batch_demo
 from lerobot_recorder.cli.calibrate import calibrate
 from lerobot_recorder.cli.cameras import cameras
@@ -37,10 +38,18 @@ from lerobot_recorder.cli.simulate import simulate
 from lerobot_recorder.cli.takes import accept, undo_delete
 from lerobot_recorder.errors import RecorderError
 
+_OFFER_COMMANDS = {
+    "accept_episode": "lerobot-recorder accept",
+    "undo_delete": "lerobot-recorder undo-delete",
+}
+"""The commands that do what an error offers, by the name of the service."""
+
 
 def _sentence(error: Exception) -> str | None:
     """Return what an expected error means for the user; None for others."""
-    if isinstance(error, (RecorderError, OSError)):
+    if isinstance(error, RecorderError):
+        return with_offer(str(error), error.offer, _OFFER_COMMANDS)
+    if isinstance(error, OSError):
         return str(error)
     option = getattr(error, "option_name", "")  # what looks like an option to the parser
     return f"expected a number from 0 on, found {option}" if re.fullmatch(r"-\d", option or "") else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from rich.columns import Columns
 from rich.console import Console, Group, RenderableType
@@ -14,13 +14,14 @@ from rich.segment import ControlType
 from rich.table import Table
 from rich.text import Text
 
-from lerobot_recorder.cli.controls import Controls
+from lerobot_recorder.answers import OFFERS, with_offer
+from lerobot_recorder.cli.controls import OFFER_KEYS, Controls
 from lerobot_recorder.cli.large_type import HEIGHT, WIDTH, large
-from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus, with_keys
-from lerobot_recorder.dashboard import CODE_HINT
+from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus
+from lerobot_recorder.dashboard import CODE_HINT, OFFER_BUTTONS
 from lerobot_recorder.encoding import EncoderStatus
 from lerobot_recorder.excerpt import counted, duration, excerpt, first_sentences
-from lerobot_recorder.recording import NO_START, LastEpisode, RecorderStatus, StreamStatus
+from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
 
 _STYLES = {"info": "not dim", "warning": "not dim yellow", "error": "not dim red", "stray": "dim"}
 _STATES = {
@@ -36,6 +37,9 @@ _LARGE = {"resetting": "RESET", "idle": "READY"}
 _AFTER_A_TAKE = ("resetting", "idle", "paused")
 _MARKS = {None: "", True: ", a success", False: ", a failure"}
 _KEYS = "→ start/save  ← discard  u delete  t task  p pause  ? keys"
+_OFFERS = {"rejected": "accept_episode", "discarded": "undo_delete", "deleted": "undo_delete"}
+"""What can be done with the last take, by its state."""
+
 _LEAVE = "Ctrl-C leaves the encoding for the next start"
 _LEAVE_CONSOLE = "q leaves; the encoder continues"
 _GRACE_S = 10.0
@@ -81,7 +85,7 @@ class Screen:
         self._printed: deque[str] = deque(maxlen=20)
         self._notice, self._notice_until_s = "", 0.0
         self._size = self._console.size
-        self._state = ""
+        self._state = self._offer = ""
         self._code: PhoneCode | None = None
         self._silent: set[str] = set()
         self._echoed: str | None = None
@@ -106,8 +110,19 @@ class Screen:
         self._end_echo()
         self._printed.append(remark.text)
         source = Text(f"{remark.source:<8} ", "dim")
-        text = source.append(remark.text, _STYLES[remark.level])
+        text = source.append(with_offer(remark.text, remark.offer, self._names), _STYLES[remark.level])
         self._console.print(text, soft_wrap=self._live is None)
+
+    @property
+    def _names(self) -> Mapping[str, str]:
+        """What an operator uses here in place of services: keys, or buttons of the page."""
+        if self.shows_keys:
+            return OFFER_KEYS
+        return (
+            {name: f"{button} on the page" for name, button in OFFER_BUTTONS.items()}
+            if self._run.has_page
+            else {}
+        )
 
     def notify(self, sentence: str) -> None:
         """Show an answer to a key for a few seconds; without a view, print it as a line."""
@@ -162,14 +177,22 @@ class Screen:
         """Print what the nodes do not log, unless a view shows it."""
         self._note_code()
         self.note_silence()
-        status = self._run.recorder
-        if status is None or status.state == self._state:
+        if (status := self._run.recorder) is None:
+            return
+        self._note_offer(status)
+        if status.state == self._state:
             return
         self._state = status.state
         if status.state == "recording":
             self._controls.shows_code = False
         elif status.state == "resetting" and self._live is None:
             self.print(Remark("recorder", f"reset the scene: {status.remaining_s:.0f} s"))
+
+    def _note_offer(self, status: RecorderStatus) -> None:
+        """Print what helps with a problem, which nodes do not log for a screen, unless a view shows it."""
+        if status.offer != self._offer and status.offer and self._live is None:
+            self.print(Remark("recorder", status.message, "warning", status.offer))
+        self._offer = status.offer
 
     def _note_code(self) -> None:
         """Show a new code for a phone, or print it where there is no view or no room."""
@@ -278,11 +301,33 @@ class Screen:
         if self._run.ending:
             yield from _still_encoding(self._run, can_leave=self._controls.can_leave)
         elif status is not None and not self._is_starting() and not self._controls.shows_help:
-            yield from () if is_old else _running(status, self._printed, most_faults)
+            yield from () if is_old else self._running(status, most_faults)
             yield from self._encoder_rows()
             if not is_old:
                 yield "disk", _disk(status)
         yield from self._keys()
+
+    def _running(self, status: RecorderStatus, most_faults: int) -> Iterator[Row]:
+        if status.task or status.next_task:
+            yield "task", _task(status)
+        if status.last is not None:
+            yield "last", self._last(status.last)
+        if status.streams:
+            streams = [_stream(name, stream) for name, stream in status.streams.items()]
+            yield "streams", Columns(streams, padding=(0, 3))
+        yield from _faults(status, most_faults)
+        reasons = "; ".join(status.last.reasons) if status.last else ""
+        is_known = status.message in self._printed or (reasons and status.message.endswith(reasons))
+        if status.message and not status.missing and (status.offer or not is_known):
+            problem = with_offer(status.message, status.offer, self._names)
+            yield "problem", Text(excerpt(problem, _LONGEST_ALONE), "red")
+
+    def _last(self, last: LastEpisode) -> Text:
+        """Describe the last episode, and what can still be done with it."""
+        line = _last(last)
+        if offer := _OFFERS.get(last.state):
+            line.append(f"   {self._names.get(offer, offer)} {OFFERS[offer]}")
+        return line
 
     def _encoder_rows(self) -> Iterator[Row]:
         if (silent_s := self._silent_s("encoder")) is None:
@@ -363,23 +408,6 @@ def _unanswered(silent_s: float) -> str:
     return f"does not answer, its last report is {duration(silent_s)} old"
 
 
-def _running(status: RecorderStatus, printed: Collection[str], most_faults: int) -> Iterator[Row]:
-    if status.task or status.next_task:
-        yield "task", _task(status)
-    if status.last is not None:
-        yield "last", _last(status.last)
-    if status.streams:
-        streams = [_stream(name, stream) for name, stream in status.streams.items()]
-        yield "streams", Columns(streams, padding=(0, 3))
-    yield from _faults(status, most_faults)
-    reasons = "; ".join(status.last.reasons) if status.last else ""
-    is_known = {status.message, with_keys(status.message)} & {*printed} or (
-        reasons and status.message.endswith(reasons)
-    )
-    if status.message and not status.missing and not is_known:
-        yield "problem", Text(excerpt(with_keys(status.message), _LONGEST_ALONE), "red")
-
-
 def _still_encoding(run: RunStatus, *, can_leave: bool) -> Iterator[Row]:
     """Show what is done after the last episode: only the encoder works."""
     if run.encoder is not None and run.encoder.state != "ended":
@@ -411,7 +439,7 @@ def _of_the_take(status: RecorderStatus) -> Iterator[Row]:
 
 def _cannot_start(status: RecorderStatus) -> bool:
     """Return whether an episode would be refused now; what keeps it is shown as a problem."""
-    return bool(status.missing) or status.message.startswith(NO_START)
+    return bool(status.missing) or status.is_blocked
 
 
 def _state(status: RecorderStatus) -> Text:
@@ -451,10 +479,7 @@ def _last(last: LastEpisode) -> Text:
         line.append(last.state, "bold red" if last.state == "rejected" else "yellow")
     if reasons := first_sentences(facts := (*last.reasons, *last.notes), _room(facts)):
         line.append(f": {reasons}", "yellow")
-    line.append(f"   {figures}", "dim")
-    if last.state == "rejected":
-        line.append("   a accepts it")
-    return line
+    return line.append(f"   {figures}", "dim")
 
 
 def _stream(name: str, stream: StreamStatus) -> Text:

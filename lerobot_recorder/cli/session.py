@@ -47,6 +47,7 @@ class Session:
         self._events: queue.SimpleQueue[object] = queue.SimpleQueue()
         self._view = OperatorView(self._events, self._send, self._end_recording, aliases=aliases)
         self.status = self._view.status
+        self.status.has_page = "dashboard" in arguments
         self._nodes: dict[str, NodeProcess] = {}
         self._running: set[str] = set()
         self._asked_to_end: set[str] = set()

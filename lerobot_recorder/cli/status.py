@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
 from lerobot_recorder.excerpt import counted, excerpt
-from lerobot_recorder.recording import ENDED_EARLY, IS_REJECTED, CompletedEpisode, RecorderStatus
+from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.status import SILENT_S, from_json
 
@@ -34,17 +35,6 @@ _LOGGED_CALLS = (
 )
 
 
-_COMMANDS: Mapping[str, str] = {
-    r"\. Start an episode: ros2 service call .*": ". → starts an episode",
-    r"\baccept_episode, or lerobot-recorder accept .+?, keeps it": "a keeps it",
-    r"\blerobot-recorder accept .+? keeps it": "a keeps it",
-    r"\baccept_episode\b": "a",
-    r"\bundo_delete\b": "b",
-    r"\bstart_episode\b": "→",
-}
-"""What replaces a service or a command in a sentence where the operator has keys."""
-
-
 @dataclass(frozen=True)
 class Remark:
     """A line for the operator.
@@ -53,11 +43,13 @@ class Remark:
         source: name of the node, or of the command that is run
         text: one sentence
         level: ``info``, ``warning``, ``error``, or ``stray`` for output that was not meant for the operator
+        offer: the service that can be called next, one of `lerobot_recorder.answers.OFFERS`; empty: none
     """
 
     source: str
     text: str
     level: str = "info"
+    offer: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +82,7 @@ class RunStatus:
         code: what opens the dashboard on a phone; None: it asks for no token, or there is none
         heard_s: time of each node's last status, of `time.monotonic`, by the node's name
         is_cut_short: whether the recorder was ended by a signal during a take
+        has_page: whether the dashboard was started, too
     """
 
     recorder: RecorderStatus | None = None
@@ -104,6 +97,7 @@ class RunStatus:
     code: PhoneCode | None = None
     heard_s: dict[str, float] = field(default_factory=dict)
     is_cut_short: bool = False
+    has_page: bool = False
 
     def silent_s(self, node: str, now_s: float) -> float | None:
         """Return for how long a node that should report has not; None if it answers, or has ended by plan.
@@ -167,12 +161,13 @@ class RunStatus:
         elif "episode_completed" in message:
             episode = from_json(CompletedEpisode, message["episode_completed"])
             self.completed[episode.episode_id] = episode
+            self.is_cut_short |= (episode.state, episode.ended_by) == ("ready", "interrupted")
         elif "committed" in message:
             self.committed += [from_json(CommittedEpisode, each) for each in message["committed"]["episodes"]]
         elif "code" in message:
             self.code = PhoneCode(message["code"]["link"], tuple(message["code"]["lines"]))
         elif "answer" in message:
-            return _answer(source, message["answer"])
+            return _answer(source, message["answer"]["call"], from_json(Answer, message["answer"]))
         elif "log" in message:
             return self._logged(source, **message["log"])
         elif "attached" in message:
@@ -189,17 +184,15 @@ class RunStatus:
     def _logged(self, node: str, level: str, text: str) -> Remark:
         if level == "FATAL":
             self.problems.append(f"the {node} node ended: {text}")
-        self.is_cut_short |= node == "recorder" and ENDED_EARLY in text
         return Remark(node, text, _LEVELS.get(level, "error"))
 
 
-def _answer(node: str, answer: Mapping[str, Any]) -> Remark | None:
+def _answer(node: str, call: str, answer: Answer) -> Remark | None:
     """Return the answer of a service, unless the node's log has it already."""
-    call, text = answer["call"], answer["message"]
-    if not answer["success"]:
-        is_logged = call == "save_episode" and IS_REJECTED in text
-        return None if is_logged else Remark(node, text, "warning")
-    return None if call in _LOGGED_CALLS else Remark(node, text)
+    if answer.success:
+        return None if call in _LOGGED_CALLS else Remark(node, answer.message, offer=answer.offer)
+    is_logged = call == "save_episode" and answer.offer == "accept_episode"
+    return None if is_logged else Remark(node, answer.message, "warning", answer.offer)
 
 
 def _is_accepted(root: Path, episode_id: str) -> bool:
@@ -220,13 +213,6 @@ def log_remark(node: str, line: str) -> Remark | None:
     if match[1] in ("DEBUG", "FATAL"):
         return None
     return Remark(node, match[3], _LEVELS.get(match[1], "error"))
-
-
-def with_keys(text: str) -> str:
-    """Return a sentence of a node with keys in place of services and commands."""
-    for pattern, key in _COMMANDS.items():
-        text = re.sub(pattern, key, text)
-    return text
 
 
 def end_reason(lines: Sequence[str]) -> str:

@@ -6,13 +6,13 @@ import contextlib
 import queue
 import signal
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from lerobot_recorder.cli.controls import Controls, Send
 from lerobot_recorder.cli.keyboard import Keyboard, KeyPressed
 from lerobot_recorder.cli.processes import NodeOutput
 from lerobot_recorder.cli.screen import Screen
-from lerobot_recorder.cli.status import Remark, RunStatus, log_remark, with_keys
+from lerobot_recorder.cli.status import Remark, RunStatus, log_remark
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,7 @@ class OperatorView:
         else:
             remark = self.status.take(output.line)
         if remark is not None:
-            has_keys = self._screen.shows_keys
-            self._screen.print(replace(remark, text=with_keys(remark.text)) if has_keys else remark)
+            self._screen.print(remark)
         self._screen.note_status()
 
     def note_silence(self) -> None:

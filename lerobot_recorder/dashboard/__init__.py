@@ -9,7 +9,6 @@ live           `Live`: what is shown live, between threads
 stream         sends what is live to a browser
 actions        services that buttons call, parameters that the page sets; `Station`: the nodes
 targets        which episode an action is meant for
-wording        answers of the nodes in the words of the page
 library        reads episodes of the dataset and of the spool
 edits          edits that the page asks for
 pictures       small JPEGs of images
@@ -28,7 +27,7 @@ from lerobot_recorder.lazy import lazy_names
 
 if TYPE_CHECKING:
     from lerobot_recorder.dashboard.access import Access, new_token
-    from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, Action, Answer, Station
+    from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, OFFER_BUTTONS, Action, Station
     from lerobot_recorder.dashboard.app import make_app
     from lerobot_recorder.dashboard.extra import CODE_HINT, require_extra
     from lerobot_recorder.dashboard.live import Live
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
     from lerobot_recorder.dashboard.qr import qr_lines
     from lerobot_recorder.dashboard.server import Server, reachable_address
     from lerobot_recorder.dashboard.settings import DashboardSettings
-    from lerobot_recorder.dashboard.wording import plain
 else:
     __getattr__ = lazy_names(__name__, __file__)
 
@@ -44,9 +42,9 @@ __all__ = [
     "ACTIONS",
     "CODE_HINT",
     "CONTROLS",
+    "OFFER_BUTTONS",
     "Access",
     "Action",
-    "Answer",
     "DashboardSettings",
     "Live",
     "Server",
@@ -54,7 +52,6 @@ __all__ = [
     "depth_to_jpeg",
     "make_app",
     "new_token",
-    "plain",
     "qr_lines",
     "reachable_address",
     "require_extra",

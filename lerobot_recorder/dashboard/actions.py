@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
+
+from lerobot_recorder.answers import Answer
 
 
 @dataclass(frozen=True)
@@ -53,16 +55,12 @@ CONTROLS: Mapping[str, tuple[str, type]] = {
 """Parameters that the page can set: the node and the type of each."""
 
 
-class Answer(NamedTuple):
-    """What a node has answered.
-
-    Attributes:
-        success: whether it has done what was asked.
-        message: what it did, or why not.
-    """
-
-    success: bool
-    message: str
+OFFER_BUTTONS: Mapping[str, str] = {
+    "start_episode": "“Start”",
+    "accept_episode": "“Accept”",
+    "undo_delete": "“Bring back”",
+}
+"""The buttons that call what a message of a node offers, by the name of the service."""
 
 
 class Station(Protocol):

@@ -18,16 +18,17 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
+from lerobot_recorder.answers import Answer, with_offer
 from lerobot_recorder.dashboard.access import Access
-from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, Action, Answer, Station
+from lerobot_recorder.dashboard.actions import ACTIONS, CONTROLS, OFFER_BUTTONS, Action, Station
 from lerobot_recorder.dashboard.edits import Edits
 from lerobot_recorder.dashboard.guard import App, Guard
 from lerobot_recorder.dashboard.library import Library
 from lerobot_recorder.dashboard.live import Live
 from lerobot_recorder.dashboard.stream import LiveStream
 from lerobot_recorder.dashboard.targets import not_the_target
-from lerobot_recorder.dashboard.wording import is_set, plain
 from lerobot_recorder.errors import ConfigError, DatasetError, RecorderError, SpoolError, VideoError
+from lerobot_recorder.excerpt import counted
 from lerobot_recorder.preflight import load_findings, sheet_file
 
 STATIC = Path(__file__).parent / "static"
@@ -80,18 +81,18 @@ def make_app(root: Path, station: Station, live: Live, access: Access) -> App:
         Route("/edits", library.edit, methods=["POST"]),
     ]
     refusals: dict[Any, Any] = {
-        ConfigError: _refused(400, live),
-        DatasetError: _refused(404, live),
-        SpoolError: _refused(404, live),
-        VideoError: _refused(404, live),
-        RecorderError: _refused(409, live),
+        ConfigError: _refused(400),
+        DatasetError: _refused(404),
+        SpoolError: _refused(404),
+        VideoError: _refused(404),
+        RecorderError: _refused(409),
     }
     return Guard(Starlette(routes=routes, exception_handlers=refusals), access)
 
 
-def _refused(status: int, live: Live) -> Callable[[Request, Exception], Any]:
+def _refused(status: int) -> Callable[[Request, Exception], Any]:
     async def answer(_request: Request, error: Exception) -> Response:
-        return JSONResponse(Answer(False, plain(str(error), live))._asdict(), status)
+        return _response(Answer(False, str(error), getattr(error, "offer", "")), status)
 
     return answer
 
@@ -115,8 +116,7 @@ class _Pages:
             raise ConfigError(f"value: expected true or false, found {value!r}")
         if refusal := not_the_target(action.service, wanted.get("id"), self._live.state("recorder")):
             return _response(Answer(False, refusal))
-        answer = await _answered(self._station.call(action, value), action.node, self._live)
-        return _response(answer._replace(message=plain(answer.message, self._live)))
+        return _response(await _answered(self._station.call(action, value), action.node, self._live))
 
     async def control(self, request: Request) -> Response:
         name = request.path_params["name"]
@@ -129,7 +129,7 @@ class _Pages:
         if type(value) is not kind or not _fits_parameter(value):
             raise ConfigError(f"{name}: expected {kind.__name__}, found {value!r}")
         answer = await _answered(self._station.set_parameter(node, name, value), node, self._live)
-        return _response(Answer(True, is_set(name, value)) if answer.success else answer)
+        return _response(Answer(True, _is_set(name, value)) if answer.success else answer)
 
 
 class _BeforeTheFirstTake:
@@ -189,11 +189,11 @@ class _Episodes:
         if (action := self._of_recorder(wanted)) is not None:
             answer = await _answered(self._station.call(action, False), action.node, self._live)
         else:
-            answer = Answer(True, await run_in_threadpool(self._edit, wanted))
+            answer = await run_in_threadpool(self._edit, wanted)
         self._number += 1
         self._live.put("edited", self._number)
         self._live.notify()
-        return _response(answer._replace(message=plain(answer.message, self._live)))
+        return _response(answer)
 
     def _of_recorder(self, wanted: dict[str, Any]) -> Action | None:
         """Return the action for an edit of the recorder's last take: it counts how many are saved."""
@@ -205,7 +205,7 @@ class _Episodes:
         name = names.get((str(wanted.get("edit")), str(last.get("state"))), "")
         return ACTIONS[name] if name in (self._live.state("actions") or ()) else None
 
-    def _edit(self, wanted: dict[str, Any]) -> str:
+    def _edit(self, wanted: dict[str, Any]) -> Answer:
         with self._editing:
             return self._edits.apply(wanted)
 
@@ -254,5 +254,15 @@ async def _answered(work: concurrent.futures.Future[Answer], node: str, live: Li
     return Answer(False, f"no answer within {_TIMEOUT_S:.0f} s")
 
 
-def _response(answer: Answer) -> Response:
-    return JSONResponse(answer._asdict(), 200 if answer.success else 409)
+def _is_set(name: str, value: Any) -> str:
+    """Return what the page answers when a parameter has been set."""
+    if name == "paused":
+        return "encoding is paused: episodes wait" if value else "encoding continues"
+    if name == "video_encoding_batch_size":
+        return f"encodes {counted(value, 'episode')} at a time"
+    return f"next task: {value}" if name == "task" else f"{name.replace('_', ' ')}: {value}"
+
+
+def _response(answer: Answer, refusal: int = 409) -> Response:
+    message = with_offer(answer.message, answer.offer, OFFER_BUTTONS)
+    return JSONResponse({"success": answer.success, "message": message}, 200 if answer.success else refusal)

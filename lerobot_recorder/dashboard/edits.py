@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.editing import Change, DatasetEditor, Selection
 from lerobot_recorder.errors import ConfigError, DatasetError
 from lerobot_recorder.recording import require_text
@@ -19,7 +20,7 @@ class Edits:
     def __init__(self, root: Path) -> None:
         self._root = root
 
-    def apply(self, request: Mapping[str, Any]) -> str:
+    def apply(self, request: Mapping[str, Any]) -> Answer:
         """Do what a request from the page asks for.
 
         Args:
@@ -28,7 +29,7 @@ class Edits:
                 edit, the number may be that of another episode.
 
         Returns:
-            What was done, one sentence.
+            What was done.
 
         Raises:
             ConfigError: the request cannot be understood.
@@ -37,7 +38,7 @@ class Edits:
         """
         edit, ref = _text(request, "edit"), request.get("ref", "")
         if edit == "undo":
-            return f"undone: {DatasetEditor(self._root).undo().what}"
+            return Answer(True, f"undone: {DatasetEditor(self._root).undo().what}")
         if not isinstance(ref, str) or not ref:
             raise ConfigError(f"ref: expected an episode, found {ref!r}")
         if not ref.isdecimal() and (number := self._number_by_now(ref)) is not None:
@@ -52,7 +53,7 @@ class Edits:
             return DatasetEditor(self._root).numbers_of([episode_id]).get(episode_id)
         return None
 
-    def _in_dataset(self, edit: str, ref: str, request: Mapping[str, Any]) -> str:
+    def _in_dataset(self, edit: str, ref: str, request: Mapping[str, Any]) -> Answer:
         editor, number = DatasetEditor(self._root), int(ref)
         known = _text(request, "id") if request.get("id") else ""
         chosen = Selection(numbers=(number,), episode_ids=(known,) if known else None)
@@ -70,25 +71,29 @@ class Edits:
             return _said(changes, f"trimmed episode {number}")
         raise ConfigError(f"edit: expected delete, task, success, trim or undo, found {edit!r}")
 
-    def _in_spool(self, edit: str, ref: str, request: Mapping[str, Any]) -> str:
+    def _in_spool(self, edit: str, ref: str, request: Mapping[str, Any]) -> Answer:
         spool = Spool(self._root)
         if edit == "delete":
-            return f"deleted episode {spool.delete_last(ref)}; undo_delete brings it back"
+            spool.delete_last(ref)
+            return Answer(True, "deleted the episode", "undo_delete")
         if edit == "accept":
-            return f"accepted episode {spool.accept(ref).episode_id}"
+            spool.accept(ref)
+            return Answer(True, "accepted the take")
         if edit == "retry":
-            return f"trying episode {spool.retry(ref).episode_id} again"
+            spool.retry(ref)
+            return Answer(True, "trying the episode again")
         if edit == "success":
             mark = _flag(request, "success")
-            return f"episode {spool.mark_success(mark, ref)} is a {_outcome(mark)}"
+            spool.mark_success(mark, ref)
+            return Answer(True, f"the episode is a {_outcome(mark)}")
         if edit == "task":
             spool.set_task(_task(request), ref)
-            return f"episode {ref} has a new task"
+            return Answer(True, "the episode has a new task")
         raise ConfigError(f"{edit}: possible as soon as the episode is encoded and in the dataset")
 
 
-def _said(changes: Sequence[Change], what: str) -> str:
-    return what if changes else "nothing has changed"
+def _said(changes: Sequence[Change], what: str) -> Answer:
+    return Answer(True, what if changes else "nothing has changed")
 
 
 def _outcome(success: bool) -> str:

@@ -61,7 +61,7 @@ class RecorderEdits:
             raise DatasetError(f"{self._editor.root}: no episode was deleted from the dataset")
         if self._editor.edits()[-1] != last:
             raise DatasetError(
-                f"episode {last.episode_id} was deleted from the dataset, which was edited again since; "
+                "the episode was deleted from the dataset, which was edited again since; "
                 f"lerobot-recorder edit undo {self._editor.root} takes edits back one by one"
             )
         self._editor.undo()

@@ -11,6 +11,7 @@ import secrets
 import sys
 import time
 from collections.abc import Mapping
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,7 @@ from rclpy.task import Future
 from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.discovery import TEXT
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
@@ -208,7 +210,7 @@ class ConsoleNode(ManagedNode):
         request = kind.Request(data=data) if kind is SetBool else kind.Request() if kind else None
         response = await self._ask(node, service, service, request)
         if response is not None:
-            self._answer(node, service, response.success, response.message)
+            self._answer(node, service, Answer.from_text(response.success, response.message))
 
     async def _set(self, node: str, name: str, value: Any) -> None:
         message = Parameter(name, value=value).to_parameter_msg()
@@ -216,13 +218,13 @@ class ConsoleNode(ManagedNode):
         if response is not None:
             result = response.results[0]
             text = f"{name} is now {value}" if result.successful else result.reason
-            self._answer(node, f"set {name}", result.successful, text)
+            self._answer(node, f"set {name}", Answer(result.successful, text))
 
     async def _ask(self, node: str, service: str, call: str, request: Any) -> Any:
         """Return the response of a service; None, after an answer, if it cannot be reached."""
         client = self._calls.get((node, service))
         if client is None or not await self._is_ready(client):
-            self._answer(node, call, success=False, message=f"the {node} node cannot be reached")
+            self._answer(node, call, Answer(False, f"the {node} node cannot be reached"))
             return None
         return await client.call_async(request)
 
@@ -238,8 +240,8 @@ class ConsoleNode(ManagedNode):
             self.destroy_timer(timer)
         return True
 
-    def _answer(self, node: str, call: str, success: bool, message: str) -> None:
-        self._write(node, "answer", {"call": call, "success": success, "message": message})
+    def _answer(self, node: str, call: str, answer: Answer) -> None:
+        self._write(node, "answer", {"call": call, **asdict(answer)})
 
 
 def main() -> int:

@@ -12,13 +12,13 @@ from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
 from std_srvs.srv import SetBool, Trigger
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.dashboard import (
     ACTIONS,
     CODE_HINT,
     CONTROLS,
     Access,
     Action,
-    Answer,
     DashboardSettings,
     Live,
     Server,
@@ -110,7 +110,9 @@ class _Station:
         """Call a service."""
         request = SetBool.Request(data=value) if action.takes_bool else Trigger.Request()
         client = self._services[action.service]
-        return self._ask(action.node, client, request, lambda result: Answer(result.success, result.message))
+        return self._ask(
+            action.node, client, request, lambda result: Answer.from_text(result.success, result.message)
+        )
 
     def set_parameter(self, node: str, name: str, value: Any) -> Future[Answer]:
         """Set a parameter of a node."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from rclpy.node import Node
 
+from lerobot_recorder.answers import OFFERS
 from lerobot_recorder.nodes.events import parent_events
 
 _TRIGGER = "std_srvs/srv/Trigger"
@@ -16,10 +17,12 @@ class Guidance:
 
     def __init__(self, node: Node, unrecorded_cameras: Callable[[], Sequence[str]]) -> None:
         self._log = node.get_logger()
+        self._hints = self._log.get_child("hints")  # not the node's own: a console has keys instead
         self._services = node.get_fully_qualified_name()
         self._unrecorded_cameras = unrecorded_cameras
         self._is_needed = parent_events() is None
         self._missing: frozenset[str] | None = None
+        self._offered = ""
 
     def announce(self, text: str) -> None:
         """Log a sentence."""
@@ -38,7 +41,9 @@ class Guidance:
             return
         self._missing = names
         if not names:
-            self._log.info(f"every stream delivers{self._next_step() if by_hand else ''}")
+            self._log.info("every stream delivers")
+            if by_hand:
+                self._offer("start_episode", " (then save_episode or discard_episode)")
             for camera in self._unrecorded_cameras():
                 self._log.warning(
                     f"the camera {camera} is not recorded: no stream has the topic cameras/{camera}/image_raw"
@@ -46,8 +51,12 @@ class Guidance:
         elif by_hand:  # an unattended run logs it itself
             self._log.warning("waiting for streams: " + "; ".join(missing))
 
-    def _next_step(self) -> str:
-        return (
-            f". Start an episode: ros2 service call {self._services}/start_episode {_TRIGGER} (then "
-            "save_episode or discard_episode)"
-        )
+    def note_offer(self, offer: str) -> None:
+        """Log once how to call a service that helps with what is wrong; empty: there is none."""
+        if self._is_needed and offer != self._offered:
+            self._offered = offer
+            if offer:
+                self._offer(offer)
+
+    def _offer(self, service: str, then: str = "") -> None:
+        self._hints.info(f"ros2 service call {self._services}/{service} {_TRIGGER} {OFFERS[service]}{then}")

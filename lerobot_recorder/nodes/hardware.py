@@ -13,6 +13,7 @@ from typing import Any
 from rclpy.time import Time
 from sensor_msgs.msg import JointState
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.arms import (
     JOINTS,
     Arm,
@@ -166,7 +167,7 @@ class HardwareNode(ManagedNode):
         self.own_services.set_camera_info(
             f"cameras/{camera.name}",
             lambda info: self._threads.submit(camera.save_calibration, info),
-            lambda file: (True, f"the calibration is saved in {file}"),
+            lambda file: Answer(True, f"the calibration is saved in {file}"),
         )
 
     def _open_simulated(self, settings: CameraSettings) -> SimulatedCamera:
@@ -205,8 +206,8 @@ class HardwareNode(ManagedNode):
         return [("arms", status.level, status.message, status.values), *cameras]
 
 
-def _switched(name: str, _: None) -> tuple[bool, str]:
-    return True, f"{name} is as asked"
+def _switched(name: str, _: None) -> Answer:
+    return Answer(True, f"{name} is as asked")
 
 
 def main() -> int:

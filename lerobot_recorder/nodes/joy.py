@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sensor_msgs.msg import Joy
 
 from lerobot_recorder.nodes.lifetime import ManagedNode
-from lerobot_recorder.recording import IS_REJECTED, Buttons, ButtonSettings
+from lerobot_recorder.recording import Buttons, ButtonSettings
 
 
 class JoyButtons:
@@ -46,6 +46,6 @@ class JoyButtons:
 
     async def _act(self, action: str) -> None:
         """Do what a button asks for; the node logs what it does, and the end of each take."""
-        success, answer = await self._node.own_services.act(*self._request(action))
-        if not success and IS_REJECTED not in answer:
-            self._node.get_logger().warning(f"button for {action}: {answer}")
+        answer = await self._node.own_services.act(*self._request(action))
+        if not answer.success and answer.offer != "accept_episode":
+            self._node.get_logger().warning(f"button for {action}: {answer.message}")

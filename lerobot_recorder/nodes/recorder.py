@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future as ConcurrentFuture
 from contextlib import suppress
 from dataclasses import replace
@@ -13,6 +13,7 @@ from typing import Any
 
 from rclpy.parameter import Parameter
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.dataset import DatasetPlace, check_appendable
 from lerobot_recorder.editing import RecorderEdits
 from lerobot_recorder.errors import (
@@ -32,13 +33,15 @@ from lerobot_recorder.nodes.joy import JoyButtons
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
 from lerobot_recorder.nodes.recorder_status import (
-    deletion,
+    accepted_take,
+    deleted,
     diagnostics,
     discarded,
     marked,
     recorder_status,
-    restoration,
+    restored,
     saved,
+    started,
 )
 from lerobot_recorder.nodes.services import accepted, finished
 from lerobot_recorder.nodes.setup import SetupTopics
@@ -53,6 +56,7 @@ from lerobot_recorder.recording import (
     Outcome,
     Recorder,
     RecorderSettings,
+    RecorderStatus,
     Restored,
     Schedule,
     Stream,
@@ -171,13 +175,13 @@ class RecorderNode(ManagedNode):
 
     def _offer_services(self) -> None:
         services, recorder = self.own_services, self._recorder
-        services.trigger("start_episode", self._start, lambda name: (True, f"recording episode {name}"))
-        services.trigger("save_episode", recorder.save, saved)
+        services.trigger("start_episode", self._start, self._described(started))
+        services.trigger("save_episode", recorder.save, self._described(saved))
         services.trigger("discard_episode", recorder.discard, discarded)
         services.trigger("delete_last_episode", recorder.delete_last, self._deleted)
         services.trigger("undo_delete", recorder.undo_delete, self._restored)
         services.trigger("accept_episode", recorder.accept, self._accepted)
-        services.set_bool("mark_success", recorder.mark_success, marked)
+        services.set_bool("mark_success", recorder.mark_success, self._described(marked))
         services.set_bool("pause", self._pause, accepted)
         services.trigger("next_task", self._next_task, accepted)
         services.trigger("end_recording", self._end_recording, accepted)
@@ -187,11 +191,11 @@ class RecorderNode(ManagedNode):
             raise EpisodeStateError("the recording is ending: no more episodes are recorded")
         if not self._recorder.recording and (missing := self._missing()):
             raise StreamError("the episode cannot start: " + "; ".join(missing))
-        started = self._begin()
+        result = self._begin()
         self._schedule.skip_reset()
         if self._schedule.paused:
             self.get_logger().info("one episode is recorded, and the run stays paused")
-        return started
+        return result
 
     def _pause(self, wanted: bool) -> ConcurrentFuture[str]:
         now_s = time.monotonic()
@@ -217,25 +221,28 @@ class RecorderNode(ManagedNode):
         self.get_logger().info(what)
         return finished(what)
 
-    def _deleted(self, deleted: Deleted) -> tuple[bool, str]:
-        self._schedule.adjust_saved(-deleted.was_saved)
-        return True, deletion(deleted)
+    def _described(self, describe: Callable[[Any, RecorderStatus], Answer]) -> Callable[[Any], Answer]:
+        return lambda done: describe(done, self._recorder.status())
 
-    def _restored(self, restored: Restored) -> tuple[bool, str]:
-        self._schedule.adjust_saved(restored.counts)
-        return True, restoration(restored)
+    def _deleted(self, done: Deleted) -> Answer:
+        self._schedule.adjust_saved(-done.was_saved)
+        return deleted(done, self._recorder.status())
 
-    def _accepted(self, episode_id: str) -> tuple[bool, str]:
+    def _restored(self, done: Restored) -> Answer:
+        self._schedule.adjust_saved(done.counts)
+        return restored(done, self._recorder.status())
+
+    def _accepted(self, episode_id: str) -> Answer:
         self._schedule.adjust_saved(1)
-        return True, f"accepted episode {episode_id}"
+        return accepted_take(episode_id, self._recorder.status())
 
     def _begin(self) -> ConcurrentFuture[str]:
         number = self._recorder.status().episode_index
-        started = self._recorder.start()
+        result = self._recorder.start()
         self._schedule.note_start()
         self._was_recording = True
-        started.add_done_callback(partial(self._note_start, number))
-        return started
+        result.add_done_callback(partial(self._note_start, number))
+        return result
 
     # The run
 
@@ -343,6 +350,7 @@ class RecorderNode(ManagedNode):
         if not self._recorder.busy and (not missing or time.monotonic() >= self._grace_until_s):
             self._guidance.note_streams(missing, by_hand=not self._schedule.num_episodes)
         status = recorder_status(self._recorder, self._schedule, missing, self._refused)
+        self._guidance.note_offer(status.offer)
         if self._has_ended:
             status = replace(status, state="ended")
         self._status.publish(status)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any, cast
 
+from lerobot_recorder.answers import Answer, with_offer
 from lerobot_recorder.excerpt import counted, tallied
 from lerobot_recorder.nodes.events import Diagnostic
 from lerobot_recorder.recording import (
@@ -48,47 +49,71 @@ def recorder_status(
         remaining_s=schedule.reset_left_s(now_s),
         paused=schedule.paused,
         message=refused or status.message,
+        offer="" if refused else status.offer,
     )
 
 
-def saved(outcome: Outcome) -> tuple[bool, str]:
-    """Answer a call that saved an episode."""
-    if outcome.state == "ready":
-        kept = f"; kept although {'; '.join(outcome.reasons)}" if outcome.reasons else ""
-        kept += f"; {'; '.join(outcome.notes)}" if outcome.notes else ""
-        return True, f"saved episode {outcome.episode_id} of {counted(outcome.length, 'frame')}{kept}"
-    return (
-        False,
-        f"episode {outcome.episode_id} is {outcome.state}: {'; '.join(outcome.reasons) or 'no frames'}",
-    )
+def started(episode_id: str, status: RecorderStatus) -> Answer:
+    """Answer a call that started an episode."""
+    return Answer(True, f"recording episode {status.episode_index}", episode_id=episode_id)
 
 
-def discarded(outcome: Outcome) -> tuple[bool, str]:
-    """Answer a call that discarded an episode."""
-    back = "; undo_delete brings it back" if outcome.length else ""
-    return True, f"discarded episode {outcome.episode_id} of {counted(outcome.length, 'frame')}{back}"
+def saved(outcome: Outcome, status: RecorderStatus) -> Answer:
+    """Answer a call that saved an episode; it may have been set aside."""
+    reasons = "; ".join(outcome.reasons)
+    if outcome.state != "ready":
+        offer = "accept_episode" if outcome.state == "rejected" else ""
+        message = f"the take is {outcome.state}: {reasons or 'no frames'}"
+        return Answer(False, message, offer, outcome.episode_id)
+    kept = f"; kept although {reasons}" if reasons else ""
+    kept += f"; {'; '.join(outcome.notes)}" if outcome.notes else ""
+    name, frames = _name(outcome.episode_id, status), counted(outcome.length, "frame")
+    return Answer(True, f"saved {name} of {frames}{kept}", episode_id=outcome.episode_id)
 
 
-def deletion(deleted: Deleted) -> str:
-    """Describe what a deletion did."""
-    if deleted.number is None:
-        return f"deleted episode {deleted.episode_id}; undo_delete brings it back"
-    name = f"{deleted.number} ({deleted.episode_id})"
-    return f"deleted episode {name}, which was in the dataset; undo_delete brings it back"
+def discarded(outcome: Outcome) -> Answer:
+    """Answer a call that discarded a take."""
+    offer = "undo_delete" if outcome.length else ""
+    message = f"discarded the take of {counted(outcome.length, 'frame')}"
+    return Answer(True, message, offer, outcome.episode_id)
 
 
-def restoration(restored: Restored) -> str:
-    """Describe what was brought back, and where it is."""
-    if restored.number is None:
-        return f"brought back episode {restored.episode_id}: it is in {restored.state}/"
-    return f"brought back episode {restored.number} ({restored.episode_id}): it is in the dataset"
+def deleted(done: Deleted, status: RecorderStatus) -> Answer:
+    """Answer a call that deleted an episode."""
+    name = _name(done.episode_id, status, done.number)
+    where = "" if done.number is None else ", which was in the dataset"
+    return Answer(True, f"deleted {name}{where}", "undo_delete", done.episode_id)
 
 
-def marked(mark: Marked) -> tuple[bool, str]:
+def restored(done: Restored, status: RecorderStatus) -> Answer:
+    """Answer a call that brought an episode or a take back."""
+    name = _name(done.episode_id, status, done.number)
+    if done.state == "rejected":
+        return Answer(True, f"brought back {name}: it is rejected", "accept_episode", done.episode_id)
+    place = "waits for the encoder" if done.number is None else "is in the dataset"
+    return Answer(True, f"brought back {name}: it {place}", episode_id=done.episode_id)
+
+
+def accepted_take(episode_id: str, status: RecorderStatus) -> Answer:
+    """Answer a call that accepted a rejected take."""
+    return Answer(True, f"accepted {_name(episode_id, status)}", episode_id=episode_id)
+
+
+def marked(done: Marked, status: RecorderStatus) -> Answer:
     """Answer a call that marked an episode."""
-    if mark.number is None:
-        return True, f"marked episode {mark.episode_id}"
-    return True, f"marked episode {mark.number} ({mark.episode_id}), which is in the dataset"
+    where = "" if done.number is None else ", which is in the dataset"
+    name = _name(done.episode_id, status, done.number)
+    return Answer(True, f"marked {name}{where}", episode_id=done.episode_id)
+
+
+def _name(episode_id: str, status: RecorderStatus, number: int | None = None) -> str:
+    """Return what to call an episode: its number in the dataset, as far as that is known."""
+    last = status.last
+    if number is None and last is not None and last.episode_id == episode_id:
+        number = last.episode_index
+    if number is None and status.episode_id == episode_id:
+        number = status.episode_index
+    return "the take" if number is None else f"episode {number}"
 
 
 def diagnostics(status: RecorderStatus) -> list[Diagnostic]:
@@ -100,7 +125,8 @@ def diagnostics(status: RecorderStatus) -> list[Diagnostic]:
     is_at_rest = status.state not in ("recording", "saving")
     missing = WARN if is_at_rest else ERROR
     level = OK if not status.message else missing if status.missing else ERROR
-    found: list[Diagnostic] = [("recorder", level, status.message or status.state, shown)]
+    message = with_offer(status.message, status.offer, {}) or status.state
+    found: list[Diagnostic] = [("recorder", level, message, shown)]
     for name, stream in status.streams.items():
         level = missing if stream.silent else WARN if stream.wrong else OK
         found.append((name, level, stream.wrong or f"{stream.rate_hz:.1f} Hz", _values(stream)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future as ThreadFuture
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
@@ -14,6 +15,7 @@ from rclpy.task import Future
 from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import SetBool, Trigger
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.nodes.events import parent_events
@@ -22,8 +24,8 @@ from lerobot_recorder.nodes.guard import GuardedNode
 Work = Callable[..., "ThreadFuture[Any]"]
 """Starts the work. What it or its future raises is the reason for which the call is refused."""
 
-Answer = Callable[[Any], "tuple[bool, str]"]
-"""Turns a result into success and message."""
+Describe = Callable[[Any], Answer]
+"""Turns a result into an answer."""
 
 
 class Services:
@@ -34,33 +36,35 @@ class Services:
         # In the node's own group, a call that waits would block all other callbacks.
         self._group = ReentrantCallbackGroup()
         self._wake = node.create_guard_condition(lambda: None, callback_group=self._group)
-        self._calls: dict[str, tuple[type[Any], Callable[..., Awaitable[Any]]]] = {}
+        self._calls: dict[str, Callable[[bool], Awaitable[Answer]]] = {}
 
-    def trigger(self, name: str, begin: Work, answer: Answer) -> None:
+    def trigger(self, name: str, begin: Work, describe: Describe) -> None:
         """Offer ``~/name``, a service without a request."""
-        self._offer(Trigger, name, lambda _: begin(), answer)
+        self._calls[name] = lambda _: self._answered(begin, describe)
+        self._offer(Trigger, f"~/{name}", lambda _: self._calls[name](False))
 
-    def set_bool(self, name: str, begin: Work, answer: Answer) -> None:
+    def set_bool(self, name: str, begin: Work, describe: Describe) -> None:
         """Offer ``~/name``, a service that takes true or false."""
-        self._offer(SetBool, name, lambda request: begin(request.data), answer)
+        self._calls[name] = lambda data: self._answered(partial(begin, data), describe)
+        self._offer(SetBool, f"~/{name}", lambda request: self._calls[name](request.data))
 
-    def set_camera_info(self, namespace: str, begin: Work, answer: Answer) -> None:
+    def set_camera_info(self, namespace: str, begin: Work, describe: Describe) -> None:
         """Offer ``set_camera_info`` of a camera, beside its topics."""
-        serve = self._served(lambda request: begin(request.camera_info), answer)
-        self._node.create_service(
-            SetCameraInfo, f"{namespace}/set_camera_info", serve, callback_group=self._group
-        )
 
-    def _offer(self, kind: type[Any], name: str, begin: Work, answer: Answer) -> None:
-        serve = self._served(begin, answer)
-        self._node.create_service(kind, f"~/{name}", serve, callback_group=self._group)
-        self._calls[name] = kind, serve
+        def answer(request: Any) -> Awaitable[Answer]:
+            return self._answered(partial(begin, request.camera_info), describe)
 
-    def _served(self, begin: Work, answer: Answer) -> Callable[..., Awaitable[Any]]:
+        self._offer(SetCameraInfo, f"{namespace}/set_camera_info", answer)
+
+    def _offer(self, kind: type[Any], name: str, answer: Callable[[Any], Awaitable[Answer]]) -> None:
         async def serve(request: Any, response: Any) -> Any:
-            return await self._serve(partial(begin, request), answer, response)
+            done = await answer(request)
+            response.success = done.success
+            # SetCameraInfo has another name for it.
+            setattr(response, "message" if hasattr(response, "message") else "status_message", done.text)
+            return response
 
-        return serve
+        self._node.create_service(kind, name, serve, callback_group=self._group)
 
     async def call(self, line: bytes) -> None:
         """Call a service or set a parameter for the parent process, and answer with an event.
@@ -81,42 +85,36 @@ class Services:
     def _set(self, name: str, value: Any) -> None:
         result = self._node.set_parameters_atomically([Parameter(name, value=value)])
         message = f"{name} is now {value}" if result.successful else result.reason
-        self._answer(f"set {name}", result.successful, message)
+        self._answer(f"set {name}", Answer(result.successful, message))
 
     async def _call(self, name: str, data: bool) -> None:
-        self._answer(name, *await self.act(name, data))
+        self._answer(name, await self.act(name, data))
 
-    async def act(self, name: str, data: bool = False) -> tuple[bool, str]:
-        """Do what a service does, and return whether it was done, and the answer.
+    async def act(self, name: str, data: bool = False) -> Answer:
+        """Do what a service does, and return its answer.
 
         Args:
             name: of the service, without ``~/``.
             data: what one with a choice gets.
         """
         if name not in self._calls:
-            return False, f"the {self._node.get_name()} node has no service {excerpt(name)}"
-        kind, serve = self._calls[name]
-        request = SetBool.Request(data=data) if kind is SetBool else kind.Request()
-        response = await serve(request, kind.Response())
-        return response.success, response.message
+            return Answer(False, f"the {self._node.get_name()} node has no service {excerpt(name)}")
+        return await self._calls[name](data)
 
-    def _answer(self, name: str, success: bool, message: str) -> None:
+    def _answer(self, name: str, answer: Answer) -> None:
         if events := parent_events():
-            content = {"call": name, "success": success, "message": message}
-            events.write(self._node.get_name(), "answer", content)
+            events.write(self._node.get_name(), "answer", {"call": name, **asdict(answer)})
 
-    async def _serve(self, begin: Work, answer: Answer, response: Any) -> Any:
+    async def _answered(self, begin: Work, describe: Describe) -> Answer:
         try:
-            success, text = answer(await self._result(begin()))
-        except (RecorderError, OSError) as error:
-            success, text = False, str(error)
+            return describe(await self._result(begin()))
+        except RecorderError as error:
+            return Answer(False, str(error), error.offer)
+        except OSError as error:
+            return Answer(False, str(error))
         except Exception as error:  # the caller gets an answer, and the node continues
             self._node.faults.note("a service", error)
-            success, text = False, f"unexpected {type(error).__name__}: {error}"
-        response.success = success
-        # SetCameraInfo has another name for it.
-        setattr(response, "message" if hasattr(response, "message") else "status_message", text)
-        return response
+            return Answer(False, f"unexpected {type(error).__name__}: {error}")
 
     async def _result(self, work: ThreadFuture[Any]) -> Any:
         done: Future[bool] = Future()
@@ -150,6 +148,6 @@ def finished(result: str) -> ThreadFuture[str]:
     return work
 
 
-def accepted(message: str) -> tuple[bool, str]:
+def accepted(message: str) -> Answer:
     """Answer a call that did what its result describes."""
-    return True, message
+    return Answer(True, message)

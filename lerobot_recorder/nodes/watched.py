@@ -22,7 +22,8 @@ from rclpy.exceptions import InvalidHandle
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from std_msgs.msg import String
 
-from lerobot_recorder.dashboard import Live, depth_to_jpeg, plain, to_jpeg
+from lerobot_recorder.answers import with_offer
+from lerobot_recorder.dashboard import OFFER_BUTTONS, Live, depth_to_jpeg, to_jpeg
 from lerobot_recorder.discovery import IMAGES, JOY, TEXT
 from lerobot_recorder.errors import RecorderError
 from lerobot_recorder.images import decode_depth
@@ -213,8 +214,8 @@ class WatchedTopics:
     def _json(self, name: str) -> Take:
         def take(message: String) -> None:
             status = json.loads(message.data)
-            if text := status.get("message"):
-                status["message"] = plain(text, self._live)
+            offer = status.get("offer", "")
+            status["message"] = with_offer(status.get("message", ""), offer, OFFER_BUTTONS)
             (self._running.discard if status["state"] == "ended" else self._running.add)(name)
             self._live.put(name, status, always=True)
 

@@ -47,9 +47,6 @@ from lerobot_recorder.recording.recorder import Deleted, Marked, Recorder, Resto
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.schedule import RunSettings, Schedule
 from lerobot_recorder.recording.status import (
-    ENDED_EARLY,
-    IS_REJECTED,
-    NO_START,
     CompletedEpisode,
     GridSettings,
     LastEpisode,
@@ -63,9 +60,6 @@ from lerobot_recorder.recording.streams import Sample, Stream, StreamSpec, Strea
 from lerobot_recorder.recording.take_rows import SETTLE_S, RowWriter, TakeRows, awaited_at
 
 __all__ = [
-    "ENDED_EARLY",
-    "IS_REJECTED",
-    "NO_START",
     "RESERVE_BYTES",
     "SETTLE_S",
     "TERMINAL_VARIABLE",

@@ -14,7 +14,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lerobot_recorder.dataset import SUCCESS_FEATURE, SetupFiles
-from lerobot_recorder.errors import ConfigError, EpisodeStateError, RecorderError, SpoolError, StreamError
+from lerobot_recorder.errors import (
+    ConfigError,
+    EpisodeDeletedError,
+    EpisodeStateError,
+    RecorderError,
+    SpoolError,
+    StreamError,
+)
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.recording.clock import Clock, SystemClock, grid_start_ns
 from lerobot_recorder.recording.committed import CommittedEpisodes
@@ -29,8 +36,6 @@ from lerobot_recorder.recording.opening import (
 from lerobot_recorder.recording.quality import check_rates, slow_source
 from lerobot_recorder.recording.rows import check_specs
 from lerobot_recorder.recording.status import (
-    ENDED_EARLY,
-    NO_START,
     Ending,
     LastEpisode,
     Outcome,
@@ -58,6 +63,7 @@ _SHORTEST_FIT_S = 5.0
 _FEW_S = 30.0
 """A take that the disk ends within this time gets a warning."""
 
+_ACCEPT = "accept_episode"
 _LONG_WAIT_S = 1.0
 _COMMIT_S, _COMMIT_LOOK_S = 5.0, 0.02
 """How long a command waits while the encoder adds its episode to the dataset, and how often it looks."""
@@ -173,7 +179,7 @@ class Recorder:
         self._last: Outcome | None = None
         self._last_index: int | None = None
         self._last_mark: tuple[str, bool | None] = ("", None)
-        self._message = ""
+        self._message = self._offer = ""
         self._warned: Take | None = None
         self._spool = Spool(self.root)
         self._spool.require()
@@ -321,6 +327,7 @@ class Recorder:
             missing: a sentence for each stream that delivers nothing, which begins with its name
         """
         now_ns, take, disk = self._clock.now_ns(), self._current, self._watch.forecast
+        problem = self._problem()
         status = RecorderStatus(
             state="recording" if self._starting or take else "saving" if self._unended else "idle",
             root=str(self.root),
@@ -333,7 +340,9 @@ class Recorder:
             rejected=len(self._in("rejected")),
             last=self._last_episode(),
             wait_s=self._last.wait_s if self._last else None,
-            message=self._problem(),
+            message=problem,
+            offer=self._offer if problem == self._message else "",
+            is_blocked=bool(self._no_start()),
             missing=tuple(missing),
             streams={
                 each.spec.name: self._stream_status(each, take, now_ns, missing) for each in self.streams
@@ -385,18 +394,15 @@ class Recorder:
     def _problem(self) -> str:
         """Return what is wrong. A failed take is reported at once, not only when it is closed."""
         failed = (
-            f"the take {take.header.episode_id} has failed: {take.trouble}"
-            for take in list(self._unended.values())
-            if take.trouble
+            f"the take has failed: {take.trouble}" for take in list(self._unended.values()) if take.trouble
         )
-        return next(failed, self._shortage() or self._message or self._watch.problem)
+        take, why = self._current, self._no_start()
+        shortage = self._hardly_fits(take) if take else f"no episode can start: {why}" if why else ""
+        return next(failed, shortage or self._message or self._watch.problem)
 
-    def _shortage(self) -> str:
-        """Return why the next episode does not fit on the disk, or that the current one hardly does."""
-        if (take := self._current) is not None:
-            return self._hardly_fits(take)
-        why = "" if self._starting else self._watch.shortage(_seconds_needed(self.settings))
-        return f"{NO_START}: {why}" if why else ""
+    def _no_start(self) -> str:
+        """Return why the next episode cannot start, whatever the streams deliver; empty if it can."""
+        return "" if self.recording else self._watch.shortage(_seconds_needed(self.settings))
 
     def _hardly_fits(self, take: Take) -> str:
         """Return that few seconds of a take still fit; empty if it will end before."""
@@ -417,7 +423,7 @@ class Recorder:
     def _open(self) -> str:
         try:
             take = self._take_of(self.settings)
-            self._message = ""
+            self._message = self._offer = ""
             with contextlib.suppress(RuntimeError):  # the recorder is being closed
                 self._disk.submit(self._prepare, take.header.cameras)
             logger.info("recording episode %d", self._index_of_next(take))
@@ -531,6 +537,7 @@ class Recorder:
         else:
             self._log_good(index, outcome, frames)
             return
+        self._offer = ""
         logger.warning("%s", self._message)
 
     def _failure(self, index: int, outcome: Outcome) -> str:
@@ -548,7 +555,7 @@ class Recorder:
         if outcome.state != "ready":
             logger.info("the take of episode %d is %s: %s", index, outcome.state, frames)
             return
-        cut = f", {ENDED_EARLY}" if outcome.ended_by == "interrupted" else ""
+        cut = ", cut short by the end of the recorder" if outcome.ended_by == "interrupted" else ""
         wait = f"; written {outcome.wait_s:.1f} s after its end" if outcome.wait_s >= _LONG_WAIT_S else ""
         logger.info("episode %d is saved: %s%s%s", index, frames, cut, wait)
         if outcome.notes:
@@ -584,11 +591,8 @@ class Recorder:
         try:
             for episode in self._spool.recover():
                 seconds = f"{episode.manifest.duration_s:.1f} s"
-                self._message = (
-                    f"the take {episode.episode_id} was interrupted after {seconds}; it is in rejected/, and "
-                    f"accept_episode, or lerobot-recorder accept {self.root}, keeps it"
-                )
-                logger.warning("%s", self._message)
+                self._message, self._offer = f"a take was interrupted after {seconds} and set aside", _ACCEPT
+                logger.warning("%s: rejected/%s", self._message, episode.episode_id)
         except (RecorderError, OSError) as error:
             self._message = str(error)
             logger.error("cannot clean up the spool: %s", error)
@@ -597,9 +601,11 @@ class Recorder:
     def _accept(self) -> str:
         episode_id = self._spool.accept().episode_id
         self._count()
-        logger.info("accepted the take %s: it is episode %d", episode_id, self._next_index - 1)
+        logger.info("accepted the take: it is episode %d", self._next_index - 1)
         with self._lock:
             self._note_state(episode_id, "ready")
+            if self._offer == _ACCEPT:
+                self._message = self._offer = ""
         return episode_id
 
     def _delete_last(self) -> Deleted:
@@ -627,10 +633,10 @@ class Recorder:
         Episodes of earlier runs are left alone: a key that is pressed once too often must not reach them.
 
         Raises:
-            SpoolError: it was deleted from the dataset.
+            EpisodeDeletedError: it was deleted from the dataset.
         """
         if last and last.state == "deleted" and self._spool.find(last.episode_id) is None:
-            raise SpoolError(f"episode {last.episode_id} is deleted; undo_delete brings it back")
+            raise EpisodeDeletedError("the episode is deleted")
         saved = [episode_id for episode_id, state in list(self._states.items()) if state == "ready"]
         wanted = last.episode_id if last else next(reversed(saved), "")
         found = self._after_commit(wanted) if wanted in saved else None

@@ -22,15 +22,6 @@ CUT_SHORT: Mapping[Ending, str] = {
 }
 """Endings that make a take bad."""
 
-NO_START = "no episode can start"
-"""How a recorder's message begins while the next episode does not fit on the disk."""
-
-ENDED_EARLY = "cut short by the end of the recorder"
-"""Part of the log on an episode if a signal ended the recorder during it."""
-
-IS_REJECTED = " is rejected: "
-"""Part of the answer of ``save_episode`` for a take that the log says the same of."""
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -215,6 +206,9 @@ class RecorderStatus:
         wait_s: seconds from the end of the last episode until it was safe on disk; null before the first.
         message: what is wrong; empty if nothing is. If no stream is missing and the next episode cannot
             start, it has the reason for as long as that is so.
+        offer: the service that helps with what ``message`` says, such as ``accept_episode``; empty if none
+            does.
+        is_blocked: whether no episode can start, for the reason in ``message``.
         missing: a sentence for each stream that delivers nothing, while nothing is recorded.
         streams: state of each stream, by name.
         free_bytes: free disk space for this user, in bytes; null if unknown.
@@ -245,6 +239,8 @@ class RecorderStatus:
     last: LastEpisode | None = None
     wait_s: float | None = None
     message: str = ""
+    offer: str = ""
+    is_blocked: bool = False
     missing: tuple[str, ...] = ()
     streams: Mapping[str, StreamStatus] = field(default_factory=dict)
     free_bytes: int | None = None

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from lerobot_recorder.durable import replace_file
-from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.errors import EpisodeDeletedError, SpoolError
 from lerobot_recorder.spool import discarded
 from lerobot_recorder.spool.directory import CLAIM_FILE, SpoolDirectory
 from lerobot_recorder.spool.episode import SpooledEpisode
@@ -15,6 +15,14 @@ from lerobot_recorder.spool.listing import ERROR_FILE
 from lerobot_recorder.spool.manifest import MANIFEST_FILE, Manifest, read_manifest, to_json
 
 _DELETED_FROM = ("ready", "claimed", "rejected")
+_STATES = {
+    "recording": "is being recorded",
+    "ready": "waits for the encoder",
+    "claimed": "is being encoded",
+    "committing": "is being added to the dataset",
+    "rejected": "is rejected",
+    "failed": "could not be encoded",
+}
 _MARKED_IN = ("ready", "claimed", "rejected", "failed")
 
 
@@ -153,22 +161,22 @@ class OperatorMoves(SpoolDirectory):
         candidates = self.episodes(*states)
         if episode_id is None:
             if not candidates:
-                raise SpoolError(f"there is {nothing} in {self.path}")
+                raise SpoolError(f"there is {nothing}")
             return candidates[-1]
         for episode in candidates:
             if episode.episode_id == episode_id:
                 return episode
-        raise SpoolError(self._whereabouts(episode_id, nothing))
+        raise self._elsewhere(episode_id, nothing)
 
-    def _whereabouts(self, episode_id: str, nothing: str) -> str:
+    def _elsewhere(self, episode_id: str, nothing: str) -> SpoolError:
         found = self.find(episode_id)
         if found is None:
-            return f"episode {episode_id} is not in the spool: it is in the dataset already, or was discarded"
+            return SpoolError(
+                "the episode is not in the spool: it is in the dataset already, or was discarded"
+            )
         if found.state == "discarded":
-            return f"episode {episode_id} is deleted; undo_delete brings it back"
-        if found.state == "committing":
-            return f"episode {episode_id} is being added to the dataset"
-        return f"there is {nothing}: episode {episode_id} is in {found.path.parent}"
+            return EpisodeDeletedError("the episode is deleted")
+        return SpoolError(f"there is {nothing}: the episode {_STATES[found.state]}")
 
     def _discard(self, path: Path) -> Path:
         discarded.note_origin(path, path.parent.name, self.next_id())

@@ -75,7 +75,7 @@ def bring_back(spool: SpoolDirectory, episode_id: str | None) -> SpooledEpisode:
     """See ``Spool.undo_delete``; call it with the lock held."""
     wanted = [each for each in listed(spool) if each.can_return and episode_id in (None, each.path.name)]
     if not wanted:
-        raise SpoolError(f"there is nothing to bring back in {spool.directory('discarded')}")
+        raise SpoolError("there is nothing to bring back")
     last = wanted[-1]
     _require_gone(spool, last.path)
     episode = SpooledEpisode(last.path)
@@ -97,9 +97,9 @@ def _require_gone(spool: SpoolDirectory, path: Path) -> None:
         SpoolError: another copy exists, or the dataset has it already.
     """
     if path.name in recorded_ids(spool.root) or is_journaled(spool.root, path.name):
-        raise SpoolError(f"episode {path.name} is in the dataset already")
+        raise SpoolError("the episode is in the dataset already")
     if elsewhere := [place for place in spool.places(path.name) if place != path]:
-        raise SpoolError(f"episode {path.name} is in {elsewhere[0].parent} already")
+        raise SpoolError(f"the episode is in {elsewhere[0].parent.name}/ already")
 
 
 def destination(manifest: Manifest) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from lerobot_recorder.dashboard import Access, Action, Answer, Live, Server, make_app
+from lerobot_recorder.answers import Answer
+from lerobot_recorder.dashboard import Access, Action, Live, Server, make_app
 
 
 def read_live(url: str, query: str = "") -> Iterator[tuple[str, str, Any]]:

@@ -79,8 +79,9 @@ def test_the_reason_for_which_a_recorder_fails_is_kept(attach):
 
 
 def test_a_recorder_that_was_ended_during_a_take_is_a_problem(attach):
-    text = "episode 0 is saved: 30 frames (1.0 s), cut short by the end of the recorder"
-    attachment = attach(RECORDING, told("recorder", log={"level": "INFO", "text": text}), ENDED)
+    episode = {"episode_id": "a", "state": "ready", "length": 30, "duration_s": 1.0, "task": "Pick"}
+    completed = told("recorder", episode_completed={**episode, "ended_by": "interrupted"})
+    attachment = attach(RECORDING, completed, ENDED)
     assert attachment.status.problems[0].startswith("the recorder was ended during a take")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from lerobot_recorder.cli.controls import Controls, key_aliases
-from lerobot_recorder.cli.status import PhoneCode, RunStatus, with_keys
+from lerobot_recorder.cli.status import PhoneCode, RunStatus
 from lerobot_recorder.encoding import EncoderStatus
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.recording import LastEpisode, RecorderStatus
@@ -208,27 +208,6 @@ def test_record_can_be_ended_although_its_recorder_does_not_answer():
     operator.run.heard_s, operator.now_s = {"recorder": 0.0}, 60.0
     operator.press("escape")
     assert operator.asked == ["end"]
-
-
-@pytest.mark.parametrize(
-    ("sentence", "shown"),
-    [
-        (
-            "every stream delivers. Start an episode: ros2 service call /recorder/start_episode "
-            "std_srvs/srv/Trigger (then save_episode or discard_episode)",
-            "every stream delivers. → starts an episode",
-        ),
-        (
-            "it is in rejected/, and accept_episode, or lerobot-recorder accept /my data, keeps it",
-            "it is in rejected/, and a keeps it",
-        ),
-        ("state: too old; lerobot-recorder accept /data keeps it", "state: too old; a keeps it"),
-        ("episode 7 is deleted; undo_delete brings it back", "episode 7 is deleted; b brings it back"),
-        ("episode 7 is saved", "episode 7 is saved"),
-    ],
-)
-def test_an_operator_with_keys_sees_keys_instead_of_services(sentence, shown):
-    assert with_keys(sentence) == shown
 
 
 @pytest.mark.parametrize("pedal", ["b", "a", "c", "enter", "page_up", "page_down"])

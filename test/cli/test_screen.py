@@ -16,7 +16,7 @@ from lerobot_recorder.cli.screen import Screen
 from lerobot_recorder.cli.status import PhoneCode, Remark, RunStatus
 from lerobot_recorder.encoding import EncoderStatus, EncodingProgress, TakeProgress
 from lerobot_recorder.encoding.status import Report
-from lerobot_recorder.recording import NO_START, LastEpisode, RecorderStatus, StreamStatus
+from lerobot_recorder.recording import LastEpisode, RecorderStatus, StreamStatus
 
 
 def stream(**changes: Any) -> StreamStatus:
@@ -132,8 +132,8 @@ def test_nobody_is_ready_while_a_stream_is_missing():
 
 @pytest.mark.parametrize(("state", "word"), [("idle", "not ready"), ("waiting", "waiting")])
 def test_a_full_disk_is_why_nothing_starts_and_not_the_robot(state, word):
-    full = f"{NO_START}: 58 MB free, enough for 0 s of recording, but 60 s must fit; free some space in /data"
-    lines = shown({"top": stream()}, state=state, message=full)
+    full = "58 MB free, enough for 0 s of recording, but 60 s must fit; free some space in /data"
+    lines = shown({"top": stream()}, state=state, message=full, is_blocked=True)
     assert lines["state"].startswith(f"{word}   next")
     assert lines["problem"] == full
     assert "missing" not in lines
@@ -478,3 +478,39 @@ def test_a_terminal_without_cursor_movement_shows_what_is_typed(monkeypatch):
         assert view.written.count("task of the next episode") == 0
         assert view.text.count("task of the next episode") == 1
         assert [line for line in view.lines if "task" not in line and line[:1] == "p"] == ["pus", "put"]
+
+
+TAKEN = LastEpisode("20260101T000000", None, "rejected", 30, 1.0, "bad", ("the wrist camera froze",))
+
+
+@pytest.mark.parametrize(
+    ("state", "has_keys", "has_page", "offered"),
+    [
+        ("rejected", True, True, "a keeps the take"),
+        ("deleted", True, False, "b brings it back"),
+        ("discarded", False, True, "“Bring back” on the page brings it back"),
+        ("rejected", False, False, "accept_episode keeps the take"),
+    ],
+)
+def test_what_can_be_done_with_the_last_take_has_the_name_that_the_operator_uses(
+    state, has_keys, has_page, offered
+):
+    status = RecorderStatus(last=replace(TAKEN, state=state))
+    run = RunStatus(status, ready=True, has_page=has_page)
+    screen = Screen(run, controls(run), Console(width=200))
+    screen.shows_keys = has_keys
+    assert str(dict(screen.rows())["last"]).endswith(f"   30 frames, 1.0 s   {offered}")
+
+
+@pytest.mark.parametrize(("has_keys", "name"), [(True, "a"), (False, "accept_episode")])
+def test_a_message_is_shown_with_what_helps_and_printed_once_without_a_view(has_keys, name):
+    status = RecorderStatus(message="a take was interrupted and set aside", offer="accept_episode")
+    run, output = RunStatus(status, ready=True), io.StringIO()
+    screen = Screen(run, controls(run), Console(file=output, width=200))
+    screen.shows_keys = has_keys
+    sentence = f"a take was interrupted and set aside; {name} keeps the take"
+    assert str(dict(screen.rows())["problem"]) == sentence
+    screen.note_status()
+    screen.note_status()
+    assert output.getvalue().count(sentence) == 1
+    assert str(dict(screen.rows())["problem"]) == sentence

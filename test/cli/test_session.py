@@ -158,9 +158,8 @@ def test_a_recording_goes_on_without_its_dashboard_and_its_end_is_kept(stage, ca
 
 def test_a_rejection_that_the_recorder_logs_is_not_repeated_as_the_answer(stage, capsys):
     answer = {"call": "save_episode", "success": False}
-    rejected = stage.heard(
-        **{"from": "recorder", "answer": {**answer, "message": "episode 7 is rejected: too old"}}
-    )
+    refusal = {"message": "the take is rejected: too old", "offer": "accept_episode"}
+    rejected = stage.heard(**{"from": "recorder", "answer": {**answer, **refusal}})
     idle = stage.heard(
         **{"from": "recorder", "answer": {**answer, "message": "no episode is being recorded"}}
     )

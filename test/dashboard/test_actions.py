@@ -12,7 +12,7 @@ pytest.importorskip("segno")
 
 from dashboards import ServedDashboard
 
-from lerobot_recorder.dashboard import Answer
+from lerobot_recorder.answers import Answer
 
 LAST = {"episode_id": "20261128T174401.275311Z-fd96", "episode_index": 3, "state": "ready"}
 NEWER = {"episode_id": "20261128T174501.000000Z-0a0b", "episode_index": 4, "state": "ready"}
@@ -54,10 +54,8 @@ def test_discard_reaches_only_the_take_in_the_question(served):
 
 def test_answers_have_numbers_and_buttons(served):
     served.live.put("recorder", RECORDING)
-    served.station.answer = Answer(
-        True, f"discarded episode {NEWER['episode_id']}; undo_delete brings it back"
-    )
-    assert act(served, "undo_delete", "") == (True, "discarded episode 4; “Bring back” brings it back")
+    served.station.answer = Answer(True, "deleted episode 4", "undo_delete", NEWER["episode_id"])
+    assert act(served, "undo_delete", "") == (True, "deleted episode 4; “Bring back” brings it back")
     assert served.post("/controls/paused", {"value": False}).json()["message"] == "encoding continues"
 
 

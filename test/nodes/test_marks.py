@@ -44,23 +44,21 @@ def test_committed_episodes_are_marked_deleted_and_brought_back(graph, make_robo
         graph.status.pop("recorder", None)
     graph.wait(lambda: graph.status["encoder"]["committed"] >= 2)
     name = RecordedEpisode(root, 1).recording["episode_id"]
-    answer = f"marked episode 1 ({name}), which is in the dataset"
+    answer = f"marked episode 1, which is in the dataset\nepisode_id: {name}"
     assert graph.switch("recorder/mark_success", True) == (True, answer)
     marked = RecordedEpisode(root, 1)
     assert marked.recording["success"] is True
     assert marked.vectors("next.success").rows[:, 0].tolist() == [False] * (marked.length - 1) + [True]
-    answer = f"deleted episode 1 ({name}), which was in the dataset; undo_delete brings it back"
-    assert graph.call("recorder/delete_last_episode") == (True, answer)
+    deleted = f"deleted episode 1, which was in the dataset\nepisode_id: {name}\nundo_delete: brings it back"
+    assert graph.call("recorder/delete_last_episode") == (True, deleted)
     assert (load_info(root).total_episodes, list(check(root, probe))) == (1, [])
     graph.wait(lambda: graph.status["recorder"]["saved"] == 1)
     last = graph.status["recorder"]["last"]
     assert (last["episode_index"], last["state"]) == (1, "deleted")
     refused, reason = graph.call("recorder/delete_last_episode")
     assert not refused
-    assert "is deleted; undo_delete brings it back" in reason
-    assert graph.call("recorder/undo_delete") == (
-        True,
-        f"brought back episode 1 ({name}): it is in the dataset",
-    )
+    assert reason == "the episode is deleted\nundo_delete: brings it back"
+    restored = f"brought back episode 1: it is in the dataset\nepisode_id: {name}"
+    assert graph.call("recorder/undo_delete") == (True, restored)
     assert RecordedEpisode(root, 1).recording["success"] is True
     assert list(check(root, probe)) == []

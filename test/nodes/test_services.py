@@ -5,7 +5,7 @@ from concurrent.futures import Future
 import pytest
 
 from lerobot_recorder.errors import StreamError
-from lerobot_recorder.nodes.services import Services
+from lerobot_recorder.nodes.services import Services, accepted
 
 
 def ended(error: Exception | None = None) -> Future:
@@ -28,6 +28,6 @@ def ended(error: Exception | None = None) -> Future:
 def test_a_call_that_fails_is_answered_and_so_is_the_next(graph, error, reason):
     works = [ended(error), ended()]
     services = graph.do(lambda: Services(graph.node))
-    graph.do(lambda: services.trigger("work", lambda: works.pop(0), lambda result: (True, result)))
+    graph.do(lambda: services.trigger("work", lambda: works.pop(0), accepted))
     assert graph.call("test/work") == (False, reason)
     assert graph.call("test/work") == (True, "done")

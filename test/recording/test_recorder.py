@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
+from takes import a_take
 
 from lerobot_recorder.dataset.features import AGES_FEATURE, SUCCESS_FEATURE, with_defaults
 from lerobot_recorder.dataset.info import DatasetInfo, to_json
@@ -16,6 +17,7 @@ from lerobot_recorder.errors import (
     ConfigError,
     DatasetMismatchError,
     DiskFullError,
+    EpisodeDeletedError,
     EpisodeStateError,
     LockError,
     SpoolError,
@@ -416,12 +418,14 @@ def test_the_status_has_why_no_episode_can_start_for_as_long_as_the_disk_is_full
     assert status.message.startswith("no episode can start: 67 MB free, enough for 0 s of recording")
     assert status.message.endswith(f"free some space in {robot.root.parent}")
     assert status.missing == ()
+    assert status.is_blocked
     spool.paths = lambda state: [robot.root] if state == "ready" else []
     watch._look()
     assert robot.recorder.status().message.endswith(", or encode the episodes that wait")
     spool.free_bytes = lambda: 10**12
     watch._look()
-    assert robot.recorder.status().message == ""
+    status = robot.recorder.status()
+    assert (status.message, status.is_blocked) == ("", False)
 
 
 def test_a_take_that_the_disk_will_end_has_a_warning_and_one_line_in_the_log(bench, caplog):
@@ -459,6 +463,21 @@ def test_an_unexpected_error_while_writing_ends_the_take_and_loses_nothing(bench
     robot.wait(lambda: robot.outcomes)
     assert (robot.outcomes[0].state, robot.outcomes[0].length) == ("rejected", 3)
     assert "a row cannot be written: AttributeError" in robot.outcomes[0].reasons[0]
+
+
+def test_an_interrupted_take_is_offered_until_it_is_accepted(bench, tmp_path, caplog):
+    writer = a_take(Spool(tmp_path / "data"), "raw")
+    writer.abandon()
+    robot = bench()
+    recorder = robot.recorder
+    robot.wait(lambda: recorder.status().message)
+    status = recorder.status()
+    assert status.message == "a take was interrupted after 0.2 s and set aside"
+    assert (status.offer, status.is_blocked) == ("accept_episode", False)
+    assert f"rejected/{writer.header.episode_id}" in caplog.text
+    assert recorder.accept().result(10) == writer.header.episode_id
+    status = recorder.status()
+    assert (status.message, status.offer) == ("", "")
 
 
 @pytest.mark.parametrize("close", [lambda: None, lambda: 1 / 0])
@@ -570,7 +589,7 @@ def test_an_episode_can_be_deleted_while_it_is_saved(bench):
     assert robot.recorder.delete_last().result(10) == (second, True, None)
     assert [episode.episode_id for episode in Spool(robot.root).ready()] == [first]
     assert robot.recorder.status().saved == 1
-    with pytest.raises(SpoolError, match="is deleted; undo_delete brings it back"):
+    with pytest.raises(EpisodeDeletedError, match="the episode is deleted"):
         robot.recorder.delete_last().result(10)
     assert robot.recorder.undo_delete().result(10) == (second, "ready", True, None)
     assert robot.recorder.status().saved == 2

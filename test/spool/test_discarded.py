@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from takes import FORMATS, a_take
 
-from lerobot_recorder.errors import SpoolError
+from lerobot_recorder.errors import EpisodeDeletedError, SpoolError
 from lerobot_recorder.spool import Spool, discarded
 
 
@@ -96,7 +96,7 @@ def test_an_episode_in_the_dataset_is_not_brought_back(spool):
 def test_deleting_twice_does_not_delete_the_episode_before(spool):
     first, last = saved(spool), saved(spool)
     spool.delete_last(last.episode_id)
-    with pytest.raises(SpoolError, match="is deleted; undo_delete brings it back"):
+    with pytest.raises(EpisodeDeletedError, match="the episode is deleted"):
         spool.delete_last(last.episode_id)
     assert [episode.episode_id for episode in spool.ready()] == [first.episode_id]
 
