@@ -30,7 +30,7 @@ SHIPPED = (
     "config",
     "executables",
 )
-ROS_TOOLS = {"rclpy", "launch", "launch_ros", "ament_index_python"}
+ROS_TOOLS = {"rclpy", "launch", "launch_ros", "ament_index_python", "cv_bridge", "tf2_py"}
 ROSDEP_KEYS = {
     "cv2": "python3-opencv",
     "matplotlib": "python3-matplotlib",
@@ -120,7 +120,7 @@ def imported(directory: Path) -> Iterator[str]:
 
 def test_package_xml_names_the_ros_packages_that_are_imported():
     named = set(re.findall(r"<exec_depend>(\w+)</exec_depend>", (ROOT / "package.xml").read_text()))
-    used = {*imported(ROOT / "lerobot_recorder" / "nodes"), *imported(ROOT / "launch")}
+    used = {*imported(ROOT / "lerobot_recorder"), *imported(ROOT / "launch")}
     ros = {name for name in used if name.endswith(("_msgs", "_srvs", "_interfaces")) or name in ROS_TOOLS}
     assert ros - named == set()
 
@@ -132,11 +132,7 @@ def test_package_xml_or_pip_brings_every_other_package_that_is_imported():
     used = {
         name for name in imported(ROOT / "lerobot_recorder") if name not in sys.stdlib_module_names | ours
     }
-    ros = (
-        {name for name in used if name.endswith(("_msgs", "_srvs", "_interfaces"))}
-        | ROS_TOOLS
-        | {"cv_bridge"}
-    )
+    ros = {name for name in used if name.endswith(("_msgs", "_srvs", "_interfaces"))} | ROS_TOOLS
     assert used - ros - OPTIONAL == ROSDEP_KEYS.keys() | FROM_PIP
 
 

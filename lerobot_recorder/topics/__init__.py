@@ -8,6 +8,9 @@ bindings        a stream binding: a topic and how to read it
 fields          finds the numbers in a message by the definition of its type
 vectors         turns messages into vectors
 tf              the transform between two frames of a tree
+tf_buffer       interpolates transforms: by tf2, or without it
+tf2_buffer      the buffer of tf2
+transform       a position and a rotation
 task            the task of an episode from a topic
 images          turns messages into images
 camera_info     the calibration of cropped, rotated and resized images

@@ -21,7 +21,8 @@ from lerobot_recorder.topics import images, vectors
 from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, Place, extract_text, full_type
 from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
-from lerobot_recorder.topics.tf import NAMES, Rotation, TransformTracker, continued
+from lerobot_recorder.topics.tf import TransformTracker
+from lerobot_recorder.topics.transform import NAMES, Rotation, continued
 
 RECORDABLE = frozenset((*IMAGES, *vectors.USUAL_TYPES))
 

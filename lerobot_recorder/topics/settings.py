@@ -17,7 +17,7 @@ from lerobot_recorder.recording import (
     StreamSpec,
 )
 from lerobot_recorder.settings import parameters_of, setting, setting_of
-from lerobot_recorder.topics.tf import Rotation
+from lerobot_recorder.topics.transform import Rotation
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from lerobot_recorder.parameter_files import read_sections
 from lerobot_recorder.topics.bindings import StreamBinding, arm_joints
 from lerobot_recorder.topics.camera_info import adjusted_camera_info
 from lerobot_recorder.topics.settings import RowSettings, StreamSettings
-from lerobot_recorder.topics.tf import Rotation
+from lerobot_recorder.topics.transform import Rotation
 
 DESCRIPTION_FILE = "setup.json"
 RECORDER_FILE = "recorder.yaml"

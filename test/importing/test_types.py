@@ -14,6 +14,8 @@ from bags import START_NS, Sent, stamp, store, write_bag
 from lerobot_recorder.importing import Cutting, ImportSession, import_bag, read_parameters
 from lerobot_recorder.spool import Spool
 
+pytestmark = pytest.mark.usefixtures("transform_buffer")
+
 CONFIG = """
 /**/recorder:
   ros__parameters:

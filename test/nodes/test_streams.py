@@ -297,6 +297,7 @@ def transform_to(child: str, x: float) -> TransformStamped:
     return moved
 
 
+@pytest.mark.usefixtures("transform_buffer")
 def test_a_transform_is_received_from_two_topics_with_several_publishers(graph, subscribe, tf_message):
     kind, made_of = tf_message
     topics = subscribe({"streams": ["hand"], "hand.type": "tf", "hand.parent": "base", "hand.child": "tool"})

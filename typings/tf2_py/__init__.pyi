@@ -1,0 +1,9 @@
+from builtin_interfaces.msg import Time
+from geometry_msgs.msg import TransformStamped
+
+class TransformException(Exception): ...  # noqa: N818
+
+class BufferCore:
+    def set_transform(self, transform: TransformStamped, authority: str, /) -> None: ...
+    def set_transform_static(self, transform: TransformStamped, authority: str, /) -> None: ...
+    def lookup_transform_core(self, target_frame: str, source_frame: str, time: Time) -> TransformStamped: ...
