@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import time
 
 import av
@@ -13,6 +14,8 @@ import yaml
 pytest.importorskip("rosbags")
 pytest.importorskip("mcap")
 
+from geometry_msgs.msg import TransformStamped
+from rclpy.clock import Clock
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
@@ -35,7 +38,7 @@ class BagRecorder:
             package, _, name = kind.split("/")
             connection = self.writer.add_connection(topic, kind, typestore=types)
             qos = QoSProfile(depth=200)
-            if topic == "/episode_completed":
+            if topic in ("/episode_completed", "/tf_static"):
                 qos.durability = DurabilityPolicy.TRANSIENT_LOCAL
             graph.node.create_subscription(
                 getattr(importlib.import_module(f"{package}.msg"), name),
@@ -92,6 +95,20 @@ def test_an_imported_session_has_the_rows_and_packets_of_the_live_one(graph, tmp
         },
     )
     graph.start("hardware", hardware)
+    record_two_episodes(graph, parameters)
+    graph.wait(lambda: bag.counts["/episode_completed"] == 2)
+    counts = dict(bag.counts)
+    graph.wait(lambda: all(bag.counts[each] > counts[each] + 20 for each in counts if "episode" not in each))
+    graph.do(bag.close)
+    if any(stream["lost"] for episode in graph.completed for stream in episode["streams"].values()):
+        pytest.skip("on this busy computer, the recorder lost messages that the bag has")
+    imported = import_bag_like(tmp_path, parameters)
+    compare_tables(live, imported)
+    for path in sorted(live.glob("videos/**/*.mp4")):
+        assert packets(path) == packets(imported / path.relative_to(live))
+
+
+def record_two_episodes(graph, parameters) -> None:
     graph.start("recorder", {**parameters, "num_episodes": 0, "episode_time_s": 0.0})
     for _ in range(2):
         graph.wait(lambda: graph.call("recorder/start_episode")[0])
@@ -99,12 +116,10 @@ def test_an_imported_session_has_the_rows_and_packets_of_the_live_one(graph, tmp
         saved, reason = graph.call("recorder/save_episode")
         assert saved, reason
         graph.wait(lambda: graph.frames() == 0)
-    graph.wait(lambda: bag.counts["/episode_completed"] == 2)
-    counts = dict(bag.counts)
-    graph.wait(lambda: all(bag.counts[each] > counts[each] + 20 for each in counts if "episode" not in each))
-    graph.do(bag.close)
-    if any(stream["lost"] for episode in graph.completed for stream in episode["streams"].values()):
-        pytest.skip("on this busy computer, the recorder lost messages that the bag has")
+
+
+def import_bag_like(tmp_path, parameters):
+    """Import the bag with the recorder's parameters, and return the dataset's directory."""
     imported = tmp_path / "imported"
     config = tmp_path / "robot.yaml"
     config.write_text(
@@ -115,6 +130,11 @@ def test_an_imported_session_has_the_rows_and_packets_of_the_live_one(graph, tmp
     (job,) = session.jobs()
     report = import_bag(job)
     assert [each.verdict for each in report.episodes] == ["good", "good"], report
+    return imported
+
+
+def compare_tables(live, imported) -> None:
+    """Encode what both have in their spools, and compare rows and ages to the bit."""
     for root in (live, imported):
         with BatchEncoder(root):
             pass
@@ -122,5 +142,47 @@ def test_an_imported_session_has_the_rows_and_packets_of_the_live_one(graph, tmp
         theirs, ours = (sorted((root / kind).rglob("*.parquet")) for root in (live, imported))
         assert theirs
         assert [pq.read_table(path) for path in theirs] == [pq.read_table(path) for path in ours]
-    for path in sorted(live.glob("videos/**/*.mp4")):
-        assert packets(path) == packets(imported / path.relative_to(live))
+
+
+def test_transforms_of_an_imported_session_are_those_of_the_live_one(graph, tmp_path):
+    message = pytest.importorskip("tf2_msgs.msg", reason="no wheel of tf2_msgs exists").TFMessage
+    streams = {"hand": "observation.state", "goal": "action"}
+    parameters = {"root": str(tmp_path / "live"), "task": "Turn", "fps": 20, "streams": list(streams)}
+    for (name, feature), rotation in zip(streams.items(), ("quaternion", "rotation_vector"), strict=True):
+        settings = {"type": "tf", "parent": "base", "child": "tool", "rotation": rotation}
+        settings |= {"feature": feature, "max_age_s": 60.0}
+        parameters |= {f"{name}.{key}": value for key, value in settings.items()}
+    topics = ("/tf", "/tf_static")
+    bag = BagRecorder(
+        graph,
+        tmp_path / "bag",
+        {**dict.fromkeys(topics, "tf2_msgs/msg/TFMessage"), "/episode_completed": "std_msgs/msg/String"},
+    )
+    held = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    static = graph.node.create_publisher(message, "/tf_static", held)
+    static.publish(message(transforms=[turned("wrist", "tool", 0.3)]))
+    moving = [graph.node.create_publisher(message, "/tf", 100) for _ in range(2)]
+    for publisher, (parent, child), period_s in zip(
+        moving, (("base", "arm"), ("arm", "wrist")), (0.011, 0.017), strict=True
+    ):
+        graph.node.create_timer(
+            period_s,
+            lambda publisher=publisher, parent=parent, child=child: publisher.publish(
+                message(transforms=[turned(parent, child, time.time() % 1000)])
+            ),
+        )
+    record_two_episodes(graph, parameters)
+    graph.wait(lambda: bag.counts["/episode_completed"] == 2)
+    seen = bag.counts["/tf"]
+    graph.wait(lambda: bag.counts["/tf"] > seen + 200)
+    graph.do(bag.close)
+    compare_tables(tmp_path / "live", import_bag_like(tmp_path, parameters))
+
+
+def turned(parent: str, child: str, angle: float) -> TransformStamped:
+    """Return a transform with the present stamp."""
+    moved = TransformStamped(child_frame_id=child)
+    moved.header.frame_id, moved.header.stamp = parent, Clock().now().to_msg()
+    moved.transform.translation.x = math.cos(angle)
+    moved.transform.rotation.z, moved.transform.rotation.w = math.sin(angle / 2), math.cos(angle / 2)
+    return moved
