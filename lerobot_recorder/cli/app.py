@@ -25,7 +25,7 @@ from lerobot_recorder.cli.encode import encode
 from lerobot_recorder.cli.export import export
 from lerobot_recorder.cli.find_port import find_port
 from lerobot_recorder.cli.import_bags import import_bags
-from lerobot_recorder.cli.lerobot_flags import PreflightCommand, RecordCommand
+from lerobot_recorder.cli.lerobot_flags import RecordCommand
 from lerobot_recorder.cli.preflight import preflight
 from lerobot_recorder.cli.push import push
 from lerobot_recorder.cli.record import record
@@ -96,7 +96,7 @@ def _options(
 
 
 app.command(cls=RecordCommand)(record)
-app.command(cls=PreflightCommand)(preflight)
+app.command(cls=RecordCommand)(preflight)
 for command in (
     console,
     discover,

@@ -54,21 +54,6 @@ CAMERA_KEYS = (
 _LICENCE = "apache-2.0"
 """The licence under which ``lerobot-record`` uploads."""
 
-UNUSED_BY_PREFLIGHT: Mapping[str, bool] = {
-    "--reset-time-s": True,
-    "--dashboard": False,
-    "--dashboard-address": True,
-    "--dashboard-port": True,
-    "--resume": False,
-    "--no-resume": False,
-    "--push-to-hub": True,
-    "--private": False,
-    "--tag": True,
-    "--preflight": False,
-    "--no-preflight": False,
-}
-"""Options of ``record`` that do not matter for ``preflight``, and whether they have a value."""
-
 
 @dataclass(frozen=True)
 class Flag:
@@ -103,35 +88,23 @@ class RecordCommand(TyperCommand):
     """A command that also takes the flags of ``lerobot-record``."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Translate LeRobot's flags, then parse the command line."""
-        translation = translated(args)
-        for remark in translation.remarks:
-            typer.echo(remark, err=True)
-        return self._parsed(ctx, translation.arguments, args)
-
-    def _parsed(self, ctx: Any, arguments: list[str], typed: Sequence[str]) -> list[str]:
-        """Parse a command line without LeRobot's flags.
+        """Translate LeRobot's flags, then parse the command line.
 
         Raises:
             ConfigError: a value is not allowed; the message names the flag as it was typed.
         """
+        translation = translated(args)
+        for remark in translation.remarks:
+            typer.echo(remark, err=True)
         try:
-            return super().parse_args(ctx, [*arguments])
+            return super().parse_args(ctx, [*translation.arguments])
         except typer.BadParameter as error:
             option = next(iter(error.param.opts), "") if error.param is not None else ""
             if not option.startswith("--"):
                 raise
             name = error.param.name or "" if error.param is not None else ""
-            why = _expected(name, option, arguments) or error.message.rstrip(".")
-            raise ConfigError(f"{_as_typed(option, typed)}: {why}") from None
-
-
-class PreflightCommand(RecordCommand):
-    """A command that accepts the options of ``record`` that it has no use for."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Leave such options out, then parse the command line."""
-        return self._parsed(ctx, _without_unused(translated(args).arguments), args)
+            why = _expected(name, option, translation.arguments) or error.message.rstrip(".")
+            raise ConfigError(f"{_as_typed(option, args)}: {why}") from None
 
 
 def _expected(name: str, option: str, arguments: Sequence[str]) -> str:
@@ -155,19 +128,6 @@ def _as_typed(option: str, typed: Sequence[str]) -> str:
         return option
     here = {flag.name for flag in FLAGS if flag.needs_value and flag.here == f"`{option}`"}
     return next((f"--{name}" for name in _separated(typed)[0] if name in here), option)
-
-
-def _without_unused(arguments: Sequence[str]) -> list[str]:
-    kept: list[str] = []
-    waiting = list(arguments)
-    while waiting:
-        argument = waiting.pop(0)
-        name, equals, _ = argument.partition("=")
-        if name not in UNUSED_BY_PREFLIGHT:
-            kept.append(argument)
-        elif UNUSED_BY_PREFLIGHT[name] and not equals and waiting:
-            waiting.pop(0)
-    return kept
 
 
 def translated(arguments: Sequence[str]) -> Translation:

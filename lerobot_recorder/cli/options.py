@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_type_hints
 
 import typer
 
@@ -33,34 +37,10 @@ def _absolute(path: str | None) -> str | None:
     return str(Path(path).expanduser().absolute()) if path else None
 
 
-# What is recorded, for the commands that start nodes or check before.
-
-HardwareOption = Annotated[Hardware, option(OPTIONS["hardware"])]
-ConfigOption = Annotated[Path | None, option(OPTIONS["config"])]
 RepoIdOption = Annotated[str | None, option(OPTIONS["repo_id"])]
 RootOption = Annotated[str | None, option(OPTIONS["root"], metavar="<path>", callback=_absolute)]
 TaskOption = Annotated[str | None, option(OPTIONS["task"])]
-NumEpisodesOption = Annotated[int | None, option(OPTIONS["num_episodes"])]
-FpsOption = Annotated[int | None, option(OPTIONS["fps"])]
-EpisodeTimeOption = Annotated[float | None, option(OPTIONS["episode_time_s"])]
-BatchSizeOption = Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])]
-RobotPortOption = Annotated[str | None, _arm_option("follower_port", "--robot-port")]
-RobotIdOption = Annotated[str | None, _arm_option("follower_id", "--robot-id")]
-TeleopPortOption = Annotated[str | None, _arm_option("leader_port", "--teleop-port")]
-TeleopIdOption = Annotated[str | None, _arm_option("leader_id", "--teleop-id")]
 NamespaceOption = Annotated[str, option(OPTIONS["namespace"])]
-ParameterOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--parameter",
-        "-p",
-        metavar="NODE.NAME=VALUE",
-        help="Any other parameter of a node, for example hardware.follower.port=/dev/ttyUSB0.",
-    ),
-]
-
-# How it is operated.
-
 KeyOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -70,3 +50,85 @@ KeyOption = Annotated[
         "repeated.",
     ),
 ]
+PrivateOption = Annotated[
+    bool, typer.Option("--private", help="Create a repository on the Hub that only you can see.")
+]
+TagOption = Annotated[
+    list[str] | None, typer.Option("--tag", help="A tag of the dataset on the Hub; may be repeated.")
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordingOptions:
+    """The options of a recording, which ``record`` follows and ``preflight`` checks."""
+
+    hardware: Annotated[Hardware, option(OPTIONS["hardware"])] = OPTIONS["hardware"].default
+    config: Annotated[Path | None, option(OPTIONS["config"])] = None
+    repo_id: RepoIdOption = None
+    root: RootOption = None
+    task: TaskOption = None
+    num_episodes: Annotated[int | None, option(OPTIONS["num_episodes"])] = None
+    fps: Annotated[int | None, option(OPTIONS["fps"])] = None
+    episode_time_s: Annotated[float | None, option(OPTIONS["episode_time_s"])] = None
+    reset_time_s: Annotated[float | None, option(OPTIONS["reset_time_s"])] = None
+    video_encoding_batch_size: Annotated[int | None, option(OPTIONS["video_encoding_batch_size"])] = None
+    follower_port: Annotated[str | None, _arm_option("follower_port", "--robot-port")] = None
+    follower_id: Annotated[str | None, _arm_option("follower_id", "--robot-id")] = None
+    leader_port: Annotated[str | None, _arm_option("leader_port", "--teleop-port")] = None
+    leader_id: Annotated[str | None, _arm_option("leader_id", "--teleop-id")] = None
+    namespace: NamespaceOption = OPTIONS["namespace"].default
+    dashboard: Annotated[bool, typer.Option("--dashboard", help=OPTIONS["dashboard"].help)] = False
+    dashboard_address: Annotated[str | None, option(OPTIONS["dashboard_address"])] = None
+    dashboard_port: Annotated[int | None, option(OPTIONS["dashboard_port"])] = None
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            "--resume/--no-resume",
+            help="Require that the dataset exists, or that it does not; by default one that exists is "
+            "continued.",
+        ),
+    ] = None
+    push_to_hub: Annotated[
+        str | None,
+        typer.Option(
+            "--push-to-hub",
+            metavar="LICENCE",
+            help="Upload the dataset afterwards, under this licence, for example apache-2.0.",
+        ),
+    ] = None
+    private: PrivateOption = False
+    tag: TagOption = None
+    key: KeyOption = None
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--parameter",
+            "-p",
+            metavar="NODE.NAME=VALUE",
+            help="Any other parameter of a node, for example hardware.follower.port=/dev/ttyUSB0.",
+        ),
+    ] = None
+
+
+def takes_recording_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command each of the `RecordingOptions` as an option of its own.
+
+    Args:
+        command: gets them as its first argument, and its own options by name
+    """
+    names = [each.name for each in fields(RecordingOptions)]
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        command(RecordingOptions(**{name: given.pop(name) for name in names}), **given)
+
+    _, *own = signature(command).parameters.values()
+    parameters = [*signature(RecordingOptions).parameters.values(), *own]
+    run.__annotations__ = {
+        **get_type_hints(RecordingOptions, include_extras=True),
+        **get_type_hints(command, include_extras=True),
+    }
+    run.__signature__ = Signature(  # type: ignore[attr-defined]
+        [each.replace(annotation=run.__annotations__[each.name]) for each in parameters]
+    )
+    return run

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from lerobot_recorder.cli.options import RecordingOptions
 from lerobot_recorder.cli.processes import assignments, node_arguments
 from lerobot_recorder.dashboard import require_extra
 from lerobot_recorder.dataset import DatasetPlace
@@ -55,40 +56,24 @@ class Plan:
         return f"/{self.namespace}/" if self.namespace else "/"
 
 
-def plan_recording(
-    hardware: str,
-    config: Path | None,
-    options: Mapping[str, object],
-    parameters: list[str],
-    namespace: str,
-    *,
-    dashboard: bool = False,
-) -> Plan:
+def plan_recording(options: RecordingOptions) -> Plan:
     """Return what a command line describes.
-
-    Args:
-        hardware: value of the option ``hardware``
-        config: parameter file; None: that of the hardware
-        options: values of options by name
-        parameters: assignments, NODE.NAME=VALUE
-        namespace: namespace of the nodes
-        dashboard: whether the dashboard is started, too
 
     Raises:
         ConfigError: something cannot be used, or contradicts something else
     """
-    kind = plain_hardware(hardware)
-    file, namespace = _config(config, kind), namespace.strip("/")
-    arguments = arguments_by_node(file, options, parameters, namespace)
+    kind, values, parameters = plain_hardware(options.hardware), vars(options), options.parameter or []
+    file, namespace = _config(options.config, kind), options.namespace.strip("/")
+    arguments = arguments_by_node(file, values, parameters, namespace)
     if kind == "none":
         del arguments["hardware"]
-    if dashboard:
+    if options.dashboard:
         require_extra()
     else:
         del arguments["dashboard"]
     prefix = f"/{namespace}/" if namespace else "/"
     check_files([file], [prefix + node for node in arguments])
-    given = {node: given_parameters(file, prefix + node, options, parameters) for node in arguments}
+    given = {node: given_parameters(file, prefix + node, values, parameters) for node in arguments}
     derived = derived_parameters(given)
     for node in arguments:
         arguments[node] += assignments(derived[node])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -19,31 +19,15 @@ from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cameras import CameraSettings
 from lerobot_recorder.cli.controls import key_aliases
 from lerobot_recorder.cli.discover import survey
-from lerobot_recorder.cli.options import (
-    BatchSizeOption,
-    ConfigOption,
-    EpisodeTimeOption,
-    FpsOption,
-    HardwareOption,
-    KeyOption,
-    NamespaceOption,
-    NumEpisodesOption,
-    ParameterOption,
-    RepoIdOption,
-    RobotIdOption,
-    RobotPortOption,
-    RootOption,
-    TaskOption,
-    TeleopIdOption,
-    TeleopPortOption,
-)
+from lerobot_recorder.cli.options import RecordingOptions, takes_recording_options
 from lerobot_recorder.cli.plan import Plan, plan_recording
-from lerobot_recorder.cli.typed_plan import TypedPlan, typed_plan
+from lerobot_recorder.cli.typed_plan import TypedPlan, checked_settings, typed_plan
+from lerobot_recorder.dashboard import DashboardSettings, Server
+from lerobot_recorder.dataset import DatasetPlace, dataset_name, load_info
 from lerobot_recorder.discovery import IMAGES, JOINT_STATE
 from lerobot_recorder.durable import replace_file
 from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
 from lerobot_recorder.importing import ImportParameters
-from lerobot_recorder.launching import OPTIONS
 from lerobot_recorder.preflight import (
     FAULT,
     FINE,
@@ -64,6 +48,7 @@ from lerobot_recorder.preflight import (
     save_references,
     sheet_file,
 )
+from lerobot_recorder.sharing import check_names, check_tags
 from lerobot_recorder.simulation import SIMULATED_SOURCE, SimulatedCamera, simulated_arm
 from lerobot_recorder.spool import Spool
 from lerobot_recorder.topics import binding_of
@@ -118,22 +103,10 @@ class Preflight:
         }
 
 
+@takes_recording_options
 def preflight(
+    options: RecordingOptions,
     *,
-    hardware: HardwareOption = OPTIONS["hardware"].default,
-    config: ConfigOption = None,
-    repo_id: RepoIdOption = None,
-    root: RootOption = None,
-    task: TaskOption = None,
-    num_episodes: NumEpisodesOption = None,
-    fps: FpsOption = None,
-    episode_time_s: EpisodeTimeOption = None,
-    video_encoding_batch_size: BatchSizeOption = None,
-    robot_port: RobotPortOption = None,
-    robot_id: RobotIdOption = None,
-    teleop_port: TeleopPortOption = None,
-    teleop_id: TeleopIdOption = None,
-    namespace: NamespaceOption = OPTIONS["namespace"].default,
     seconds: Annotated[
         float, typer.Option(min=0.2, max=60, help="How long arms and cameras are looked at.")
     ] = 3.0,
@@ -148,33 +121,21 @@ def preflight(
         bool,
         typer.Option("--accept", help="Compare with these pictures and devices from now on."),
     ] = False,
-    key: KeyOption = None,
-    parameter: ParameterOption = None,
+    before: Annotated[bool, typer.Option("--preflight/--no-preflight", hidden=True)] = True,
 ) -> None:
     """Check arms, cameras, disk, dataset and clock before the first take; nothing moves.
 
     One line each: ok, a warning, or a fault that spoils a recording. The exit status is 1 if there is a
     fault. It takes the options of record, and the flags of lerobot-record.
     """
-    options = {
-        "repo_id": repo_id,
-        "root": root,
-        "task": task,
-        "fps": fps,
-        "num_episodes": num_episodes,
-        "episode_time_s": episode_time_s,
-        "video_encoding_batch_size": video_encoding_batch_size,
-        "follower_port": robot_port,
-        "follower_id": robot_id,
-        "leader_port": teleop_port,
-        "leader_id": teleop_id,
-    }
-    key_aliases(key or ())
-    plan = plan_recording(hardware, config, options, parameter or [], namespace)
+    del before  # an option of record, which preflight takes as it takes all others
+    key_aliases(options.key or ())
+    plan = plan_recording(options)
     console = Console(highlight=False, soft_wrap=True)
     had_spool = Spool(plan.root).path.exists()
     with console.status(f"looking at arms and cameras for {seconds:g} s"):
         done = run_preflight(plan, seconds)
+    done = replace(done, findings=[*_of_options(options, plan.place), *done.findings])
     print_findings(done.findings, console)
     is_kept = had_spool or not done.has_fault("dataset", "disk")
     if not is_kept:
@@ -188,6 +149,40 @@ def preflight(
         console.print(f"{'pictures':<9}{path}", markup=False)
     if done.faults:
         raise typer.Exit(1)
+
+
+def check_claims(options: RecordingOptions, place: DatasetPlace) -> None:
+    """Check what options say of the dataset: whether it exists, and its name, licence and tags on the Hub.
+
+    Raises:
+        ConfigError: one of them cannot be, or the dataset exists, or does not, against expectation
+    """
+    check_tags(options.tag or ())
+    if options.push_to_hub:
+        check_names(dataset_name(place), options.push_to_hub)
+    if (resume := options.resume) is None:
+        return
+    exists = load_info(place.directory) is not None or bool(Spool(place.directory).waiting())
+    if resume != exists:
+        found, other = ("a dataset exists", "--resume") if exists else ("there is none", "--no-resume")
+        expected = "an existing dataset" if resume else "no dataset"
+        raise ConfigError(
+            f"{place.directory}: expected {expected}, but {found}: give {other}, leave the option out to use "
+            "what is there, or give another --repo-id or --root"
+        )
+
+
+def check_dashboard(parameters: Mapping[str, Any]) -> None:
+    """Check that the dashboard could be reached, before the robot moves.
+
+    Args:
+        parameters: parameters of the dashboard node
+
+    Raises:
+        ConfigError: a parameter is not allowed, the address is that of another computer, or the port is used
+    """
+    settings = checked_settings(DashboardSettings, parameters)
+    Server(settings.address, settings.port).close()
 
 
 def run_preflight(plan: Plan, seconds: float, *, devices: bool = True) -> Preflight:
@@ -208,7 +203,7 @@ def run_preflight(plan: Plan, seconds: float, *, devices: bool = True) -> Prefli
     if devices and "hardware" not in plan.given and (parameters := typed.recorder) is not None:
         topics = {name: parameters.topic(each.topic) for name, each in parameters.streams.items()}
         findings += check_topics(topics, survey(seconds), parameters.rows.fps)
-    findings += _of_computer(plan, typed, looks)
+    findings += [*_of_computer(plan, typed, looks), *_of_dashboard(plan)]
     return Preflight(findings, looks, references)
 
 
@@ -356,6 +351,24 @@ def _of_computer(plan: Plan, typed: TypedPlan, looks: Mapping[str, CameraLook]) 
         )
         yield from _of_dataset(plan, parameters, sizes)
     yield check_clock(plan.root)
+
+
+def _of_options(options: RecordingOptions, place: DatasetPlace) -> Iterator[Finding]:
+    try:
+        check_claims(options, place)
+    except RecorderError as error:
+        yield Finding("options", FAULT, str(error))
+
+
+def _of_dashboard(plan: Plan) -> Iterator[Finding]:
+    if "dashboard" not in plan.given:
+        return
+    try:
+        check_dashboard(plan.given["dashboard"])
+    except ConfigError as error:
+        yield Finding("dashboard", FAULT, str(error))
+    else:
+        yield Finding("dashboard", FINE, "its address and port can be used")
 
 
 def _sizes(cameras: Sequence[CameraSettings], looks: Mapping[str, CameraLook]) -> dict[str, tuple[int, int]]:

@@ -9,17 +9,11 @@ from typing import Annotated
 import typer
 
 from lerobot_recorder.cli.check import DatasetArgument
+from lerobot_recorder.cli.options import PrivateOption, TagOption
 from lerobot_recorder.cli.terminal import file_progress
 from lerobot_recorder.excerpt import counted
 from lerobot_recorder.sharing import check_ready, repo_id_of
 from lerobot_recorder.sharing import push as push_files
-
-PrivateOption = Annotated[
-    bool, typer.Option("--private", help="Create a repository on the Hub that only you can see.")
-]
-TagOption = Annotated[
-    list[str] | None, typer.Option("--tag", help="A tag of the dataset on the Hub; may be repeated.")
-]
 
 
 def push(

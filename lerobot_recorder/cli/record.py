@@ -11,95 +11,39 @@ from rich.console import Console
 
 from lerobot_recorder.arms import Role, load_calibration
 from lerobot_recorder.cli.controls import key_aliases
-from lerobot_recorder.cli.options import (
-    BatchSizeOption,
-    ConfigOption,
-    EpisodeTimeOption,
-    FpsOption,
-    HardwareOption,
-    KeyOption,
-    NamespaceOption,
-    NumEpisodesOption,
-    ParameterOption,
-    RepoIdOption,
-    RobotIdOption,
-    RobotPortOption,
-    RootOption,
-    TaskOption,
-    TeleopIdOption,
-    TeleopPortOption,
-    option,
-)
+from lerobot_recorder.cli.options import RecordingOptions, takes_recording_options
 from lerobot_recorder.cli.plan import plan_recording
 from lerobot_recorder.cli.preflight import (
     QUICK_S,
+    check_claims,
+    check_dashboard,
     keep_findings,
     print_findings,
     refuse_faults,
     run_preflight,
 )
 from lerobot_recorder.cli.processes import node_environment, require_ros
-from lerobot_recorder.cli.push import PrivateOption, TagOption, upload
+from lerobot_recorder.cli.push import upload
 from lerobot_recorder.cli.session import Session
 from lerobot_recorder.cli.status import RunStatus
 from lerobot_recorder.cli.summary import in_dataset, next_steps, summarise
-from lerobot_recorder.cli.typed_plan import checked_settings
-from lerobot_recorder.dashboard import DashboardSettings, Server
 from lerobot_recorder.dataset import DatasetPlace, check_appendable, dataset_name, load_info
 from lerobot_recorder.encoding import CommittedEpisode
-from lerobot_recorder.errors import CalibrationError, ConfigError, RecorderError
+from lerobot_recorder.errors import CalibrationError, RecorderError
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.launching import OPTIONS
-from lerobot_recorder.sharing import check_names
 from lerobot_recorder.spool import Spool
 
 
+@takes_recording_options
 def record(
+    options: RecordingOptions,
     *,
-    hardware: HardwareOption = OPTIONS["hardware"].default,
-    config: ConfigOption = None,
-    repo_id: RepoIdOption = None,
-    root: RootOption = None,
-    task: TaskOption = None,
-    num_episodes: NumEpisodesOption = None,
-    fps: FpsOption = None,
-    episode_time_s: EpisodeTimeOption = None,
-    reset_time_s: Annotated[float | None, option(OPTIONS["reset_time_s"])] = None,
-    video_encoding_batch_size: BatchSizeOption = None,
-    robot_port: RobotPortOption = None,
-    robot_id: RobotIdOption = None,
-    teleop_port: TeleopPortOption = None,
-    teleop_id: TeleopIdOption = None,
-    namespace: NamespaceOption = OPTIONS["namespace"].default,
-    dashboard: Annotated[bool, typer.Option("--dashboard", help=OPTIONS["dashboard"].help)] = False,
-    dashboard_address: Annotated[str | None, option(OPTIONS["dashboard_address"])] = None,
-    dashboard_port: Annotated[int | None, option(OPTIONS["dashboard_port"])] = None,
-    resume: Annotated[
-        bool | None,
-        typer.Option(
-            "--resume/--no-resume",
-            help="Require that the dataset exists, or that it does not; by default one that exists is "
-            "continued.",
-        ),
-    ] = None,
-    push_to_hub: Annotated[
-        str | None,
-        typer.Option(
-            "--push-to-hub",
-            metavar="LICENCE",
-            help="Upload the dataset afterwards, under this licence, for example apache-2.0.",
-        ),
-    ] = None,
-    private: PrivateOption = False,
-    tag: TagOption = None,
-    key: KeyOption = None,
     preflight: Annotated[
         bool,
         typer.Option(
             "--preflight/--no-preflight", help="Check arms, cameras, disk, dataset and clock before."
         ),
     ] = True,
-    parameter: ParameterOption = None,
 ) -> None:
     """Record episodes, encode them in the background, and show the dataset.
 
@@ -110,32 +54,14 @@ def record(
     """
     require_ros()
     console = Console(highlight=False, soft_wrap=True)
-    options = {
-        "repo_id": repo_id,
-        "root": root,
-        "task": task,
-        "fps": fps,
-        "num_episodes": num_episodes,
-        "episode_time_s": episode_time_s,
-        "reset_time_s": reset_time_s,
-        "video_encoding_batch_size": video_encoding_batch_size,
-        "follower_port": robot_port,
-        "follower_id": robot_id,
-        "leader_port": teleop_port,
-        "leader_id": teleop_id,
-        "dashboard_address": dashboard_address,
-        "dashboard_port": dashboard_port,
-    }
-    aliases = key_aliases(key or ())
-    plan = plan_recording(hardware, config, options, parameter or [], namespace, dashboard=dashboard)
+    aliases = key_aliases(options.key or ())
+    plan = plan_recording(options)
     given, arguments, place = plan.given, plan.arguments, plan.place
     check_calibrations(given.get("hardware", {}))
     _refuse_unusable(place.directory, f"{plan.prefix}recorder")
-    check_resume(place, resume)
-    if dashboard:
-        _refuse_unreachable_dashboard(given["dashboard"])
-    if push_to_hub:
-        check_names(dataset_name(place), push_to_hub)
+    check_claims(options, place)
+    if options.dashboard:
+        check_dashboard(given["dashboard"])
     console.print(beginning(place))
     if preflight:
         # Simulated arms and cameras have no cables, and the recorder waits for topics of other nodes.
@@ -148,8 +74,9 @@ def record(
     left = len(Spool(place.directory).waiting()) if given["encoder"].get("encode_on_exit", True) else 0
     if problems := [*run.problems, *run.missing(left), *faults]:
         raise RecorderError("; ".join(problems))
-    if push_to_hub and committed:
-        upload(place.directory, dataset_name(place), push_to_hub, private=private, tags=tag or ())
+    if options.push_to_hub and committed:
+        name, tags = dataset_name(place), options.tag or ()
+        upload(place.directory, name, options.push_to_hub, private=options.private, tags=tags)
     if run.incidents:
         raise RecorderError("; ".join(run.incidents))
 
@@ -206,36 +133,6 @@ def _refuse_unusable(place: Path, recorder: str) -> None:
     spool = Spool(place)
     spool.require()
     spool.lock_recorder(recorder).release()
-
-
-def _refuse_unreachable_dashboard(parameters: Mapping[str, Any]) -> None:
-    """Raise an error before the robot moves if the dashboard could not be reached.
-
-    Raises:
-        ConfigError: a parameter is not allowed, the address is that of another computer, or the port is used
-    """
-    settings = checked_settings(DashboardSettings, parameters)
-    Server(settings.address, settings.port).close()
-
-
-def check_resume(place: DatasetPlace, resume: bool | None) -> None:
-    """Check whether a dataset exists as it is expected to.
-
-    Args:
-        place: place of the dataset
-        resume: whether it has to exist; None: it may
-
-    Raises:
-        ConfigError: it exists, or does not, against expectation
-    """
-    exists = load_info(place.directory) is not None or bool(Spool(place.directory).waiting())
-    if resume is not None and resume != exists:
-        found, other = ("a dataset exists", "--resume") if exists else ("there is none", "--no-resume")
-        expected = "an existing dataset" if resume else "no dataset"
-        raise ConfigError(
-            f"{place.directory}: expected {expected}, but {found}: give {other}, leave the option out to use "
-            "what is there, or give another --repo-id or --root"
-        )
 
 
 def beginning(place: DatasetPlace) -> str:

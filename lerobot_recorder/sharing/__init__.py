@@ -9,13 +9,14 @@ card           the dataset card that the Hub and ``datasets`` read
 """
 
 from lerobot_recorder.sharing.export import Exported, export_v21
-from lerobot_recorder.sharing.hub import Pushed, check_names, check_ready, push, repo_id_of
+from lerobot_recorder.sharing.hub import Pushed, check_names, check_ready, check_tags, push, repo_id_of
 
 __all__ = [
     "Exported",
     "Pushed",
     "check_names",
     "check_ready",
+    "check_tags",
     "export_v21",
     "push",
     "repo_id_of",

@@ -135,6 +135,7 @@ def push(
     """
     root = Path(root)
     check_names(repo_id, licence)
+    check_tags(tags)
     dataset = open_dataset(root)
     if not force:
         check_ready(root)
@@ -154,6 +155,17 @@ def check_names(repo_id: str, licence: str) -> None:
         raise ConfigError(
             f"license: expected an identifier of the Hub, such as apache-2.0 or cc-by-4.0, found {licence!r}"
         )
+
+
+def check_tags(tags: Sequence[str]) -> None:
+    """Check the tags of a dataset on the Hub.
+
+    Raises:
+        ConfigError: one of them is invalid.
+    """
+    for tag in tags:
+        if not tag.strip() or not tag.isprintable():
+            raise ConfigError(f"tag: expected a word, such as so101, found {tag!r}")
 
 
 def _api(endpoint: str | None, token: str | None) -> Any:

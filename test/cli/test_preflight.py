@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import socket
 from importlib.util import find_spec
 
 import cv2
@@ -105,6 +106,36 @@ def test_what_record_would_refuse_of_keys_is_refused(invoke, root):
     result = invoke("preflight", *SIMULATED, "--root", root, "--key", "b=foo")
     assert result.exit_code == 1
     assert "foo" in result.output
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--reset-time-s=-1", "--reset-time-s: expected a number"),
+        ("--dashboard-port=70000", "--dashboard-port: expected a whole number"),
+        ("--tag= ", "tag: expected a word"),
+        ("--resume", "expected an existing dataset, but there is none"),
+        ("--push-to-hub=apache-2.0", "repo_id: expected user/name"),
+    ],
+)
+def test_an_option_that_record_would_refuse_is_refused(invoke, root, option, sentence):
+    result = invoke("preflight", *SIMULATED, "--root", root, option)
+    assert result.exit_code == 1
+    assert sentence in result.output, result.output
+
+
+def test_a_port_of_the_dashboard_that_is_used_is_a_line(invoke, root):
+    pytest.importorskip("starlette")
+    pytest.importorskip("uvicorn")
+    pytest.importorskip("segno")
+    with socket.create_server(("127.0.0.1", 0)) as used:
+        port = used.getsockname()[1]
+        result = invoke("preflight", *SIMULATED, "--root", root, "--dashboard", "--dashboard-port", port)
+    level, text = lines(result.output)["dashboard"]
+    assert level == "fault"
+    assert f"cannot listen on 127.0.0.1, port {port}" in text
+    free = invoke("preflight", *SIMULATED, "--root", root, "--dashboard", "--dashboard-port", port)
+    assert lines(free.output)["dashboard"][0] == "ok"
 
 
 def test_nothing_is_left_beside_a_root_that_cannot_be_used(invoke, root):
