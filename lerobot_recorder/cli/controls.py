@@ -38,7 +38,8 @@ OFFER_KEYS: Mapping[str, str] = {"start_episode": "→", "accept_episode": "a", 
 """The keys that call what a message of a node offers, by the name of the service."""
 
 _IS_ENDING = "the recording is ending: keys do nothing now"
-_NOTHING_TO_DISCARD = "no episode is being recorded, so {key} does nothing; u deletes the last saved episode"
+_NOTHING_TO_DELETE = "there is no saved episode to delete"
+_DISCARD_INSTEAD = "; d discards the take that is being recorded"
 _WITHOUT_RECORDER = ("e", "w", "?", "escape", "q")
 _NO_RECORDER = "the recorder has not answered yet: keys do nothing now"
 _NO_ANSWER = "the {node} does not answer, its last report is {silent_s:.0f} s old: {key} does nothing now"
@@ -184,25 +185,39 @@ class Controls:
 
     def _again(self) -> str:
         if self._state != "recording":
-            return _NOTHING_TO_DISCARD.format(key="←")
+            return self._nothing_to_discard("←")
         return self._call("recorder", "discard_episode")
 
     def _discard(self) -> str:
         status = self._recorder
         if status.state != "recording":
-            return _NOTHING_TO_DISCARD.format(key="d")
+            return self._nothing_to_discard("d")
         if not self._is_confirmed("d", status.episode_id):
             return f"d again discards this take of episode {status.episode_index} ({status.elapsed_s:.0f} s)"
         return self._call("recorder", "discard_episode")
+
+    def _nothing_to_discard(self, key: str) -> str:
+        last = self._recorder.last
+        instead = f"; u deletes {_described(last)}" if self._can_delete(last) else ""
+        return f"no episode is being recorded, so {key} does nothing{instead}"
 
     def _delete(self) -> str:
         last = self._recorder.last
         if last is not None and last.state == "deleted":
             return "the last episode is deleted already: b brings it back"
+        instead = _DISCARD_INSTEAD if self._state == "recording" else ""
+        if not self._can_delete(last):
+            return f"{_NOTHING_TO_DELETE}{instead}"
         if not self._is_confirmed("u", f"{last.episode_id} {last.state}" if last else ""):
-            current = "; d discards the take that is being recorded" if self._state == "recording" else ""
-            return f"u again deletes {_described(last)}{current}"
+            return f"u again deletes {_described(last)}{instead}"
         return self._call("recorder", "delete_last_episode")
+
+    def _can_delete(self, last: LastEpisode | None) -> bool:
+        """Return whether the recorder has an episode to delete: its last take, or else one that waits."""
+        if last is not None and last.state != "discarded":
+            return last.state in ("ready", "rejected")
+        waits = self._run.encoder is None or self._run.encoder.waiting > 0  # without one, who knows
+        return waits or self._recorder.saved > 0
 
     def _is_confirmed(self, key: str, target: str) -> bool:
         """Return whether a key was pressed for the second time, and otherwise wait for that."""

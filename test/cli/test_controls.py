@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -82,6 +83,36 @@ def test_a_key_that_takes_something_away_asks_once(state, key, question, service
     assert operator.press(key) == ""
     assert operator.asked == [("recorder", service)]
     assert question in operator.press(key)
+
+
+@pytest.mark.parametrize(
+    ("waiting", "status", "can_delete"),
+    [
+        (0, {}, False),
+        (1, {}, True),
+        (0, {"saved": 1, "last": replace(LAST, state="discarded")}, True),
+        (0, {"last": replace(LAST, state="discarded")}, False),
+        (0, {"last": replace(LAST, state="deleted"), "saved": 1}, False),
+        (0, {"last": replace(LAST, state="recording")}, False),
+        (0, {"last": replace(LAST, state="rejected")}, True),
+        (0, {"last": LAST}, True),
+    ],
+)
+def test_a_deletion_is_offered_only_if_there_is_something_to_delete(waiting, status, can_delete):
+    operator = Operator(state="idle", **status)
+    operator.run.encoder = EncoderStatus(waiting=waiting)
+    for key in ("left", "d"):
+        assert ("; u deletes " in operator.press(key)) == can_delete
+    assert operator.press("u").startswith("u again deletes ") == can_delete
+    operator.press("u")
+    assert operator.asked == ([("recorder", "delete_last_episode")] if can_delete else [])
+
+
+def test_without_a_saved_episode_u_points_to_the_take_that_is_recorded():
+    operator = Operator(state="recording")
+    operator.run.encoder = EncoderStatus()
+    answer = "there is no saved episode to delete; d discards the take that is being recorded"
+    assert operator.press("u") == answer
 
 
 def test_a_question_is_withdrawn_by_time_by_another_key_and_by_another_episode():
