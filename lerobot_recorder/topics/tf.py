@@ -7,7 +7,6 @@ extrapolated.
 
 from __future__ import annotations
 
-import logging
 import math
 from collections import deque
 from collections.abc import Iterator
@@ -19,8 +18,6 @@ from lerobot_recorder.excerpt import excerpt, listing
 from lerobot_recorder.topics.stamps import stamp_ns
 from lerobot_recorder.topics.tf_buffer import Path, choose_buffer
 from lerobot_recorder.topics.transform import Transform
-
-logger = logging.getLogger(__name__)
 
 _MOST_WAITING = 4096
 """Transforms of one frame that wait for those of others."""
@@ -91,7 +88,6 @@ class TransformTracker:
         self._is_known = False
         self._links: dict[str, _Link] = {}
         self._done_ns = 0
-        logger.info(f"Transforms of {child} in {parent} come from {self._new_buffer.__name__}")
 
     def add(self, message: Any, *, is_static: bool) -> Iterator[tuple[int, Transform]]:
         """Add a message, and yield the transforms that are now known, with their stamps, oldest first.

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
 
 from lerobot_recorder.topics.transform import Transform
+
+logger = logging.getLogger(__name__)
 
 _Timed = tuple[int, Transform]
 
@@ -57,8 +60,10 @@ def choose_buffer() -> type[TransformBuffer]:
     """Return the buffer of tf2 where ROS has it, else the other, which gives the same but for rounding."""
     try:
         from lerobot_recorder.topics.tf2_buffer import Tf2Buffer
-    except ImportError:
+    except ImportError as error:
+        logger.info(f"Transforms are interpolated without tf2: {error}")
         return OwnBuffer
+    logger.info("Transforms are interpolated by tf2")
     return Tf2Buffer
 
 
