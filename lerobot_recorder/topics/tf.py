@@ -115,6 +115,8 @@ class TransformTracker:
         """Note the newest message of a frame, and return the frame."""
         frame: str = stamped.child_frame_id.lstrip("/")
         parent: str = stamped.header.frame_id.lstrip("/")
+        if not frame or not parent:  # tf2 ignores it, too
+            return frame
         link = self._links.get(frame)
         if link is not None and (link.parent, link.is_static) == (parent, is_static):
             link.newest = stamped

@@ -180,6 +180,7 @@ def test_a_static_transform_may_come_before_after_and_again():
     [
         ([("base", "arm"), ("world", "tool")], "connects base and tool: base belongs to base, tool to world"),
         ([("base", "arm")], "there is no frame tool; there are arm, base"),
+        ([("", "base"), ("/", "tool")], "there is no frame tool; there are none"),
         ([("arm", "tool")], "there is no frame base; there are arm, tool"),
         ([("base", "arm"), ("wrist", "tool"), ("tool", "wrist")], "the frames tool, wrist form a loop"),
         ([("base", "base"), ("base", "tool")], "the frames base form a loop"),
