@@ -20,8 +20,8 @@ SLOWEST_SAFE_PRESET = 9
 _FLAT = (
     "hierarchical-levels=0:use-fixed-qindex-offsets=2:key-frame-qindex-offset=-18:enable-dlf=0:enable-cdef=0"
 )
-"""Every image refers to the key frame before it, and the filters after decoding are off: they cost an eighth of
-the encoding and a quarter of the decoding. The offset gives LeRobot's quality at the same ``crf``."""
+"""Every image refers to the key frame before it. The filters are off: they cost a tenth of the encoding,
+and a fifth of the decoding. The offset gives about LeRobot's quality at the same ``crf``."""
 _FLAT_FROM_PRESET = 11
 
 ONE_THREAD = "lp=1"
