@@ -46,7 +46,7 @@ _DIFFERENT_S = 0.5
 """Difference between headers and log times that is worth a line."""
 
 _INCOMPLETE = 3
-"""Exit status if a bag was cut short or is still growing, or lacks a part of a time range, so that scripts
+"""Exit status if a bag was cut short or is still growing, or lacks a part of an episode, so that scripts
 keep it, as 24 of rsync."""
 
 _LINE = 72
@@ -142,7 +142,7 @@ def import_bags(
     Each bag is an episode, unless an option says where episodes begin and end. Ctrl-C loses nothing that is
     whole: the same command goes on with what is missing, and imports nothing twice. The exit status is 1 if
     something could not be imported, and 3 if all that can be read was imported, but a bag is not complete, or
-    ends before a time range.
+    lacks a part of an episode.
     """
     cutting = _cutting(
         {

@@ -129,7 +129,7 @@ class ImportedEpisode:
         duration_s: length on the grid
         task: what it shows
         state: where it is in the spool; empty if it is not
-        missing: what the bag lacks of the time range that was given; empty: nothing
+        missing: what the bag lacks of it; empty: nothing
     """
 
     start_ns: int
@@ -218,6 +218,7 @@ class _Episodes:
         self._spool = Spool(job.root)
         self._cuts: list[Cut] = []
         self._start_ns = 0
+        self._late = ""
         self._current: EpisodeWriter | None = None
 
     def without_known(self, cuts: Sequence[Cut], start_ns: int) -> list[Cut]:
@@ -249,6 +250,7 @@ class _Episodes:
         writer = self._writer(header)
         settings = replace(self._job.parameters.recorder, episode_time_s=0.0)
         limits = replace(take_settings(header, settings, streams), max_rows=rows or None)
+        self._late = _late_start(cut, started_at_ns, streams, self._job.parameters.rows.fps)
         return OfflineTake(writer, TakeRows(writer, streams, limits))
 
     def end(self, cut: Cut, take: OfflineTake, failure: RecorderError | None) -> None:
@@ -258,7 +260,8 @@ class _Episodes:
         facts = _facts(outcome)
         if not outcome.length and not outcome.reasons:
             facts["reasons"] = (self._why_no_row(cut, outcome.started_at_ns),)
-        self._note(cut, **facts)
+        missing = "; ".join(filter(None, [cut.missing, self._late]))
+        self._note(replace(cut, missing=missing), **facts)
 
     def _why_no_row(self, cut: Cut, first_ns: int) -> str:
         first_s, end_s = ((each - self._start_ns) / 1e9 for each in (first_ns, cut.end_ns))
@@ -323,6 +326,17 @@ class _Episodes:
             bag_number=job.number,
             number=self._cuts.index(cut),
         )
+
+
+def _late_start(cut: Cut, started_at_ns: int, streams: Sequence[Stream], fps: int) -> str:
+    """Return what an episode lacks at its start; empty: nothing, or less than a row of a time range."""
+    from_ns = cut.start_ns if cut.rows else cut.start_ns + 1_000_000_000 // fps
+    oldest = {stream.spec.name: stream.oldest() for stream in streams}
+    late = [name for name, sample in oldest.items() if sample is not None and sample.stamp_ns > from_ns]
+    if not (cut.is_timed and late):
+        return ""
+    late_s = (started_at_ns - cut.start_ns) / 1e9
+    return f"its first {late_s:.2f} s are missing: the bag has no earlier sample of {', '.join(late)}"
 
 
 class _RoomWatchingWriter(EpisodeWriter):

@@ -47,7 +47,9 @@ class Cut:
         rows: number of rows; 0: as many as fit
         success: the operator's mark; None: there is none
         said: the last text on the task's topic before it, and all during it, with their times
-        missing: what the bag lacks of the time range that was given; empty: nothing
+        missing: what the bag lacks of it; empty: nothing
+        is_timed: whether its start is a time that was given, marked or announced, so that it lacks something
+            if its first row is later
     """
 
     start_ns: int
@@ -57,6 +59,7 @@ class Cut:
     success: bool | None = None
     said: tuple[tuple[int, str], ...] = ()
     missing: str = ""
+    is_timed: bool = True
 
     def task_at(self, time_ns: int) -> str:
         """Return its task if its first row is at a time: the last text until then, else the first one."""
@@ -128,7 +131,7 @@ def cuts_of(
         ConfigError: time ranges cannot be read, or overlap.
     """
     found = {
-        "whole": lambda: [Cut(bag.start_ns, bag.end_ns)],
+        "whole": lambda: [Cut(bag.start_ns, bag.end_ns, is_timed=False)],
         "recorder": lambda: _recorded(bag, parameters),
         "marks": lambda: _marked(bag, parameters.topic(cutting.topic), cutting.button),
         "ranges": lambda: _ranges(bag, cutting.ranges, parameters.rows.fps),
@@ -259,7 +262,8 @@ def _cut(bag: TimedBag, given: Range, fps: int) -> Cut:
             f"{bag.path}, which is {length_s:.2f} s long and starts at {_iso(bag.start_ns)}"
         )
     missing = _missing(bag, start_ns, end_ns, 1_000_000_000 // fps)
-    return Cut(max(start_ns, bag.start_ns), min(end_ns, bag.end_ns), given.task, missing=missing)
+    times = max(start_ns, bag.start_ns), min(end_ns, bag.end_ns)
+    return Cut(*times, given.task, missing=missing, is_timed=bool(given.start))
 
 
 def _missing(bag: TimedBag, start_ns: int, end_ns: int, period_ns: int) -> str:
@@ -354,10 +358,10 @@ def _between_gaps(bag: TimedBag, topics: Sequence[str], gap_s: float) -> list[Cu
     cuts, gap_ns, start_ns, last_ns = [], int(gap_s * 1e9), 0, 0
     for message in bag.messages(topics):
         if start_ns and message.log_ns - last_ns > gap_ns:
-            cuts.append(Cut(start_ns, last_ns))
+            cuts.append(Cut(start_ns, last_ns, is_timed=False))
             start_ns = 0
         start_ns, last_ns = start_ns or message.log_ns, message.log_ns
-    return [*cuts, Cut(start_ns, last_ns)] if start_ns else cuts
+    return [*cuts, Cut(start_ns, last_ns, is_timed=False)] if start_ns else cuts
 
 
 # Tasks

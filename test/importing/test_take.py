@@ -12,8 +12,10 @@ pytest.importorskip("rosbags")
 pytest.importorskip("mcap")
 
 from bagged import (
+    CAMERA,
     CAMERA_HZ,
     FPS,
+    IMAGE,
     JOINTS,
     JOINTS_HZ,
     START_NS,
@@ -75,16 +77,7 @@ def test_the_last_row_may_be_at_the_last_message(tmp_path):
         times_ns = [start_ns + row * 10**9 // FPS for row in range(10)]
         for row, time_ns in enumerate(times_ns):
             writer.add(STATE, JOINTS, time_ns, joint_state(time_ns, row))
-        done = {
-            "episode_id": "a",
-            "state": "ready",
-            "length": 10,
-            "duration_s": 1,
-            "task": "Wipe",
-            "fps": FPS,
-        }
-        text = dumps({**done, "started_at_ns": start_ns})
-        writer.add("/episode_completed", "std_msgs/msg/String", times_ns[-1], {"data": text})
+        writer.add("/episode_completed", "std_msgs/msg/String", times_ns[-1], completed(start_ns, 10))
     (episode,) = imported(tmp_path, bag, cutting=Cutting("recorder"), streams=["state"]).episodes
     assert (episode.verdict, episode.rows, episode.task) == ("good", 10, "Wipe")
     rows = Spool(tmp_path / "data").ready()[0].rows()["observation.state"][:, 0]
@@ -134,6 +127,41 @@ def test_a_range_is_an_episode_with_the_rows_inside_it(tmp_path):
     assert abs(first.duration_s - 1.5) < 0.1
     assert abs(second.duration_s - 2) < 0.15
     assert [each.manifest.task for each in Spool(tmp_path / "data").ready()] == ["one", "two"]
+
+
+def completed(start_ns, rows):
+    """Return what the recorder announces."""
+    known = {"episode_id": "a", "state": "ready", "duration_s": rows / FPS, "task": "Wipe", "fps": FPS}
+    return {"data": dumps({**known, "length": rows, "started_at_ns": start_ns})}
+
+
+@pytest.mark.parametrize(
+    ("cutting", "is_late"),
+    [
+        (Cutting("recorder"), True),
+        (Cutting("ranges", ranges=(Range("0", ""),)), True),
+        (Cutting("ranges", ranges=(Range("", "2"),)), False),
+        (Cutting("ranges", ranges=(Range("1.02", "2"),)), False),
+        (Cutting("gaps", gap_s=1.0), False),
+        (Cutting(), False),
+    ],
+)
+def test_what_an_episode_lacks_at_its_start_is_told(tmp_path, cutting, is_late):
+    """A camera whose messages a bag has from its second second on."""
+    path, start_ns = tmp_path / "bag.mcap", START_NS + 10**8
+    with BagWriter(path) as bag:
+        for step in range(301):
+            now_ns = START_NS + step * 10**7
+            bag.add(STATE, JOINTS, now_ns, joint_state(now_ns, step))
+            if now_ns >= START_NS + 10**9 and step % 3 == 0:
+                content = {"header": stamped(now_ns), "format": "jpeg", "data": jpeg(step)}
+                bag.add(CAMERA, IMAGE, now_ns, content)
+        bag.add("/episode_completed", "std_msgs/msg/String", START_NS + 3 * 10**9, completed(start_ns, 40))
+    (episode,) = imported(tmp_path, path, cutting=cutting).episodes
+    late_s = (episode.started_at_ns - episode.start_ns) / 1e9
+    told = f"its first {late_s:.2f} s are missing: the bag has no earlier sample of cam"
+    assert (episode.verdict, episode.missing) == ("good", told if is_late else "")
+    assert episode.started_at_ns >= START_NS + 10**9
 
 
 def transform(parent, child, time_ns, x):
