@@ -20,7 +20,7 @@ from lerobot_recorder.cli.options import (
     TaskOption,
 )
 from lerobot_recorder.cli.plan import parsed_assignments
-from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table
+from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table, print_whole
 from lerobot_recorder.dataset import check_appendable
 from lerobot_recorder.encoding import BatchEncoder, cores
 from lerobot_recorder.errors import ConfigError, RecorderError
@@ -278,7 +278,7 @@ def _print_reports(reports: Sequence[BagReport], console: Console, *, is_whole: 
             if episode.verdict != "known":
                 table.add_row(report.path.name, str(number), *_cells(report, episode))
     if table.row_count:
-        console.print(table)
+        print_whole(console, table)
     for report in (each for each in reports if each.episodes or (is_whole and not each.error)):
         console.print(timeline(report))
         for line in _remarks(report):

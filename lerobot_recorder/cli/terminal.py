@@ -10,10 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from lerobot_recorder.errors import ConfigError
+
+_WIDEST_TABLE = 10_000
 
 
 class EnterKey:
@@ -60,6 +63,14 @@ def operator_console() -> Console:
 def plain_table(*columns: str) -> Table:
     """Return an empty table without borders."""
     return Table(*columns, box=None, header_style="bold", padding=(0, 2, 0, 0))
+
+
+def print_whole(console: Console, table: Table) -> None:
+    """Print a table as wide as its content: a terminal continues long lines, and a file has one per row."""
+    width, measured = console.width, console.options.update(max_width=_WIDEST_TABLE)
+    console.width = max(width, Measurement.get(console, measured, table).maximum)
+    console.print(table)
+    console.width = width
 
 
 @contextmanager

@@ -43,6 +43,18 @@ def test_a_dry_run_shows_and_draws_the_episodes_and_writes_nothing(invoke, tmp_p
     assert not Spool(root).path.exists()
 
 
+def test_a_table_keeps_its_numbers_beside_a_long_name_and_task(invoke, tmp_path, config, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    bag = write_bag(tmp_path / "rosbag2_2026_09_21-14_14_01_kitchen", 1)
+    task = "Put all of the cutlery into the upper drawer and close it"
+    where = ("--config", config, "--root", tmp_path / "data", "--task", task)
+    result = invoke("import", bag, *where, "--dry-run")
+    (row,) = (line for line in result.output.splitlines() if "good" in line)
+    assert row.startswith(f"{bag.name}  0 ")
+    assert row.rstrip().endswith(task)
+    assert "…" not in result.output
+
+
 def test_bags_become_a_dataset_with_the_encoder_of_the_file(invoke, tmp_path, config):
     bags = [write_bag(tmp_path / f"{n}.mcap", 1.5, start_ns=START_NS + n * 10**10) for n in range(2)]
     root = tmp_path / "data"
