@@ -26,6 +26,9 @@ _SETTLE_NS = int(SETTLE_S * 1e9)
 _AHEAD_NS = 500_000_000
 """Images that arrive within this time decide where the rows lie between them."""
 
+_PAUSE_S = 10.0
+"""Silences of all streams that are longer than this and any `max_age_s` end an episode."""
+
 _LEAD_NS = 10_000_000_000
 """How long before an episode messages are read, at least."""
 
@@ -112,6 +115,7 @@ class BagPass:
         """Read from a time on; return from when to go on if the next cut is far away, None at the end."""
         for message in self._bag.messages(self._streams.topics, from_ns, self._last_ns):
             if message.log_ns > self._now_ns:
+                self._break_off((message.log_ns - self._now_ns) / 1e9)
                 self._now_ns = message.log_ns
                 if not go_on(self._now_ns):
                     return None
@@ -240,6 +244,29 @@ class BagPass:
         return StreamError(f"the bag ends after {rows.rows} of {wanted} rows")
 
     # Its end
+
+    def _break_off(self, silent_s: float) -> None:
+        """End the take before a silence of all streams that is too long for any of them.
+
+        Nothing bounds the rows in it: a recorder may have been paused for hours, or its clock set by years.
+        Announced rows are as many as the recorder took.
+        """
+        cut, take = self._cut, self._take
+        longest_s = max((stream.spec.max_age_s for stream in self._streams.streams), default=0.0) + _PAUSE_S
+        if cut is None or take is None or cut.rows or silent_s <= longest_s:
+            return
+        failure: RecorderError = StreamError(
+            f"no stream has a message for {silent_s:.0f} s, because the bag's recorder was paused or its "
+            f"clock was set: --gap {longest_s:.0f} makes an episode of each part"
+        )
+        try:
+            while self._is_last(cut, take.rows.next_ns) and take.rows.next_ns <= cut.end_ns:
+                take.take_row()
+        except DiskFullError:
+            raise
+        except RecorderError as error:
+            failure = error
+        self._end(cut, failure)
 
     def _end(self, cut: Cut, failure: RecorderError | None) -> None:
         take, self._take = self._take, None

@@ -164,6 +164,26 @@ def test_what_an_episode_lacks_at_its_start_is_told(tmp_path, cutting, is_late):
     assert episode.started_at_ns >= START_NS + 10**9
 
 
+def test_an_episode_ends_before_a_silence_without_bound(tmp_path):
+    """The recorder's clock is set by ten years."""
+    later_ns = START_NS + 10 * 365 * 86400 * 10**9
+    path = tmp_path / "bag.mcap"
+    with BagWriter(path) as bag:
+        for start_ns in (START_NS, later_ns):
+            for step in range(200):
+                now_ns = start_ns + step * 10**7
+                bag.add(STATE, JOINTS, now_ns, joint_state(now_ns, step))
+    made = session(tmp_path, path, cutting=Cutting("gaps", gap_s=10.0), streams=["state"])
+    (job,) = made.jobs(is_dry=True)
+    assert [(each.verdict, each.rows) for each in import_bag(job).episodes] == [("good", 30), ("good", 30)]
+    (episode,) = imported(tmp_path, path, streams=["state"]).episodes
+    assert (episode.verdict, episode.rows) == ("bad", 30)
+    assert episode.reasons == (
+        "no stream has a message for 315359998 s, because the bag's recorder was paused or its clock was "
+        "set: --gap 10 makes an episode of each part",
+    )
+
+
 def transform(parent, child, time_ns, x):
     moved = {"translation": {"x": x}, "rotation": {"w": 1.0}}
     header = {**stamped(time_ns), "frame_id": parent}
