@@ -162,7 +162,7 @@ class Screen:
 
     def note_silence(self) -> None:
         """Print that a node does not answer, and that it does again, unless a view shows it."""
-        for node in ("recorder", "encoder"):
+        for node in ("recorder", "encoder", "hardware"):
             if self._run.ending or node in self._run.gone:  # its end is a line of its own
                 continue
             silent_s = self._silent_s(node)
@@ -350,8 +350,9 @@ class Screen:
 
     def _problems(self) -> Iterator[str]:
         yield from (*self._run.problems, *self._run.incidents)
-        if not self._run.ending and (silent_s := self._silent_s("recorder")) is not None:
-            yield f"the recorder {_unanswered(silent_s)}"
+        for node in () if self._run.ending else ("recorder", "hardware"):
+            if (silent_s := self._silent_s(node)) is not None:
+                yield f"the {node} {'has ended' if node in self._run.gone else _unanswered(silent_s)}"
 
     def _is_starting(self) -> bool:
         return not self._run.ready and self._clock() < self._grace_until_s

@@ -80,7 +80,7 @@ class RunStatus:
         ending: whether no more episodes are recorded
         gone: nodes that are not there any more
         code: what opens the dashboard on a phone; None: it asks for no token, or there is none
-        heard_s: time of each node's last status, of `time.monotonic`, by the node's name
+        heard_s: time of each node's last report, of `time.monotonic`, by the node's name
         is_cut_short: whether the recorder was ended by a signal during a take
         has_page: whether the dashboard was started, too
     """
@@ -103,11 +103,11 @@ class RunStatus:
         """Return for how long a node that should report has not; None if it answers, or has ended by plan.
 
         Args:
-            node: ``recorder`` or ``encoder``
+            node: ``recorder``, ``encoder`` or, of a console, ``hardware``
             now_s: the time, of `time.monotonic`
         """
-        status = self.recorder if node == "recorder" else self.encoder
-        if status is None or status.state == "ended" or node not in self.heard_s:
+        status = {"recorder": self.recorder, "encoder": self.encoder}.get(node)
+        if node not in self.heard_s or (status is not None and status.state == "ended"):
             return None
         silent_s = now_s - self.heard_s[node]
         return silent_s if node in self.gone or silent_s > SILENT_S else None
@@ -172,6 +172,8 @@ class RunStatus:
             return self._logged(source, **message["log"])
         elif "attached" in message:
             return Remark(source, f"attached to {message['attached']['recorder']}")
+        elif "heard" in message:
+            self._hear(source)
         elif "gone" in message:
             self.gone.add(source)
             return Remark(source, "has ended")

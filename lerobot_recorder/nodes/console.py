@@ -15,6 +15,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import Log
 from rcl_interfaces.srv import SetParameters
 from rclpy.parameter import Parameter
@@ -33,7 +34,9 @@ from lerobot_recorder.nodes.lifetime import DISCOVERY_S, ManagedNode, run
 
 _NAME = "console"
 _STATUSES = ("recorder", "encoder")
-_LOGS = ("recorder", "encoder", "hardware")
+_HARDWARE = "hardware"
+_DIAGNOSTICS = "/diagnostics"
+_LOGS = (*_STATUSES, _HARDWARE)
 _SERVICES: Mapping[tuple[str, str], type[Any]] = {
     **{
         ("recorder", name): Trigger
@@ -81,6 +84,8 @@ class ConsoleNode(ManagedNode):
         self._found_s: float | None = None
         self._has_hinted = self._is_found = False
         self._prefix = ""
+        self._hardware = ""
+        """How the names of the hardware node's diagnostics begin."""
         if not self._searches:
             self._attach(self.get_namespace())
         steady_timer(self, _LOOK_S, self._look)
@@ -106,9 +111,8 @@ class ConsoleNode(ManagedNode):
             self._search()
         if not self._is_found and self._found_s is None:
             self._wait(waited_s)
-        for name, topic in self._topics.items():
-            is_there = self.count_publishers(topic) > 0
-            if is_there:
+        for name in self._topics:
+            if self._is_there(name):
                 self._absences[name] = 0
                 if name == "recorder":
                     self._note_recorder()
@@ -116,6 +120,14 @@ class ConsoleNode(ManagedNode):
                 self._absences[name] += 1
                 if self._absences[name] == _ABSENCES:
                     self._write(name, "gone", {})
+
+    def _is_there(self, name: str) -> bool:
+        """Return whether a node publishes its topic; others publish that of the hardware node, too."""
+        if name != _HARDWARE:
+            return self.count_publishers(self._topics[name]) > 0
+        own = (name, self._prefix or "/")
+        publishers = self.get_publishers_info_by_topic(self._topics[name])
+        return any((each.node_name, each.node_namespace) == own for each in publishers)
 
     def _search(self) -> None:
         """Attach to the only recorder there is, once others have had time to be found."""
@@ -167,6 +179,9 @@ class ConsoleNode(ManagedNode):
         for name in _STATUSES:
             self._topics[name] = topic = f"{prefix}/{name}/status"
             self.create_subscription(String, topic, partial(self._forward, name, "status"), latched(1))
+        self._topics[_HARDWARE] = _DIAGNOSTICS
+        self._hardware = f"{prefix}/{_HARDWARE}: ".lstrip("/")
+        self.create_subscription(DiagnosticArray, _DIAGNOSTICS, self._note_hardware, 10)
         forward = partial(self._forward, "recorder", "episode_completed")
         self.create_subscription(String, f"{prefix}/episode_completed", forward, latched(100))
         sources = {f"{prefix}/{name}".lstrip("/").replace("/", "."): name for name in _LOGS}
@@ -194,6 +209,11 @@ class ConsoleNode(ManagedNode):
         if node == "recorder":
             self._note_recorder()
         self._write(node, kind, json.loads(message.data))
+
+    def _note_hardware(self, message: DiagnosticArray) -> None:
+        """Write that the hardware node lives: it has no status of its own, but publishes diagnostics."""
+        if any(each.name.startswith(self._hardware) for each in message.status):
+            self._write(_HARDWARE, "heard", {})
 
     def _forward_log(self, sources: Mapping[str, str], message: Log) -> None:
         if (node := sources.get(message.name)) and (level := _LEVELS.get(message.level)):

@@ -432,6 +432,18 @@ def test_a_node_that_reports_nothing_is_shown_as_not_answering():
     assert dict(screen.rows())["encoder"].plain == "has ended; saved episodes wait for its next start"
 
 
+def test_a_hardware_node_that_is_gone_is_named():
+    run = busy_run("idle")
+    run.heard_s = {"recorder": 105.0, "encoder": 105.0, "hardware": 100.0}
+    screen = Screen(run, controls(run), Console(width=80), clock=lambda: 106.0)
+    silent = "the hardware does not answer, its last report is 6 s old"
+    assert str(next(screen.rows())[1]) == silent
+    run.gone = {"hardware"}
+    assert str(next(screen.rows())[1]) == "the hardware has ended"
+    run.ending = True
+    assert "problem" not in dict(screen.rows())
+
+
 def test_the_large_type_shows_that_the_recorder_does_not_answer():
     run = busy_run("idle")
     run.heard_s = {"recorder": time.monotonic() - 60}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 
 import pytest
@@ -10,6 +12,7 @@ from std_msgs.msg import String
 from std_srvs.srv import Trigger
 from terminal import COMMAND, Terminal
 
+from lerobot_recorder.cli.processes import NodeOutput
 from lerobot_recorder.spool import Spool
 
 
@@ -86,6 +89,21 @@ def test_consoles_come_and_go_while_nodes_in_a_namespace_record(graph, make_robo
         assert line in printed
     assert "\x1b" not in printed
     assert "2 episodes recorded" in printed
+
+
+def test_a_hardware_node_that_was_killed_is_missed(graph, make_robot, tmp_path):
+    graph.start("recorder", make_robot().recorder_parameters(tmp_path / "data"), namespace="left")
+    hardware = graph.start("hardware", {"follower.port": "sim", "cameras": [""]}, namespace="left")
+    graph.run("console", ["--ros-args", "-r", "__ns:=/left"])
+
+    def says(kind: str) -> bool:
+        found = [graph.events.get_nowait() for _ in range(graph.events.qsize())]
+        lines = [each.line for each in found if isinstance(each, NodeOutput) and each.node == "console"]
+        return any(line.startswith('{"from": "hardware"') and kind in json.loads(line) for line in lines)
+
+    graph.wait(lambda: says("heard"))
+    os.kill(hardware._process.pid, signal.SIGKILL)
+    graph.wait(lambda: says("gone"))
 
 
 def console(environment: dict[str, str], *options: str) -> subprocess.CompletedProcess[str]:
