@@ -14,8 +14,9 @@ OFFERS: Mapping[str, str] = {
     "start_episode": "starts an episode",
     "accept_episode": "keeps the take",
     "undo_delete": "brings it back",
+    "task": "sets one",
 }
-"""What a service does that a message can offer."""
+"""What a service does that a message can offer; ``task`` is a parameter of the recorder."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Answer:
     Attributes:
         success: whether it has done what was asked.
         message: what it did, or why not: a sentence without names of services.
-        offer: the service that can be called next, one of `OFFERS`; empty if there is none.
+        offer: what can be done next, one of `OFFERS`; empty if there is nothing.
         episode_id: identifier of the episode that was meant; empty if there is none.
     """
 
@@ -58,7 +59,7 @@ def with_offer(sentence: str, offer: str, names: Mapping[str, str]) -> str:
 
     Args:
         sentence: what has happened.
-        offer: a service, one of `OFFERS`; empty: nothing is offered.
-        names: what does the same as a service, by its name: a key or a button. Others are named themselves.
+        offer: one of `OFFERS`; empty: nothing is offered.
+        names: what does the same, by its name: a key or a button. Others are named themselves.
     """
     return f"{sentence}; {names.get(offer, offer)} {OFFERS[offer]}" if offer in OFFERS else sentence

@@ -31,6 +31,7 @@ from lerobot_recorder.importing import ImportParameters
 from lerobot_recorder.preflight import (
     FAULT,
     FINE,
+    WARNING,
     ArmToCheck,
     CameraLook,
     Finding,
@@ -203,7 +204,7 @@ def run_preflight(plan: Plan, seconds: float, *, devices: bool = True) -> Prefli
     if devices and "hardware" not in plan.given and (parameters := typed.recorder) is not None:
         topics = {name: parameters.topic(each.topic) for name, each in parameters.streams.items()}
         findings += check_topics(topics, survey(seconds), parameters.rows.fps)
-    findings += [*_of_computer(plan, typed, looks), *_of_dashboard(plan)]
+    findings += [*_of_task(plan, typed), *_of_computer(plan, typed, looks), *_of_dashboard(plan)]
     return Preflight(findings, looks, references)
 
 
@@ -358,6 +359,16 @@ def _of_options(options: RecordingOptions, place: DatasetPlace) -> Iterator[Find
         check_claims(options, place)
     except RecorderError as error:
         yield Finding("options", FAULT, str(error))
+
+
+def _of_task(plan: Plan, typed: TypedPlan) -> Iterator[Finding]:
+    if typed.recorder is None or typed.recorder.recorder.task or plan.given["recorder"].get("task_topic"):
+        return
+    way = "give --task, or set task in the parameter file"
+    if typed.num_episodes:
+        yield Finding("task", FAULT, f"there is none, so no episode would start: {way}")
+    else:
+        yield Finding("task", WARNING, f"there is none: {way}, or type one with T before the first take")
 
 
 def _of_dashboard(plan: Plan) -> Iterator[Finding]:

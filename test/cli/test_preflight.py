@@ -124,6 +124,21 @@ def test_an_option_that_record_would_refuse_is_refused(invoke, root, option, sen
     assert sentence in result.output, result.output
 
 
+@pytest.mark.parametrize(
+    ("options", "level"),
+    [
+        (["-precorder.task=''"], "warning"),
+        (["-precorder.task=''", "--num-episodes=2"], "fault"),
+        (["-precorder.task=''", "-precorder.tasks=[Push, Pull]", "--num-episodes=2"], None),
+        (["-precorder.task=''", "-precorder.task_topic=/instruction", "--num-episodes=2"], None),
+    ],
+)
+def test_a_recording_without_a_task_is_a_line(invoke, root, options, level):
+    result = invoke("preflight", *SIMULATED, "--root", root, *options)
+    assert lines(result.output).get("task", (None,))[0] == level
+    assert result.exit_code == (level == "fault")
+
+
 def test_a_port_of_the_dashboard_that_is_used_is_a_line(invoke, root):
     pytest.importorskip("starlette")
     pytest.importorskip("uvicorn")
@@ -262,7 +277,7 @@ def test_record_keeps_what_it_found_for_the_dashboard(invoke, root, monkeypatch,
     film_file = film(tmp_path / "film.mjpeg", scene)
     camera = ["-phardware.cameras=[top]", f"-phardware.top.source={film_file}", *SMALL[:2]]
     arms = ["-phardware.follower.port=''", "-phardware.leader.port=''"]
-    result = invoke("record", *camera, *arms, "--root", root)
+    result = invoke("record", *camera, *arms, "--root", root, "--task", "Pick up the cube")
     assert "the nodes would start now" in result.output
     last = load_findings(root)
     assert last is not None

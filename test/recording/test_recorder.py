@@ -20,6 +20,7 @@ from lerobot_recorder.errors import (
     EpisodeDeletedError,
     EpisodeStateError,
     LockError,
+    NoTaskError,
     SpoolError,
     StreamError,
 )
@@ -463,6 +464,22 @@ def test_an_unexpected_error_while_writing_ends_the_take_and_loses_nothing(bench
     robot.wait(lambda: robot.outcomes)
     assert (robot.outcomes[0].state, robot.outcomes[0].length) == ("rejected", 3)
     assert "a row cannot be written: AttributeError" in robot.outcomes[0].reasons[0]
+
+
+@pytest.mark.parametrize("task", ["", "  "])
+def test_no_episode_starts_without_a_task(bench, task):
+    robot = bench(task=task)
+    robot.push()
+    status = robot.recorder.status()
+    assert status.message.startswith("no episode can start: it needs a task")
+    assert (status.is_blocked, status.offer) == (True, "task")
+    with pytest.raises(NoTaskError, match="it needs a task, one sentence that describes what it shows"):
+        robot.recorder.start()
+    robot.recorder.settings = replace(robot.recorder.settings, tasks=("Open the drawer",))
+    status = robot.recorder.status()
+    assert (status.message, status.is_blocked, status.offer) == ("", False, "")
+    robot.start()
+    assert robot.recorder.status().task == "Open the drawer"
 
 
 def test_an_interrupted_take_is_offered_until_it_is_accepted(bench, tmp_path, caplog):
