@@ -121,6 +121,7 @@ class RecorderNode(ManagedNode):
         self._cues = Cues(enabled=parameters["play_sounds"])
         self._unsaid: Outcome | None = None
         self._not_saved: RecorderError | None = None
+        self._recount: ConcurrentFuture[int] | None = None
         self._was_recording = False
         self._is_ending = self._has_ended = False
         self._next_try_s = 0.0
@@ -142,11 +143,19 @@ class RecorderNode(ManagedNode):
 
     def finished(self) -> bool:
         """Return whether the run has failed or is to end, or all its episodes are recorded."""
-        return (
-            self.failure is not None
-            or self._is_ending
-            or self._schedule.phase(time.monotonic()) == "finished"
-        )
+        return self.failure is not None or self._is_ending or self._is_complete()
+
+    def _is_complete(self) -> bool:
+        """Return whether all episodes are recorded, without those that others have deleted meanwhile."""
+        if self._schedule.phase(time.monotonic()) != "finished":
+            return False
+        if self._recount is None:
+            self._recount = self._recorder.recount()
+        if not self._recount.done():
+            return False
+        self._schedule.adjust_saved(self._recount.result())
+        self._recount = None
+        return self._schedule.phase(time.monotonic()) == "finished"
 
     def stopped(self) -> bool:
         """End the take if a stop was requested; return whether everything is on disk.

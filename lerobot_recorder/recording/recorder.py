@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
-from lerobot_recorder.dataset import SUCCESS_FEATURE, SetupFiles
+from lerobot_recorder.dataset import SUCCESS_FEATURE, SetupFiles, counted_ids
 from lerobot_recorder.errors import (
     ConfigError,
     DiskFullError,
@@ -67,6 +67,7 @@ _FEW_S = 30.0
 
 _ACCEPT = "accept_episode"
 _NO_TASK = "it needs a task, one sentence that describes what it shows"
+_SAVED = ("ready", "claimed", "committing", "failed")
 _LONG_WAIT_S = 1.0
 _COMMIT_S, _COMMIT_LOOK_S = 5.0, 0.02
 """How long a command waits while the encoder adds its episode to the dataset, and how often it looks."""
@@ -263,6 +264,13 @@ class Recorder:
     def undo_delete(self) -> Future[Restored]:
         """Bring back the last deleted episode or discarded take."""
         return self._disk.submit(self._undo_delete)
+
+    def recount(self) -> Future[int]:
+        """Count the episodes that others have deleted, accepted or brought back.
+
+        Resolves to the change in the number of saved episodes.
+        """
+        return self._disk.submit(self._recount)
 
     def mark_success(self, success: bool) -> Future[Marked]:
         """Mark the present episode, or else the last one, as a success or a failure.
@@ -597,6 +605,23 @@ class Recorder:
         with self._lock:
             self._counted = counted
             self._next_index = index + len(self._in("ready") - saved - counted)
+
+    def _recount(self) -> int:
+        with self._lock:
+            known = dict(self._states)
+        try:
+            with self._spool.moving():  # so that none is missed while it changes its state
+                spooled = {path.name for state in _SAVED for path in self._spool.paths(state)}
+            present = spooled | counted_ids(self.root)
+        except (RecorderError, OSError) as error:  # reported elsewhere
+            logger.debug("the saved episodes cannot be counted: %s", error)
+            return 0
+        changed = [each for each, state in known.items() if (state == "ready") != (each in present)]
+        self._count()
+        with self._lock:
+            for each in changed:
+                self._note_state(each, "ready" if each in present else "deleted")
+        return sum(1 if each in present else -1 for each in changed)
 
     def _recover(self) -> None:
         try:

@@ -341,6 +341,18 @@ def test_namespaces_move_everything(graph, make_robot, tmp_path):
     assert graph.call("left/recorder/discard_episode")[0]
 
 
+def test_an_episode_that_others_delete_is_recorded_again(graph, make_robot, tmp_path):
+    root = tmp_path / "data"
+    run = {"num_episodes": 2, "episode_time_s": 0.3, "reset_time_s": 1.0}
+    recorder = graph.start("recorder", {**make_robot().recorder_parameters(root), **run})
+    first = graph.wait(lambda: graph.completed)[0]["episode_id"]
+    Spool(root).delete_last(first)  # as the page does with an episode of its list
+    assert graph.end_of(recorder) == 0
+    saved = {each["episode_id"] for each in graph.completed if each["state"] == "ready"}
+    assert {each.episode_id for each in Spool(root).ready()} == saved - {first}
+    assert len(saved) == 3
+
+
 def test_an_unattended_run_without_a_task_begins_when_there_is_one(graph, make_robot, tmp_path):
     parameters = make_robot().recorder_parameters(tmp_path / "data")
     recorder = graph.start("recorder", {**parameters, "task": "", "num_episodes": 1, "episode_time_s": 0.3})

@@ -82,6 +82,23 @@ def test_a_command_waits_while_its_episode_is_being_added_to_the_dataset(robot, 
         assert RecordedEpisode(robot.root, 0).recording["success"] is True
 
 
+def test_what_others_have_deleted_or_brought_back_is_counted(robot):
+    save(robot, 2)
+    save(robot, 3)
+    commit(robot)
+    waiting = save(robot, 4)
+    recorder, spool = robot.recorder, Spool(robot.root)
+    assert (recorder.recount().result(10), recorder.status().saved) == (0, 3)
+    DatasetEditor(robot.root).delete([0])
+    spool.delete_last(waiting)
+    assert (recorder.recount().result(10), recorder.status().saved) == (-2, 1)
+    assert (recorder.status().episode_index, recorder.status().last.state) == (1, "deleted")
+    DatasetEditor(robot.root).undo()
+    assert (recorder.recount().result(10), recorder.status().saved) == (1, 2)
+    assert recorder.undo_delete().result(10) == (waiting, "ready", True, None)
+    assert (recorder.recount().result(10), recorder.status().saved) == (0, 3)
+
+
 def test_the_only_episode_is_deleted_and_comes_back_also_after_others(robot):
     first = save(robot, 2)
     commit(robot)
