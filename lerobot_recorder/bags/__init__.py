@@ -13,6 +13,7 @@ mcap_index     where the messages of an MCAP file are, also without an index
 sqlite_file    an sqlite3 file, also with an unfinished transaction
 compression    zstd and lz4; files that are compressed as a whole
 definitions    message types, from the definitions in the bag
+whole_part     a bag that ends where it is damaged
 library        the optional packages that reading needs
 writing        `BagWriter`: writes an MCAP file or a rosbag2 folder
 =============  =============================================================================
@@ -20,6 +21,17 @@ writing        `BagWriter`: writes an MCAP file or a rosbag2 folder
 
 from lerobot_recorder.bags.bag import Bag, BagMessage, BagTopic, open_bag
 from lerobot_recorder.bags.folder import is_bag_path
+from lerobot_recorder.bags.whole_part import WholePart
 from lerobot_recorder.bags.writing import MCAP_SUFFIX, BagWriter, Storage
 
-__all__ = ["MCAP_SUFFIX", "Bag", "BagMessage", "BagTopic", "BagWriter", "Storage", "is_bag_path", "open_bag"]
+__all__ = [
+    "MCAP_SUFFIX",
+    "Bag",
+    "BagMessage",
+    "BagTopic",
+    "BagWriter",
+    "Storage",
+    "WholePart",
+    "is_bag_path",
+    "open_bag",
+]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lerobot_recorder.bags import is_bag_path, open_bag
+from lerobot_recorder.bags import WholePart, is_bag_path, open_bag
 from lerobot_recorder.cli.processes import NodeEnded, NodeOutput, NodeProcess, node_environment, require_ros
 from lerobot_recorder.cli.status import end_reason
 from lerobot_recorder.discovery import Plan, Survey, make_plan, parameter_text, use_command
@@ -64,9 +64,11 @@ def _bag_and_output(paths: list[Path]) -> tuple[Path | None, Path]:
 
 def _survey_of(path: Path, seconds: float) -> Survey:
     with open_bag(path) as bag:
-        if bag.damage:
-            typer.echo(f"warning: {bag.damage}", err=True)
-        return survey_of_bag(bag, seconds)
+        part = WholePart(bag)
+        found = survey_of_bag(part, seconds)
+    if part.damage:
+        typer.echo(f"warning: {part.damage}", err=True)
+    return found
 
 
 def survey(seconds: float) -> Survey:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from lerobot_recorder.bags import open_bag
+from lerobot_recorder.bags import WholePart, open_bag
 from lerobot_recorder.dataset import SUCCESS_FEATURE, recorded_sources
 from lerobot_recorder.errors import DiskFullError, RecorderError, SpoolError
 from lerobot_recorder.importing.cuts import Cut, Cutting, cuts_of
@@ -154,7 +154,7 @@ class BagReport:
         start_ns: log time of its first message
         end_ns: log time of its last message
         episodes: its parts
-        damage: what is missing at its end; empty if nothing is
+        damage: what cannot be read of it; empty if nothing is
         error: why it could not be imported to its end; empty if it was
         differences_s: by how much the headers of each stream are ahead of the log time, in seconds
         is_disk_full: whether the disk is full
@@ -182,11 +182,11 @@ def import_bag(job: BagJob, go_on: GoOn = lambda _fraction: True) -> BagReport:
         go_on: called often with the fraction that is done; False ends the import and leaves whole episodes
     """
     report = BagReport(job.path)
-    taken = _Episodes(job)
+    taken, part = _Episodes(job), None
     try:
         with open_bag(job.path) as opened:
-            report = replace(report, damage=opened.damage)
-            bag = timed(opened, job.parameters.clock)
+            part = WholePart(opened)
+            bag = timed(part, job.parameters.clock)
             report = replace(report, start_ns=bag.start_ns, end_ns=bag.end_ns)
             differences_s = BagStreams(bag, job.parameters).differences_s()
             streams = BagStreams(bag, job.parameters)  # not those that have seen the first messages
@@ -205,7 +205,8 @@ def import_bag(job: BagJob, go_on: GoOn = lambda _fraction: True) -> BagReport:
         report = replace(report, error=str(error))
     finally:
         taken.close()
-    return replace(report, episodes=tuple(sorted(taken.episodes, key=lambda each: each.start_ns)))
+    episodes = tuple(sorted(taken.episodes, key=lambda each: each.start_ns))
+    return replace(report, episodes=episodes, damage=part.damage if part is not None else "")
 
 
 class _Episodes:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from lerobot_recorder.bags import Bag, BagMessage, BagTopic
+from lerobot_recorder.bags import BagMessage, BagTopic
 from lerobot_recorder.errors import BagError
 from lerobot_recorder.topics import stamp_ns
 
@@ -56,7 +56,7 @@ class SimTimeBag:
         end_ns: last time on ``/clock``
     """
 
-    def __init__(self, bag: Bag) -> None:
+    def __init__(self, bag: TimedBag) -> None:
         """Read the clock.
 
         Raises:
@@ -119,7 +119,7 @@ class SimTimeBag:
         return self._log_ns[place] if place < len(self._log_ns) else _NEVER_NS
 
 
-def timed(bag: Bag, clock: str) -> TimedBag:
+def timed(bag: TimedBag, clock: str) -> TimedBag:
     """Return a bag with the times that a recorder with this clock would use.
 
     Args:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import yaml
 
-from lerobot_recorder.bags import Bag, BagTopic
+from lerobot_recorder.bags import Bag, BagTopic, WholePart
 from lerobot_recorder.discovery import IMAGES, TEXT, TYPES, VIDEO, SeenTopic, Survey, described
 from lerobot_recorder.errors import BagError
 from lerobot_recorder.topics.observed import ObservedTopic, facts_of
@@ -16,7 +16,7 @@ _BEST_EFFORT = (2, "best_effort")
 """How metadata names a publisher that is not reliable."""
 
 
-def survey_of_bag(bag: Bag, seconds: float) -> Survey:
+def survey_of_bag(bag: Bag | WholePart, seconds: float) -> Survey:
     """Return what is in a bag.
 
     Args:
@@ -40,7 +40,7 @@ def survey_of_bag(bag: Bag, seconds: float) -> Survey:
     return Survey(tuple(topics), robot, sliding, others=tuple(others), bag=str(bag.path))
 
 
-def _is_defined(bag: Bag, topic: BagTopic) -> bool:
+def _is_defined(bag: Bag | WholePart, topic: BagTopic) -> bool:
     """Return whether the messages of a topic can be decoded."""
     try:
         for message in bag.messages([topic.name]):
@@ -51,7 +51,7 @@ def _is_defined(bag: Bag, topic: BagTopic) -> bool:
     return True
 
 
-def _seen(bag: Bag, topic: BagTopic, seconds: float) -> list[SeenTopic]:
+def _seen(bag: Bag | WholePart, topic: BagTopic, seconds: float) -> list[SeenTopic]:
     observed = ObservedTopic()
     within, kept, first_ns = 0, None, None
     for number, message in enumerate(bag.messages([topic.name])):

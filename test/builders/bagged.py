@@ -79,6 +79,13 @@ def write_bag(
     return path
 
 
+def break_in_the_middle(bag: Path) -> None:
+    """Overwrite the start of a compressed chunk in the middle of an MCAP file, as a failing disk does."""
+    content, magic = bag.read_bytes(), b"\x28\xb5\x2f\xfd"
+    place = content.index(magic, len(content) // 2)
+    bag.write_bytes(content[:place] + bytes(len(magic)) + content[place + len(magic) :])
+
+
 def parameters(stamp: str = "header", **more: Any) -> dict[str, Any]:
     given = {
         "fps": FPS,

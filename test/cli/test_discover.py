@@ -113,6 +113,20 @@ def test_a_bag_is_discovered_without_ros(monkeypatch, tmp_path):
     assert (tmp_path / "other.yaml").exists()
 
 
+def test_of_a_damaged_bag_what_is_before_the_damage_is_discovered(tmp_path):
+    pytest.importorskip("rosbags")
+    pytest.importorskip("mcap")
+    from bagged import break_in_the_middle, write_bag
+
+    bag = write_bag(tmp_path / "bag.mcap", 6, sizes={0: (640, 480)})
+    break_in_the_middle(bag)
+    result = invoke(bag, tmp_path / "robot.yaml", "--seconds", "5")
+    assert result.exit_code == 0, result.output
+    assert "warning: " in result.output
+    assert "bag.mcap is damaged at byte" in result.output
+    assert "640x480" in (tmp_path / "robot.yaml").read_text()
+
+
 def test_a_bag_of_a_dataset_is_discovered_with_its_action_and_episodes(monkeypatch, tmp_path):
     pytest.importorskip("rosbags")
     pytest.importorskip("mcap")

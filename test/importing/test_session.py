@@ -11,7 +11,7 @@ import pytest
 pytest.importorskip("rosbags")
 pytest.importorskip("mcap")
 
-from bagged import FPS, START_NS, write_bag, write_config
+from bagged import FPS, START_NS, break_in_the_middle, write_bag, write_config
 
 from lerobot_recorder.encoding import BatchEncoder
 from lerobot_recorder.errors import ConfigError
@@ -225,6 +225,19 @@ def test_a_damaged_bag_gives_what_is_whole_and_says_so(tmp_path):
     (episode,) = report.episodes
     assert episode.verdict == "good"
     assert 1 < episode.duration_s < 2.5
+
+
+def test_a_bag_that_is_damaged_in_the_middle_ends_there(tmp_path):
+    bag = write_bag(tmp_path / "bag.mcap", 9, sizes={0: (640, 480)})
+    break_in_the_middle(bag)
+    ranges = tuple(Range(*each) for each in (("0.1", "0.9"), ("1", "8"), ("8.1", "8.9")))
+    report = only(tmp_path, bag, Cutting("ranges", ranges=ranges))
+    assert "bag.mcap is damaged at byte" in report.damage
+    assert not report.error
+    first, second, third = report.episodes
+    assert (first.verdict, second.verdict, third.verdict) == ("good", "good", "none")
+    assert first.rows == FPS * 8 // 10
+    assert 0 < second.rows < 6 * FPS
 
 
 def test_an_episode_without_a_stream_names_its_faults_in_full(tmp_path):
