@@ -46,8 +46,8 @@ _DIFFERENT_S = 0.5
 """Difference between headers and log times that is worth a line."""
 
 _INCOMPLETE = 3
-"""Exit status if a bag was cut short, is damaged or still growing, or lacks a part of an episode, so that scripts
-keep it, as 24 of rsync."""
+"""Exit status if a bag was cut short, is damaged or still growing, or lacks a part of an episode, so that
+scripts keep it, as 24 of rsync."""
 
 _LINE = 72
 """Characters of a bag's timeline."""

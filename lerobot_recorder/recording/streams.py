@@ -16,7 +16,9 @@ from lerobot_recorder.excerpt import excerpt, tallied
 from lerobot_recorder.settings import check_settings, setting
 
 _KEPT_VECTORS = 4096
-_KEPT_IMAGES = 64
+_KEPT_IMAGES = 160
+"""More than arrive at 240 Hz while a row waits 0.5 s for late samples of other streams."""
+
 _RATE_WINDOW = 32
 _FOREVER_NS = 1 << 62
 

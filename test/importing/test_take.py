@@ -164,6 +164,20 @@ def test_what_an_episode_lacks_at_its_start_is_told(tmp_path, cutting, is_late):
     assert episode.started_at_ns >= START_NS + 10**9
 
 
+def test_a_fast_camera_has_its_images_when_rows_wait_for_a_slow_stream(tmp_path):
+    path = tmp_path / "bag.mcap"
+    with BagWriter(path) as bag:
+        for step in range(3 * 240):
+            now_ns = START_NS + step * 10**9 // 240
+            if step % 96 == 0:
+                bag.add(STATE, JOINTS, now_ns, joint_state(now_ns, step))
+            content = {"header": stamped(now_ns), "format": "jpeg", "data": jpeg(step % 7)}
+            bag.add(CAMERA, IMAGE, now_ns, content)
+    (episode,) = imported(tmp_path, path, **{"state.max_age_s": 1.0}).episodes
+    assert (episode.verdict, episode.reasons) == ("good", ())
+    assert episode.rows >= 2.5 * FPS
+
+
 def test_an_episode_ends_before_a_silence_without_bound(tmp_path):
     """The recorder's clock is set by ten years."""
     later_ns = START_NS + 10 * 365 * 86400 * 10**9
