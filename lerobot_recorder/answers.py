@@ -14,9 +14,8 @@ OFFERS: Mapping[str, str] = {
     "start_episode": "starts an episode",
     "accept_episode": "keeps the take",
     "undo_delete": "brings it back",
-    "task": "sets one",
 }
-"""What a service does that a message can offer; ``task`` is a parameter of the recorder."""
+"""What a service does that a message can offer."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +25,7 @@ class Answer:
     Attributes:
         success: whether it has done what was asked.
         message: what it did, or why not: a sentence without names of services.
-        offer: what can be done next, one of `OFFERS`; empty if there is nothing.
+        offer: the service that can be called next, one of `OFFERS`; empty if there is none.
         episode_id: identifier of the episode that was meant; empty if there is none.
     """
 
@@ -59,7 +58,7 @@ def with_offer(sentence: str, offer: str, names: Mapping[str, str]) -> str:
 
     Args:
         sentence: what has happened.
-        offer: one of `OFFERS`; empty: nothing is offered.
-        names: what does the same, by its name: a key or a button. Others are named themselves.
+        offer: a service, one of `OFFERS`; empty: nothing is offered.
+        names: what does the same as a service, by its name: a key or a button. Others are named themselves.
     """
     return f"{sentence}; {names.get(offer, offer)} {OFFERS[offer]}" if offer in OFFERS else sentence

@@ -4,7 +4,6 @@
 
     RecorderError
     ├── ConfigError (ValueError)               a parameter, feature or setting cannot be used
-    │   └── NoTaskError                        an episode needs a task, and there is none
     ├── DatasetError                           the dataset cannot be read or appended to
     │   └── DatasetMismatchError (ValueError)  an existing dataset does not fit the recording
     ├── SpoolError                             the spool cannot be read or written
@@ -62,12 +61,6 @@ class TransientError(RecorderError):
 
 class ConfigError(RecorderError, ValueError):
     """A parameter, feature or setting cannot be used."""
-
-
-class NoTaskError(ConfigError):
-    """An episode needs a task, and there is none."""
-
-    offer = "task"
 
 
 class DatasetError(RecorderError):

@@ -34,7 +34,7 @@ HELP: Mapping[str, str] = {
 }
 """What each key does, for the operator. `Controls` adds ``q``."""
 
-OFFER_KEYS: Mapping[str, str] = {"start_episode": "→", "accept_episode": "a", "undo_delete": "b", "task": "T"}
+OFFER_KEYS: Mapping[str, str] = {"start_episode": "→", "accept_episode": "a", "undo_delete": "b"}
 """The keys that call what a message of a node offers, by the name of the service."""
 
 _IS_ENDING = "the recording is ending: keys do nothing now"

@@ -364,11 +364,9 @@ def _of_options(options: RecordingOptions, place: DatasetPlace) -> Iterator[Find
 def _of_task(plan: Plan, typed: TypedPlan) -> Iterator[Finding]:
     if typed.recorder is None or typed.recorder.recorder.task or plan.given["recorder"].get("task_topic"):
         return
-    way = "give --task, or set task in the parameter file"
-    if typed.num_episodes:
-        yield Finding("task", FAULT, f"there is none, so no episode would start: {way}")
-    else:
-        yield Finding("task", WARNING, f"there is none: {way}, or type one with T before the first take")
+    yield Finding(
+        "task", WARNING, "there is none: give --task, set task in the parameter file, or type one with T"
+    )
 
 
 def _of_dashboard(plan: Plan) -> Iterator[Finding]:

@@ -59,7 +59,6 @@ OFFER_BUTTONS: Mapping[str, str] = {
     "start_episode": "“Start”",
     "accept_episode": "“Accept”",
     "undo_delete": "“Bring back”",
-    "task": "“Set task”",
 }
 """The buttons that call what a message of a node offers, by the name of the service."""
 

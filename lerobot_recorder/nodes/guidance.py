@@ -18,7 +18,7 @@ class Guidance:
     def __init__(self, node: Node, unrecorded_cameras: Callable[[], Sequence[str]]) -> None:
         self._log = node.get_logger()
         self._hints = self._log.get_child("hints")  # not the node's own: a console has keys instead
-        self._node = node.get_fully_qualified_name()
+        self._services = node.get_fully_qualified_name()
         self._unrecorded_cameras = unrecorded_cameras
         self._is_needed = parent_events() is None
         self._missing: frozenset[str] | None = None
@@ -51,16 +51,12 @@ class Guidance:
         elif by_hand:  # an unattended run logs it itself
             self._log.warning("waiting for streams: " + "; ".join(missing))
 
-    def note_offer(self, problem: str, offer: str) -> None:
-        """Log once what is wrong and what helps; an empty ``offer``: nothing does."""
+    def note_offer(self, offer: str) -> None:
+        """Log once how to call a service that helps with what is wrong; empty: there is none."""
         if self._is_needed and offer != self._offered:
             self._offered = offer
             if offer:
-                self._hints.warning(problem)
                 self._offer(offer)
 
-    def _offer(self, offer: str, then: str = "") -> None:
-        command = f"service call {self._node}/{offer} {_TRIGGER}"
-        if offer == "task":
-            command = f'param set {self._node} task "Pick up the cube"'
-        self._hints.info(f"ros2 {command} {OFFERS[offer]}{then}")
+    def _offer(self, service: str, then: str = "") -> None:
+        self._hints.info(f"ros2 service call {self._services}/{service} {_TRIGGER} {OFFERS[service]}{then}")

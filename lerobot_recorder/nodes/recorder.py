@@ -21,7 +21,6 @@ from lerobot_recorder.errors import (
     DatasetError,
     DiskFullError,
     EpisodeStateError,
-    NoTaskError,
     RecorderError,
     SpoolError,
     StreamError,
@@ -315,8 +314,8 @@ class RecorderNode(ManagedNode):
         if reason and kind != self._refused_kind:
             self.get_logger().warning(reason)
         self._refused_kind = kind
-        # The recorder's status has the state of the disk, and the lack of a task, for as long as it is so.
-        self._refused = "" if isinstance(error, (DiskFullError, NoTaskError)) else reason
+        # The recorder's status has the state of the disk for as long as it is so.
+        self._refused = "" if isinstance(error, DiskFullError) else reason
 
     def _announce(self, outcome: Outcome) -> None:
         self._setup.look_again()
@@ -360,7 +359,7 @@ class RecorderNode(ManagedNode):
         if not self._recorder.busy and (not missing or time.monotonic() >= self._grace_until_s):
             self._guidance.note_streams(missing, by_hand=not self._schedule.num_episodes)
         status = recorder_status(self._recorder, self._schedule, missing, self._refused)
-        self._guidance.note_offer(status.message, status.offer)
+        self._guidance.note_offer(status.offer)
         if self._has_ended:
             status = replace(status, state="ended")
         self._status.publish(status)

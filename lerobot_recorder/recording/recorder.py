@@ -16,10 +16,8 @@ from typing import NamedTuple
 from lerobot_recorder.dataset import SUCCESS_FEATURE, SetupFiles, counted_ids
 from lerobot_recorder.errors import (
     ConfigError,
-    DiskFullError,
     EpisodeDeletedError,
     EpisodeStateError,
-    NoTaskError,
     RecorderError,
     SpoolError,
     StreamError,
@@ -66,8 +64,11 @@ _FEW_S = 30.0
 """A take that the disk ends within this time gets a warning."""
 
 _ACCEPT = "accept_episode"
-_NO_TASK = "it needs a task, one sentence that describes what it shows"
 _SAVED = ("ready", "claimed", "committing", "failed")
+_NO_TASK = (
+    "the episode has no task: policies that follow instructions need one; set the parameter task to a "
+    "sentence that describes what the episodes show"
+)
 _LONG_WAIT_S = 1.0
 _COMMIT_S, _COMMIT_LOOK_S = 5.0, 0.02
 """How long a command waits while the encoder adds its episode to the dataset, and how often it looks."""
@@ -219,15 +220,12 @@ class Recorder:
 
         Raises:
             EpisodeStateError: an episode is being recorded.
-            NoTaskError: the settings have no task.
             StreamError: some streams bring no samples; the message names all of them.
             DiskFullError: the episode does not fit on the disk.
         """
         with self._lock:
             if self.recording:
                 raise EpisodeStateError("an episode is being recorded already: save or discard it first")
-            if not self.settings.task:
-                raise NoTaskError(f"the episode cannot start: {_NO_TASK}")
             if missing := self.missing():
                 raise StreamError("the episode cannot start: " + "; ".join(missing.values()))
             self._watch.require(_seconds_needed(self.settings))
@@ -341,7 +339,7 @@ class Recorder:
             missing: a sentence for each stream that delivers nothing, which begins with its name
         """
         now_ns, take, disk = self._clock.now_ns(), self._current, self._watch.forecast
-        problem, blockade = self._problem(), self._blockade()
+        problem = self._problem()
         status = RecorderStatus(
             state="recording" if self._starting or take else "saving" if self._unended else "idle",
             root=str(self.root),
@@ -355,8 +353,8 @@ class Recorder:
             last=self._last_episode(),
             wait_s=self._last.wait_s if self._last else None,
             message=problem,
-            offer=self._offer if problem == self._message else blockade.offer if blockade else "",
-            is_blocked=blockade is not None,
+            offer=self._offer if problem == self._message else "",
+            is_blocked=bool(self._no_start()),
             missing=tuple(missing),
             streams={
                 each.spec.name: self._stream_status(each, take, now_ns, missing) for each in self.streams
@@ -410,18 +408,13 @@ class Recorder:
         failed = (
             f"the take has failed: {take.trouble}" for take in list(self._unended.values()) if take.trouble
         )
-        take, blockade = self._current, self._blockade()
-        first = f"no episode can start: {blockade}" if blockade else self._hardly_fits(take) if take else ""
-        return next(failed, first or self._message or self._watch.problem)
+        take, why = self._current, self._no_start()
+        shortage = self._hardly_fits(take) if take else f"no episode can start: {why}" if why else ""
+        return next(failed, shortage or self._message or self._watch.problem)
 
-    def _blockade(self) -> RecorderError | None:
-        """Return why the next episode cannot start, whatever the streams deliver; None if it can."""
-        if self.recording:
-            return None
-        if not self.settings.task:
-            return NoTaskError(_NO_TASK)
-        shortage = self._watch.shortage(_seconds_needed(self.settings))
-        return DiskFullError(shortage) if shortage else None
+    def _no_start(self) -> str:
+        """Return why the next episode cannot start, whatever the streams deliver; empty if it can."""
+        return "" if self.recording else self._watch.shortage(_seconds_needed(self.settings))
 
     def _hardly_fits(self, take: Take) -> str:
         """Return that few seconds of a take still fit; empty if it will end before."""
@@ -446,6 +439,8 @@ class Recorder:
             with contextlib.suppress(RuntimeError):  # the recorder is being closed
                 self._disk.submit(self._prepare, take.header.cameras)
             logger.info("recording episode %d", self._index_of_next(take))
+            if not take.header.task and self._last is None:
+                logger.warning(_NO_TASK)
             return take.header.episode_id
         except BaseException:
             for stream in self.streams:

@@ -206,8 +206,8 @@ class RecorderStatus:
         wait_s: seconds from the end of the last episode until it was safe on disk; null before the first.
         message: what is wrong; empty if nothing is. If no stream is missing and the next episode cannot
             start, it has the reason for as long as that is so.
-        offer: the service or parameter that helps with what ``message`` says, such as ``accept_episode`` or
-            ``task``; empty if none does.
+        offer: the service that helps with what ``message`` says, such as ``accept_episode``; empty if none
+            does.
         is_blocked: whether no episode can start, for the reason in ``message``.
         missing: a sentence for each stream that delivers nothing, while nothing is recorded.
         streams: state of each stream, by name.

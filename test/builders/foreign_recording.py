@@ -26,7 +26,7 @@ def record_foreign_robot(folder: Path) -> Path:
         _run(["-c", _CLI, "discover", str(file)], environment, folder / "discover")
         encoder = _start(_node("encoder", file, root), environment, folder / "encoder")
         unattended = {"fps": FPS, "num_episodes": EPISODES, "episode_time_s": EPISODE_S, "reset_time_s": 0.2}
-        _run(_node("recorder", file, root, task="Wave", **unattended), environment, folder / "recorder")
+        _run(_node("recorder", file, root, **unattended), environment, folder / "recorder")
     finally:
         for process in filter(None, (encoder, robot)):
             process.send_signal(2)
@@ -34,7 +34,7 @@ def record_foreign_robot(folder: Path) -> Path:
     return root
 
 
-def _node(name: str, file: Path, root: Path, **parameters: object) -> list[str]:
+def _node(name: str, file: Path, root: Path, **parameters: float) -> list[str]:
     values = {"root": root, **parameters}
     given = [word for key, value in values.items() for word in ("-p", f"{key}:={value}")]
     return ["-m", f"lerobot_recorder.nodes.{name}", "--ros-args", "--params-file", str(file), *given]

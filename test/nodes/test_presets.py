@@ -32,7 +32,7 @@ def message_for(parameters: dict, stream: str):
 
 
 def start_recorder(graph, file: Path, root: Path) -> None:
-    arguments = ["--ros-args", "--params-file", str(file), "-p", f"root:={root}", "-p", "task:=Pick up"]
+    arguments = ["--ros-args", "--params-file", str(file), "-p", f"root:={root}"]
     graph.processes.append(NodeProcess("recorder", arguments, graph.environment, graph.events))
 
 

@@ -63,8 +63,7 @@ def test_an_unattended_run_that_waits_logs_a_second_publisher(graph, other, tmp_
 
     state = {"state.topic": "robot/joint_states", "state.names": ["one_joint", "two_joint"]}
     graph.start(
-        "recorder",
-        {"root": str(tmp_path / "data"), "streams": ["state"], "num_episodes": 1, "task": "Pick up", **state},
+        "recorder", {"root": str(tmp_path / "data"), "streams": ["state"], "num_episodes": 1, **state}
     )
     graph.wait(lambda: is_logged("waiting for streams"))
     for name in ("one", "two"):  # an episode does not start in between, as a joint is missing

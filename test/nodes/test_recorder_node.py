@@ -353,21 +353,6 @@ def test_an_episode_that_others_delete_is_recorded_again(graph, make_robot, tmp_
     assert len(saved) == 3
 
 
-def test_an_unattended_run_without_a_task_begins_when_there_is_one(graph, make_robot, tmp_path):
-    parameters = make_robot().recorder_parameters(tmp_path / "data")
-    recorder = graph.start("recorder", {**parameters, "task": "", "num_episodes": 1, "episode_time_s": 0.3})
-    graph.wait(lambda: graph.status["recorder"]["is_blocked"] and not graph.status["recorder"]["missing"])
-    status = graph.status["recorder"]
-    assert status["message"].startswith("no episode can start: it needs a task")
-    assert (status["state"], status["offer"]) == ("waiting", "task")
-    success, reason = graph.call("recorder/start_episode")
-    assert not success
-    assert reason.endswith("what it shows\ntask: sets one")
-    recorder.send('{"set": "task", "data": "Open the drawer"}')
-    (completed,) = graph.wait(lambda: graph.completed)
-    assert (completed["state"], completed["task"]) == ("ready", "Open the drawer")
-
-
 # Without a parent that shows a screen, as under `ros2 launch`
 
 
@@ -382,7 +367,6 @@ def test_an_operator_without_a_screen_is_told_what_is_missing_and_what_comes_nex
     for name, value in {
         **robot.recorder_parameters(tmp_path / "data"),
         "state.topic": "/robot/joint_states",
-        "task": "",
     }.items():
         command += ["-p", f"{name}:={json.dumps(value)}"]
     command += ["-r", "/left/robot/camera:=/robot/camera"]
@@ -392,9 +376,6 @@ def test_an_operator_without_a_screen_is_told_what_is_missing_and_what_comes_nex
     ):
         try:
             graph.wait(lambda: "waiting for streams: state: " in log.read_text())
-            graph.wait(lambda: "ros2 param set /left/recorder task " in log.read_text())
-            assert "no episode can start: it needs a task" in log.read_text()
-            graph.set_parameter("left/recorder", "task", "Pick up")
             robot.playing = True
             graph.wait(lambda: "ros2 service call /left/recorder/start_episode" in log.read_text())
             graph.wait(lambda: "the camera side is not recorded" in log.read_text())

@@ -79,7 +79,6 @@ def start_recorder(graph, root, stamps: str) -> None:
     parameters = {
         "root": str(root),
         "use_sim_time": True,
-        "task": "Pick up",
         "episode_time_s": EPISODE_S,
         "streams": ["state", "top"],
         "state.topic": "robot/joint_states",
@@ -145,7 +144,6 @@ def node(tmp_path):
     """A recorder within the test's own process, by the system's time."""
     values = {
         "root": tmp_path / "data",
-        "task": "Wait",
         "streams": ["state"],
         "state.topic": "joints",
         "state.names": ["one"],
