@@ -21,17 +21,18 @@ writing        `BagWriter`: writes an MCAP file or a rosbag2 folder
 
 from lerobot_recorder.bags.bag import Bag, BagMessage, BagTopic, open_bag
 from lerobot_recorder.bags.folder import is_bag_path
+from lerobot_recorder.bags.storage import full_type
 from lerobot_recorder.bags.whole_part import WholePart
-from lerobot_recorder.bags.writing import MCAP_SUFFIX, BagWriter, Storage
+from lerobot_recorder.bags.writing import BagWriter, Storage
 
 __all__ = [
-    "MCAP_SUFFIX",
     "Bag",
     "BagMessage",
     "BagTopic",
     "BagWriter",
     "Storage",
     "WholePart",
+    "full_type",
     "is_bag_path",
     "open_bag",
 ]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lerobot_recorder.answers import Answer
+from lerobot_recorder.dashboard import ACTIONS
 from lerobot_recorder.encoding import CommittedEpisode, EncoderStatus
 from lerobot_recorder.excerpt import counted, excerpt
 from lerobot_recorder.recording import CompletedEpisode, RecorderStatus
@@ -20,19 +21,7 @@ from lerobot_recorder.status import SILENT_S, from_json
 
 _LOG = re.compile(r"\[(DEBUG|INFO|WARN|ERROR|FATAL)\] \[[\d.]+\] \[([^\]]*)\]: (.*)")
 _LEVELS: Mapping[str, str] = {"INFO": "info", "WARN": "warning"}
-_LOGGED_CALLS = (
-    "start_episode",
-    "save_episode",
-    "discard_episode",
-    "delete_last_episode",
-    "undo_delete",
-    "accept_episode",
-    "mark_success",
-    "pause",
-    "next_task",
-    "end_recording",
-    "set task",
-)
+_LOGGED_CALLS = {*(name for name, action in ACTIONS.items() if action.node == "recorder"), "set task"}
 
 
 @dataclass(frozen=True)

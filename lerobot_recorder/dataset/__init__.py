@@ -37,7 +37,6 @@ from lerobot_recorder.lazy import lazy_names
 if TYPE_CHECKING:
     from lerobot_recorder.dataset.checks import check
     from lerobot_recorder.dataset.edits import (
-        KEEP,
         Edit,
         History,
         Piece,
@@ -95,7 +94,6 @@ if TYPE_CHECKING:
     from lerobot_recorder.dataset.repairs import Finding, Reconstruction, RepairedDataset
     from lerobot_recorder.dataset.setups import SETUPS_PATH, SetupFiles, read_setup, setup_id
     from lerobot_recorder.dataset.statistics import Stats, depth_stats, image_stats, sample_indices, thinning
-    from lerobot_recorder.dataset.statistics import from_plain as stats_from_plain
     from lerobot_recorder.dataset.v21 import v21_omits, write_v21
     from lerobot_recorder.dataset.writer import DatasetWriter, check_appendable, check_fits
 else:
@@ -104,7 +102,6 @@ else:
 __all__ = [
     "AGES_FEATURE",
     "AGE_SUFFIX",
-    "KEEP",
     "SETUPS_PATH",
     "STREAM_KEYS",
     "SUCCESS_FEATURE",
@@ -166,7 +163,6 @@ __all__ = [
     "sample_indices",
     "setup_id",
     "spool_path",
-    "stats_from_plain",
     "thinning",
     "user_features",
     "v21_omits",

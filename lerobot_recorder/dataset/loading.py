@@ -124,7 +124,7 @@ def column_faults(key: str, feature: Mapping[str, Any], column: pa.ChunkedArray)
         return
     values = column.drop_null()
     for size in shape_of(feature) if shape_of(feature) != (1,) else ():  # type: ignore[arg-type]
-        if not _is_list(values.type):
+        if not is_list(values.type):
             yield f"{key} is {column.type}, expected lists of {size} values."
             return
         lengths = pc.unique(pc.list_value_length(values)).to_pylist()
@@ -141,7 +141,8 @@ def column_faults(key: str, feature: Mapping[str, Any], column: pa.ChunkedArray)
         yield f"{key} is {column.type}, expected {dtype} values."
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
+    """Return whether values of a type are lists."""
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 

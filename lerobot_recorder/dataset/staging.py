@@ -145,7 +145,7 @@ class Staging:
                     stack.close()
                     index, tail, file = self._free_data(index.next(self._info.chunks_size)), None, None
                 if file is None:
-                    path = _prepared(self._layout.data_file(index))
+                    path = prepared(self._layout.data_file(index))
                     file = stack.enter_context(tables.grow_data_file(path, self._info.features, tail))
                     yield path
                 file.add(tables.data_table(self._info.features, item.columns))
@@ -181,7 +181,7 @@ class Staging:
         for file in self._video_files(key, new):
             for start in file.starts:
                 self._note_video(key, next(waiting), file.index, start)
-            path = _prepared(self._layout.video_file(key, file.index))
+            path = prepared(self._layout.video_file(key, file.index))
             self._videos.join(file.parts, path, self._info.fps)
             self._check_joined(key, file, path)
             yield path
@@ -245,7 +245,7 @@ class Staging:
 
     def _stage_tasks(self, tasks: Sequence[str]) -> Iterator[Path]:
         if len(tasks) > len(self._old.tasks):
-            path = _prepared(self._layout.tasks)
+            path = prepared(self._layout.tasks)
             tables.write_tasks(path, tasks)
             yield path
 
@@ -264,7 +264,7 @@ class Staging:
                 item.put_in("meta/episodes", index)
             table = pa.Table.from_pylist([ordered_row(item.row, flat) for item, flat in taken])
             table = tables.conform(table, older.schema) if older else table
-            path = _prepared(self._layout.episodes_file(index))
+            path = prepared(self._layout.episodes_file(index))
             tables.write_table(path, [older, table] if older and filled else [table])
             older, filled = table, filled + len(taken)
             yield path
@@ -276,7 +276,7 @@ class Staging:
                 recordings.recording_line(item.place.episode_index, item.place.episode_id, _recording(item))
                 for item in items
             ]
-            path = _prepared(self._layout.recordings_file(index))
+            path = prepared(self._layout.recordings_file(index))
             path.write_bytes(recordings.append_lines(self._old.layout.recordings_file(index), lines))
             yield path
 
@@ -286,7 +286,7 @@ class Staging:
             known = self._known_setup(setup)
             for name, text in files.items():
                 if known.get(name) != text:
-                    path = _prepared(setup_path(self._directory, setup) / name)
+                    path = prepared(setup_path(self._directory, setup) / name)
                     path.write_bytes(text.encode())
                     yield path
 
@@ -304,7 +304,7 @@ class Staging:
             known, key=lambda item: recordings.ages_index(item.place.episode_index)
         ):
             episodes = [recordings.ages_table(item.place.episode_index, item.episode.ages) for item in items]
-            path = _prepared(self._layout.ages_file(index))
+            path = prepared(self._layout.ages_file(index))
             recordings.grow_ages_file(path, self._old.layout.ages_file(index), episodes)
             yield path
 
@@ -371,11 +371,12 @@ def ordered_row(row: tables.Row, stats: Mapping[str, Any]) -> tables.Row:
     return {**{key: value for key, value in row.items() if key not in place}, **stats, **place}
 
 
-def _prepared(path: Path) -> Path:
+def prepared(path: Path) -> Path:
+    """Make the directory of a path, and return the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def _written(path: Path, text: str) -> Path:
-    _prepared(path).write_text(text, encoding="utf-8")
+    prepared(path).write_text(text, encoding="utf-8")
     return path

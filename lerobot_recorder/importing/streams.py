@@ -212,13 +212,12 @@ def _binding(
         raise ConfigError(f"{bag.path}: {error}") from error
 
 
-def alike(bag: TimedBag, topic: str, message_type: str = "") -> str:
+def alike(bag: TimedBag, topic: str) -> str:
     """Name the topics of a bag that are similar to one that it lacks, as the end of a sentence."""
-    names = [name for name, each in bag.topics.items() if message_type in ("", each.type)]
-    similar = difflib.get_close_matches(topic, names, _ALTERNATIVES, _ALIKE)
+    similar = difflib.get_close_matches(topic, bag.topics, _ALTERNATIVES, _ALIKE)
     if not similar:
         end = topic.rpartition("/")[2]
-        similar = [name for name in names if name.endswith(f"/{end}")][:_ALTERNATIVES]
+        similar = [name for name in bag.topics if name.endswith(f"/{end}")][:_ALTERNATIVES]
     if similar:
         return f"; similar: {', '.join(f'{name} ({bag.topics[name].type})' for name in similar)}"
     return f"; it has {', '.join(sorted(bag.topics)[:10]) or 'no topic'}"

@@ -25,6 +25,7 @@ from std_msgs.msg import String
 from std_srvs.srv import SetBool, Trigger
 
 from lerobot_recorder.answers import Answer
+from lerobot_recorder.dashboard import ACTIONS
 from lerobot_recorder.discovery import TEXT
 from lerobot_recorder.errors import ConfigError
 from lerobot_recorder.excerpt import excerpt
@@ -37,24 +38,6 @@ _STATUSES = ("recorder", "encoder")
 _HARDWARE = "hardware"
 _DIAGNOSTICS = "/diagnostics"
 _LOGS = (*_STATUSES, _HARDWARE)
-_SERVICES: Mapping[tuple[str, str], type[Any]] = {
-    **{
-        ("recorder", name): Trigger
-        for name in (
-            "start_episode",
-            "save_episode",
-            "discard_episode",
-            "delete_last_episode",
-            "undo_delete",
-            "accept_episode",
-            "next_task",
-            "end_recording",
-        )
-    },
-    ("recorder", "mark_success"): SetBool,
-    ("recorder", "pause"): SetBool,
-    ("encoder", "encode_pending"): Trigger,
-}
 _LEVELS = {20: "INFO", 30: "WARN", 40: "ERROR", 50: "FATAL"}
 _LOOK_S = 0.2
 _SETTLING_S = 1.0
@@ -187,9 +170,10 @@ class ConsoleNode(ManagedNode):
         sources = {f"{prefix}/{name}".lstrip("/").replace("/", "."): name for name in _LOGS}
         self.create_subscription(Log, "/rosout", partial(self._forward_log, sources), QoSProfile(depth=100))
         # Now: a server may not know a new client yet when it answers.
-        for node, service in _SERVICES:
-            kind = _SERVICES[node, service]
-            self._calls[node, service] = self.create_client(kind, f"{prefix}/{node}/{service}")
+        for action in ACTIONS.values():
+            kind = SetBool if action.takes_bool else Trigger
+            name = f"{prefix}/{action.node}/{action.service}"
+            self._calls[action.node, action.service] = self.create_client(kind, name)
         self._calls["recorder", ""] = self.create_client(SetParameters, f"{prefix}/recorder/set_parameters")
         self._prefix = prefix
 
@@ -226,8 +210,9 @@ class ConsoleNode(ManagedNode):
     # What the console asks for
 
     async def _call(self, node: str, service: str, data: bool) -> None:
-        kind = _SERVICES.get((node, service))
-        request = kind.Request(data=data) if kind is SetBool else kind.Request() if kind else None
+        action = ACTIONS.get(service)
+        takes_bool = action is not None and action.takes_bool
+        request = SetBool.Request(data=data) if takes_bool else Trigger.Request()
         response = await self._ask(node, service, service, request)
         if response is not None:
             self._answer(node, service, Answer.from_text(response.success, response.message))

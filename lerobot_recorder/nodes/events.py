@@ -85,13 +85,13 @@ def parent_events() -> ParentEvents | None:
     return events
 
 
-def released(is_stopped: Callable[[], bool], descriptor: int = _STDIN) -> bool:
+def released(is_stopped: Callable[[], bool]) -> bool:
     """Wait until the parent process lets a held node begin; return whether the node may begin."""
     if not os.environ.get(_HELD):
         return True
     while not is_stopped():
-        if select.select([descriptor], [], [], _LOOK_S)[0]:
-            return bool(os.read(descriptor, 1))
+        if select.select([_STDIN], [], [], _LOOK_S)[0]:
+            return bool(os.read(_STDIN, 1))
     return False
 
 

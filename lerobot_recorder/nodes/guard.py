@@ -76,9 +76,7 @@ class GuardedNode(Node):
         setter: sets parameters for all callers, by calling its second argument; None: as rclpy does.
     """
 
-    setter: (
-        Callable[[list[Parameter[Any]], Callable[..., SetParametersResult]], SetParametersResult] | None
-    ) = None
+    setter: Setter | None = None
 
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)

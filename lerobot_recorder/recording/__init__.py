@@ -35,7 +35,6 @@ from lerobot_recorder.recording.cues import TERMINAL_VARIABLE, Cues, CueSettings
 from lerobot_recorder.recording.disk import RESERVE_BYTES
 from lerobot_recorder.recording.geometry import ImageGeometry
 from lerobot_recorder.recording.opening import (
-    check_continues,
     check_fps,
     features_to_record,
     fitting_features,
@@ -94,7 +93,6 @@ __all__ = [
     "SystemClock",
     "TakeRows",
     "awaited_at",
-    "check_continues",
     "check_fps",
     "check_rates",
     "check_specs",

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from lerobot_recorder.arms import JOINTS, load_calibration
+from lerobot_recorder.bags import full_type
 from lerobot_recorder.discovery import COMPRESSED, IMAGE, IMAGES, JOINT_STATE, TEXT, TF, VIDEO
 from lerobot_recorder.errors import ConfigError, RecorderError, StreamError
 from lerobot_recorder.excerpt import listing
@@ -18,7 +19,7 @@ from lerobot_recorder.images import EncodedImage, Png, check_size, decode_depth
 from lerobot_recorder.recording import ImageGeometry, Sample, Stream, StreamSpec
 from lerobot_recorder.spool import text_fault
 from lerobot_recorder.topics import images, vectors
-from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, Place, extract_text, full_type
+from lerobot_recorder.topics.fields import Extract, Layout, MessageTypes, Place, extract_text
 from lerobot_recorder.topics.settings import StreamSettings
 from lerobot_recorder.topics.stamps import header_ns, measured_ns
 from lerobot_recorder.topics.tf import TransformTracker

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lerobot_recorder.bags import full_type
 from lerobot_recorder.errors import ConfigError, StreamError
 from lerobot_recorder.excerpt import excerpt, listing
 
@@ -262,12 +263,6 @@ class Layout:
             fields = self.types.fields(kind.name).items()
             self._known[kind.name] = {name: Kind.parse(text) for name, text in fields}
         return self._known[kind.name]
-
-
-def full_type(name: str) -> str:
-    """Return the full name of a message type: ``geometry_msgs/msg/Pose`` for ``geometry_msgs/Pose``."""
-    package, slash, rest = name.partition("/")
-    return f"{package}/msg/{rest}" if slash and "/" not in rest else name
 
 
 def extract_numbers(places: Sequence[Place]) -> Extract:

@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from lerobot_recorder.video.priority import forbid_real_time, yield_to_others
     from lerobot_recorder.video.settings import (
         ENCODERS,
-        PICTURE_CHECKS,
         SVT_DEFAULT_PRESET,
         EncoderSettings,
         available_encoders,
@@ -58,7 +57,6 @@ os.environ.setdefault("SVT_LOG", "1")  # the codec prints a page at every start;
 
 __all__ = [
     "ENCODERS",
-    "PICTURE_CHECKS",
     "SVT_DEFAULT_PRESET",
     "Damage",
     "DepthSettings",

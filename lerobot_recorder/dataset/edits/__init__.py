@@ -11,11 +11,10 @@ known_files    finds what other programs have changed since an edit
 
 from lerobot_recorder.dataset.edits.compose import changed_bytes, compose, compose_empty, link
 from lerobot_recorder.dataset.edits.history import Edit, History
-from lerobot_recorder.dataset.edits.plan import KEEP, Piece, parse_episodes
+from lerobot_recorder.dataset.edits.plan import Piece, parse_episodes
 from lerobot_recorder.dataset.edits.source import Source, file_states
 
 __all__ = [
-    "KEEP",
     "Edit",
     "History",
     "Piece",

@@ -32,7 +32,7 @@ from lerobot_recorder.dataset.files import CHECKSUMS_PATH, grown_checksums
 from lerobot_recorder.dataset.info import DatasetInfo
 from lerobot_recorder.dataset.layout import FileIndex
 from lerobot_recorder.dataset.setups import read_setup, setup_path
-from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, readable_checksums
+from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, prepared, readable_checksums
 from lerobot_recorder.dataset.statistics import Stats
 from lerobot_recorder.errors import DatasetError
 from lerobot_recorder.images import decode_rgb
@@ -613,9 +613,3 @@ def link(old: Path, new: Path) -> None:
         os.link(old, new)
     except OSError:  # a file system without hard links, or another one
         shutil.copy2(old, new)
-
-
-def prepared(path: Path) -> Path:
-    """Make the directory of a path, and return the path."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path

@@ -22,7 +22,7 @@ from lerobot_recorder.dataset.features import (
     Features,
     is_depth,
 )
-from lerobot_recorder.dataset.loading import DTYPES, column_faults
+from lerobot_recorder.dataset.loading import DTYPES, column_faults, is_list
 
 _HIGHEST_RATE = 10_000
 
@@ -80,7 +80,7 @@ class Column:
 def kind_of(column: pa.ChunkedArray) -> tuple[str, tuple[int, ...]]:
     """Return the dtype and the most frequent shape of the values of a column."""
     values, shape = column.drop_null(), []
-    while _is_list(values.type):
+    while is_list(values.type):
         lengths = Counter(pc.list_value_length(values).to_pylist())
         size = lengths.most_common(1)[0][0] if lengths else 0
         values = pc.list_flatten(values.filter(pc.equal(pc.list_value_length(values), size)))
@@ -95,10 +95,6 @@ def kind_of(column: pa.ChunkedArray) -> tuple[str, tuple[int, ...]]:
     except NotImplementedError:
         name = str(values.type)
     return name, tuple(shape) or (1,)
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def find_features(

@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from lerobot_recorder.dataset import files, recordings, stat_faults, statistics, tables
 from lerobot_recorder.dataset import info as info_json
-from lerobot_recorder.dataset.edits.compose import VideoCuts, link, prepared
+from lerobot_recorder.dataset.edits.compose import VideoCuts, link
 from lerobot_recorder.dataset.episode import StreamAges
 from lerobot_recorder.dataset.features import is_depth, is_video, shape_of, video_keys
 from lerobot_recorder.dataset.layout import FileIndex
@@ -23,7 +23,7 @@ from lerobot_recorder.dataset.placement import is_readable
 from lerobot_recorder.dataset.reader import read_counted
 from lerobot_recorder.dataset.repairs.alignment import FoundEpisode
 from lerobot_recorder.dataset.repairs.rebuild import Reconstruction, stored_stats
-from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, flat_stats, ordered_row
+from lerobot_recorder.dataset.staging import EPISODES_PER_FILE, flat_stats, ordered_row, prepared
 from lerobot_recorder.dataset.statistics import Stats, as_written
 from lerobot_recorder.errors import DatasetError
 
