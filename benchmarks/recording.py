@@ -6,11 +6,14 @@
     python benchmarks/recording.py --compare PYTHON      CPU of the nodes and of those of another build
     python benchmarks/recording.py --seconds 300         long episodes; --episodes 20: many
     python benchmarks/recording.py --dashboard           and a dashboard that one browser watches
+    python benchmarks/recording.py --busy 4              beside as many processes that never rest
 
 A robot made of real footage publishes joint states at 100 Hz and images at 30 Hz from its own process. The
 recorder and encoder nodes run as usual; the encoder works on earlier episodes meanwhile. The wait is measured
-at a client: from its call of `save_episode` to the answer to its call of `start_episode`. The recorder's
-memory is read 10 s into the first episode and at the end of the last one.
+at a client: from its call of `save_episode` to the answer to its call of `start_episode`. From then on the
+operator may move; the next row is the first one of the next episode. Beside the wait stands the time of one
+`fsync` of a small file, which is the least that a save can take. The recorder's memory is read 10 s into the
+first episode and at the end of the last one.
 """
 
 from __future__ import annotations
@@ -26,9 +29,9 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -54,7 +57,9 @@ HERE = Path(__file__).parent
 JOINTS = ["shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper"]
 FPS = 30
 PATIENCE_S = 120.0
+LOOK_S = 0.05
 WARM_S = 10.0
+SYNC_BYTES, SYNCS_PER_EPISODE = 4096, 5
 KEEPS_UP = 0.9
 """Recorded seconds that the encoder must encode per second; its last status may be a second old."""
 AROUND_CALLS = 2
@@ -79,6 +84,9 @@ class Result:
     """Measurements of one recording."""
 
     waits_s: list[float] = field(default_factory=list)
+    saves_s: list[float] = field(default_factory=list)
+    first_rows_s: list[float] = field(default_factory=list)
+    syncs_s: list[float] = field(default_factory=list)
     mean_lateness_s: list[float] = field(default_factory=list)
     max_lateness_s: float = 0.0
     late: int = 0
@@ -122,29 +130,27 @@ class Client:
             name: self.node.create_client(Trigger, f"recorder/{name}")
             for name in ("start_episode", "save_episode")
         }
-        self.stopped = threading.Event()
-        self.thread = threading.Thread(target=self.spin)
-        self.thread.start()
-
-    def spin(self) -> None:
-        while not self.stopped.is_set():
-            self.executor.spin_once(timeout_sec=0.1)
 
     def call(self, name: str) -> tuple[bool, str]:
         if not self.services[name].wait_for_service(PATIENCE_S):
             return False, f"the recorder does not offer {name}"
         answer = self.services[name].call_async(Trigger.Request())
-        if not self.wait(answer.done, every_s=0.0005):
+        self.executor.spin_until_future_complete(answer, PATIENCE_S)
+        if not answer.done():
             return False, f"{name} was not answered within {PATIENCE_S:.0f} s"
         return answer.result().success, answer.result().message
 
-    def wait(self, condition, patience_s: float = PATIENCE_S, every_s: float = 0.05) -> bool:
+    def wait(self, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> bool:
+        """Receive statuses until a condition is true; return whether it became true in time."""
         deadline = time.monotonic() + patience_s
         while not condition():
-            if time.monotonic() > deadline:
+            if (left_s := deadline - time.monotonic()) <= 0:
                 return False
-            time.sleep(every_s)
+            self.executor.spin_once(timeout_sec=min(left_s, LOOK_S))
         return True
+
+    def sleep(self, seconds: float) -> None:
+        self.wait(lambda: False, seconds)
 
     def encoded_s(self) -> float:
         """Return the recorded seconds that are encoded, according to the encoder's status."""
@@ -157,8 +163,6 @@ class Client:
         return committed_s + batch_s * batch.frames_done / batch.frames
 
     def close(self) -> None:
-        self.stopped.set()
-        self.thread.join()
         self.executor.shutdown()
         self.node.destroy_node()
         self.context.try_shutdown()
@@ -181,7 +185,31 @@ def recorder_parameters(setup: Setup, root: Path) -> list[str]:
     return [word for name, value in values.items() for word in ("-p", f"{name}:={json.dumps(value)}")]
 
 
-def measure(setup: Setup, episodes: int, seconds: float, folder: Path, watched: bool = False) -> Result:
+@contextmanager
+def busy(processes: int) -> Iterator[None]:
+    """Run processes that never rest, in the same session, and at the same priority, as the recorder."""
+    loops = [subprocess.Popen([sys.executable, "-S", "-c", "while True: pass"]) for _ in range(processes)]
+    try:
+        yield
+    finally:
+        for loop in loops:
+            loop.kill()
+            loop.wait()
+
+
+def time_syncs(folder: Path) -> list[float]:
+    """Return how long some appends to a small file take until they are on the device."""
+    found = []
+    with (folder / "sync").open("ab", buffering=0) as file:
+        for _ in range(SYNCS_PER_EPISODE):
+            file.write(bytes(SYNC_BYTES))
+            began = time.perf_counter()
+            os.fsync(file.fileno())
+            found.append(time.perf_counter() - began)
+    return found
+
+
+def measure(setup: Setup, args: argparse.Namespace, folder: Path) -> Result:
     """Record some episodes without a pause."""
     environment = node_environment(isolated=True)
     root = folder / "dataset"
@@ -205,17 +233,18 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path, watched: 
     }
     client = Client(int(environment["ROS_DOMAIN_ID"]))
     result = Result()
-    dashboard = WatchedDashboard(root, environment) if watched else None
+    dashboard = WatchedDashboard(root, environment) if args.dashboard else None
     try:
         pids = {name: node._process.pid for name, node in nodes.items()} | {"robot": robot.pid}
         if dashboard:
             result.idle_share = dashboard.idle()
             dashboard.watch()
             pids["dashboard"] = dashboard.pid
-        record(client, pids, result, episodes, seconds)
+        with busy(args.busy):
+            record(client, pids, result, args, folder)
         robot.send_signal(signal.SIGINT)
         result.published = sum(json.loads(robot.communicate(timeout=30)[0].splitlines()[-1]).values())
-        time.sleep(1.5)  # the last status
+        client.sleep(1.5)  # the last status
         result.received = sum(
             stream.received for name, stream in client.status.streams.items() if name.startswith("cam")
         )
@@ -227,36 +256,54 @@ def measure(setup: Setup, episodes: int, seconds: float, folder: Path, watched: 
         for node in nodes.values():
             node.end(grace_s=PATIENCE_S)
     result.problems += complaints(events)
-    count(result, client.completed, round(seconds * FPS), setup)
+    count(result, client.completed, round(args.seconds * FPS), setup)
     return result
 
 
-def record(client: Client, pids: dict[str, int], result: Result, episodes: int, seconds: float) -> None:
+def record(
+    client: Client, pids: dict[str, int], result: Result, args: argparse.Namespace, folder: Path
+) -> None:
+    episodes, seconds = args.episodes, args.seconds
     if not client.wait(lambda: client.call("start_episode")[0], 30):
         raise SystemExit(f"the recording does not start: {client.status.missing}")
     before = {name: cost(pid) for name, pid in pids.items()}
     encoding_from = time.perf_counter() + seconds
+    saved_at_ns = []
     for number in range(episodes):
-        warm_s = min(WARM_S, seconds) if number == 0 else 0.0
-        time.sleep(warm_s)
+        warm_s = min(WARM_S, seconds) if number == 0 else seconds / 2
+        client.sleep(warm_s)
         if number == 0:
             result.resident.append(resident_bytes(pids["recorder"]))
-        time.sleep(seconds - warm_s)
-        began = time.perf_counter()
-        saved, reason = client.call("save_episode")
-        if not saved:
-            result.problems.append(reason)
-        if number + 1 < episodes:
-            started, reason = client.call("start_episode")
-            result.waits_s.append(time.perf_counter() - began)
-            if not started:
-                result.problems.append(reason)
-                break
+        result.syncs_s += time_syncs(folder)
+        client.sleep(seconds - warm_s)
+        saved_at_ns.append(time.time_ns())
+        if not exchange(client, result, is_last=number + 1 == episodes):
+            break
     result.resident.append(resident_bytes(pids["recorder"]))
     result.encoded_s_per_s = client.encoded_s() / (time.perf_counter() - encoding_from)
     client.wait(lambda: len(client.completed) > episodes - 1, 10)
+    started_ns = sorted(each.started_at_ns for each in client.completed)[1:]
+    result.first_rows_s = [
+        (first - saved) / 1e9 for first, saved in zip(started_ns, saved_at_ns[:-1], strict=False)
+    ]
     for name, pid in pids.items():
         result.costs[name] = cost(pid).since(before[name])
+
+
+def exchange(client: Client, result: Result, *, is_last: bool) -> bool:
+    """Save an episode and start the next one; return whether that has started."""
+    began = time.perf_counter()
+    saved, reason = client.call("save_episode")
+    result.saves_s.append(time.perf_counter() - began)
+    if not saved:
+        result.problems.append(reason)
+    if is_last:
+        return False
+    started, reason = client.call("start_episode")
+    result.waits_s.append(time.perf_counter() - began)
+    if not started:
+        result.problems.append(reason)
+    return started
 
 
 def complaints(events: queue.SimpleQueue) -> list[str]:
@@ -290,16 +337,21 @@ def count(result: Result, completed: list[CompletedEpisode], expected: int, setu
         result.max_lateness_s = max(result.max_lateness_s, ticks["max_lateness_s"])
 
 
+def spread_ms(times_s: list[float]) -> str:
+    """Return median, 95th percentile and maximum in milliseconds."""
+    ordered = sorted(times_s) or [0.0]
+    p95 = ordered[min(len(ordered) - 1, int(0.95 * len(ordered)))]
+    return " / ".join(f"{time_s * 1e3:.1f}" for time_s in (statistics.median(ordered), p95, ordered[-1]))
+
+
 def row(setup: str, result: Result, recorded_s: float) -> list[str]:
-    waits = sorted(result.waits_s) or [0.0]
-    p95 = waits[min(len(waits) - 1, int(0.95 * len(waits)))]
     cpu = [f"{cost.cpu_s / recorded_s:.2f}" for cost in result.costs.values()]
     peaks = [f"{cost.peak_bytes / 1e6:.0f}" for cost in result.costs.values()]
     written = sum(cost.written_bytes for cost in result.costs.values()) / 1e6
     lateness = statistics.mean(result.mean_lateness_s) * 1e3 if result.mean_lateness_s else 0.0
     return [
         setup,
-        f"{statistics.median(waits) * 1e3:.0f} / {p95 * 1e3:.0f} / {max(waits) * 1e3:.0f}",
+        spread_ms(result.waits_s),
         f"{lateness:.1f} / {result.max_lateness_s * 1e3:.0f}",
         f"{result.missed} + {result.late} of {result.ticks}",
         f"{result.published} / {result.received} / {result.spooled}",
@@ -369,6 +421,18 @@ def setups(args: argparse.Namespace) -> list[Setup]:
     return [Setup(spool, 2, 640, 480) for spool in args.spools]
 
 
+def waits_line(result: Result) -> str:
+    """Return what the wait consists of, and what it would be at least."""
+    parts = {
+        "wait": result.waits_s,
+        "of which save": result.saves_s,
+        "first row after": result.first_rows_s,
+        "one fsync": result.syncs_s,
+    }
+    texts = [f"{name} {spread_ms(times_s)}" for name, times_s in parts.items()]
+    return f"median / p95 / max in ms: {', '.join(texts)}"
+
+
 def dashboard_line(result: Result, recorded_s: float) -> str:
     """Return what the dashboard took, and whether it is too much."""
     watched = result.costs["dashboard"].cpu_s / recorded_s
@@ -404,6 +468,7 @@ def main() -> None:
     parser.add_argument("--lerobot-episodes", type=int, default=2)
     parser.add_argument("--compare", metavar="PYTHON", help="of an environment with another build")
     parser.add_argument("--dashboard", action="store_true", help="one browser watches a dashboard")
+    parser.add_argument("--busy", type=int, default=0, metavar="N", help="processes that never rest")
     parser.add_argument("--rounds", type=int, default=5, help="of --compare")
     args = parser.parse_args()
     if args.compare:
@@ -412,7 +477,8 @@ def main() -> None:
     from footage import find_clip
 
     args.clip = find_clip("bikes.mp4")
-    table = Table(title=f"{args.episodes} episodes of {args.seconds:g} s, {os.cpu_count()} cores")
+    beside = f", beside {args.busy} busy processes" if args.busy else ""
+    table = Table(title=f"{args.episodes} episodes of {args.seconds:g} s, {os.cpu_count()} cores{beside}")
     for heading in (
         "spool, cameras",
         "wait ms\nmedian / p95 / max",
@@ -432,10 +498,11 @@ def main() -> None:
         console.print(f"recording {setup}", style="dim")
         folder = Path(tempfile.mkdtemp(prefix="recording-benchmark-"))
         try:
-            result = measure(setup, args.episodes, args.seconds, folder, args.dashboard)
+            result = measure(setup, args, folder)
         finally:
             shutil.rmtree(folder)
         table.add_row(*row(str(setup), result, args.episodes * args.seconds))
+        verdicts.append(f"{setup}: {waits_line(result)}")
         if args.dashboard:
             verdicts.append(f"{setup}: {dashboard_line(result, args.episodes * args.seconds)}")
         if text := verdict(result):
