@@ -322,11 +322,16 @@ class CountingWriter:
         """Count a row."""
         self.length += 1
 
-    def save(self, **outcome: Any) -> CountingWriter:  # noqa: ARG002
+    def save(self, on_safe: Callable[[], None], **outcome: Any) -> CountingWriter:  # noqa: ARG002
         """Keep nothing."""
         return self
 
-    def reject(self, *reasons: str, **outcome: Any) -> CountingWriter:  # noqa: ARG002
+    def reject(
+        self,
+        *reasons: str,  # noqa: ARG002
+        on_safe: Callable[[], None],  # noqa: ARG002
+        **outcome: Any,  # noqa: ARG002
+    ) -> CountingWriter:
         """Keep nothing."""
         return self
 

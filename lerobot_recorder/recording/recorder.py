@@ -176,11 +176,16 @@ class Recorder:
         self._lock = threading.Lock()
         self._take: Take | None = None
         self._unended: dict[str, Take] = {}
+        """Takes that are recorded or saved; they are not counted yet."""
+        self._leaving: dict[str, tuple[Take, int]] = {}
+        """Takes that are safe on the disk and counted, but not in their place yet, with their numbers."""
         self._starting = False
         self._states: dict[str, str] = {}
         """States of the episodes that count, or would count again after ``undo_delete``, by identifier."""
         self._next_index = 0
         self._counted: set[str] = set()
+        self._kept_setup: tuple[SetupFiles, str] = {}, ""
+        """The last set-up that was written to the spool, and its identifier."""
         self._last: Outcome | None = None
         self._last_index: int | None = None
         self._last_mark: tuple[str, bool | None] = ("", None)
@@ -233,12 +238,22 @@ class Recorder:
         return self._disk.submit(self._open)
 
     def save(self) -> Future[Outcome]:
-        """End the present episode and keep it; the result arrives when it is safe from a power cut.
+        """End the present episode and keep it; the result arrives when it is in its place in the spool.
 
         Raises:
             EpisodeStateError: no episode is being recorded.
         """
-        return self._end("save")
+        return self._end("save").result
+
+    def save_early(self) -> Future[Outcome]:
+        """Do what ``save`` does, but the result arrives as soon as the episode is safe from a power cut.
+
+        It reaches ``ready/`` a few milliseconds later, or at the next start if this process is killed before.
+
+        Raises:
+            EpisodeStateError: no episode is being recorded.
+        """
+        return self._end("save").safe
 
     def discard(self) -> Future[Outcome]:
         """End the present episode and remove it; ``undo_delete`` can bring back the last few.
@@ -246,7 +261,7 @@ class Recorder:
         Raises:
             EpisodeStateError: no episode is being recorded.
         """
-        return self._end("discard")
+        return self._end("discard").result
 
     def accept(self) -> Future[str]:
         """Accept the most recently rejected episode. Resolves to its identifier."""
@@ -298,7 +313,7 @@ class Recorder:
         self._disk.shutdown(wait=True)
         self._drop_prepared()
         self.finish()
-        for take in list(self._unended.values()):
+        for take in self._open_takes():
             take.result.result()
         self._watch.stop()
         self._spool.close()
@@ -330,7 +345,7 @@ class Recorder:
     def busy(self) -> bool:
         """Whether an episode is being recorded, about to start, or being saved, including ``on_end``."""
         take = self._take
-        return self.recording or bool(self._unended) or (take is not None and not take.result.done())
+        return self.recording or bool(self._open_takes()) or (take is not None and not take.result.done())
 
     def status(self, missing: Sequence[str] = ()) -> RecorderStatus:
         """Return a snapshot of its state; reads no disk.
@@ -341,7 +356,7 @@ class Recorder:
         now_ns, take, disk = self._clock.now_ns(), self._current, self._watch.forecast
         problem = self._problem()
         status = RecorderStatus(
-            state="recording" if self._starting or take else "saving" if self._unended else "idle",
+            state="recording" if self._starting or take else "saving" if self._open_takes() else "idle",
             root=str(self.root),
             task=self.settings.task,
             next_task=self.settings.task,
@@ -437,10 +452,7 @@ class Recorder:
             take = self._take_of(self.settings)
             self._message = self._offer = ""
             with contextlib.suppress(RuntimeError):  # the recorder is being closed
-                self._disk.submit(self._prepare, take.header.cameras)
-            logger.info("recording episode %d", self._index_of_next(take))
-            if not take.header.task and self._last is None:
-                logger.warning(_NO_TASK)
+                self._disk.submit(self._follow_up, take, self._index_of_next(take))
             return take.header.episode_id
         except BaseException:
             for stream in self.streams:
@@ -455,9 +467,16 @@ class Recorder:
         header = self._header(settings, cameras)
         writer = EpisodeWriter(self._spool, header, self._prepared_for(cameras))
         try:
-            limits = replace(take_settings(writer.header, settings, self.streams), setup=self._keep_setup)
+            limits = replace(take_settings(writer.header, settings, self.streams), setup=self._setup_at_end)
             with self._lock:  # a take that ends at once waits here until it is registered
-                take = Take(writer, self.streams, self._clock, limits, self._note_end)
+                take = Take(
+                    writer,
+                    self.streams,
+                    self._clock,
+                    limits,
+                    on_end=self._note_end,
+                    on_safe=self._note_safe,
+                )
                 self._take = self._unended[take.header.episode_id] = take
         except BaseException:
             with contextlib.suppress(EpisodeStateError):  # the take's own thread has discarded it
@@ -472,10 +491,14 @@ class Recorder:
         files, self._prepared = self._prepared, None
         return files
 
-    def _prepare(self, cameras: dict[str, CameraSpool]) -> None:
-        """Create the files of the next take, which most likely has the same cameras."""
+    def _follow_up(self, take: Take, index: int) -> None:
+        """Do what a start need not wait for: create the files of the next take, with the same cameras."""
+        logger.info("recording episode %d", index)
+        if not take.header.task and self._last is None:
+            logger.warning(_NO_TASK)
         try:
-            self._prepared = TakeFiles(self._spool, cameras)
+            self._spool.note_id()
+            self._prepared = TakeFiles(self._spool, take.header.cameras)
         except (RecorderError, OSError) as error:  # if it lasts, the next start reports it
             logger.debug("the files of the next take cannot be created yet: %s", error)
 
@@ -487,7 +510,7 @@ class Recorder:
     def _header(self, settings: RecorderSettings, cameras: dict[str, CameraSpool]) -> EpisodeHeader:
         features = fitting_features(self._spool, self.fps, self.streams, cameras, settings)
         setup = self._keep_setup()
-        episode_id = self._spool.new_episode_id()
+        episode_id = self._spool.quick_id()  # `_follow_up` notes it
         images = (stream.recent_ns() for stream in self.streams if stream.spec.is_image)
         started_at_ns = grid_start_ns(
             self._clock.now_ns() + int(_LEAD_S * 1e9), 1_000_000_000 // self.fps, chain.from_iterable(images)
@@ -510,25 +533,44 @@ class Recorder:
 
     def _keep_setup(self) -> str:
         """Write what is known of the set-up to the spool; return its identifier."""
-        return keep_setup(self._spool.path, self._setup())
+        files = dict(self._setup())
+        identifier = keep_setup(self._spool.path, files)
+        self._kept_setup = files, identifier
+        return identifier
+
+    def _setup_at_end(self) -> str:
+        """Return the identifier of what is known of the set-up when a take ends."""
+        files, identifier = self._kept_setup
+        return identifier if files == self._setup() else self._keep_setup()
 
     # Ending
 
-    def _end(self, how: Ending) -> Future[Outcome]:
+    def _end(self, how: Ending) -> Take:
         take = self._current
         if take is None:
             why = f" ({problem})" if (problem := self._message or self._problem()) else ""
             raise EpisodeStateError(f"no episode is being recorded: nothing to {how}{why}")
-        return take.end(how)
+        take.end(how)
+        return take
 
-    def _note_end(self, outcome: Outcome) -> None:
+    def _note_safe(self, outcome: Outcome) -> None:
+        """Count a take that no power cut can change any more."""
         with self._lock:
-            if self._last is None or outcome.episode_id > self._last.episode_id:
+            if self._last is None or outcome.episode_id >= self._last.episode_id:
                 self._last, self._last_index = outcome, self._next_index
             if outcome.state != "recording" and outcome.length:
                 self._states[outcome.episode_id] = outcome.state
-            index = self._next_index
+            self._leaving[outcome.episode_id] = self._unended.pop(outcome.episode_id), self._next_index
             self._next_index += outcome.state == "ready" and outcome.episode_id not in self._counted
+
+    def _note_end(self, outcome: Outcome) -> None:
+        episode_id = outcome.episode_id
+        if episode_id in self._unended:
+            self._note_safe(outcome)
+        with self._lock:
+            _, index = self._leaving[episode_id]
+            if self._last is not None and self._last.episode_id == episode_id:
+                self._last = outcome
             if not self.recording:  # checked under the lock, or it would undo the request of a start
                 for stream in self.streams:
                     stream.keep_from(None)
@@ -537,7 +579,7 @@ class Recorder:
             self._on_end(outcome)
         finally:  # only now, because `close` waits until then
             with self._lock:
-                del self._unended[outcome.episode_id]
+                del self._leaving[episode_id]
 
     def _log(self, index: int, outcome: Outcome) -> None:
         frames = f"{counted(outcome.length, 'frame')} ({outcome.duration_s:.1f} s)"
@@ -580,11 +622,16 @@ class Recorder:
 
         Only for the disk's thread.
         """
-        for take in list(self._unended.values()):
+        for take in self._open_takes():
             if take.over:
                 take.result.result()
         last = self._last
         return last if last is not None and last.state != "discarded" else None
+
+    def _open_takes(self) -> list[Take]:
+        """Return the takes that have not ended, or are not in their place yet."""
+        with self._lock:
+            return [*self._unended.values(), *(take for take, _ in self._leaving.values())]
 
     # The disk
 

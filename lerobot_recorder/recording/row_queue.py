@@ -52,7 +52,8 @@ class RowQueue(Generic[RowT]):
         self._write = write
         self._on_failure = on_failure
         self._on_end = on_end
-        self._waiting: queue.Queue[RowT | None] = queue.Queue(rows)
+        self._rows = rows
+        self._waiting: queue.Queue[RowT | None] = queue.Queue(rows + 1)  # one for the end
         # Up to Python 3.12, a `Thread.join` that was interrupted takes the thread for ended.
         self._ended = threading.Event()
         threading.Thread(target=self._run, name="recorder-write", daemon=True).start()
@@ -72,15 +73,17 @@ class RowQueue(Generic[RowT]):
         self._waiting.put(row)
 
     def put_nowait(self, row: RowT) -> None:
-        """Add a row.
+        """Add a row; from one thread.
 
         Raises:
             queue.Full: too many rows wait.
         """
+        if self._waiting.qsize() >= self._rows:
+            raise queue.Full
         self._waiting.put_nowait(row)
 
     def close(self) -> None:
-        """Add no more rows; the thread ends after those that wait."""
+        """Add no more rows; the thread ends after those that wait. It may wait for room after ``put``."""
         self._waiting.put(None)
 
     def stop(self) -> None:

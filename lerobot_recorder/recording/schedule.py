@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import Literal
 
@@ -52,6 +53,8 @@ class Schedule:
         self._recording = False
         self._ended_s: float | None = None
         self._paused_s: float | None = None
+        self._counting = threading.Lock()
+        """Episodes start and end in different threads."""
 
     @property
     def paused(self) -> bool:
@@ -100,12 +103,14 @@ class Schedule:
     def note_start(self) -> None:
         """Note that an episode has started."""
         self._recording = True
-        self._open += 1
+        with self._counting:
+            self._open += 1
 
     def note_refusal(self) -> None:
         """Note that an episode could not start; the pause before it has ended anyway."""
         self._recording = False
-        self._open -= 1
+        with self._counting:
+            self._open -= 1
         self._ended_s = None
 
     def note_end(self, now_s: float) -> None:
@@ -115,14 +120,16 @@ class Schedule:
 
     def note_outcome(self, outcome: Outcome) -> None:
         """Count an episode that is safe on disk, or was discarded."""
-        self._open -= 1
         is_bad = outcome.state in ("rejected", "recording")
-        self.bad_in_a_row = self.bad_in_a_row + 1 if is_bad else 0
-        self.saved += outcome.state == "ready"
+        with self._counting:
+            self._open -= 1
+            self.bad_in_a_row = self.bad_in_a_row + 1 if is_bad else 0
+            self.saved += outcome.state == "ready"
 
     def adjust_saved(self, by: int) -> None:
         """Count an episode that was accepted (1) or deleted (-1) after its outcome."""
-        self.saved += by
+        with self._counting:
+            self.saved += by
 
     def aim(self, num_episodes: int) -> None:
         """Change how many episodes to save; those started by hand before do not count."""

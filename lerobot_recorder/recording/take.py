@@ -25,6 +25,8 @@ from lerobot_recorder.spool import EpisodeWriter
 logger = logging.getLogger(__name__)
 
 _SETTLE_STEP_S = 0.002
+_REST_S = 0.03
+"""From a save that is safe to its remaining work, with which an immediate start need not compete then."""
 
 
 class Take:
@@ -33,7 +35,8 @@ class Take:
     Attributes:
         header: the episode's header
         settings: its settings
-        result: set when the take has ended and is safe on disk
+        safe: set when the take has ended and no power cut can change the outcome
+        result: set after that, when the episode is in its place
     """
 
     def __init__(
@@ -42,10 +45,22 @@ class Take:
         streams: Sequence[Stream],
         clock: Clock,
         settings: TakeSettings,
+        *,
         on_end: Callable[[Outcome], None] = lambda _outcome: None,
+        on_safe: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> None:
-        """Start both threads; row k is taken at ``header.started_at_ns`` + k / fps."""
+        """Start both threads; row k is taken at ``header.started_at_ns`` + k / fps.
+
+        Args:
+            writer: writes the rows
+            streams: bring the samples
+            clock: says when a tick is due
+            settings: settings of the take
+            on_end: called with the outcome at the end
+            on_safe: called before, if a power cut can no longer change the outcome, and ``safe`` is set next
+        """
         self.header = writer.header
+        self.safe: Future[Outcome] = Future()
         self.result: Future[Outcome] = Future()
         self._writer = writer
         self._streams = streams
@@ -53,7 +68,10 @@ class Take:
         self._steps = ClockSteps(clock)
         self.settings = settings
         self._on_end = on_end
+        self._on_safe = on_safe
         self._stop = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._is_closed = False
         self._ending: Ending | None = None
         self._ended_at = 0.0
         self._failure: Exception | None = None
@@ -68,7 +86,6 @@ class Take:
         except RuntimeError as error:
             self._on_end = lambda _outcome: None
             self.end("discard")
-            self._queue.close()
             self.result.result()
             raise SpoolError(f"the episode cannot start: {error}; end some processes") from error
 
@@ -119,10 +136,14 @@ class Take:
 
     def end(self, how: Ending) -> Future[Outcome]:
         """Take no more rows, and save, discard or set aside those taken; return at once."""
-        if self._ending is None:
-            self._ending = how
-            self._ended_at = time.monotonic()
-        self._stop.set()
+        with self._one_at_a_time:
+            if self._ending is None:
+                self._ending = how
+                self._ended_at = time.monotonic()
+            if not self._is_closed:  # not left to the thread that ticks, which would have to wake up first
+                self._is_closed = True
+                self._queue.close()
+            self._stop.set()
         return self.result
 
     def mark_success(self, success: bool) -> bool:
@@ -152,7 +173,6 @@ class Take:
             logger.exception("the tick thread failed")
             self._fail(SpoolError(f"the recorder failed: {type(error).__name__}: {error}"))
         self.end("time")
-        self._queue.close()
 
     def _settle(self, time_ns: int) -> bool:
         """Wait until all samples for the tick of streams that are stamped by their source have arrived.
@@ -177,11 +197,14 @@ class Take:
 
     def _take_row(self, late_s: float) -> None:
         row = self._rows.look()
-        try:
-            self._queue.put_nowait(row)
-        except queue.Full:
-            raise OverrunError(self._rows.pace.overrun(self.settings.queue_rows)) from None
-        self._rows.note(row, late_s)
+        with self._one_at_a_time:
+            if self._is_closed:
+                return
+            try:
+                self._queue.put_nowait(row)
+            except queue.Full:
+                raise OverrunError(self._rows.pace.overrun(self.settings.queue_rows)) from None
+            self._rows.note(row, late_s)
 
     # The thread that writes
 
@@ -189,15 +212,25 @@ class Take:
         if self._failure is None:
             self._rows.append(row)
 
+    def _note_safe(self, outcome: Outcome) -> None:
+        outcome = self._timed(outcome)
+        self._report(self._on_safe, outcome)
+        self.safe.set_result(outcome)
+        time.sleep(_REST_S)
+
     def _finish(self) -> None:
         outcome = self._conclude()
         self._rows.forget()
+        self._report(self._on_end, outcome)
+        if not self.safe.done():
+            self.safe.set_result(outcome)
+        self.result.set_result(outcome)
+
+    def _report(self, callback: Callable[[Outcome], None], outcome: Outcome) -> None:
         try:
-            self._on_end(outcome)
+            callback(outcome)
         except Exception:
             logger.exception("the callback for the end of the take %s failed", self.header.episode_id)
-        finally:
-            self.result.set_result(outcome)
 
     def _fail(self, error: Exception) -> None:
         self._failure = self._failure or error
@@ -207,13 +240,16 @@ class Take:
 
     def _conclude(self) -> Outcome:
         try:
-            outcome = self._rows.conclude(self._ending, self._failure, self._success)
+            outcome = self._rows.conclude(self._ending, self._failure, self._success, self._note_safe)
         except (RecorderError, OSError) as error:
             logger.error("ending the take %s failed: %s", self.header.episode_id, error)
             outcome = self._left(str(error))
         except Exception as error:
             logger.exception("ending the take %s failed", self.header.episode_id)
             outcome = self._left(f"the take cannot be ended: {type(error).__name__}: {error}")
+        return self._timed(outcome)
+
+    def _timed(self, outcome: Outcome) -> Outcome:
         return replace(outcome, wait_s=time.monotonic() - self._ended_at if self._ended_at else 0.0)
 
     def _left(self, reason: str) -> Outcome:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -68,11 +68,11 @@ class RowWriter(TimedWriter, Protocol):
     def append(self, row: Mapping[str, Any]) -> None:
         """Append a row."""
 
-    def save(self, **outcome: Any) -> Kept:
-        """End the episode and keep it."""
+    def save(self, on_safe: Callable[[], None], **outcome: Any) -> Kept:
+        """End the episode and keep it, see ``EpisodeWriter.save``."""
 
-    def reject(self, *reasons: str, **outcome: Any) -> Kept:
-        """End the episode and set it aside."""
+    def reject(self, *reasons: str, on_safe: Callable[[], None], **outcome: Any) -> Kept:
+        """End the episode and set it aside, see ``EpisodeWriter.reject``."""
 
     def discard(self, **outcome: Any) -> None:
         """End the episode and remove it."""
@@ -182,7 +182,11 @@ class TakeRows:
     # The end
 
     def conclude(
-        self, ending: Ending | None, failure: Exception | None = None, success: bool | None = None
+        self,
+        ending: Ending | None,
+        failure: Exception | None = None,
+        success: bool | None = None,
+        on_safe: Callable[[Outcome], None] = lambda _outcome: None,
     ) -> Outcome:
         """Judge the take, and save it, set it aside or discard it.
 
@@ -190,6 +194,7 @@ class TakeRows:
             ending: why it ended if nothing has failed; None: it was saved
             failure: what ended it
             success: the operator's mark; None if there is none
+            on_safe: called with the outcome once no power cut can change it, before the episode moves
 
         Raises:
             SpoolError: the disk failed; the take stays where it is.
@@ -209,10 +214,10 @@ class TakeRows:
             writer.discard(**facts, **marks)
             why = (str(failure),) if failure else ()
             return self.outcome("discarded", size_bytes=size, reasons=why, ended_by="discard")
-        end = writer.reject if reasons and not accepted else writer.save
-        return self.outcome(
-            end(**facts, **marks, **self._setup()).state, size_bytes=size, success=success, **facts
-        )
+        state, end = ("rejected", writer.reject) if reasons and not accepted else ("ready", writer.save)
+        outcome = self.outcome(state, size_bytes=size, success=success, **facts)
+        kept = end(on_safe=lambda: on_safe(outcome), **facts, **marks, **self._setup())
+        return replace(outcome, state=kept.state)
 
     def _notes(self) -> tuple[str, ...]:
         return advised_once([note for counted in self.quality.values() for note in counted.notes()])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -31,6 +32,7 @@ class SpoolDirectory(SpoolListing):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self._last_id = ""
+        self._one_id = threading.Lock()
 
     def create(self) -> None:
         """Create the directories that are missing; only their owner may enter them.
@@ -129,11 +131,32 @@ class SpoolDirectory(SpoolListing):
 
     def next_id(self) -> str:
         """Make an identifier as ``new_episode_id`` does; call it with the lock held."""
-        self._last_id = new_episode_id(after=newest_of(self._known_ids()))
-        # The file remembers episodes that have left the spool.
+        made = self.quick_id()
+        self._note_id()
+        return made
+
+    def quick_id(self) -> str:
+        """Make an identifier as ``new_episode_id`` does, without waiting for the lock; call ``note_id`` soon.
+
+        Until then, other processes know it only from the name of a directory.
+        """
+        with self._one_id:
+            self._last_id = new_episode_id(after=newest_of(self._known_ids()))
+            return self._last_id
+
+    def note_id(self) -> None:
+        """Note the last identifier of ``quick_id``, so that it also counts once the spool is empty.
+
+        Raises:
+            SpoolError: the spool cannot be written.
+        """
+        with self.moving():
+            self._note_id()
+
+    def _note_id(self) -> None:
         with contextlib.suppress(OSError):
-            _overwrite(self.path / _LAST_ID_FILE, self._last_id.encode())
-        return self._last_id
+            newest = newest_of([self._last_id, *self._noted_id()])
+            _overwrite(self.path / _LAST_ID_FILE, newest.encode())
 
     def _known_ids(self) -> set[str]:
         known = {self._last_id, *self._noted_id(), *self._names()}

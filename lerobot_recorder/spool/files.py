@@ -86,20 +86,23 @@ class SideBySide:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_MOST_SYNCS, "spool-sync")
 
-    def run(self, syncs: Sequence[Callable[[], None]]) -> None:
+    def run(self, syncs: Sequence[Callable[[], None]], beside: Callable[[], None] = lambda: None) -> None:
         """Run all; return when all have ended.
+
+        Args:
+            syncs: each runs in a thread
+            beside: runs in this thread meanwhile
 
         Raises:
             OSError: one of them failed.
         """
-        others = [self._submit(sync) for sync in syncs[1:]]
+        started = [self._submit(sync) for sync in syncs]
         try:
-            for sync in syncs[:1]:
-                sync()
+            beside()
         finally:
-            wait(others)
-        for other in others:
-            other.result()
+            wait(started)
+        for each in started:
+            each.result()
 
     def close(self) -> None:
         """Let the threads end; they are idle."""
@@ -142,8 +145,15 @@ class BackgroundFlush:
         self._begun = threading.Event()
         self._failure: OSError | None = None
         self._stopped = threading.Event()
+        self._one_at_a_time = threading.Lock()
+        self._is_paused = False
         self._thread = threading.Thread(target=self._run, name="spool-flush", daemon=True)
         self._thread.start()
+
+    def pause(self) -> None:
+        """Flush no more, once the current flush has ended; it does not wait for the end of the thread."""
+        with self._one_at_a_time:
+            self._is_paused = True
 
     def stop(self) -> None:
         """End the thread, after the current flush."""
@@ -168,7 +178,9 @@ class BackgroundFlush:
             self._begin()
             self._begun.set()
             while not self._stopped.wait(FLUSH_INTERVAL_S):
-                self._flush()
+                with self._one_at_a_time:
+                    if not self._is_paused:
+                        self._flush()
         except OSError as error:
             self._failure = error
         finally:

@@ -168,13 +168,17 @@ def read_header(directory: Path) -> EpisodeHeader:
     return _read(EpisodeHeader, directory / HEADER_FILE)
 
 
-def read_manifest(directory: Path) -> Manifest:
+def read_manifest(directory: Path, name: str = MANIFEST_FILE) -> Manifest:
     """Read the manifest of the episode in ``directory``.
+
+    Args:
+        directory: the episode's directory
+        name: the manifest's name, which is another one during a save
 
     Raises:
         SpoolError: it is missing, damaged, or has another schema.
     """
-    return _read(Manifest, directory / MANIFEST_FILE)
+    return _read(Manifest, directory / name)
 
 
 def _read(kind: type[_Record], path: Path) -> _Record:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.durable import drop_cached, replace_file, sync_tree
+from lerobot_recorder.durable import drop_cached, partial_file, replace_file, sync, sync_tree
 from lerobot_recorder.errors import SpoolError
 from lerobot_recorder.spool.episode import FrameReader
 from lerobot_recorder.spool.identifiers import is_episode_id
@@ -82,7 +82,8 @@ def is_unfinished_import(directory: Path) -> bool:
 def recover_take(directory: Path) -> Manifest | None:
     """Make an episode of an interrupted take: keep its rows and images up to the first damaged one.
 
-    A take that has a manifest is complete and does not change.
+    A take that has a manifest is complete and does not change. Neither does one whose manifest has no name
+    yet, if all of its rows and images are there: its save may have been acknowledged.
 
     Returns:
         The manifest, or None if the take ended before its first row.
@@ -108,8 +109,27 @@ def recover_take(directory: Path) -> Manifest | None:
     whole = _with_images(directory, header, records)
     if not len(whole):
         raise SpoolError(f"{directory} has {len(records)} rows, but the images of the first are damaged")
+    if (saved := _saved(directory)) is not None and saved.length == len(whole):
+        return _name_manifest(directory, saved)
     _cut(directory, header, whole)
     return _end(directory, header, len(whole))
+
+
+def _saved(directory: Path) -> Manifest | None:
+    """Return the manifest that has no name yet; None if the take was not being saved."""
+    try:
+        return read_manifest(directory, partial_file(directory / MANIFEST_FILE).name)
+    except SpoolError as error:
+        if is_passing(error):
+            raise
+        return None
+
+
+def _name_manifest(directory: Path, manifest: Manifest) -> Manifest:
+    (directory / BALLAST_FILE).unlink(missing_ok=True)
+    partial_file(directory / MANIFEST_FILE).replace(directory / MANIFEST_FILE)
+    sync(directory)
+    return manifest
 
 
 def _with_images(directory: Path, header: EpisodeHeader, records: Records) -> Records:

@@ -91,8 +91,8 @@ def _move_begun(spool: SpoolDirectory, path: Path) -> None:
 def _complete_manifests(spool: SpoolDirectory) -> None:
     """Name the manifests that a power cut left under their other name, although the episode had moved.
 
-    They are complete, and so is everything else: an episode moves only after that. In ``recording/`` such a
-    file means nothing.
+    They are complete, and so is everything else: an episode moves only after that. In ``recording/``,
+    ``recover_take`` checks whether it is so.
     """
     for path in (path for state in STATES if state != "recording" for path in spool.paths(state)):
         manifest = path / MANIFEST_FILE

@@ -91,17 +91,19 @@ class TakeFiles:
             return False
 
     def begin(self, header: EpisodeHeader) -> None:
-        """Write the header and move the directory to ``recording/``; ``sync_entries`` makes both durable.
+        """Write the header and move the directory to ``recording/``; ``entry_syncs`` make both durable.
+
+        It does not wait for the lock of the spool, which an encoder may hold: other processes leave the
+        directory alone, because its rows are locked.
 
         Raises:
             OSError: that failed, for example because there is a take with this identifier.
         """
         self._header.write(to_json(header))
         target = self._spool.directory("recording") / header.episode_id
-        with self._spool.locked():
-            if target.exists():
-                raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
-            self.path.rename(target)
+        if target.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+        self.path.rename(target)
         self.path = target
         for sink in self.sinks.values():
             sink.directory = target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy.typing as npt
 
-from lerobot_recorder.durable import sync, write_file
+from lerobot_recorder.durable import is_full, sync, write_file
 from lerobot_recorder.errors import EpisodeStateError, SpoolError
 from lerobot_recorder.spool.commands import OperatorMoves
 from lerobot_recorder.spool.directory import disk_errors
@@ -148,30 +148,34 @@ class EpisodeWriter:
         """Bytes appended so far."""
         return self._rows.size + sum(sink.size for sink in self._sinks.values())
 
-    def save(self, **outcome: Any) -> SpooledEpisode:
+    def save(self, on_safe: Callable[[], None] = lambda: None, **outcome: Any) -> SpooledEpisode:
         """Make the episode durable and move it to ``ready/``.
 
         Args:
+            on_safe: called once no power cut can undo the save any more, before the episode moves
             outcome: fields of ``Manifest``: success, verdict, reasons, ...
 
         Raises:
             DiskFullError: the disk is too full even for the manifest.
             SpoolError: the device failed; the take stays in ``recording/`` for the next start.
         """
-        return self._end("ready", **outcome)
+        return self._end("ready", on_safe, **outcome)
 
-    def reject(self, *reasons: str, **outcome: Any) -> SpooledEpisode:
+    def reject(
+        self, *reasons: str, on_safe: Callable[[], None] = lambda: None, **outcome: Any
+    ) -> SpooledEpisode:
         """Make the episode durable and move it to ``rejected/``.
 
         Args:
             reasons: what is wrong, one sentence each
+            on_safe: as for ``save``
             outcome: fields of ``Manifest``
 
         Raises:
             SpoolError: as for ``save``.
         """
         return self._end(
-            "rejected", **{"verdict": "bad", "ended_by": "reject", "reasons": reasons, **outcome}
+            "rejected", on_safe, **{"verdict": "bad", "ended_by": "reject", "reasons": reasons, **outcome}
         )
 
     def discard(self, **outcome: Any) -> None:
@@ -201,16 +205,14 @@ class EpisodeWriter:
         if not self._ended:
             self._close()
 
-    def _end(self, state: str, **outcome: Any) -> SpooledEpisode:
+    def _end(self, state: str, on_safe: Callable[[], None], **outcome: Any) -> SpooledEpisode:
         self._require_open()
         target = self._spool.directory(state) / self.header.episode_id
         try:
             with disk_errors(self.path, _LEFT):
-                self._flush.stop()
-                self._flush.raise_failure()
-                order = self._order or self._spool.new_episode_id()
-                manifest = end_header(self.header, self.length, ended_order=order, **outcome)
-                self._make_durable(manifest)
+                manifest = self._make_durable(outcome)
+                on_safe()
+                self._files.free_ballast()
                 self._move(target)
         finally:
             self._close()
@@ -230,26 +232,48 @@ class EpisodeWriter:
             sink.cut(self.length)
         self._rows.cut(self.length * self._dtype.itemsize)
 
-    def _make_durable(self, manifest: Manifest) -> None:
-        """Sync everything, with the manifest under its other name: it counts once all is on the device."""
-        self._files.free_ballast()
+    def _make_durable(self, outcome: Mapping[str, Any]) -> Manifest:
+        """Sync everything, with the manifest under its other name, and return the manifest.
+
+        No directory changes, because each change would have to wait for the device in its turn.
+        """
+        self._flush.pause()
+        self._flush.raise_failure()
         self._cut()
         syncs = [sync for sink in self._sinks.values() for sync in sink.syncs()]
-        write = partial(write_file, self._files.unnamed_manifest, to_json(manifest))
-        self._side_by_side.run([write, self._rows.sync, *syncs])
+        written: list[Manifest] = []
+        self._side_by_side.run(
+            [*syncs, self._rows.sync], lambda: written.append(self._write_manifest(outcome))
+        )
+        return written[0]
+
+    def _write_manifest(self, outcome: Mapping[str, Any]) -> Manifest:
+        order = self._order or self._spool.quick_id()
+        manifest = end_header(self.header, self.length, ended_order=order, **outcome)
+        try:
+            write_file(self._files.unnamed_manifest, to_json(manifest))
+        except OSError as error:
+            if not is_full(error):
+                raise
+            self._files.free_ballast()
+            write_file(self._files.unnamed_manifest, to_json(manifest))
+        return manifest
 
     def _move(self, target: Path) -> None:
-        """Move the take to another state; a power cut may undo any part of it before the end.
+        """Move the take to another state; a power cut may undo any part of it.
 
-        If the manifest still has its other name then, the next start renames it.
+        Then the next start finishes it: the manifest and all rows are on the device.
         """
         self._files.unnamed_manifest.replace(self.path / MANIFEST_FILE)
         self.path.rename(target)
         changed = (target, target.parent, self.path.parent)
         self._side_by_side.run([partial(sync, path) for path in changed])
+        with contextlib.suppress(SpoolError):  # the episode is where it belongs
+            self._spool.note_id()
 
     def _sync_entries(self) -> None:
-        self._side_by_side.run(self._files.entry_syncs())
+        for entry_sync in self._files.entry_syncs():  # one after the other: there is time until the first row
+            entry_sync()
 
     def _flush_all(self) -> None:
         flushes = [flush for sink in self._sinks.values() for flush in sink.flushes()]

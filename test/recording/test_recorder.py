@@ -1061,3 +1061,34 @@ def test_a_dataset_that_does_not_fit_is_refused_before_any_image_arrives(bench, 
     robot.recorder = robot.open()
     with pytest.raises(DatasetMismatchError, match="'action'"):
         robot.recorder.check_dataset()
+
+
+def test_an_early_save_is_safe_and_counted_before_the_episode_moves(bench):
+    robot = bench()
+    robot.start()
+    robot.run(3)
+    saving = robot.recorder.save_early()
+    take = robot.recorder._take
+    with robot.recorder._spool.locked():  # it does not wait for another process
+        outcome = saving.result(10)
+        assert (outcome.state, outcome.length) == ("ready", 3)
+        status = robot.recorder.status()
+        assert (status.episode_index, status.saved, status.last.episode_index) == (1, 1, 0)
+        robot.push()
+        second = robot.recorder.start().result(10)
+        assert robot.recorder.status().episode_index == 1
+        assert robot.recorder.busy
+    robot.run(2)
+    assert take.result.result(10).episode_id == outcome.episode_id
+    assert robot.recorder.save().result(10).episode_id == second
+    assert [episode.length for episode in Spool(robot.root).ready()] == [3, 2]
+    assert [each.length for each in robot.outcomes] == [3, 2]
+
+
+def test_an_episode_that_is_just_saved_can_be_deleted_at_once(bench):
+    robot = bench()
+    first = robot.start()
+    robot.run(2)
+    robot.recorder.save_early().result(10)
+    assert robot.recorder.delete_last().result(10).episode_id == first
+    assert Spool(robot.root).ready() == []
