@@ -73,6 +73,7 @@ class GuardedNode(Node):
 
     Attributes:
         faults: the exceptions so far.
+        turn: held while a callback runs that uses the node's state, so that one runs at a time.
         setter: sets parameters for all callers, by calling its second argument; None: as rclpy does.
     """
 
@@ -81,6 +82,7 @@ class GuardedNode(Node):
     def __init__(self, name: str, **options: Any) -> None:
         super().__init__(name, **options)
         self.faults = CallbackFaults(self)
+        self.turn = threading.RLock()
 
     def set_parameters_atomically(self, parameter_list: list[Parameter[Any]]) -> SetParametersResult:
         """Set parameters: rclpy's services call this method."""
@@ -99,6 +101,7 @@ class GuardedExecutor(SingleThreadedExecutor):
     def __init__(self, node: GuardedNode) -> None:
         super().__init__(context=node.context)
         self._faults = node.faults
+        self._turn = node.turn
         self.add_node(node)
 
     def spin_once(self, timeout_sec: float | None = None) -> None:
@@ -111,10 +114,11 @@ class GuardedExecutor(SingleThreadedExecutor):
             task, entity, _ = self.wait_for_ready_callbacks(timeout_sec)
         except (ShutdownException, TimeoutException, ConditionReachedException):
             return
-        task()
+        with self._turn:
+            task()
         if (error := task.exception()) is not None:
             _release(entity)
-            self._faults.note(_place(entity), error)
+            self._faults.note(place_of(entity), error)
 
 
 def _trace(error: BaseException) -> str:
@@ -131,6 +135,7 @@ def _release(entity: Any) -> None:
         entity.callback_group.ending_execution(entity)
 
 
-def _place(entity: Any) -> str:
+def place_of(entity: Any) -> str:
+    """Return what a callback belongs to: a topic, a service, or else the kind of thing."""
     named = (getattr(entity, name) for name in _PLACES if hasattr(entity, name))
     return next(named, type(entity).__name__.lower())

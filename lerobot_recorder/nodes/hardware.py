@@ -36,6 +36,7 @@ from lerobot_recorder.nodes.clock import steady_timer
 from lerobot_recorder.nodes.events import Diagnostic, Diagnostics
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.process import wake_early
 from lerobot_recorder.simulation import (
     SIMULATED_SOURCE,
     ArmOnSimulation,
@@ -212,6 +213,7 @@ def _switched(name: str, _: None) -> Answer:
 
 def main() -> int:
     """Run the node."""
+    wake_early()
     return run(HardwareNode, _NAME)
 
 

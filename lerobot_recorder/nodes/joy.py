@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from sensor_msgs.msg import Joy
 
+from lerobot_recorder.answers import Answer
 from lerobot_recorder.nodes.lifetime import ManagedNode
 from lerobot_recorder.recording import Buttons, ButtonSettings
 
@@ -41,11 +43,9 @@ class JoyButtons:
 
     def _receive(self, message: Joy) -> None:
         for action in self._buttons.pressed(message.buttons, time.monotonic()):
-            assert self._node.executor is not None
-            self._node.executor.create_task(self._act, action)  # a service may wait for the disk
+            self._node.own_services.act(*self._request(action), partial(self._note, action))
 
-    async def _act(self, action: str) -> None:
-        """Do what a button asks for; the node logs what it does, and the end of each take."""
-        answer = await self._node.own_services.act(*self._request(action))
+    def _note(self, action: str, answer: Answer) -> None:
+        """Log why a button did nothing; the node logs what it does, and the end of each take."""
         if not answer.success and answer.offer != "accept_episode":
             self._node.get_logger().warning(f"button for {action}: {answer.message}")

@@ -110,7 +110,7 @@ class ManagedNode(GuardedNode):
 
     async def command(self, line: bytes) -> None:
         """Do what a line of the parent process asks for."""
-        await self.own_services.call(line)
+        self.own_services.call(line)
 
     def finished(self) -> bool:
         """Return whether the node has nothing left to do."""
@@ -233,6 +233,7 @@ def _live(make: Callable[[], ManagedNode], name: str, signals: Signals, parent: 
         node = make()
         logs.log = node.get_logger()
         executor = GuardedExecutor(node)
+        node.own_services.serve()
         read_commands(partial(executor.create_task, node.command))
         _spin(node, executor, signals, parent)
         if node.failure is not None:
@@ -244,6 +245,7 @@ def _live(make: Callable[[], ManagedNode], name: str, signals: Signals, parent: 
         return _failed(f"unexpected {type(error).__name__}: {error}", name)
     finally:
         if node is not None:
+            node.own_services.close()
             node.close()
         with _end_at_any_rate(_LEAVING_S):
             if node is not None:

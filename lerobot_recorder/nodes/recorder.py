@@ -32,6 +32,7 @@ from lerobot_recorder.nodes.guidance import Guidance
 from lerobot_recorder.nodes.joy import JoyButtons
 from lerobot_recorder.nodes.lifetime import ManagedNode, run
 from lerobot_recorder.nodes.parameters import Parameters
+from lerobot_recorder.nodes.process import wake_early
 from lerobot_recorder.nodes.recorder_status import (
     accepted_take,
     deleted,
@@ -185,7 +186,7 @@ class RecorderNode(ManagedNode):
     def _offer_services(self) -> None:
         services, recorder = self.own_services, self._recorder
         services.trigger("start_episode", self._start, self._described(started))
-        services.trigger("save_episode", recorder.save, self._described(saved))
+        services.trigger("save_episode", recorder.save_early, self._described(saved))
         services.trigger("discard_episode", recorder.discard, discarded)
         services.trigger("delete_last_episode", recorder.delete_last, self._deleted)
         services.trigger("undo_delete", recorder.undo_delete, self._restored)
@@ -374,6 +375,7 @@ def _is_explained(stream: Stream) -> bool:
 def main() -> int:
     """Run the node."""
     sys.setswitchinterval(_SWITCH_S)
+    wake_early()
     return run(RecorderNode, _NAME)
 
 

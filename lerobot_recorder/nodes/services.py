@@ -1,17 +1,19 @@
-"""Services that take a while: a thread does the work while the executor continues with messages."""
+"""Services that take a while: a thread receives the calls, and the thread that did the work answers.
+
+Neither waits for the executor, which builds several sets of everything that a node has for each call.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
-from concurrent.futures import Future as ThreadFuture
+from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import asdict
 from functools import partial
 from typing import Any
 
-from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.parameter import Parameter
-from rclpy.task import Future
+from rclpy.service import Service
 from sensor_msgs.srv import SetCameraInfo
 from std_srvs.srv import SetBool, Trigger
 
@@ -20,53 +22,65 @@ from lerobot_recorder.errors import ConfigError, RecorderError
 from lerobot_recorder.excerpt import excerpt
 from lerobot_recorder.nodes.events import parent_events
 from lerobot_recorder.nodes.guard import GuardedNode
+from lerobot_recorder.nodes.receiver import Receiver
 
-Work = Callable[..., "ThreadFuture[Any]"]
-"""Starts the work. What it or its future raises is the reason for which the call is refused."""
+Work = Callable[..., "Future[Any]"]
+"""Starts the work, while no other callback of the node runs.
+
+What it or its future raises is the reason for which the call is refused.
+"""
 
 Describe = Callable[[Any], Answer]
-"""Turns a result into an answer."""
+"""Turns a result into an answer, in the thread that did the work."""
+
+Reply = Callable[[Answer], None]
+"""Takes an answer."""
 
 
 class Services:
     """The services of a node. The parent process can call them too, through standard input."""
 
     def __init__(self, node: GuardedNode) -> None:
+        """Prepare to offer services; calls wait until `serve`."""
         self._node = node
-        # In the node's own group, a call that waits would block all other callbacks.
-        self._group = ReentrantCallbackGroup()
-        self._wake = node.create_guard_condition(lambda: None, callback_group=self._group)
-        self._calls: dict[str, Callable[[bool], Awaitable[Answer]]] = {}
+        self._receiver = Receiver(node, "services")
+        self._offered: list[Service[Any, Any]] = []
+        self._calls: dict[str, tuple[bool, Work, Describe]] = {}
 
     def trigger(self, name: str, begin: Work, describe: Describe) -> None:
         """Offer ``~/name``, a service without a request."""
-        self._calls[name] = lambda _: self._answered(begin, describe)
-        self._offer(Trigger, f"~/{name}", lambda _: self._calls[name](False))
+        self._offer(Trigger, f"~/{name}", lambda _: begin(), describe)
+        self._calls[name] = False, begin, describe
 
     def set_bool(self, name: str, begin: Work, describe: Describe) -> None:
         """Offer ``~/name``, a service that takes true or false."""
-        self._calls[name] = lambda data: self._answered(partial(begin, data), describe)
-        self._offer(SetBool, f"~/{name}", lambda request: self._calls[name](request.data))
+        self._offer(SetBool, f"~/{name}", lambda request: begin(request.data), describe)
+        self._calls[name] = True, begin, describe
 
     def set_camera_info(self, namespace: str, begin: Work, describe: Describe) -> None:
         """Offer ``set_camera_info`` of a camera, beside its topics."""
+        name = f"{namespace}/set_camera_info"
+        self._offer(SetCameraInfo, name, lambda request: begin(request.camera_info), describe)
 
-        def answer(request: Any) -> Awaitable[Answer]:
-            return self._answered(partial(begin, request.camera_info), describe)
+    def serve(self) -> None:
+        """Take the calls of all services, in a thread, once the node is complete."""
+        for service in self._offered:
+            self._receiver.add(service)
 
-        self._offer(SetCameraInfo, f"{namespace}/set_camera_info", answer)
+    def close(self) -> None:
+        """Take no more calls; those that were taken are still answered. A second call does nothing."""
+        self._receiver.close()
 
-    def _offer(self, kind: type[Any], name: str, answer: Callable[[Any], Awaitable[Answer]]) -> None:
-        async def serve(request: Any, response: Any) -> Any:
-            done = await answer(request)
-            response.success = done.success
-            # SetCameraInfo has another name for it.
-            setattr(response, "message" if hasattr(response, "message") else "status_message", done.text)
-            return response
+    def _offer(self, kind: type[Any], name: str, begin: Work, describe: Describe) -> None:
+        def serve(request: Any, header: Any) -> None:
+            self._begin(partial(begin, request), describe, partial(self._respond, service, header))
 
-        self._node.create_service(kind, name, serve, callback_group=self._group)
+        service: Service[Any, Any] = self._node.create_service(
+            kind, name, serve, callback_group=self._receiver.group
+        )
+        self._offered.append(service)
 
-    async def call(self, line: bytes) -> None:
+    def call(self, line: bytes) -> None:
         """Call a service or set a parameter for the parent process, and answer with an event.
 
         Args:
@@ -80,34 +94,44 @@ class Services:
         if "set" in content:
             self._set(content["set"], content["data"])
         else:
-            await self._call(content["call"], content["data"])
+            self.act(content["call"], content["data"], partial(self._answer, content["call"]))
 
     def _set(self, name: str, value: Any) -> None:
         result = self._node.set_parameters_atomically([Parameter(name, value=value)])
         message = f"{name} is now {value}" if result.successful else result.reason
         self._answer(f"set {name}", Answer(result.successful, message))
 
-    async def _call(self, name: str, data: bool) -> None:
-        self._answer(name, await self.act(name, data))
-
-    async def act(self, name: str, data: bool = False) -> Answer:
-        """Do what a service does, and return its answer.
+    def act(self, name: str, data: bool, reply: Reply) -> None:
+        """Do what a service does; return at once.
 
         Args:
             name: of the service, without ``~/``.
             data: what one with a choice gets.
+            reply: called with the answer, from any thread.
         """
         if name not in self._calls:
-            return Answer(False, f"the {self._node.get_name()} node has no service {excerpt(name)}")
-        return await self._calls[name](data)
+            reply(Answer(False, f"the {self._node.get_name()} node has no service {excerpt(name)}"))
+            return
+        has_choice, begin, describe = self._calls[name]
+        self._begin(partial(begin, data) if has_choice else begin, describe, reply)
 
     def _answer(self, name: str, answer: Answer) -> None:
         if events := parent_events():
             events.write(self._node.get_name(), "answer", {"call": name, **asdict(answer)})
 
-    async def _answered(self, begin: Work, describe: Describe) -> Answer:
+    def _begin(self, begin: Work, describe: Describe, reply: Reply) -> None:
+        work: Future[Any]
         try:
-            return describe(await self._result(begin()))
+            with self._node.turn:
+                work = begin()
+        except Exception as error:
+            work = Future()
+            work.set_exception(error)
+        work.add_done_callback(lambda done: reply(self._answer_of(done, describe)))
+
+    def _answer_of(self, work: Future[Any], describe: Describe) -> Answer:
+        try:
+            return describe(work.result())
         except RecorderError as error:
             return Answer(False, str(error), error.offer)
         except OSError as error:
@@ -116,16 +140,14 @@ class Services:
             self._node.faults.note("a service", error)
             return Answer(False, f"unexpected {type(error).__name__}: {error}")
 
-    async def _result(self, work: ThreadFuture[Any]) -> Any:
-        done: Future[bool] = Future()
-
-        def wake(_: object) -> None:
-            done.set_result(True)
-            self._wake.trigger()
-
-        work.add_done_callback(wake)
-        await done
-        return work.result()
+    def _respond(self, service: Service[Any, Any], header: Any, answer: Answer) -> None:
+        response = service.srv_type.Response(success=answer.success)
+        # SetCameraInfo has another name for it.
+        setattr(response, "message" if hasattr(response, "message") else "status_message", answer.text)
+        try:
+            service.send_response(response, header)
+        except Exception as error:  # the node ends, or the text cannot be sent; the work was done
+            self._node.faults.note(service.srv_name, error)
 
 
 def _parsed(line: bytes) -> dict[str, Any]:
@@ -141,9 +163,9 @@ def _parsed(line: bytes) -> dict[str, Any]:
     return content
 
 
-def finished(result: str) -> ThreadFuture[str]:
+def finished(result: str) -> Future[str]:
     """Return the work of a service that has nothing to wait for."""
-    work: ThreadFuture[str] = ThreadFuture()
+    work: Future[str] = Future()
     work.set_result(result)
     return work
 

@@ -560,8 +560,10 @@ class Recorder:
                 self._last, self._last_index = outcome, self._next_index
             if outcome.state != "recording" and outcome.length:
                 self._states[outcome.episode_id] = outcome.state
-            self._leaving[outcome.episode_id] = self._unended.pop(outcome.episode_id), self._next_index
+            index = self._next_index
+            self._leaving[outcome.episode_id] = self._unended.pop(outcome.episode_id), index
             self._next_index += outcome.state == "ready" and outcome.episode_id not in self._counted
+        self._report(index, outcome)
 
     def _note_end(self, outcome: Outcome) -> None:
         episode_id = outcome.episode_id
@@ -571,6 +573,9 @@ class Recorder:
             _, index = self._leaving[episode_id]
             if self._last is not None and self._last.episode_id == episode_id:
                 self._last = outcome
+        if outcome.state == "recording":
+            self._report(index, outcome)
+        with self._lock:
             if not self.recording:  # checked under the lock, or it would undo the request of a start
                 for stream in self.streams:
                     stream.keep_from(None)
@@ -581,20 +586,27 @@ class Recorder:
             with self._lock:
                 del self._leaving[episode_id]
 
+    def _report(self, index: int, outcome: Outcome) -> None:
+        """Let the status have what is wrong with a take, until the next one starts."""
+        if fault := self._fault_of(index, outcome):
+            self._message, self._offer = fault, ""
+
     def _log(self, index: int, outcome: Outcome) -> None:
-        frames = f"{counted(outcome.length, 'frame')} ({outcome.duration_s:.1f} s)"
-        if outcome.reasons:
-            self._message = self._failure(index, outcome)
-        elif outcome.ended_by == "disk_full":
-            self._message = (
-                f"no space left on the disk of {self.root.parent}: episode {index} is saved up to its last "
-                f"whole frame, {frames}; {self._watch.remedy}"
-            )
+        if fault := self._fault_of(index, outcome):
+            logger.warning("%s", fault)
         else:
-            self._log_good(index, outcome, frames)
-            return
-        self._offer = ""
-        logger.warning("%s", self._message)
+            self._log_good(index, outcome)
+
+    def _fault_of(self, index: int, outcome: Outcome) -> str:
+        """Describe what is wrong with a take; empty if nothing is."""
+        if outcome.reasons:
+            return self._failure(index, outcome)
+        if outcome.ended_by != "disk_full":
+            return ""
+        return (
+            f"no space left on the disk of {self.root.parent}: episode {index} is saved up to its last "
+            f"whole frame, {_frames(outcome)}; {self._watch.remedy}"
+        )
 
     def _failure(self, index: int, outcome: Outcome) -> str:
         """Describe a take that is bad, or could not be saved."""
@@ -607,7 +619,8 @@ class Recorder:
             kept = f"; lerobot-recorder accept {self.root} keeps it"
         return f"the take of episode {index} is {where}: {reasons}{kept}"
 
-    def _log_good(self, index: int, outcome: Outcome, frames: str) -> None:
+    def _log_good(self, index: int, outcome: Outcome) -> None:
+        frames = _frames(outcome)
         if outcome.state != "ready":
             logger.info("the take of episode %d is %s: %s", index, outcome.state, frames)
             return
@@ -649,6 +662,7 @@ class Recorder:
             self._next_index = index + len(self._in("ready") - saved - counted)
 
     def _recount(self) -> int:
+        self._last_kept()  # a take that is counted already may still be on its way
         with self._lock:
             known = dict(self._states)
         try:
@@ -792,6 +806,10 @@ class Recorder:
             return measured
         known = probe_cameras(self.streams) if cameras is None else cameras
         return typical_bytes(known.values()) * self.fps
+
+
+def _frames(outcome: Outcome) -> str:
+    return f"{counted(outcome.length, 'frame')} ({outcome.duration_s:.1f} s)"
 
 
 def _seconds_needed(settings: RecorderSettings) -> float:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import array
 import json
 import queue
+import re
 import threading
 import time
 from contextlib import suppress
@@ -30,6 +31,7 @@ PATIENCE_S = 120.0
 MATCH_S = 0.2
 """For the service to find its client too: an answer that it cannot send within 0.1 s is lost for good."""
 JOINTS = ("one", "two")
+EPISODE_ID = re.compile(r"\d{8}T\d{6}\.\d{6}Z-[0-9a-f]{4}")
 
 
 class Graph:
@@ -147,7 +149,12 @@ class Graph:
 
     def call(self, service: str) -> tuple[bool, str]:
         answer = self.ask(Trigger, service, Trigger.Request())
+        if service == "recorder/save_episode" and (named := EPISODE_ID.search(answer.message)):
+            self.wait(lambda: named[0] in self.completed_ids())  # it moves to its place after the answer
         return answer.success, answer.message
+
+    def completed_ids(self) -> list[str]:
+        return [each["episode_id"] for each in self.completed if isinstance(each, dict)]
 
     def switch(self, service: str, value: bool) -> tuple[bool, str]:
         answer = self.ask(SetBool, service, SetBool.Request(data=value))

@@ -1092,3 +1092,16 @@ def test_an_episode_that_is_just_saved_can_be_deleted_at_once(bench):
     robot.recorder.save_early().result(10)
     assert robot.recorder.delete_last().result(10).episode_id == first
     assert Spool(robot.root).ready() == []
+
+
+def test_what_was_wrong_with_a_take_is_not_reported_during_the_next(bench):
+    robot = bench()
+    robot.start()
+    robot.run(2)
+    robot.run(8, only=("state", "action"))
+    assert robot.recorder.save_early().result(10).state == "rejected"
+    assert "no sample within 0.5 s" in robot.recorder.status().message
+    robot.push()
+    robot.recorder.start().result(10)
+    robot.wait(lambda: robot.outcomes)
+    assert robot.recorder.status().message == ""
