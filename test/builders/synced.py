@@ -1,4 +1,4 @@
-"""A device that loses everything that was not synced: contents of files, and entries of directories."""
+"""A device that loses all contents and entries that were not synced; only a rename is done as a whole."""
 
 from __future__ import annotations
 
@@ -48,8 +48,23 @@ class SyncedOnly:
     def _note(self, inode: int, directory: Path) -> None:
         with os.scandir(directory) as found:
             entries = list(found)
-        self._entries[inode] = {entry.name: entry.inode() for entry in entries}
+        left = {name: each for name, each in self._entries.get(inode, {}).items() if self._has_moved(each)}
+        self._entries[inode] = {**left, **{entry.name: entry.inode() for entry in entries}}
         self._directories |= {entry.inode() for entry in entries if entry.is_dir()}
+        self._remove_copies(inode)
+
+    def _has_moved(self, inode: int) -> bool:
+        """Return whether it still exists: a rename does not remove it before it is in its new place."""
+        return any(path.stat().st_ino == inode for path in self._root.glob("*/*"))
+
+    def _remove_copies(self, directory: int) -> None:
+        """Let what has arrived in a directory leave the one that it came from: a rename does both at once."""
+        arrived = set(self._entries[directory].values())
+        for other, entries in self._entries.items():
+            if other != directory:
+                self._entries[other] = {
+                    name: inode for name, inode in entries.items() if inode not in arrived
+                }
 
     def rebuild(self, target: Path) -> None:
         """Create in ``target`` what is left after a power cut now."""
