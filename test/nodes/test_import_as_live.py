@@ -43,14 +43,15 @@ class BagRecorder:
             graph.node.create_subscription(
                 getattr(importlib.import_module(f"{package}.msg"), name),
                 topic,
-                lambda data, connection=connection: self.note(connection, data),
+                lambda data, info, connection=connection: self.note(connection, data, info),
                 qos,
                 raw=True,
             )
 
-    def note(self, connection, data) -> None:
+    def note(self, connection, data, info) -> None:
+        """Write a message with the time at which it came: on a busy computer, this callback is late."""
         if self.writer is not None:
-            self.writer.write(connection, time.time_ns(), bytes(data))
+            self.writer.write(connection, info["received_timestamp"], bytes(data))
             self.counts[connection.topic] += 1
 
     def require(self, graph, number: int, *topics: str) -> None:
