@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from lerobot_recorder.dataset import SUCCESS_FEATURE, Source, is_depth, is_video, value_names
+from lerobot_recorder.dataset import SUCCESS_FEATURE, FeatureDict, Source, is_depth, is_video, value_names
 from lerobot_recorder.discovery import COMPRESSED, IMAGE, JOINT_STATE, TEXT, VIDEO
 from lerobot_recorder.exporting.cameras import Images, image_topic
 from lerobot_recorder.exporting.messages import SUFFIXES, VectorTopic, vector_topics
@@ -37,7 +37,7 @@ def import_parameters(source: Source, episode: int, images: Images) -> tuple[str
     left_out = []
     for key, feature in info.features.items():
         if is_video(feature):
-            found = _image_stream(key, image_topic(key, feature, images), images, is_depth(feature))
+            found = _image_stream(key, feature, images)
         elif key in topics and key != SUCCESS_FEATURE:  # from the mark of the episode
             found = list(_vector_streams(topics[key], value_names(feature), folder))
         else:
@@ -62,14 +62,21 @@ def import_parameters(source: Source, episode: int, images: Images) -> tuple[str
 _Streams = list[tuple[str, dict[str, Any]]]
 
 
-def _image_stream(key: str, topic: str, images: Images, depth: bool) -> _Streams:
+def _image_stream(key: str, feature: FeatureDict, images: Images) -> _Streams:
     """Return the stream of a camera; none if its messages cannot be imported."""
-    name = key.rpartition(".")[2]
     if images == "none":
         return []
-    if depth:
-        return [(name, {"topic": topic, "type": IMAGE, "depth": True})]
-    return [(name, {"topic": topic, "type": VIDEO if images == "video" else COMPRESSED})]
+    height, width, *_ = feature["shape"]
+    settings: dict[str, Any] = {"topic": image_topic(key, feature, images)}
+    if height % 2 or width % 2:
+        settings["odd_size"] = "keep"
+    if is_depth(feature):
+        settings |= {"type": IMAGE, "depth": True}
+    elif images == "jpeg":
+        settings["type"] = COMPRESSED
+    else:
+        settings |= {"type": VIDEO, **({"image_format": "png"} if "odd_size" in settings else {})}
+    return [(key.rpartition(".")[2], settings)]
 
 
 def _vector_streams(topic: VectorTopic, names: tuple[str, ...], folder: Path) -> Iterator[Any]:

@@ -195,8 +195,6 @@ def _bindings(bag: TimedBag, parameters: ImportParameters) -> list[StreamBinding
             missing.append(f"no topic {topic} for the stream {name}{alike(bag, topic)}")
         elif binding.message_type != found.type:
             missing.append(f"{topic} has messages of {found.type}, not {binding.message_type} as for {name}")
-        if parameters.topic(binding.topic) not in bag.topics:
-            missing.append(f"no topic {binding.topic} for the stream {name}")
         bindings.append(binding)
     if missing:
         raise ConfigError(f"{bag.path}: {'; '.join(missing)}")

@@ -223,3 +223,23 @@ def test_texts_and_values_that_are_no_joints_keep_their_names(tmp_path):
     for key, feature in features.items():
         assert tables[0][key].to_pylist() == tables[1][key].to_pylist()
         assert Source(again).info.features[key]["names"] == feature["names"]
+
+
+@pytest.mark.parametrize("images", ["jpeg", "video"])
+def test_images_with_odd_sides_keep_their_size(tmp_path, images):
+    features = {TOP: {**FEATURES[TOP], "shape": (HEIGHT - 1, WIDTH - 1, 3)}, "action": VALUES}
+    with (
+        EpisodeRecorder(tmp_path / "old", features, FPS, image_format="png") as recorder,
+        recorder.episode("t") as episode,
+    ):
+        for picture in pictures(0, LENGTHS[0]):
+            episode.add({TOP: picture[:-1, :-1], "action": np.zeros(6, np.float32)})
+    with BatchEncoder(tmp_path / "old"):
+        pass
+    export_bag(tmp_path / "old", tmp_path / "bag.mcap", parameters=tmp_path / "robot.yaml", images=images)
+    session = ImportSession(tmp_path / "again", read_parameters(tmp_path / "robot.yaml"), Cutting("recorder"))
+    session.open([tmp_path / "bag.mcap"])
+    (episode,) = import_bag(session.jobs()[0]).episodes
+    assert (episode.verdict, episode.rows) == ("good", LENGTHS[0])
+    (spooled,) = Spool(tmp_path / "again").ready()
+    assert spooled.manifest.features[TOP]["shape"][:2] == [HEIGHT - 1, WIDTH - 1]
