@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ _EARLIEST_DATE_NS = 10**17
 """Earlier times are those of a simulation."""
 
 KNOWN = "imported already"
-_COUNTED = ("ready", "claimed", "committing", "rejected", "failed")
+_COUNTED = ("ready", "claimed", "committing", "failed")
 _REQUIRED = {"bag", "size_bytes", "digest", "start_ns", "end_ns"}
 
 
@@ -97,6 +97,7 @@ class BagJob:
         cutting: how it is cut into episodes
         root: the dataset
         known: the parts that are imported already
+        rejected: the parts that were imported and are bad; other cuts may share time with them
         series: identifier of the import
         number: number of the bag in the series
         is_dry: whether nothing is written
@@ -109,6 +110,7 @@ class BagJob:
     cutting: Cutting
     root: Path
     known: tuple[Source, ...] = ()
+    rejected: tuple[Source, ...] = ()
     series: str = ""
     number: int = 0
     is_dry: bool = False
@@ -227,7 +229,8 @@ class _Episodes:
         self._cuts, self._start_ns = list(cuts), start_ns
         left = []
         for cut in cuts:
-            known = next((each for each in self._job.known if each.overlaps(cut)), None)
+            same = [each for each in self._job.rejected if each.is_of(cut)]
+            known = next((each for each in (*same, *self._job.known) if each.overlaps(cut)), None)
             if known is None:
                 left.append(cut)
                 continue
@@ -380,17 +383,28 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def sources_in(root: Path) -> list[Source]:
-    """Return the parts of bags that are in a dataset, or in its spool.
+    """Return the parts of bags that are in a dataset, or wait for it in its spool.
 
-    Deleted episodes do not count.
+    Deleted and rejected episodes do not count.
 
     Raises:
         DatasetError: the dataset cannot be read.
     """
-    spool, found = Spool(root), list(recorded_sources(root))
-    for episode in spool.episodes(*_COUNTED):
+    return _sources([*recorded_sources(root), *_spooled_sources(root, *_COUNTED)])
+
+
+def rejected_sources_in(root: Path) -> list[Source]:
+    """Return the parts of bags whose episodes were set aside because they are bad."""
+    return _sources(_spooled_sources(root, "rejected"))
+
+
+def _spooled_sources(root: Path, *states: str) -> Iterator[Mapping[str, Any]]:
+    for episode in Spool(root).episodes(*states):
         with contextlib.suppress(SpoolError):  # the encoder reports one that is damaged
-            found.append(episode.manifest.source)
+            yield episode.manifest.source
+
+
+def _sources(found: Iterable[Mapping[str, Any]]) -> list[Source]:
     names = {each.name for each in fields(Source)}
     return [
         Source(**{name: value for name, value in each.items() if name in names})

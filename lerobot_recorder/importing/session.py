@@ -19,7 +19,14 @@ from pathlib import Path
 from lerobot_recorder.bags import open_bag
 from lerobot_recorder.errors import BagError, RecorderError
 from lerobot_recorder.excerpt import counted
-from lerobot_recorder.importing.bag_import import BagJob, BagReport, Source, import_bag, sources_in
+from lerobot_recorder.importing.bag_import import (
+    BagJob,
+    BagReport,
+    Source,
+    import_bag,
+    rejected_sources_in,
+    sources_in,
+)
 from lerobot_recorder.importing.cuts import Cutting
 from lerobot_recorder.importing.parameters import ImportParameters
 from lerobot_recorder.spool import Spool
@@ -118,8 +125,8 @@ class ImportSession:
         Raises:
             SpoolError: the spool cannot be written.
         """
-        known = sources_in(self.root)
-        series = "" if is_dry else self._series(known)
+        known, rejected = sources_in(self.root), rejected_sources_in(self.root)
+        series = "" if is_dry else self._series([*known, *rejected])
         return [
             BagJob(
                 path=bag.path,
@@ -129,6 +136,7 @@ class ImportSession:
                 cutting=self.cutting,
                 root=self.root,
                 known=tuple(each for each in known if each.is_from(bag.path, bag.digest)),
+                rejected=tuple(each for each in rejected if each.is_from(bag.path, bag.digest)),
                 series=series,
                 number=number,
                 is_dry=is_dry,
