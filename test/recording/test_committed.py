@@ -32,7 +32,7 @@ def save(robot, frames: int = 3) -> str:
 
 
 def commit(robot) -> None:
-    with BatchEncoder(robot.root, settings=FAST):
+    with BatchEncoder(robot.root, settings=FAST, nice=10):  # a busy computer must not stop it completely
         pass
 
 
