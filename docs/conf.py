@@ -19,7 +19,7 @@ version = release = lerobot_recorder.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 myst_heading_anchors = 3  # links to headings, as GitHub makes them
 suppress_warnings = ["ref.python"]  # a type is not linked where two modules have a class of its name
-autodoc_mock_imports = ["lerobot"]  # the one program for LeRobot's own environment
+autodoc_mock_imports = ["lerobot", "tf2_py"]  # in LeRobot's own environment, and in ROS only
 autodoc_default_options = {"ignore-module-all": True}  # describe a class once: where it is defined
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
