@@ -122,13 +122,13 @@ def takes_recording_options(command: Callable[..., None]) -> Callable[..., None]
     def run(**given: Any) -> None:
         command(RecordingOptions(**{name: given.pop(name) for name in names}), **given)
 
-    _, *own = signature(command).parameters.values()
-    parameters = [*signature(RecordingOptions).parameters.values(), *own]
-    run.__annotations__ = {
-        **get_type_hints(RecordingOptions, include_extras=True),
-        **get_type_hints(command, include_extras=True),
-    }
-    run.__signature__ = Signature(  # type: ignore[attr-defined]
-        [each.replace(annotation=run.__annotations__[each.name]) for each in parameters]
-    )
+    hints = get_type_hints(RecordingOptions, include_extras=True)
+    shared = [
+        each.replace(annotation=hints[each.name]) for each in signature(RecordingOptions).parameters.values()
+    ]
+    # Not of `get_type_hints`, which hides the options with the default None in Python 3.10.
+    _, *own = signature(command, eval_str=True).parameters.values()
+    parameters = [*shared, *own]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     return run
