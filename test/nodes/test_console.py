@@ -101,7 +101,8 @@ def test_a_hardware_node_that_was_killed_is_missed(graph, make_robot, tmp_path):
         lines = [each.line for each in found if isinstance(each, NodeOutput) and each.node == "console"]
         return any(line.startswith('{"from": "hardware"') and kind in json.loads(line) for line in lines)
 
-    graph.wait(lambda: says("heard"))
+    for _ in range(3):  # it must be found in the graph, too, which can take longer than its first message
+        graph.wait(lambda: says("heard"))
     os.kill(hardware._process.pid, signal.SIGKILL)
     graph.wait(lambda: says("gone"))
 
