@@ -74,6 +74,7 @@ class Take:
         self._is_closed = False
         self._ending: Ending | None = None
         self._ended_at = 0.0
+        self._safe_at = 0.0
         self._failure: Exception | None = None
         self._success: bool | None = None
         self._rows = TakeRows(writer, streams, settings)
@@ -213,6 +214,7 @@ class Take:
             self._rows.append(row)
 
     def _note_safe(self, outcome: Outcome) -> None:
+        self._safe_at = time.monotonic()
         outcome = self._timed(outcome)
         self._report(self._on_safe, outcome)
         self.safe.set_result(outcome)
@@ -250,7 +252,8 @@ class Take:
         return self._timed(outcome)
 
     def _timed(self, outcome: Outcome) -> Outcome:
-        return replace(outcome, wait_s=time.monotonic() - self._ended_at if self._ended_at else 0.0)
+        safe_at = self._safe_at or time.monotonic()
+        return replace(outcome, wait_s=safe_at - self._ended_at if self._ended_at else 0.0)
 
     def _left(self, reason: str) -> Outcome:
         """Leave the take to the next start, which recovers it."""

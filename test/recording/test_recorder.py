@@ -1079,7 +1079,7 @@ def test_an_early_save_is_safe_and_counted_before_the_episode_moves(bench):
         assert robot.recorder.status().episode_index == 1
         assert robot.recorder.busy
     robot.run(2)
-    assert take.result.result(10).episode_id == outcome.episode_id
+    assert take.result.result(10) == outcome  # its wait_s, too, ends when the episode is safe
     assert robot.recorder.save().result(10).episode_id == second
     assert [episode.length for episode in Spool(robot.root).ready()] == [3, 2]
     assert [each.length for each in robot.outcomes] == [3, 2]
