@@ -18,6 +18,7 @@ from lerobot_recorder.cli.options import (
     RepoIdOption,
     RootOption,
     TaskOption,
+    parameter_option,
 )
 from lerobot_recorder.cli.plan import parsed_assignments
 from lerobot_recorder.cli.terminal import file_progress, operator_console, plain_table, print_whole
@@ -117,12 +118,7 @@ def import_bags(
     namespace: NamespaceOption = OPTIONS["namespace"].default,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(
-            "--parameter",
-            "-p",
-            metavar="NODE.NAME=VALUE",
-            help="Any other parameter of the recorder or the encoder, for example recorder.fps=15.",
-        ),
+        parameter_option("Any other parameter of the recorder or the encoder, for example recorder.fps=15."),
     ] = None,
     jobs: Annotated[
         int, typer.Option(min=0, help="Number of bags that are read at the same time; 0: one per core.")

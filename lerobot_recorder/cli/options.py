@@ -32,6 +32,11 @@ def _arm_option(name: str, flag: str) -> Any:
     return typer.Option(flag, f"--{name.replace('_', '-')}", help=OPTIONS[name].help)
 
 
+def parameter_option(text: str) -> Any:
+    """Return the option for other parameters of nodes, with this help."""
+    return typer.Option("--parameter", "-p", metavar="NODE.NAME=VALUE", help=text)
+
+
 def _absolute(path: str | None) -> str | None:
     """Return a path for a node, whose home and working directory may be others."""
     return str(Path(path).expanduser().absolute()) if path else None
@@ -101,12 +106,7 @@ class RecordingOptions:
     key: KeyOption = None
     parameter: Annotated[
         list[str] | None,
-        typer.Option(
-            "--parameter",
-            "-p",
-            metavar="NODE.NAME=VALUE",
-            help="Any other parameter of a node, for example hardware.follower.port=/dev/ttyUSB0.",
-        ),
+        parameter_option("Any other parameter of a node, for example hardware.follower.port=/dev/ttyUSB0."),
     ] = None
 
 
